@@ -1,0 +1,40 @@
+"""What is wrong with the user's files or settings, said so that a user can act on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used as a whole: the run ends with this one line and exit code 1.
+
+    `str(error)` joins the places from the outermost in and the problem: "file: record: problem; remedy".
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.where: list[str] = []
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return ": ".join([*self.where, self.problem])
+
+
+class AnnotationError(UserError):
+    """One record cannot be used: the reader turns it into a ledger row and goes on.
+
+    `reason` is the ledger's reason code.
+    """
+
+    def __init__(self, problem: str, reason: str = "bad_record") -> None:
+        super().__init__(problem)
+        self.reason = reason
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Put `place` in front of any UserError raised inside."""
+    try:
+        yield
+    except UserError as error:
+        error.where.insert(0, place)
+        raise

@@ -1,0 +1,76 @@
+"""What a source folder says, format by format made equal: images, instances, category names."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["object", "crowd", "ignore"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rle:
+    """COCO run lengths of one mask: column-major, the first run counts zeros.
+
+    size_hw: (height, width) in pixels; counts: the run lengths, or COCO's compressed string of them.
+    """
+
+    size_hw: tuple[int, int]
+    counts: tuple[int, ...] | str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """One photograph of the source.
+
+    key: unique, safe as a file name; file: POSIX path inside the source ("" if the record names none);
+    width, height: pixels as the annotation declares them (None: it does not); split: the source's own
+    (train, val, test) or None; annotated: some annotation file has a record of it; place: where that record
+    stands; problem: a reason code if the record itself cannot be used, detail: that in words.
+    """
+
+    key: str
+    file: str
+    width: int | None = None
+    height: int | None = None
+    split: str | None = None
+    annotated: bool = True
+    place: str = ""
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instance:
+    """One annotated object, drawn by exactly one of: rings, rle, or the pixels of mask_file equal to mask_value.
+
+    id: unique in the data set; image_key: "" if no image of the data set is named; category: a name of
+    Dataset.categories, "" where unknown; rings: closed lines, each flat x, y, x, y ... in pixels, united;
+    mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
+    the source excludes from truth; area: square pixels as declared; place: where the record stands;
+    problem: a reason code if the record cannot be used, detail: that in words.
+    """
+
+    id: str
+    image_key: str
+    category: str
+    rings: tuple[tuple[float, ...], ...] = ()
+    rle: Rle | None = None
+    mask_file: str = ""
+    mask_value: int | None = None
+    role: Role = "object"
+    area: float | None = None
+    place: str = ""
+    problem: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dataset:
+    """Everything one source says. images sorted by file, instances in the order of their files and records.
+
+    format: the reader's name; categories: names in the source's own order.
+    """
+
+    format: str
+    categories: tuple[str, ...]
+    images: tuple[Image, ...]
+    instances: tuple[Instance, ...]
