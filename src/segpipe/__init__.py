@@ -1,0 +1,1 @@
+"""From annotated photographs to a segmentation model one can trust."""

@@ -1,0 +1,1 @@
+"""Confusion matrix, scores, the report."""

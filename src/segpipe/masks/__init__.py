@@ -1,0 +1,1 @@
+"""From geometry to label maps: the pixel rule and who is on top."""

@@ -1,0 +1,1 @@
+"""Loss, schedule, budget, one epoch, the loop, resume."""
