@@ -1,0 +1,97 @@
+"""Reading a photograph: decoded in full, as RGB, in the frame asked for."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from segpipe.errors import AnnotationError
+
+Frame = Literal["viewed", "stored"]
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
+MAX_PIXELS = 300_000_000  # a decoded picture of that size takes 0.9 GB
+Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
+
+_EXIF_ORIENTATION = 0x0112
+_TURNED = range(5, 9)  # orientations that swap width and height (EXIF 2.32, 4.6.4.A)
+
+
+def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
+    """Decode a photograph, uint8 (H, W, 3) RGB; `viewed` applies its EXIF orientation, `stored` does not.
+
+    Raises AnnotationError with reason missing_file, unsupported_format or unreadable.
+    """
+    with _opened(path) as image:
+        return np.asarray(_rgb(ImageOps.exif_transpose(image) if frame == "viewed" else image))
+
+
+def read_size(path: Path) -> tuple[tuple[int, int], int]:
+    """The stored (height, width) and the EXIF orientation (1 where there is none), from the header alone.
+
+    Raises AnnotationError as read_rgb does.
+    """
+    with _opened(path) as image:
+        return (image.height, image.width), orientation(image)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation 1..8 of an opened image; 1 where it is absent or no such number."""
+    value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def viewed_hw(stored_hw: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """(height, width) after the EXIF orientation is applied."""
+    return (stored_hw[1], stored_hw[0]) if orientation in _TURNED else stored_hw
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An opened picture; every way that Pillow fails on bad bytes becomes one AnnotationError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of broken metadata, which changes no pixel
+        try:
+            with _open(path) as image:
+                yield image
+        except AnnotationError:
+            raise
+        except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+            raise _unreadable(path, error) from error
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        image = Image.open(path)
+    except FileNotFoundError:
+        raise AnnotationError(f"{path}: no such file; restore it or remove its record", "missing_file") from None
+    if image.format not in FORMATS:
+        problem = f"{path}: {image.format} pictures are not supported; convert it to JPEG or PNG"
+        raise AnnotationError(problem, "unsupported_format")
+    if image.width * image.height > MAX_PIXELS:
+        problem = f"{path}: {image.width} x {image.height} pixels are more than {MAX_PIXELS}; cut it into parts"
+        raise AnnotationError(problem, "unreadable")
+    return image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _scaled_to_8_bit(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
+    """16-bit grey keeps its high byte; Pillow's own conversion clips everything above 255."""
+    pixels = np.asarray(image)
+    return Image.fromarray((pixels.astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+
+
+def _unreadable(path: Path, error: Exception) -> AnnotationError:
+    what = str(error) or type(error).__name__
+    return AnnotationError(f"{path}: cannot be decoded ({what}); replace or remove the file", "unreadable")
