@@ -1,0 +1,88 @@
+"""What a polygon is: whether it can be drawn as it stands, and how far correction would change it. No pixels here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+Ring = tuple[float, ...]
+BORDER_TOLERANCE_PX = 0.5  # less than half a pixel past the border costs no pixel
+_REACH = 20  # frames; the pixel rule walks every edge, so far-off points are cut off first
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """The usable rings of one instance and what was found.
+
+    refused: rings that enclose nothing (fewer than three different points); crosses: some ring meets itself;
+    past_border: part of it lies outside the frame; outside: all of it does; area_drawn, area_valid: square pixels
+    of the rings by their signed sum as they run, and after correction (shapely's make_valid, polygonal parts).
+    """
+
+    rings: tuple[Ring, ...]
+    refused: int
+    crosses: bool
+    past_border: bool
+    outside: bool
+    area_drawn: float
+    area_valid: float
+
+
+def examine(rings: Sequence[Ring], size_hw: tuple[int, int]) -> Shape:
+    """Look at an instance's rings (flat x, y ... of finite numbers, in pixels) in a frame of size_hw."""
+    usable = [ring for ring in rings if _encloses(ring)]
+    polygons = [Polygon(_points(ring)) for ring in usable]
+    inside, touches = _position(usable, size_hw)
+    return Shape(
+        rings=tuple(filter(None, (_within_reach(ring, size_hw) for ring in usable))),
+        refused=len(rings) - len(usable),
+        crosses=any(not polygon.is_valid for polygon in polygons),
+        past_border=not inside,
+        outside=not touches,
+        area_drawn=float(sum(polygon.area for polygon in polygons)),
+        area_valid=float(sum(polygonal_part(polygon).area for polygon in polygons)),
+    )
+
+
+def polygonal_part(polygon: Polygon) -> BaseGeometry:
+    """A valid geometry of the area that `polygon` encloses: itself, or make_valid's polygons without lines and points.
+
+    A bow-tie becomes its two triangles; nothing ever becomes its box or its hull.
+    """
+    if polygon.is_valid:
+        return polygon
+    parts = shapely.get_parts(shapely.make_valid(polygon, method="linework"))
+    flat = [piece for part in parts for piece in shapely.get_parts(part)]
+    return MultiPolygon([piece for piece in flat if isinstance(piece, Polygon)])
+
+
+def _points(ring: Ring) -> np.ndarray:
+    return np.asarray(ring, np.float64).reshape(-1, 2)
+
+
+def _encloses(ring: Ring) -> bool:
+    return len(ring) >= 6 and len(np.unique(_points(ring), axis=0)) >= 3
+
+
+def _position(rings: Sequence[Ring], size_hw: tuple[int, int]) -> tuple[bool, bool]:
+    """Whether all points are inside the frame, and whether the bounds touch it at all."""
+    if not rings:
+        return True, True
+    points = np.concatenate([_points(ring) for ring in rings])
+    low, high = points.min(axis=0), points.max(axis=0)
+    width_height = np.array(size_hw[::-1])
+    inside = (low >= -BORDER_TOLERANCE_PX).all() and (high <= width_height + BORDER_TOLERANCE_PX).all()
+    return bool(inside), bool((high > 0).all() and (low < width_height).all())
+
+
+def _within_reach(ring: Ring, size_hw: tuple[int, int]) -> Ring:
+    """The ring itself, or, where points lie many frames away, its part near the frame."""
+    reach = _REACH * max(size_hw)
+    if max(map(abs, ring)) <= reach:
+        return ring
+    near = shapely.clip_by_rect(polygonal_part(Polygon(_points(ring))), -reach, -reach, reach, reach)
+    largest = max(shapely.get_parts(near), key=lambda part: part.area, default=Polygon())
+    return tuple(np.asarray(largest.exterior.coords)[:-1].ravel()) if isinstance(largest, Polygon) else ()

@@ -1,0 +1,32 @@
+"""Label maps as 8-bit palette PNGs that open in colour in any viewer; pixel = class_index, 255 = ignore."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segpipe.classes import ClassTable
+from segpipe.files import write_bytes
+
+_LEVEL = 3  # zlib; on label maps several times faster than Pillow's default and about as small
+
+
+def write(path: Path, label_map: np.ndarray, classes: ClassTable) -> None:
+    """Write a label map, uint8 (H, W), whole or not at all."""
+    write_bytes(path, encode(label_map, classes))
+
+
+def encode(label_map: np.ndarray, classes: ClassTable) -> bytes:
+    """The PNG file of a label map, uint8 (H, W)."""
+    image = Image.fromarray(np.ascontiguousarray(label_map, np.uint8))
+    image.putpalette(classes.png_palette)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_LEVEL)
+    return buffer.getvalue()
+
+
+def read(path: Path) -> np.ndarray:
+    """Read a label map, uint8 (H, W)."""
+    with Image.open(path) as image:
+        return np.asarray(image)
