@@ -1,0 +1,19 @@
+import pytest
+import torch
+
+from segpipe.errors import UserError
+from segpipe.models import device
+
+
+def test_auto_finds_a_device_that_computes():
+    assert torch.ones(2, device=device.pick("auto")).sum().item() == 2
+
+
+def test_a_device_is_taken_by_name():
+    assert device.pick("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_said_in_one_line(name):
+    with pytest.raises(UserError, match=rf"^device '{name}' is not available here; use auto, cpu, cuda or mps$"):
+        device.pick(name)
