@@ -66,7 +66,7 @@ def fit_image(image: np.ndarray, fit: Fit, window: Window) -> np.ndarray:
 
 
 def fit_label_map(label_map: np.ndarray, fit: Fit, window: Window, padding: int = IGNORE_INDEX) -> np.ndarray:
-    """Cut `window` out of a label map, (H, W) -> (*fit.size_hw) of its dtype: exact nearest, no new value but padding."""
+    """Cut `window` out of a label map, (H, W) -> (*fit.size_hw), same dtype: exact nearest, one new value: padding."""
     rows, columns = (_nearest(label_map.shape[axis], window.scaled_hw[axis]) for axis in (0, 1))
     canvas = np.full(fit.size_hw, padding, label_map.dtype)
     _copy(label_map[rows[:, None], columns], canvas, window)

@@ -1,0 +1,222 @@
+"""One photograph and its annotations against each other: what can be used, what is corrected, what is left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import imagehash
+from PIL import Image as Picture
+
+from segpipe.dataset import ledger, photos
+from segpipe.dataset.ledger import Row
+from segpipe.dataset.photos import Frame
+from segpipe.errors import AnnotationError
+from segpipe.files import sha256_of
+from segpipe.masks import geometry, rle
+from segpipe.masks.regions import region_of
+from segpipe.records import Image, Instance
+
+CrowdPolicy = Literal["ignore", "object", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One image to check. selected: the class names that count."""
+
+    root: Path
+    image: Image
+    instances: tuple[Instance, ...]
+    selected: frozenset[str]
+    crowd: CrowdPolicy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Photo:
+    """A photograph that decodes. frame: which pixels are used; undecidable: both frames fit the declared size.
+
+    width, height: in that frame; sha256: of the file; phash: 64-bit perceptual hash of the viewed pixels, hex.
+    """
+
+    key: str
+    file: str
+    split: str | None
+    width: int
+    height: int
+    frame: Frame
+    orientation: int
+    undecidable: bool
+    sha256: str
+    phash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of one image: its photo unless it is left out, its drawable instances, and a ledger row for each."""
+
+    photo: Photo | None
+    instances: tuple[Instance, ...]
+    rows: tuple[Row, ...]
+
+
+def check(task: Task) -> Checked:
+    """Decode the photograph once and judge it and every annotation on it; bad files never raise."""
+    image = task.image
+    try:
+        photo = _photo(task)
+    except AnnotationError as error:
+        row = _image_row(image, ledger.DROPPED, error.reason, str(error))
+        return Checked(None, (), (row, *(_row_of_lost(i, task) for i in task.instances)))
+    judged = [_judge(instance, photo, task) for instance in task.instances]
+    rows = tuple(row for _, row in judged)
+    if not any(_matches(instance, task.selected) for instance in task.instances):
+        return Checked(None, (), (_skipped(image), *rows))
+    drawable = tuple(instance for instance, _ in judged if instance is not None)
+    return Checked(photo, drawable, (_image_row(image, ledger.KEPT), *rows))
+
+
+def rows_without_image(instances: Sequence[Instance], selected: frozenset[str]) -> list[Row]:
+    """Ledger rows of the annotations that name no image of the data set."""
+    return [_refusal(i, selected) or _row(i, ledger.DROPPED, "unknown_image", i.detail) for i in instances]
+
+
+def _photo(task: Task) -> Photo:
+    image = task.image
+    if image.problem:
+        raise AnnotationError(image.detail, image.problem)
+    path = task.root / image.file
+    stored_hw, orientation = photos.read_size(path)
+    frame, undecidable = _frame(image, stored_hw, orientation)
+    pixels = photos.read_rgb(path, frame)
+    return Photo(
+        key=image.key,
+        file=image.file,
+        split=image.split,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        frame=frame,
+        orientation=orientation,
+        undecidable=undecidable,
+        sha256=sha256_of(path),
+        phash=str(imagehash.phash(Picture.fromarray(pixels))),
+    )
+
+
+def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[Frame, bool]:
+    """The frame whose size the annotation declares: as viewed if that fits, else as stored; and whether both fit."""
+    viewed_hw = photos.viewed_hw(stored_hw, orientation)
+    declared = (image.height, image.width)
+    if None in declared or declared == viewed_hw:
+        return "viewed", orientation != 1 and None not in declared and viewed_hw == stored_hw
+    if declared == stored_hw:
+        return "stored", False
+    problem = f"the annotation declares {image.width} x {image.height} pixels, {image.file} has"
+    raise AnnotationError(
+        f"{problem} {viewed_hw[1]} x {viewed_hw[0]}; export the annotation for this file", "size_mismatch"
+    )
+
+
+def _judge(instance: Instance, photo: Photo, task: Task) -> tuple[Instance | None, Row]:
+    """The instance as it will be drawn, or None, and its ledger row."""
+    refusal = _refusal(instance, task.selected)
+    if refusal:
+        return None, refusal
+    if instance.role == "crowd" and task.crowd == "drop":
+        return None, _row(instance, ledger.DISCARDED, "crowd", "validate.crowd is drop")
+    try:
+        return _drawable(_role_resolved(instance, task.crowd), photo, task.root)
+    except AnnotationError as error:
+        return None, _row(instance, ledger.DROPPED, error.reason, str(error))
+
+
+def _refusal(instance: Instance, selected: frozenset[str]) -> Row | None:
+    if instance.problem:
+        return _row(instance, ledger.DROPPED, instance.problem, instance.detail)
+    if not _matches(instance, selected) and instance.role != "ignore":
+        return _row(instance, ledger.DISCARDED, "class_not_selected", f"{instance.category} is not in ingest.classes")
+    return None
+
+
+def _matches(instance: Instance, selected: frozenset[str]) -> bool:
+    return instance.category in selected
+
+
+def _role_resolved(instance: Instance, crowd: CrowdPolicy) -> Instance:
+    return replace(instance, role="object") if instance.role == "crowd" and crowd == "object" else instance
+
+
+def _drawable(instance: Instance, photo: Photo, root: Path) -> tuple[Instance | None, Row]:
+    size_hw = (photo.height, photo.width)
+    shape = geometry.examine(instance.rings, size_hw)
+    if instance.rings or instance.rings_refused:
+        if not shape.rings:
+            raise AnnotationError("no ring has three different points; draw it again or delete it", "bad_ring")
+        instance = replace(instance, rings=shape.rings)
+    pixels = rle.area_px(region_of(instance, size_hw, root))
+    row = _shape_row(instance, shape, pixels)
+    return (instance if row.verdict in ledger.DRAWN else None), row
+
+
+def _shape_row(instance: Instance, shape: geometry.Shape, pixels: int) -> Row:
+    refused = shape.refused + instance.rings_refused
+    areas = {"px_before": pixels, "area_before": shape.area_drawn, "area_after": shape.area_valid}
+    if shape.outside:
+        return _row(instance, ledger.DROPPED, "outside_frame", "no part of it lies in the picture; delete it", **areas)
+    if not pixels:
+        return _row(instance, ledger.DROPPED, "zero_area", "it covers no pixel; draw it again or delete it", **areas)
+    if instance.role != "object":
+        return _row(instance, ledger.IGNORED, instance.role, "painted as ignore beneath the objects", px_before=pixels)
+    if shape.crosses:
+        return _row(instance, ledger.REPAIRED, "self_crossing", "a ring crosses itself", **areas)
+    if refused:
+        return _row(instance, ledger.REPAIRED, "ring_removed", f"{refused} rings that enclose nothing", **areas)
+    if shape.past_border:
+        return _row(instance, ledger.CLIPPED, "past_border", "cut at the picture's border", **areas)
+    return _row(instance, ledger.KEPT, "", "", px_before=pixels)
+
+
+def _row_of_lost(instance: Instance, task: Task) -> Row:
+    lost = _row(instance, ledger.DROPPED, "image_lost", f"its picture {task.image.file} cannot be used")
+    return _refusal(instance, task.selected) or lost
+
+
+def _skipped(image: Image) -> Row:
+    if image.annotated:
+        return _image_row(image, ledger.SKIPPED, "no_matching_annotation", "no annotation of a selected class")
+    return _image_row(image, ledger.SKIPPED, "not_annotated", "no annotation file names it")
+
+
+def _image_row(image: Image, verdict: str, reason: str = "", detail: str = "") -> Row:
+    return Row(
+        kind="image",
+        id=image.key,
+        image_key=image.key,
+        place=image.place or image.file,
+        verdict=verdict,
+        reason=reason,
+        detail=detail,
+    )
+
+
+def _row(
+    instance: Instance,
+    verdict: str,
+    reason: str,
+    detail: str,
+    px_before: int | None = None,
+    area_before: float | None = None,
+    area_after: float | None = None,
+) -> Row:
+    return Row(
+        kind="annotation",
+        id=instance.id,
+        image_key=instance.image_key,
+        place=instance.place,
+        category=instance.category,
+        verdict=verdict,
+        reason=reason,
+        detail=detail,
+        px_before=px_before,
+        area_before=area_before,
+        area_after=area_after,
+    )

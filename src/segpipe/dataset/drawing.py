@@ -1,0 +1,109 @@
+"""One photograph and its instances -> its label map PNG and its place in the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segpipe.classes import IGNORE_INDEX, ClassTable
+from segpipe.dataset import photos, store
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.transforms import Fit, fit_image, fit_label_map, training_window
+from segpipe.errors import AnnotationError, UserError
+from segpipe.masks import label_png, priority, raster, rle
+from segpipe.masks.priority import Paint
+from segpipe.masks.regions import region_of
+from segpipe.records import Instance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One photo to draw. indices: class_index by category; position: its row in the store."""
+
+    root: Path
+    photo: Photo
+    instances: tuple[Instance, ...]
+    indices: dict[str, int]
+    classes: ClassTable
+    priority: str | tuple[str, ...]
+    fit: Fit
+    position: int
+    masks: Path
+    store: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What came out: pixels of each instance in the label map and at training size, pixels of each class."""
+
+    visible_px: tuple[int, ...]
+    store_px: tuple[int, ...]
+    class_px: tuple[int, ...]
+    ignore_px: int
+
+
+def draw(task: Task) -> Drawn:
+    """Write the label map and the store's row of one photo.
+
+    Raises UserError if the photo is no longer what validate saw.
+    """
+    owners, values = paint_owners(task)
+    label_map = values[owners]
+    window = training_window(label_map.shape, task.fit)
+    fitted_owners = fit_label_map(owners, task.fit, window, padding=-1)
+    fitted_labels = np.where(fitted_owners < 0, IGNORE_INDEX, values[fitted_owners]).astype(np.uint8)
+    image = _read(task)
+    drawn = _counted(task, owners, fitted_owners, label_map)
+    label_png.write(task.masks / f"{task.photo.key}.png", label_map, task.classes)
+    store.put(task.store, task.position, fit_image(image, task.fit, window), fitted_labels)
+    return drawn
+
+
+def paint_owners(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Who owns each pixel, int32 (H, W): 0 nobody, i + 1 instances[i]; and the value each owner paints, uint8."""
+    size_hw = (task.photo.height, task.photo.width)
+    regions = [region_of(instance, size_hw, task.root) for instance in task.instances]
+    paints = [
+        Paint(i.category, rle.area_px(r), i.role != "object") for i, r in zip(task.instances, regions, strict=True)
+    ]
+    order = priority.painting_order(paints, task.priority)
+    painted = raster.paint([regions[i] for i in order], size_hw)
+    owner_of = np.array([0, *(i + 1 for i in order)], np.int32)
+    values = [IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances]
+    return owner_of[painted], np.array([0, *values], np.uint8)
+
+
+def _counted(task: Task, owners: np.ndarray, fitted: np.ndarray, label_map: np.ndarray) -> Drawn:
+    count = len(task.instances)
+    visible = np.bincount(owners.ravel(), minlength=count + 1)[1:]
+    at_store = np.bincount(fitted.ravel() + 1, minlength=count + 2)[2:]
+    pixels = np.bincount(label_map.ravel(), minlength=256)
+    _prove(task, visible, pixels, label_map)
+    classes = len(task.classes)
+    return Drawn(_ints(visible), _ints(at_store), _ints(pixels[:classes]), int(pixels[IGNORE_INDEX]))
+
+
+def _prove(task: Task, visible: np.ndarray, pixels: np.ndarray, label_map: np.ndarray) -> None:
+    """Integrity before anything is saved: size, values in range, and every pixel owned exactly once."""
+    photo, key = task.photo, task.photo.key
+    assert label_map.shape == (photo.height, photo.width), f"{key}: the label map's size is not the photograph's"
+    known = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
+    assert known == label_map.size, f"{key}: values outside the class table"
+    assert visible.sum() + pixels[0] == label_map.size, f"{key}: the pixels of instances and background do not sum up"
+
+
+def _read(task: Task) -> np.ndarray:
+    photo = task.photo
+    path = task.root / photo.file
+    try:
+        image = photos.read_rgb(path, photo.frame)
+    except AnnotationError as error:
+        raise UserError(f"{error}; it could be read when validate ran: run `dvc repro` again") from error
+    if image.shape[:2] != (photo.height, photo.width):
+        raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
+    return image
+
+
+def _ints(counts: np.ndarray | Sequence[int]) -> tuple[int, ...]:
+    return tuple(int(count) for count in counts)

@@ -1,0 +1,108 @@
+"""The account of every image and every annotation: one row each, what became of it and why. Its sums must close."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from segpipe.dataset.tables import read_rows, write_rows
+from segpipe.errors import UserError
+
+Kind = Literal["image", "annotation"]
+
+KEPT = "kept"
+REPAIRED = "repaired"  # drawn, after a correction
+CLIPPED = "clipped"  # drawn, cut at the border
+HIDDEN = "hidden"  # wholly beneath other objects
+IGNORED = "ignored"  # painted as ignore: a crowd, or what the source excludes
+DROPPED = "dropped"  # a defect: it cannot be used
+DISCARDED = "discarded"  # by choice: a class not selected, crowd: drop
+SKIPPED = "skipped"  # an image without a matching annotation
+VERDICTS = (KEPT, REPAIRED, CLIPPED, HIDDEN, IGNORED, DROPPED, DISCARDED, SKIPPED)
+DRAWN = (KEPT, REPAIRED, CLIPPED, IGNORED)
+_WORST_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One image (id: its key) or one annotation (id: Instance.id).
+
+    px_before: pixels the annotation covers by itself; px_after: those that show in the label map; px_store: those
+    left at training size; area_before, area_after: square pixels of a corrected polygon before and after.
+    """
+
+    kind: Kind
+    id: str
+    image_key: str
+    place: str
+    category: str = ""
+    verdict: str = KEPT
+    reason: str = ""
+    detail: str = ""
+    px_before: int | None = None
+    px_after: int | None = None
+    px_store: int | None = None
+    area_before: float | None = None
+    area_after: float | None = None
+
+
+_SCHEMA = pa.schema(
+    [
+        (
+            f.name,
+            pa.int64() if f.name.startswith("px_") else pa.float64() if f.name.startswith("area_") else pa.string(),
+        )
+        for f in fields(Row)
+    ]
+)
+
+
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write the ledger as parquet."""
+    write_rows(path, [asdict(row) for row in rows], _SCHEMA)
+
+
+def read(path: Path) -> list[Row]:
+    """Read what `write` wrote."""
+    return [Row(**row) for row in read_rows(path)]
+
+
+def close(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:
+    """Hold the ledger against what came in: each record once, each with a verdict.
+
+    Raises AssertionError: a sum that does not close is a mistake of ours, and the stage must not go on.
+    """
+    for kind, count_in in (("image", images_in), ("annotation", annotations_in)):
+        ids = [row.id for row in rows if row.kind == kind]
+        assert len(ids) == count_in, f"{count_in} {kind} records came in, {len(ids)} are in the ledger"
+        assert len(set(ids)) == len(ids), f"{kind} ids stand in the ledger more than once"
+    strangers = {row.verdict for row in rows} - set(VERDICTS)
+    assert not strangers, f"verdicts {strangers} are not in the vocabulary"
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """Counts for a metrics file: in, by verdict, and by reason, for images and annotations."""
+    return {f"{kind}s": _counts([row for row in rows if row.kind == kind]) for kind in ("image", "annotation")}
+
+
+def enforce_limit(rows: Iterable[Row], kind: Kind, limit: float) -> None:
+    """Raise UserError if more than `limit` (a fraction) of the images or annotations were dropped for a defect."""
+    own = [row for row in rows if row.kind == kind]
+    dropped = [row for row in own if row.verdict == DROPPED]
+    if len(dropped) <= limit * len(own):
+        return
+    reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(r.reason for r in dropped).most_common())
+    worst = "; ".join(f"{row.place or row.id}: {row.detail}" for row in dropped[:_WORST_SHOWN])
+    raise UserError(
+        f"{len(dropped)} of {len(own)} {kind}s cannot be used ({reasons}), more than validate.max_dropped_{kind}s "
+        f"= {limit} in params.yaml allows; the first: {worst}; mend them or raise the limit"
+    )
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, Any]:
+    verdicts = Counter(row.verdict for row in rows)
+    reasons = Counter(row.reason for row in rows if row.reason)
+    return {"in": len(rows), "verdicts": {v: verdicts[v] for v in VERDICTS if verdicts[v]}, "reasons": dict(reasons)}
