@@ -1,0 +1,139 @@
+"""Predict the class of every pixel of photographs: one palette mask PNG per picture, at the picture's own size.
+
+python inference.py --weights models/model.pt --input photos --output masks --overlay
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+from tqdm import tqdm
+
+from segpipe.classes import ClassTable
+from segpipe.dataset.photos import read_rgb
+from segpipe.errors import AnnotationError, UserError
+from segpipe.files import whole
+from segpipe.inference.inputs import Found, Picture, find
+from segpipe.inference.overlay import overlay
+from segpipe.inference.predict import predict
+from segpipe.inference.stream import in_batches, read_ahead
+from segpipe.masks import label_png
+from segpipe.models import card as model_card
+from segpipe.models import device as devices
+
+_OVERLAY_QUALITY = 92
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 if every picture has its mask, 1 if any failed or none was found."""
+    try:
+        return _run(_parsed(arguments))
+    except UserError as error:
+        print(f"inference.py: {error}", file=sys.stderr)
+        return 1
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--weights", type=Path, required=True, help="the trained model, models/model.pt")
+    parser.add_argument("--input", nargs="+", required=True, help="pictures: files, folders (with subfolders), globs")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the masks, made if it is not there")
+    parser.add_argument("--overlay", action="store_true", help="also write each mask laid over its picture, as JPEG")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--batch-size", type=int, default=4, help="pictures predicted at once (default: 4)")
+    return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.batch_size < 1:
+        raise UserError(f"--batch-size is {options.batch_size}; it must be 1 or more")
+    device = devices.pick(options.device)
+    segmenter, card = model_card.load(options.weights, device)
+    found = find(options.input, options.output)
+    table = ClassTable(card.classes)
+    with _writing(options.output), whole(options.output / "classes.json") as part:
+        table.write(part)
+    failed = 0
+    start = time.perf_counter()
+    for picture, result in _results(segmenter, card, device, found.pictures, options.batch_size):
+        if isinstance(result, UserError):
+            failed += 1
+            tqdm.write(f"FAILED {result}", file=sys.stderr)
+        else:
+            _write(options, table, picture, *result)
+    _report(found, failed, time.perf_counter() - start)
+    return 1 if failed or not found.pictures else 0
+
+
+def _results(
+    segmenter: nn.Module,
+    card: model_card.ModelCard,
+    device: torch.device,
+    pictures: Sequence[Picture],
+    batch_size: int,
+) -> Iterator[tuple[Picture, tuple[np.ndarray, np.ndarray] | UserError]]:
+    """Each picture with its pixels and label map, or with what is wrong with it."""
+    # disable=None: no bar where stderr is no terminal
+    with tqdm(total=len(pictures), unit="picture", file=sys.stderr, disable=None) as bar:
+        for batch in in_batches(read_ahead(pictures, _read, ahead=batch_size), batch_size):
+            images = [image for _, image in batch if isinstance(image, np.ndarray)]
+            label_maps = iter(predict(segmenter, card, images, device))
+            for picture, image in batch:
+                yield picture, (image, next(label_maps)) if isinstance(image, np.ndarray) else image
+                bar.update()
+
+
+def _read(picture: Picture) -> np.ndarray | AnnotationError:
+    try:
+        return read_rgb(picture.file)
+    except AnnotationError as error:
+        return error
+
+
+def _write(
+    options: argparse.Namespace, table: ClassTable, picture: Picture, image: np.ndarray, label_map: np.ndarray
+) -> None:
+    """Write the mask and, if asked for, the overlay; print where and what is in it."""
+    mask = options.output / f"{picture.name}.png"
+    with _writing(options.output):
+        label_png.write(mask, label_map, table)
+        if options.overlay:
+            with whole(mask.with_suffix(".overlay.jpg")) as part:
+                blended = Image.fromarray(overlay(image, label_map, table.colours))
+                blended.save(part, "JPEG", quality=_OVERLAY_QUALITY)
+    tqdm.write(f"{picture.file} -> {mask}: {_shares(label_map, table)}", file=sys.stdout)
+
+
+def _shares(label_map: np.ndarray, table: ClassTable) -> str:
+    """What part of a picture each class covers, the largest first."""
+    shares = np.bincount(label_map.ravel(), minlength=len(table)) / label_map.size
+    order = np.argsort(-shares, kind="stable")
+    return ", ".join(f"{table.names[index]} {shares[index]:.1%}" for index in order if shares[index] > 0)
+
+
+def _report(found: Found, failed: int, seconds: float) -> None:
+    count = len(found.pictures)
+    if not count:
+        print("inference.py: no picture found", file=sys.stderr)
+    others = f", {found.passed_over} other files passed over" if found.passed_over else ""
+    print(f"{count - failed} of {count} pictures predicted{others}, {count / seconds:.1f} a second", file=sys.stderr)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """A result that cannot be written stops the run: neither can the next one."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"--output {folder}: cannot be written ({error.strerror or error})") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
