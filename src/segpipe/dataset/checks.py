@@ -22,20 +22,22 @@ CrowdPolicy = Literal["ignore", "object", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to check. selected: the class names that count."""
+    """One image to check. selected: the class names that count; keep_empty: a record without objects is background."""
 
     root: Path
     image: Image
     instances: tuple[Instance, ...]
     selected: frozenset[str]
     crowd: CrowdPolicy
+    keep_empty: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photo:
     """A photograph that decodes. frame: which pixels are used; undecidable: both frames fit the declared size.
 
-    width, height: in that frame; sha256: of the file; phash: 64-bit perceptual hash of the viewed pixels, hex.
+    width, height: in that frame; sha256: of the file; phash: 64-bit perceptual hash of those pixels, hex;
+    background: its record has no object, and that is taken as the truth.
     """
 
     key: str
@@ -48,6 +50,7 @@ class Photo:
     undecidable: bool
     sha256: str
     phash: str
+    background: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +65,15 @@ class Checked:
 def check(task: Task) -> Checked:
     """Decode the photograph once and judge it and every annotation on it; bad files never raise."""
     image = task.image
+    matching = any(_matches(instance, task.selected) for instance in task.instances)
     try:
-        photo = _photo(task)
+        photo = _photo(task, matching)
     except AnnotationError as error:
         row = _image_row(image, ledger.DROPPED, error.reason, str(error))
         return Checked(None, (), (row, *(_row_of_lost(i, task) for i in task.instances)))
     judged = [_judge(instance, photo, task) for instance in task.instances]
     rows = tuple(row for _, row in judged)
-    if not any(_matches(instance, task.selected) for instance in task.instances):
+    if not matching and not photo.background:
         return Checked(None, (), (_skipped(image), *rows))
     drawable = tuple(instance for instance, _ in judged if instance is not None)
     return Checked(photo, drawable, (_image_row(image, ledger.KEPT), *rows))
@@ -80,7 +84,7 @@ def rows_without_image(instances: Sequence[Instance], selected: frozenset[str]) 
     return [_refusal(i, selected) or _row(i, ledger.DROPPED, "unknown_image", i.detail) for i in instances]
 
 
-def _photo(task: Task) -> Photo:
+def _photo(task: Task, matching: bool) -> Photo:
     image = task.image
     if image.problem:
         raise AnnotationError(image.detail, image.problem)
@@ -99,6 +103,7 @@ def _photo(task: Task) -> Photo:
         undecidable=undecidable,
         sha256=sha256_of(path),
         phash=str(imagehash.phash(Picture.fromarray(pixels))),
+        background=task.keep_empty and image.annotated and not matching,
     )
 
 

@@ -102,6 +102,18 @@ def enforce_limit(rows: Iterable[Row], kind: Kind, limit: float) -> None:
     )
 
 
+def warnings(rows: Iterable[Row]) -> list[str]:
+    """A line for each reason why images or annotations are not used as they stand, with the first case."""
+    cases: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        if row.reason and row.verdict not in (KEPT, IGNORED):
+            cases.setdefault((row.kind, row.verdict, row.reason), []).append(row)
+    return [
+        f"{len(own)} {kind}s {verdict}: {reason} (first: {own[0].place or own[0].id}: {own[0].detail})"
+        for (kind, verdict, reason), own in sorted(cases.items())
+    ]
+
+
 def _counts(rows: Sequence[Row]) -> dict[str, Any]:
     verdicts = Counter(row.verdict for row in rows)
     reasons = Counter(row.reason for row in rows if row.reason)

@@ -13,6 +13,7 @@ from segpipe.errors import UserError
 
 TRAIN, VAL, TEST, LEFT_OUT = "train", "val", "test", ""
 SIDES = (TRAIN, VAL, TEST)
+_LARGE_GROUP = 0.2  # of all images
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,6 +114,23 @@ def summary(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[
         "class_pixels": {side: dict(zip(names, map(int, totals[side]), strict=True)) for side in SIDES},
         "share_off": round(max(float(abs(_shares(t) - overall).max()) for t in totals.values() if t.sum()), 6),
     }
+
+
+def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
+    """What a split lacks: a side without images, a class without pixels on one; or a group that outweighs the rest."""
+    split = np.array([row.split for row in placed])
+    lines = [f"no image is left for {side}" for side in SIDES if not (split == side).any()]
+    for index, name in enumerate(names):
+        bare = [side for side in SIDES if (split == side).any() and not class_pixels[split == side, index].any()]
+        if bare and class_pixels[:, index].any():
+            lines.append(f"class {name} has no pixel in {', '.join(bare)}")
+    largest, size = Counter(row.group for row in placed).most_common(1)[0]
+    if size > _LARGE_GROUP * len(placed):
+        lines.append(
+            f"{size} of {len(placed)} images are one group of near-duplicates (with {largest}) and share a side; "
+            "lower split.near_duplicate_bits in params.yaml, or take split.method: source"
+        )
+    return lines
 
 
 def _placed(

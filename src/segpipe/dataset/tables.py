@@ -44,10 +44,20 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def write_instances(path: Path, instances: Sequence[Instance]) -> None:
+    """Write instances as parquet."""
+    write_rows(path, [_instance_row(instance) for instance in instances], _INSTANCE_SCHEMA)
+
+
+def read_instances(path: Path) -> list[Instance]:
+    """Read what write_instances wrote."""
+    return [_instance(row) for row in read_rows(path)]
+
+
 def write_dataset(folder: Path, dataset: Dataset) -> None:
     """Write images.parquet, instances.parquet and categories.parquet into `folder`."""
     write_rows(folder / "images.parquet", [asdict(image) for image in dataset.images], _IMAGE_SCHEMA)
-    write_rows(folder / "instances.parquet", [_instance_row(i) for i in dataset.instances], _INSTANCE_SCHEMA)
+    write_instances(folder / "instances.parquet", dataset.instances)
     categories = [{"name": name, "format": dataset.format} for name in dataset.categories]
     write_rows(folder / "categories.parquet", categories, _CATEGORY_SCHEMA)
 
@@ -59,7 +69,7 @@ def read_dataset(folder: Path) -> Dataset:
         format=categories[0]["format"] if categories else "",
         categories=tuple(row["name"] for row in categories),
         images=tuple(Image(**row) for row in read_rows(folder / "images.parquet")),
-        instances=tuple(_instance(row) for row in read_rows(folder / "instances.parquet")),
+        instances=tuple(read_instances(folder / "instances.parquet")),
     )
 
 

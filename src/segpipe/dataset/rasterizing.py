@@ -1,0 +1,90 @@
+"""All photos drawn: the tasks, the account of what shows, and the store's completion."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import ledger
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.drawing import Drawn, Task
+from segpipe.dataset.ledger import Row
+from segpipe.dataset.transforms import Fit
+from segpipe.records import Instance
+
+
+def tasks(
+    photos: Sequence[Photo],
+    instances: Sequence[Instance],
+    root: Path,
+    indices: Mapping[str, int],
+    classes: ClassTable,
+    priority: str | Sequence[str],
+    fit: Fit,
+    masks: Path,
+    store: Path,
+) -> list[Task]:
+    """One task a photo, in the order of the photos, which becomes the order of the store."""
+    by_image: dict[str, list[Instance]] = {}
+    for instance in instances:
+        by_image.setdefault(instance.image_key, []).append(instance)
+    return [
+        Task(
+            root=root,
+            photo=photo,
+            instances=tuple(by_image.get(photo.key, ())),
+            indices=dict(indices),
+            classes=classes,
+            priority=priority if isinstance(priority, str) else tuple(priority),
+            fit=fit,
+            position=position,
+            masks=masks,
+            store=store,
+        )
+        for position, photo in enumerate(photos)
+    ]
+
+
+def account(rows: Sequence[Row], tasks: Sequence[Task], drawn: Sequence[Drawn]) -> list[Row]:
+    """The ledger with the pixels each drawn instance shows in the label map and at training size; hidden if none."""
+    seen = {
+        instance.id: (after, at_store)
+        for task, result in zip(tasks, drawn, strict=True)
+        for instance, after, at_store in zip(task.instances, result.visible_px, result.store_px, strict=True)
+    }
+    alive = {row.id for row in rows if row.kind == "annotation" and row.verdict in ledger.DRAWN}
+    assert alive == set(seen), "validate handed on other annotations than rasterize drew"
+    return [_shown(row, *seen[row.id]) if row.kind == "annotation" and row.id in seen else row for row in rows]
+
+
+def class_pixels(drawn: Sequence[Drawn]) -> np.ndarray:
+    """Native pixels of each class in each label map, int64 (N, C)."""
+    return np.array([result.class_px for result in drawn], np.int64)
+
+
+def vanished(rows: Sequence[Row]) -> dict[str, int]:
+    """By category: objects that show in the label map and have no pixel left at training size."""
+    gone = Counter(row.category for row in rows if row.px_after and row.px_store == 0 and row.verdict != ledger.IGNORED)
+    return dict(gone)
+
+
+def pixel_summary(drawn: Sequence[Drawn], names: Sequence[str]) -> dict[str, Any]:
+    """Pixels of all label maps by class, and ignored ones."""
+    totals = class_pixels(drawn).sum(axis=0)
+    return {
+        "class_pixels": dict(zip(names, map(int, totals), strict=True)),
+        "ignored_pixels": sum(result.ignore_px for result in drawn),
+        "empty_masks": sum(not any(result.class_px[1:]) for result in drawn),
+    }
+
+
+def _shown(row: Row, after: int, at_store: int) -> Row:
+    row = replace(row, px_after=after, px_store=at_store)
+    if after or row.verdict == ledger.IGNORED:
+        return row
+    detail = "every pixel of it lies beneath other objects; see rasterize.priority"
+    return replace(row, verdict=ledger.HIDDEN, reason="covered", detail=detail)

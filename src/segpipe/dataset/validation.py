@@ -1,0 +1,99 @@
+"""All images of a data set checked: what goes on, the ledger, and what was found."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from segpipe.dataset import ledger
+from segpipe.dataset.checks import Checked, CrowdPolicy, Photo, Task, rows_without_image
+from segpipe.dataset.duplicates import equal_pairs, groups
+from segpipe.dataset.ledger import Row
+from segpipe.dataset.tables import read_rows, write_rows
+from segpipe.errors import UserError
+from segpipe.records import Dataset, Instance
+
+_INTEGERS = ("width", "height", "orientation")
+_FLAGS = ("undecidable", "background")
+_SCHEMA = pa.schema(
+    [
+        (f.name, pa.int32() if f.name in _INTEGERS else pa.bool_() if f.name in _FLAGS else pa.string())
+        for f in fields(Photo)
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """Photos that go on, the instances that will be drawn, and the whole ledger."""
+
+    photos: tuple[Photo, ...]
+    instances: tuple[Instance, ...]
+    rows: tuple[Row, ...]
+
+
+def tasks(dataset: Dataset, root: Path, selected: tuple[str, ...], crowd: CrowdPolicy, keep_empty: bool) -> list[Task]:
+    """One task an image, with its instances in the order of their records."""
+    by_image: dict[str, list[Instance]] = {}
+    for instance in dataset.instances:
+        by_image.setdefault(instance.image_key, []).append(instance)
+    return [
+        Task(root, image, tuple(by_image.get(image.key, ())), frozenset(selected), crowd, keep_empty)
+        for image in dataset.images
+    ]
+
+
+def collect(dataset: Dataset, selected: tuple[str, ...], checked: Iterable[Checked]) -> Validated:
+    """Put the images' results together and prove that no record is missing.
+
+    Raises UserError if no image is left.
+    """
+    results = list(checked)
+    known = {image.key for image in dataset.images}
+    homeless = [instance for instance in dataset.instances if instance.image_key not in known]
+    rows = [row for result in results for row in result.rows] + rows_without_image(homeless, frozenset(selected))
+    ledger.close(rows, len(dataset.images), len(dataset.instances))
+    photos = tuple(result.photo for result in results if result.photo)
+    if not photos:
+        reasons = Counter(row.reason for row in rows if row.kind == "image")
+        said = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        raise UserError(
+            f"no image is left to work on ({said}); mend the source, or check ingest.classes in params.yaml"
+        )
+    return Validated(photos, tuple(i for result in results for i in result.instances), tuple(rows))
+
+
+def findings(photos: Iterable[Photo]) -> dict[str, int]:
+    """What is no defect but worth knowing: turned and undecidable photographs, equal files."""
+    photos = list(photos)
+    roots = groups(len(photos), equal_pairs([photo.sha256 for photo in photos]))
+    sizes = Counter(roots)
+    return {
+        "turned_by_exif": sum(photo.orientation != 1 and photo.frame == "viewed" for photo in photos),
+        "annotated_as_stored": sum(photo.frame == "stored" for photo in photos),
+        "orientation_undecidable": sum(photo.undecidable for photo in photos),
+        "equal_files": sum(size - 1 for size in sizes.values()),
+    }
+
+
+def by_class(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Annotations of each category by verdict."""
+    counts: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row.kind == "annotation" and row.category:
+            counts.setdefault(row.category, Counter())[row.verdict] += 1
+    return {category: dict(verdicts) for category, verdicts in counts.items()}
+
+
+def write_photos(path: Path, photos: Iterable[Photo]) -> None:
+    """Write the photos as parquet."""
+    write_rows(path, [asdict(photo) for photo in photos], _SCHEMA)
+
+
+def read_photos(path: Path) -> list[Photo]:
+    """Read what write_photos wrote."""
+    rows: list[dict[str, Any]] = read_rows(path)
+    return [Photo(**row) for row in rows]

@@ -1,0 +1,213 @@
+"""params.yaml as typed values: the whole file is checked before a stage does any work."""
+
+import difflib
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from segpipe.errors import UserError
+
+PARAMS = Path("params.yaml")
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=32, le=4096)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: no key it does not know, nothing changed after it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Compute(Section):
+    """workers: processes for per-image work, 0: one a core."""
+
+    workers: Annotated[int, Field(ge=0, le=1024)]
+
+
+class Ingest(Section):
+    """Where the photographs and annotations are, and which classes count."""
+
+    source: Annotated[str, Field(min_length=1)]
+    format: Literal["auto", "coco", "index_masks"]
+    task: Literal["multiclass", "binary"]
+    classes: Literal["auto"] | Annotated[list[str], Field(min_length=1)]
+    mask_values: dict[str, str]
+    image_pattern: str | None
+    mask_pattern: str | None
+
+    @property
+    def patterns(self) -> tuple[str, str] | None:
+        """The patterns of images and of masks, if given."""
+        return (self.image_pattern, self.mask_pattern) if self.image_pattern and self.mask_pattern else None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Ingest":
+        if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes names a class twice")
+        if (self.image_pattern is None) != (self.mask_pattern is None):
+            raise ValueError("image_pattern and mask_pattern go together: give both or neither")
+        strange = [value for value in self.mask_values if not value.isdigit()]
+        if strange:
+            raise ValueError(f"mask_values maps stored numbers to names; {strange[0]!r} is no such number")
+        return self
+
+
+class Validate(Section):
+    """What is done with crowds and empty pictures, and how much may be lost."""
+
+    crowd: Literal["ignore", "object", "drop"]
+    unannotated: Literal["skip", "keep"]
+    max_dropped_images: Share
+    max_dropped_annotations: Share
+
+
+class Rasterize(Section):
+    """The training shape, and who is on top."""
+
+    size: tuple[Side, Side]
+    fit: Literal["letterbox", "crop", "stretch"]
+    priority: Literal["smaller_on_top", "record_order"] | Annotated[list[str], Field(min_length=1)]
+
+
+class Split(Section):
+    """Who trains, validates, tests."""
+
+    method: Literal["content", "source"]
+    val: Annotated[float, Field(ge=0, lt=1)]
+    test: Annotated[float, Field(ge=0, lt=1)]
+    source_roles: dict[str, Literal["train", "val", "test"]]
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
+    empty_masks: Literal["leave_out", "keep"]
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> "Split":
+        if self.val + self.test >= 1:
+            raise ValueError(f"val + test = {self.val + self.test} leaves nothing to train on")
+        return self
+
+
+class Augment(Section):
+    """How far pictures are changed while training; 0 turns a kind off."""
+
+    scale: Strength
+    rotate_deg: Annotated[float, Field(ge=0, le=180)]
+    flip: bool
+    colour: Strength
+    blur: Strength
+
+
+class Train(Section):
+    """The network and how it is trained."""
+
+    architecture: str
+    encoder: str
+    weights: str
+    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    crop: tuple[Side, Side] | None
+    lr: Annotated[float, Field(gt=0, le=1)]
+    encoder_lr_factor: Annotated[float, Field(ge=0, le=1)]
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    warmup_epochs: Annotated[float, Field(ge=0)]
+    dice_weight: Annotated[float, Field(ge=0, le=10)]
+    class_weights: Literal["none", "median_frequency", "effective_number"]
+    augment: Augment
+    budget_hours: Positive
+    checkpoint_minutes: Positive
+    device: Literal["auto", "cpu", "cuda"]
+    amp: bool
+
+
+class Evaluate(Section):
+    """batch_size: pictures predicted at once."""
+
+    batch_size: Annotated[int, Field(ge=1, le=1024)]
+
+
+class Render(Section):
+    """samples: sheets each of the worst, the median and the best pictures."""
+
+    samples: Annotated[int, Field(ge=0, le=100)]
+
+
+def _off(value: Any) -> Any:
+    return "off" if value is False else value  # YAML 1.1 reads a bare off as false
+
+
+class Tracking(Section):
+    """Where runs are written down besides the metrics files."""
+
+    mlflow: bool
+    experiment: Annotated[str, Field(min_length=1)]
+    tensorboard: bool
+    wandb: Annotated[Literal["off", "offline", "online"], BeforeValidator(_off)]
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    compute: Compute
+    ingest: Ingest
+    validation: Annotated[Validate, Field(alias="validate")]
+    rasterize: Rasterize
+    split: Split
+    train: Train
+    evaluate: Evaluate
+    render: Render
+    tracking: Tracking
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and check params.yaml. Raises UserError naming every key that is wrong, in one line."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run from the project's top folder") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return Params.model_validate(document)
+    except ValidationError as error:
+        raise UserError(f"{path}: {'; '.join(_said(fault, document) for fault in error.errors())}") from None
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _said(fault: Any, document: Any) -> str:
+    place = [str(part) for part in fault["loc"] if not str(part).startswith(("literal[", "list["))]
+    key = ".".join(place)
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: no such key{_nearest(place)}"
+    if fault["type"] == "missing":
+        return f"{key}: is missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    value = "" if isinstance(fault["input"], dict) else f", not {fault['input']!r}"
+    return f"{key}: {message}{value}"
+
+
+def _nearest(place: list[str]) -> str:
+    section: Any = Params
+    for part in place[:-1]:
+        section = _fields(section).get(part)
+    close = difflib.get_close_matches(place[-1], _fields(section), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else "; remove it"
+
+
+def _fields(section: Any) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}

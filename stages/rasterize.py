@@ -1,0 +1,45 @@
+"""rasterize: data/checked + photographs -> a label map PNG each in data/masks, the store, the ledger's second page."""
+
+import json
+from pathlib import Path
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import drawing, ledger, parallel, rasterizing, store, tables, validation
+from segpipe.dataset.transforms import Fit
+from segpipe.files import write_json
+from stages.params import load, run
+
+
+def main() -> None:
+    """Draw every label map at its photograph's size, and pack photo and map at training size."""
+    params = load()
+    checked, masks, packed = Path("data/checked"), Path("data/masks"), Path("data/store")
+    photos = validation.read_photos(checked / "images.parquet")
+    classes = ClassTable.read(checked / "classes.json")
+    fit = Fit(params.rasterize.fit, params.rasterize.size)
+    tasks = rasterizing.tasks(
+        photos,
+        tables.read_instances(checked / "instances.parquet"),
+        Path(params.ingest.source),
+        indices=json.loads((checked / "class_indices.json").read_text(encoding="utf-8")),
+        classes=classes,
+        priority=params.rasterize.priority,
+        fit=fit,
+        masks=masks,
+        store=packed,
+    )
+    store.begin(packed, len(tasks), fit)
+    drawn = list(parallel.ordered(drawing.draw, tasks, params.compute.workers, "label maps drawn"))
+    rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
+    class_pixels = rasterizing.class_pixels(drawn)
+
+    store.finish(packed, [photo.key for photo in photos], classes, fit, class_pixels)
+    classes.write(masks / "classes.json")
+    ledger.write(Path("data/ledger.parquet"), rows)
+    pixels = rasterizing.pixel_summary(drawn, classes.names)
+    vanished = {"vanished_at_training_size": rasterizing.vanished(rows)}
+    write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | vanished)
+
+
+if __name__ == "__main__":
+    run(main)
