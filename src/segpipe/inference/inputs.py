@@ -74,6 +74,7 @@ def _files(path: Path) -> Iterator[Path]:
     """The file itself, or every file below a folder, sorted, but for hidden ones."""
     if path.is_file():
         yield path
+        return
     for directory, subfolders, files in os.walk(path, onerror=_cannot_list):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(directory, name) for name in sorted(files) if not name.startswith("."))

@@ -1,0 +1,176 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import inference
+from segpipe.classes import ClassTable
+from segpipe.models import build, card
+
+CLASSES = ("background", "cat", "dog")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A model with random weights: what it predicts means nothing, but it predicts the same every time."""
+    path = tmp_path_factory.mktemp("models") / "model.pt"
+    encoder = "mobilenetv3_small_050"
+    segmenter = build.segmenter("unet", encoder, len(CLASSES), (True,) * 3)
+    facts = card.ModelCard(
+        architecture="unet",
+        encoder=encoder,
+        classes=CLASSES,
+        seen=(True,) * 3,
+        fit_mode="letterbox",
+        size_hw=(32, 32),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+    )
+    card.save(path, segmenter, facts)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return tmp_path / "photos"
+
+
+def draw(path, size=(40, 30), **how):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, **how)
+
+
+def run(weights, source, output, *more):
+    return inference.main(["--weights", str(weights), "--input", str(source), "--output", str(output), *more])
+
+
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_each_picture_gets_a_palette_mask_of_its_own_size(weights, photos, tmp_path, capsys):
+    draw(photos / "wide.jpg", (61, 20))
+    draw(photos / "küche" / "tall.png", (17, 45))
+    assert run(weights, photos, tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["classes.json", "küche/tall.png", "wide.png"]
+    with Image.open(tmp_path / "out" / "küche" / "tall.png") as mask:
+        assert (mask.mode, mask.size) == ("P", (17, 45))
+        assert mask.getpalette() == ClassTable(CLASSES).png_palette
+        assert np.asarray(mask).max() < 3
+    assert ClassTable.read(tmp_path / "out" / "classes.json").names == CLASSES
+    assert f"{photos / 'wide.jpg'} -> {tmp_path / 'out' / 'wide.png'}: " in capsys.readouterr().out
+
+
+def test_a_phone_photograph_gets_its_mask_as_viewed(weights, photos, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter turn
+    draw(photos / "phone.jpg", (40, 30), exif=turned)
+    assert run(weights, photos, tmp_path / "out") == 0
+    with Image.open(tmp_path / "out" / "phone.png") as mask:
+        assert mask.size == (30, 40)
+
+
+def test_a_bad_file_is_reported_and_the_others_are_predicted(weights, photos, tmp_path, capsys):
+    draw(photos / "a.jpg")
+    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:300])
+    draw(photos / "c.jpg")
+    draw(photos / "d.gif")
+    assert run(weights, photos, tmp_path / "out", "--batch-size", "2") == 1
+    assert files(tmp_path / "out") == ["a.png", "c.png", "classes.json"]
+    said = capsys.readouterr().err
+    assert f"FAILED {photos / 'b.jpg'}: cannot be decoded" in said
+    assert f"FAILED {photos / 'd.gif'}: GIF pictures are not supported" in said
+    assert "2 of 4 pictures predicted" in said
+
+
+def test_two_pictures_of_one_name_both_keep_their_masks(weights, photos, tmp_path):
+    draw(photos / "car.jpg")
+    draw(photos / "car.png")
+    draw(photos / "other.jpg")
+    assert run(weights, photos, tmp_path / "out") == 0
+    assert files(tmp_path / "out") == ["car.jpg.png", "car.png.png", "classes.json", "other.png"]
+
+
+def test_an_overlay_lies_beside_each_mask(weights, photos, tmp_path):
+    draw(photos / "a.v2.jpg", (50, 33))
+    assert run(weights, photos, tmp_path / "out", "--overlay") == 0
+    assert files(tmp_path / "out") == ["a.v2.overlay.jpg", "a.v2.png", "classes.json"]
+    with Image.open(tmp_path / "out" / "a.v2.overlay.jpg") as blended:
+        assert blended.size == (50, 33)
+
+
+def test_the_same_pictures_give_the_same_bytes(weights, photos, tmp_path):
+    for name in "abcde":
+        draw(photos / f"{name}.jpg", (33, 47))
+    for out in ("one", "two"):
+        assert run(weights, photos, tmp_path / out, "--overlay") == 0
+    for name in files(tmp_path / "one"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_nothing_but_pictures_in_a_folder_means_failure(weights, photos, tmp_path, capsys):
+    photos.mkdir()
+    (photos / "notes.txt").write_text("no picture")
+    assert run(weights, photos, tmp_path / "out") == 1
+    assert "no picture found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04"])
+def test_a_foreign_weights_file_is_said_in_one_line(content, photos, tmp_path, capsys):
+    draw(photos / "a.jpg")
+    foreign = tmp_path / "foreign.pt"
+    foreign.write_bytes(content)
+    assert run(foreign, photos, tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"inference.py: {foreign}: not a model file")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_weights_end_the_command_with_one_line_and_exit_code_1(tmp_path):
+    script = Path(inference.__file__)
+    options = ["--weights", "no/model.pt", "--input", str(script), "--output", str(tmp_path / "out")]
+    environment = os.environ | {"PYTHONPATH": str(script.parent / "src")}
+    result = subprocess.run(
+        [sys.executable, script, *options], capture_output=True, text=True, cwd=script.parent, env=environment
+    )
+    assert result.returncode == 1
+    assert result.stdout == ""
+    expected = "inference.py: no/model.pt: no such model file; train one with `dvc repro` or name another\n"
+    assert result.stderr == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch-size", "0"], "--batch-size is 0; it must be 1 or more"),
+        (["--device", "gpu"], "device 'gpu'"),
+    ],
+)
+def test_an_option_out_of_range_is_said_in_one_line(options, message, weights, photos, tmp_path, capsys):
+    draw(photos / "a.jpg")
+    assert run(weights, photos, tmp_path / "out", *options) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_an_output_that_is_a_file_is_said_in_one_line(weights, photos, tmp_path, capsys):
+    draw(photos / "a.jpg")
+    (tmp_path / "out").write_text("in the way")
+    assert run(weights, photos, tmp_path / "out") == 1
+    assert capsys.readouterr().err == f"inference.py: --output {tmp_path / 'out'}: cannot be written (File exists)\n"
+
+
+def test_classes_json_says_names_values_and_colours(weights, photos, tmp_path):
+    draw(photos / "a.jpg")
+    run(weights, photos, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "classes.json").read_text())
+    assert document["classes"][1] == {"class_index": 1, "name": "cat", "colour": [128, 0, 0]}
+    assert document["ignore_index"] == 255
