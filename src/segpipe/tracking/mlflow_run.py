@@ -1,0 +1,188 @@
+"""Runs in MLflow. Import only after `mlflow_env.prepare()`."""
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import mlflow.pyfunc
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.types.schema import Schema, TensorSpec
+
+from segpipe.tracking import mlflow_env
+from segpipe.tracking.interface import NoSuchRunError, RunFacts
+from segpipe.tracking.names import flat_params, slug, slugs
+
+MODEL_TAG = "model_md5"
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SERVED = Path(__file__).resolve().with_name("served.py")
+_NEEDS = ("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
+_MAX_TAG = 5000  # characters of a tag value
+_PARAMS, _METRICS = 100, 1000  # how many MLflow takes in one request
+_Item = TypeVar("_Item")
+
+
+class MlflowTracker:
+    """One MLflow run. The server, if any, is reached by the calls, never by the constructor."""
+
+    name = "mlflow"
+
+    def __init__(self, experiment: str) -> None:
+        """experiment: created where it does not exist yet."""
+        self.place = mlflow_env.tracking_uri()
+        self._experiment = experiment
+        self._run_id = ""
+        self._started = False
+        self._last_steps: dict[str, int] | None = None  # of a resumed run: the newest step by metric
+
+    def start(self, run: RunFacts, known_id: str | None) -> str:
+        """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
+        self._client = MlflowClient(self.place)
+        earlier = self._existing(self._run_id or known_id)
+        if earlier is None:
+            experiment_id = self._experiment_id()
+            earlier = self._client.create_run(experiment_id, run_name=run.name)
+        elif known_id:
+            self._last_steps = {}
+        self._run_id, self._started = earlier.info.run_id, True
+        self._client.update_run(self._run_id, status="RUNNING")
+        self._describe(run, earlier)
+        return self._run_id
+
+    def find(self, model_md5: str, known_id: str | None) -> str:
+        """Go on with the newest run that is tagged with this model."""
+        self._client = MlflowClient(self.place)
+        known = self._existing(known_id)
+        if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
+            experiment = self._client.get_experiment_by_name(self._experiment)
+            found = self._client.search_runs(
+                [experiment.experiment_id] if experiment else [],
+                filter_string=f"tags.{MODEL_TAG} = '{model_md5}'",
+                order_by=["attributes.start_time DESC"],
+                max_results=1,
+            )
+            if not found:
+                raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
+            known = found[0]
+        self._run_id = known.info.run_id
+        return self._run_id
+
+    def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
+        """Keep numbers; a resumed run drops the steps that it has already."""
+        metrics = [
+            Metric(name, value, time_ms, step or 0)
+            for name, value in values.items()
+            if step is None or step > self._last_step(name)
+        ]
+        for part in _parts(metrics, _METRICS):
+            self._client.log_batch(self._run_id, metrics=part)
+
+    def log_file(self, path: Path, folder: str) -> None:
+        """Keep a file or a folder's files as artifacts."""
+        if path.is_dir():
+            self._client.log_artifacts(self._run_id, str(path), folder or None)
+        else:
+            self._client.log_artifact(self._run_id, str(path), folder or None)
+
+    def log_model(self, path: Path, md5: str) -> None:
+        """Keep the model as one that MLflow can load and serve, with its code: uint8 (N, H, W, 3) -> uint8 (N, H, W).
+
+        Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
+        """
+        self._client.set_tag(self._run_id, MODEL_TAG, md5)
+        experiment_id = self._client.get_run(self._run_id).info.experiment_id
+        logged = self._client.create_logged_model(experiment_id, name="model", source_run_id=self._run_id)
+        described = Model(
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            run_id=self._run_id,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            _save_model(path, Path(folder) / "model", described)
+            self._client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+        self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self._client.log_outputs(self._run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, long ones cut."""
+        self._client.log_batch(self._run_id, tags=[RunTag(name, text[:_MAX_TAG]) for name, text in tags.items()])
+
+    def end(self, status: str) -> None:
+        """Close the run, unless it was only found: then it is closed already."""
+        if self._started:
+            self._client.set_terminated(self._run_id, status)
+
+    def _existing(self, run_id: str | None) -> Run | None:
+        if not run_id:
+            return None
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return None
+            raise
+        return run if run.info.lifecycle_stage == "active" else None
+
+    def _experiment_id(self) -> str:
+        """The experiment's id, made or brought back if need be; without a server its artifacts go to ./mlartifacts."""
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            folder = None
+            if not self.place.startswith(("http:", "https:", "databricks")):
+                folder = (Path("mlartifacts") / (slug(self._experiment) or "runs")).resolve().as_uri()
+            return self._client.create_experiment(self._experiment, artifact_location=folder)
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return experiment.experiment_id
+
+    def _describe(self, run: RunFacts, earlier: Run) -> None:
+        """Params once and for all, tags as they are now; what has changed since the run began is told in `drift`."""
+        params = flat_params(run.params)
+        new = [Param(name, text) for name, text in params.items() if name not in earlier.data.params]
+        for part in _parts(new, _PARAMS):
+            self._client.log_batch(self._run_id, params=part)
+        drift = _drift(earlier.data.params, params) + _drift(earlier.data.tags, run.tags)
+        tags = dict(run.tags) | (
+            {"mlflow.source.git.commit": run.tags["git.commit"]} if "git.commit" in run.tags else {}
+        )
+        self.set_tags(tags | ({"drift": "; ".join(drift)} if drift else {}))
+        if run.classes:
+            self._client.log_dict(self._run_id, slugs(run.classes), "class_slugs.json")
+
+    def _last_step(self, name: str) -> int:
+        if self._last_steps is None:
+            return -1
+        if name not in self._last_steps:
+            history = self._client.get_metric_history(self._run_id, name)
+            self._last_steps[name] = max((metric.step for metric in history), default=-1)
+        return self._last_steps[name]
+
+
+def _drift(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}: {before[name]} -> {now[name]}" for name in sorted(now) if before.get(name, now[name]) != now[name]
+    ]
+
+
+def _parts(items: list[_Item], size: int) -> Iterable[list[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _save_model(path: Path, folder: Path, described: Model) -> None:
+    images, label_maps = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3)), TensorSpec(np.dtype(np.uint8), (-1, -1, -1))
+    mlflow.pyfunc.save_model(
+        path=str(folder),
+        mlflow_model=described,
+        python_model=str(_SERVED),
+        artifacts={"model": str(path)},
+        code_paths=[str(_PACKAGE)],
+        signature=ModelSignature(Schema([images]), Schema([label_maps])),
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _NEEDS],
+    )

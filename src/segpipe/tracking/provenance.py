@@ -1,0 +1,65 @@
+"""Which code and which data a run was made from, as tags."""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+_GIT_S = 10  # seconds that git may take
+
+
+def tags(lock: Path, data: Sequence[str], written: Sequence[str] = ("dvc.lock", "metrics")) -> dict[str, str]:
+    """The tags of a run started in the current folder: git commit, dirty flag, DVC experiment, hashes of its data.
+
+    lock: DVC's lock file; data: paths as they stand in it; written: what the pipeline itself rewrites under git,
+    which therefore says nothing about the code. What cannot be found out (no git, no lock) is left out.
+    """
+    found = _git_tags(written) | {f"dvc.{path}": md5 for path, md5 in dvc_hashes(lock, data).items()}
+    experiment = os.environ.get("DVC_EXP_NAME")
+    return found | ({"dvc.experiment": experiment} if experiment else {})
+
+
+def dvc_hashes(lock: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The MD5 (of a folder: with .dir behind it) of each of `paths` as the newest stage of dvc.lock recorded it.
+
+    An output's own entry beats a dependency's: a stage that has not run again yet still names its old inputs.
+    Source: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file
+    """
+    try:
+        stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {}).values()
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return {}
+    known = {
+        entry["path"]: str(entry["md5"])
+        for kind in ("deps", "outs")
+        for stage in stages
+        for entry in stage.get(kind) or []
+        if "md5" in entry
+    }
+    return {path: known[path] for path in paths if path in known}
+
+
+def md5_of(path: Path) -> str:
+    """The MD5 of a file's bytes in hex, which is what DVC records for it. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def _git_tags(written: Sequence[str]) -> dict[str, str]:
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return {}
+    others = [f":(exclude){path}" for path in written]
+    changed = _git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ".", *others)
+    return {"git.commit": commit} | ({} if changed is None else {"git.dirty": "true" if changed else "false"})
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=_GIT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,97 @@
+"""Runs in Weights & Biases, on its servers or in a folder that `wandb sync` uploads later."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from segpipe.errors import UserError
+from segpipe.tracking.interface import NoSuchRunError, RunFacts
+from segpipe.tracking.names import slug
+
+try:
+    import wandb
+except ImportError as missing:
+    raise UserError(
+        "tracking.wandb in params.yaml is on, but wandb is not installed; run `pip install segpipe[wandb]` "
+        "or set tracking.wandb: off"
+    ) from missing
+
+_STEP = "epoch"
+
+
+class WandbTracker:
+    """One W&B run; its id is ours to choose, so an offline run that goes on has the same one."""
+
+    name = "wandb"
+
+    def __init__(self, experiment: str, mode: Literal["offline", "online"]) -> None:
+        """experiment: W&B's project. Raises UserError if `online` and nobody is logged in."""
+        self.place = "wandb" if mode == "offline" else wandb.Settings().base_url
+        self._project, self._mode = slug(experiment) or "segpipe", mode
+        if mode == "online" and not wandb.api.api_key:
+            raise UserError(
+                "tracking.wandb in params.yaml is online, but there is no W&B key; run `wandb login`, "
+                "set WANDB_API_KEY, or set tracking.wandb: offline"
+            )
+
+    def start(self, run: RunFacts, known_id: str | None) -> str:
+        """Begin the run, or go on with `known_id`; params that changed meanwhile are taken over."""
+        run_id = known_id or uuid4().hex[:8]
+        self._open(run_id, run.name, dict(run.params))
+        self.set_tags(run.tags)
+        return run_id
+
+    def find(self, model_md5: str, known_id: str | None) -> str:
+        """Go on with the run."""
+        if not known_id:
+            raise NoSuchRunError(f"no W&B run is known to have trained model {model_md5}")
+        self._open(known_id, None, {})
+        return known_id
+
+    def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
+        """Keep numbers: by epoch as curves, final ones in the summary."""
+        if step is None:
+            self._run.summary.update(dict(values))
+        else:
+            self._run.log({**values, _STEP: step, "_timestamp": time_ms / 1000})
+
+    def log_file(self, path: Path, folder: str) -> None:
+        """Keep a file or a folder's files; PNG pictures are shown."""
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                inside = file.relative_to(path) if path.is_dir() else Path(file.name)
+                self._keep(file, Path(folder) / inside)
+
+    def log_model(self, path: Path, md5: str) -> None:
+        """Keep the model file."""
+        self.set_tags({"model_md5": md5})
+        self._keep(path, Path("model") / path.name)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Keep tags in the run's config: W&B's own tags are words without values."""
+        self._run.config.update({f"tags/{name}": text for name, text in tags.items()}, allow_val_change=True)
+
+    def end(self, status: str) -> None:
+        """Close the run."""
+        self._run.finish(exit_code=0 if status == "FINISHED" else 1)
+
+    def _open(self, run_id: str, name: str | None, params: dict[str, Any]) -> None:
+        settings = wandb.Settings(
+            silent=True, console="off", disable_git=True, disable_code=True, save_code=False, init_timeout=30
+        )
+        self._run = wandb.init(
+            project=self._project, id=run_id, name=name, mode=self._mode, resume="allow", settings=settings
+        )
+        self._run.config.update(params, allow_val_change=True)
+        self._run.define_metric("*", step_metric=_STEP)
+
+    def _keep(self, file: Path, place: Path) -> None:
+        if file.suffix == ".png":
+            self._run.log({place.with_suffix("").as_posix(): wandb.Image(str(file))})
+            return
+        copy = Path(self._run.dir) / place
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+        self._run.save(str(copy), base_path=self._run.dir, policy="now")

@@ -1,0 +1,66 @@
+import math
+
+import pytest
+
+from segpipe.tracking import messages
+from segpipe.tracking.interface import RunFacts
+from segpipe.tracking.messages import End, File, Find, Metrics, Model, Start, Tags
+from segpipe.tracking.spool import Spool
+
+EVERY_KIND = [
+    Start(run=RunFacts(name="a", inputs="b", params={"c": {"d": 1}}, tags={"e": "f"}, classes=("g", "车"))),
+    Find(model_md5="0" * 32),
+    Metrics(values={"loss": 0.5}, step=3, time_ms=1),
+    Metrics(values={"miou": 0.5}, step=None, time_ms=2),
+    File(path="a/b.png", folder="sheets"),
+    Model(path="models/model.pt", md5="0" * 32),
+    Tags(tags={"a": "b"}),
+    End(status="FINISHED"),
+]
+
+
+@pytest.mark.parametrize("message", EVERY_KIND)
+def test_every_message_comes_back_from_its_line(message):
+    line = messages.to_line("mlflow", message)
+    assert "\n" not in line
+    assert messages.from_line(line) == ("mlflow", message)
+
+
+def test_a_number_that_json_has_no_word_for_comes_back_too():
+    line = messages.to_line("mlflow", Metrics(values={"loss": math.nan, "max": math.inf}, step=0, time_ms=0))
+    assert '"nan"' in line
+    _, message = messages.from_line(line)
+    assert math.isnan(message.values["loss"])
+    assert message.values["max"] == math.inf
+
+
+def test_a_spool_is_a_file_only_while_something_is_in_it(tmp_path):
+    spool = Spool(tmp_path / "run.jsonl")
+    first, second = spool.number(), spool.number()
+    spool.add(first, "mlflow", Tags(tags={"a": "b"}))
+    spool.add(second, "wandb", Tags(tags={"a": "c"}))
+    spool.add(second, "wandb", Tags(tags={"a": "c"}))  # once more: still one line
+    assert len(spool.path.read_text().splitlines()) == 2
+    spool.drop({first})
+    assert Spool(spool.path).of("mlflow") == []
+    assert [message for _, message in Spool(spool.path).of("wandb")] == [Tags(tags={"a": "c"})]
+    spool.drop({second})
+    assert not spool.path.exists()
+
+
+def test_a_message_that_was_sent_meanwhile_is_not_kept(tmp_path):
+    spool = Spool(tmp_path / "run.jsonl")
+    number = spool.number()
+    spool.drop({number})
+    spool.add(number, "mlflow", Tags(tags={}))
+    assert not spool.path.exists()
+
+
+def test_a_line_cut_short_by_a_kill_costs_that_line_only(tmp_path, caplog):
+    path = tmp_path / "run.jsonl"
+    path.write_text(messages.to_line("mlflow", Tags(tags={"a": "b"})) + '\n{"tracker": "mlf')
+    spool = Spool(path)
+    assert [message for _, message in spool.of("mlflow")] == [Tags(tags={"a": "b"})]
+    assert "a line cannot be read" in caplog.text
+    spool.add(spool.number(), "mlflow", Tags(tags={"c": "d"}))
+    assert len(Spool(path).of("mlflow")) == 2
