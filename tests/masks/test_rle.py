@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
+
+from segpipe.errors import AnnotationError
+from segpipe.masks import raster, rle
+from segpipe.records import Rle
+from tests.grids import grid
+
+masks = (
+    st.integers(1, 25)
+    .flatmap(
+        lambda height: st.lists(st.lists(st.booleans(), min_size=height, max_size=height), min_size=1, max_size=25)
+    )
+    .map(lambda rows: np.array(rows, bool))
+)
+
+
+def test_run_lengths_go_down_the_columns_and_count_zeros_first():
+    region = rle.region_of(Rle(size_hw=(2, 3), counts=(1, 2, 3)))
+    np.testing.assert_array_equal(raster.paint([region], (2, 3)), grid(".#. #.."))
+
+
+@settings(max_examples=200, deadline=None)
+@given(masks)
+def test_there_and_back(mask):
+    region = raster.of_mask(mask)
+    np.testing.assert_array_equal(raster.paint([region], mask.shape).astype(bool), mask)
+    assert rle.area_px(region) == mask.sum()
+
+
+@settings(max_examples=200, deadline=None)
+@given(masks)
+def test_both_forms_are_the_same_region(mask):
+    string = coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"]
+    lengths = tuple(int(n) for n in rle.run_lengths(string))
+    assert sum(lengths) == mask.size
+    assert rle.region_of(Rle(size_hw=mask.shape, counts=lengths)) == rle.region_of(
+        Rle(size_hw=mask.shape, counts=string.decode())
+    )
+
+
+@pytest.mark.parametrize("counts", [(1, 2), (7,), (), (-1, 7), "zzzz", "ö", "P", "1" * 3])
+def test_counts_that_do_not_fill_the_picture_are_refused(counts):
+    with pytest.raises(AnnotationError) as caught:
+        rle.region_of(Rle(size_hw=(2, 3), counts=counts))
+    assert caught.value.reason == "bad_rle"

@@ -1,0 +1,69 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segpipe.errors import UserError
+from stages import params
+
+TEXT = Path(params.__file__).parent.parent.joinpath("params.yaml").read_text(encoding="utf-8")
+
+
+def load(folder: Path, text: str) -> params.Params:
+    path = folder / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return params.load(path)
+
+
+def test_the_projects_own_params_are_sound(tmp_path):
+    assert load(tmp_path, TEXT).rasterize.fit == "letterbox"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  lr: 0.001", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
+        ("  lr: 0.001", "  learn_rate: 1", "train.learn_rate: no such key"),
+        ("  batch_size: 8\n  crop", "  batchsize: 8\n  crop", "train.batchsize: no such key; did you mean batch_size?"),
+        (
+            "fit: letterbox",
+            "fit: squash",
+            "rasterize.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'",
+        ),
+        ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
+        ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
+        ("image_pattern: null", "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
+        ("seed: 7", "seed: [", "is not YAML"),
+        ("seed: 7\n", "", "seed: is missing"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(tmp_path, old, new, said):
+    assert old in TEXT
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, TEXT.replace(old, new, 1))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    text = TEXT.replace("  lr: 0.001", "  lr: -1").replace("fit: letterbox", "fit: squash")
+    with pytest.raises(UserError, match=r"rasterize\.fit.*train\.lr"):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize("stage", ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"])
+def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
+    tmp_path.joinpath("params.yaml").write_text(TEXT.replace("epochs: 12", "epochs: none"))
+    root = Path(params.__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{root}:{root / 'src'}", "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: params.yaml: train.epochs: ")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
