@@ -1,0 +1,242 @@
+"""Which mask belongs to which photograph: the folder layouts that people use.
+
+VOC: JPEGImages, SegmentationClass, ImageSets/Segmentation. CamVid: X and Xannot. Plain: images and masks, with
+folders for the splits above or below. Or two patterns that say it.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from segpipe.annotations.source import SPLIT_WORDS, Source, folder_of, split_named
+from segpipe.errors import UserError
+
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img")
+_MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentations", "gt")
+_VOC_SETS = "ImageSets/Segmentation"
+_LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+_EXTRA = re.compile(
+    r"(_leftImg8bit|_image|_img|_sat"
+    r"|(_gtFine|_gtCoarse)?_(labelIds|labelTrainIds)|[-_](mask|masks|label|labels|seg|segmentation|gt|annotation|L))$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Photographs and masks of a source. name: the layout in words; folders: where a file of class names may stand.
+
+    mask_of: mask by photograph; images: all photographs, with a mask or without; lone: masks without a photograph
+    and why; split_of: the source's own split by photograph; others: pictures that are neither; absent: places of
+    list entries without a file, and why.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    images: tuple[str, ...]
+    mask_of: Mapping[str, str]
+    lone: Mapping[str, str]
+    split_of: Mapping[str, str | None]
+    others: frozenset[str] = frozenset()
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+def recognise(source: Source) -> Layout | None:
+    """The first layout, of VOC, CamVid and plain folders, by which a photograph has a mask."""
+    tree = _tree(source)
+    return _voc(source, tree) or _annot(source, tree) or _plain(source, tree)
+
+
+def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout:
+    """The layout that two glob patterns say, relative to the source; '**' stands for any folders.
+
+    Photographs and masks match by their path behind the folders that a pattern spells out, without suffix.
+    Raises UserError if a pattern is none, or nothing matches.
+    """
+    masks = _globbed(source, mask_pattern, "ingest.mask_pattern")
+    found = _globbed(source, image_pattern, "ingest.image_pattern")
+    images = sorted(set(found) - set(masks))
+    mask_of, lone = _matched(_stems(images, _spelt_out(image_pattern)), _stems(masks, _spelt_out(mask_pattern)))
+    if not mask_of:
+        raise UserError(
+            f"none of the {len(images)} pictures of ingest.image_pattern {image_pattern!r} has its name among the "
+            f"{len(masks)} of ingest.mask_pattern {mask_pattern!r}; mend the patterns in params.yaml"
+        )
+    return Layout(
+        name=f"{image_pattern} + {mask_pattern}",
+        folders=(".",),
+        images=tuple(images),
+        mask_of=mask_of,
+        lone=lone,
+        split_of={file: split_named(folder_of(file)) for file in images},
+    )
+
+
+def _globbed(source: Source, pattern: str, key: str) -> list[str]:
+    try:
+        paths = [path.relative_to(source.root).as_posix() for path in source.root.glob(pattern)]
+    except (ValueError, NotImplementedError, OSError) as error:
+        raise UserError(f"{key} {pattern!r} is no pattern of files in the source ({error}); mend it") from error
+    return sorted(set(source.pictures).intersection(paths))
+
+
+def _spelt_out(pattern: str) -> str:
+    """The folders of a pattern before its first wildcard."""
+    parts = PurePosixPath(pattern).parts[:-1]
+    wild = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
+    return "/".join(parts[:wild]) or "."
+
+
+# ---- layouts by folder names
+
+Tree = Mapping[str, Mapping[str, str]]  # folder -> the folders in it, by name in lower case
+
+
+def _tree(source: Source) -> Tree:
+    tree: dict[str, dict[str, str]] = {".": {}}
+    for folder in sorted({folder_of(file) for file in source.pictures}):
+        while folder not in tree:
+            tree[folder] = {}
+            tree.setdefault(folder_of(folder), {})[PurePosixPath(folder).name.casefold()] = folder
+            folder = folder_of(folder)
+    return tree
+
+
+def _voc(source: Source, tree: Tree) -> Layout | None:
+    bases = [base for base, below in tree.items() if {"jpegimages", "segmentationclass"} <= below.keys()]
+    pairs = [(tree[base]["jpegimages"], tree[base]["segmentationclass"]) for base in bases]
+    others = [tree[base]["segmentationobject"] for base in bases if "segmentationobject" in tree[base]]
+    layout = _of_folders(source, "VOC", pairs, others)
+    return None if layout is None else _with_voc_sets(source, layout)
+
+
+def _annot(source: Source, tree: Tree) -> Layout | None:
+    pairs = [(folder, f"{folder}annot") for folder in tree if f"{folder}annot" in tree]
+    return _of_folders(source, "X/ + Xannot/", pairs, [])
+
+
+def _plain(source: Source, tree: Tree) -> Layout | None:
+    pairs, others = [], []
+    for below in tree.values():
+        images = next((below[name] for name in _IMAGE_FOLDERS if name in below), None)
+        masks = [below[name] for name in _MASK_FOLDERS if name in below]
+        if images and masks:
+            pairs.append((images, masks[0]))
+            others += masks[1:]
+    return _of_folders(source, "images/ + masks/", pairs, others)
+
+
+def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others: list[str]) -> Layout | None:
+    """The layout of pairs of (image folder, mask folder), None if no photograph has a mask that keeps its values."""
+    mask_of: dict[str, str] = {}
+    lone: dict[str, str] = {}
+    images: set[str] = set()
+    for image_folder, mask_folder in pairs:
+        image_stems = _stems(_below(source, image_folder), image_folder)
+        matched, left = _matched(image_stems, _stems(_below(source, mask_folder), mask_folder))
+        images.update(image_stems)
+        mask_of |= matched
+        lone |= left
+    if not any(mask.lower().endswith(_LOSSLESS) for mask in mask_of.values()):
+        return None
+    return Layout(
+        name=name,
+        folders=tuple(dict.fromkeys([".", *(folder_of(image_folder) for image_folder, _ in pairs)])),
+        images=tuple(sorted(images)),
+        mask_of=mask_of,
+        lone=lone,
+        split_of={f: split_named(folder_of(f)) or split_named(folder_of(mask_of.get(f, ""))) for f in sorted(images)},
+        others=frozenset(file for folder in others for file in _below(source, folder)),
+    )
+
+
+def _below(source: Source, folder: str) -> list[str]:
+    return [file for file in source.pictures if file.startswith(f"{folder}/")]
+
+
+def _with_voc_sets(source: Source, layout: Layout) -> Layout:
+    """The layout with the split of each photograph as its VOC list names it; of several lists the first."""
+    image_of = {_voc_stem(file): file for file in reversed(layout.images)}
+    lone = {_voc_stem(file) for file in layout.lone}
+    split_of: dict[str, str | None] = {}
+    absent: dict[str, str] = {}
+    for split in SPLIT_WORDS:
+        for place, stem in _voc_entries(source, split):
+            if stem in image_of:
+                split_of.setdefault(image_of[stem], split)
+            elif stem not in lone:
+                absent[place] = f"no photograph {stem}; put it there or take it off the list"
+    return replace(layout, split_of=split_of, absent=absent)
+
+
+def _voc_stem(file: str) -> str:
+    """JPEGImages/2007_000032.jpg or SegmentationClass/2007_000032.png -> 2007_000032, behind the folder of both."""
+    base, _, name = str(PurePosixPath(file).with_suffix("")).rpartition("/")
+    return str(PurePosixPath(base).parent / name)
+
+
+def _voc_entries(source: Source, split: str) -> Iterator[tuple[str, str]]:
+    """(place, stem) of each line of the lists that name the photographs of one split."""
+    for file in source.files:
+        if file == (tail := f"{_VOC_SETS}/{split}.txt") or file.endswith(f"/{tail}"):
+            base = PurePosixPath(file).parent.parent.parent
+            text = (source.root / file).read_text(encoding="utf-8", errors="replace")
+            for number, line in enumerate(text.splitlines(), start=1):
+                if line.strip():
+                    yield f"{file}: line {number}", str(base / line.split()[0])
+
+
+# ---- names
+
+
+def _stems(files: Iterable[str], folder: str) -> dict[str, str]:
+    """The path behind `folder`, without suffix, of each file."""
+    cut = 0 if folder == "." else len(folder) + 1
+    return {file: str(PurePosixPath(file[cut:]).with_suffix("")) for file in files}
+
+
+def _matched(images: Mapping[str, str], masks: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The mask of each photograph, both given with their stems, and the masks left over, each with the reason.
+
+    First by the same stem, then without endings like "_mask", then by the name alone; each step matches only
+    what is the one of its name on both sides.
+    """
+    mask_of: dict[str, str] = {}
+    left = dict(masks)
+    for view in (_same, _bare, _name_alone):
+        free = _by_view({file: stem for file, stem in images.items() if file not in mask_of}, view)
+        for stem, candidates in _by_view(left, view).items():
+            if len(candidates) == 1 and len(free.get(stem, [])) == 1:
+                mask_of[free[stem][0]] = candidates[0]
+                del left[candidates[0]]
+    return mask_of, {mask: _why_lone(mask, images) for mask in left}
+
+
+def _by_view(stems: Mapping[str, str], view: Callable[[str], str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for file, stem in stems.items():
+        found[view(stem)].append(file)
+    return found
+
+
+def _same(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem)
+
+
+def _bare(stem: str) -> str:
+    return _EXTRA.sub("", _same(stem))
+
+
+def _name_alone(stem: str) -> str:
+    return PurePosixPath(_bare(stem)).name
+
+
+def _why_lone(mask: str, images: Mapping[str, str]) -> str:
+    name = _name_alone(str(PurePosixPath(mask).with_suffix("")))
+    alike = [file for file, stem in images.items() if _name_alone(stem) == name]
+    if alike:
+        return f"it is not the only mask, or not of the only photograph, of this name ({alike[0]}); keep one of each"
+    return "no photograph has its name; put it there or remove the mask"

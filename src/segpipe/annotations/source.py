@@ -1,0 +1,146 @@
+"""The files of a source folder, listed once. Nothing outside the folder is ever in the list."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from segpipe.errors import UserError
+from segpipe.records import Image
+
+logger = logging.getLogger(__name__)
+
+SUPPORTED_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# Pictures too: listed, so that each gets its row in the ledger as an unsupported format.
+OTHER_PICTURE_SUFFIXES = (
+    *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jfif", ".jpe", ".svg", ".ico", ".tga", ".pcx"),
+    *(".psd", ".xcf", ".eps", ".exr", ".hdr", ".ppm", ".pgm", ".pbm", ".pnm", ".dds", ".dcm"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+)
+_PICTURE_SUFFIXES = frozenset(SUPPORTED_SUFFIXES + OTHER_PICTURE_SUFFIXES)
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+_SPLIT_OF_WORD = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source folder. files: POSIX paths inside it, sorted, without hidden ones.
+
+    refused: files that are there and must not be read, each with the reason in words.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    refused: dict[str, str]
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """The files that are pictures by their suffix, readable here or not."""
+        return tuple(filter(is_picture, self.files))
+
+    def with_suffix(self, suffix: str) -> list[str]:
+        """The files that end in `suffix`, in any case of letters."""
+        return [file for file in self.files if file.lower().endswith(suffix)]
+
+
+def list_source(root: Path) -> Source:
+    """List the files of `root`. Links to folders are not followed, links that leave `root` are refused.
+
+    Raises UserError if `root` is no folder or holds no picture.
+    """
+    if not root.is_dir():
+        problem = "is not a folder" if root.exists() else "no such folder"
+        raise UserError(f"{root}: {problem}; set ingest.source in params.yaml to the folder of your photographs")
+    files: list[str] = []
+    refused: dict[str, str] = {}
+    for file, why in _walk(root, root.resolve(), ""):
+        if why:
+            refused[file] = why
+        else:
+            files.append(file)
+    if not any(map(is_picture, files)):
+        hint = next((f"; {file} {why}" for file, why in sorted(refused.items())), "")
+        kinds = ", ".join(SUPPORTED_SUFFIXES)
+        raise UserError(f"{root}: holds no picture ({kinds}){hint}; set ingest.source in params.yaml to another folder")
+    return Source(root, tuple(sorted(files)), dict(sorted(refused.items())))
+
+
+def is_picture(file: str) -> bool:
+    """Whether the suffix is one of a picture."""
+    return PurePosixPath(file).suffix.lower() in _PICTURE_SUFFIXES
+
+
+def split_named(path: str) -> str | None:
+    """The split (train, val, test) that the last folder or file name in `path` with such a word in it names.
+
+    A name with words for two splits ("train_val") names none.
+    """
+    for part in reversed(PurePosixPath(path).parts):
+        splits = {_SPLIT_OF_WORD[word] for word in _WORD.findall(part.lower()) if word in _SPLIT_OF_WORD}
+        if splits:
+            return splits.pop() if len(splits) == 1 else None
+    return None
+
+
+def unlisted(source: Source, listed: frozenset[str]) -> list[Image]:
+    """Records of the pictures that are not in `listed`: no annotation file names them, or they must not be read."""
+    left = [file for file in source.pictures if file not in listed]
+    refused = [file for file in source.refused if is_picture(file) and file not in listed]
+    images = [Image(key="", file=file, split=split_named(folder_of(file)), annotated=False) for file in left]
+    return images + [
+        Image(key="", file=file, annotated=False, problem="unreadable", detail=f"{file} {source.refused[file]}")
+        for file in refused
+    ]
+
+
+def folder_of(file: str) -> str:
+    """The folder a file stands in, "." for the source itself."""
+    return str(PurePosixPath(file).parent)
+
+
+def _walk(folder: Path, root: Path, prefix: str) -> Iterator[tuple[str, str]]:
+    """(file, why it is refused or "") of everything below, folders first to last by name."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        logger.warning("%s: cannot be listed (%s); its files are left out", prefix or folder, error.strerror)
+        return
+    for entry in found:
+        file = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), root, f"{file}/")
+        elif entry.is_symlink():
+            yield from _link(Path(entry.path), root, file)
+        elif entry.is_file():
+            yield _named(file)
+
+
+def _link(path: Path, root: Path, file: str) -> Iterator[tuple[str, str]]:
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        yield _named(file, "is a link to nothing; restore the file or remove the link")
+        return
+    if target.is_dir():
+        logger.warning("%s: is a link to a folder, which is not followed; put the folder itself there", file)
+    elif not target.is_relative_to(root):
+        yield _named(file, "is a link that leaves the source; put the file itself there (DVC: cache.type copy)")
+    else:
+        yield _named(file)
+
+
+def _named(file: str, why: str = "") -> tuple[str, str]:
+    try:
+        file.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(file).decode(errors="backslashreplace")
+        return shown, "its name is not valid UTF-8; rename it"
+    return file, why

@@ -1,0 +1,88 @@
+"""What the values stored in masks mean: a class, background or ignore."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segpipe.annotations.source import Source
+from segpipe.classes import BACKGROUND, BACKGROUND_INDEX, IGNORE_INDEX
+from segpipe.errors import UserError, at
+
+logger = logging.getLogger(__name__)
+
+IGNORE = "ignore"
+NAMES_FILES = ("classes.txt", "class_names.txt", "labelmap.txt", "label_names.txt", "labels.txt", "names.txt")
+_BACKGROUND_NAMES = frozenset({BACKGROUND, "bg"})
+_IGNORE_NAMES = frozenset({IGNORE, "ignored", "void", "unlabelled", "unlabeled", "unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class ValueClasses:
+    """Class names by stored value. named_by: the file or parameter that gives them, "" for the default numbers."""
+
+    names: Mapping[int, str]
+    named_by: str
+
+    def meaning(self, value: int) -> str | None:
+        """The class name, BACKGROUND or IGNORE, or None for a value that nothing names.
+
+        Where nothing names them, 0 is background and 255 ignore.
+        """
+        if value in self.names:
+            return self.names[value]
+        if value in (BACKGROUND_INDEX, IGNORE_INDEX):
+            return BACKGROUND if value == BACKGROUND_INDEX else IGNORE
+        return None if self.named_by else f"class_{value}"
+
+    def categories(self, present: Iterable[int]) -> tuple[str, ...]:
+        """The class names in their own order; where nothing names them, those of the values present."""
+        names = list(self.names.values()) if self.named_by else [self.meaning(value) for value in sorted(present)]
+        return tuple(dict.fromkeys(name for name in names if name and name not in (BACKGROUND, IGNORE)))
+
+
+def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, str] | None) -> ValueClasses:
+    """What the user gave; else the first names file in the source's `folders`; else the values are the names.
+
+    given: class name, "background" or "ignore" by stored value.
+    """
+    if given:
+        return ValueClasses({value: _meant(name) for value, name in given.items()}, "ingest.mask_values")
+    for folder in folders:
+        for name in NAMES_FILES:
+            file = name if folder == "." else f"{folder}/{name}"
+            if file in source.files:
+                names = _read_names(source.root / file, file)
+                logger.info("%s names %d stored values", file, len(names))
+                return ValueClasses(names, file)
+    return ValueClasses({}, "")
+
+
+def _read_names(path: Path, file: str) -> dict[int, str]:
+    """One name a line, the line number from 0 is the stored value; CVAT's labelmap.txt has ':' behind the name.
+
+    Lines that start with '#' do not count; a first line "__ignore__" before the background does not either (labelme).
+    """
+    with at(file):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError("cannot be read as UTF-8 text; save it so, or set ingest.mask_values") from error
+    names = [_meant_by_line(line) for line in lines if not line.startswith("#")]
+    if names[:2] == [IGNORE, BACKGROUND]:
+        names = names[1:]
+    return {value: name for value, name in enumerate(names) if name}
+
+
+def _meant_by_line(line: str) -> str:
+    name = line.split(":")[0].strip()
+    return IGNORE if _bare(name) in _IGNORE_NAMES else _meant(name)
+
+
+def _meant(name: str) -> str:
+    bare = _bare(name)
+    return BACKGROUND if bare in _BACKGROUND_NAMES else IGNORE if bare == IGNORE else name
+
+
+def _bare(name: str) -> str:
+    return name.strip("_ ").casefold()

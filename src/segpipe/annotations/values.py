@@ -1,0 +1,69 @@
+"""Values out of JSON, checked before they are believed. What cannot be read raises AnnotationError (bad_record)."""
+
+import math
+import re
+import reprlib
+from typing import Any
+
+from segpipe.errors import AnnotationError
+
+Id = int | str
+
+_LARGEST = 2**31 - 1  # of what pycocotools and the tables hold as 32-bit integers
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_ABSENT = object()
+
+
+def json_object(entry: Any) -> dict[str, Any]:
+    """The entry as a JSON object."""
+    if not isinstance(entry, dict):
+        raise AnnotationError(f"{reprlib.repr(entry)} is not an object; export it again")
+    return entry
+
+
+def text(record: dict[str, Any], key: str) -> str:
+    """A text that is not blank and that UTF-8 can hold."""
+    value = record.get(key, _ABSENT)
+    if value is _ABSENT:
+        raise AnnotationError(f"has no {key}; add it")
+    if not isinstance(value, str) or not value.strip() or not _is_encodable(value):
+        raise AnnotationError(f"{key} {reprlib.repr(value)} is no name; mend it")
+    return value
+
+
+def record_id(record: dict[str, Any], key: str) -> Id:
+    """An id: a whole number, also one written as text ("12") or with a point (12.0), or any other text."""
+    value = record.get(key, _ABSENT)
+    if value is _ABSENT:
+        raise AnnotationError(f"has no {key}; add it")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise AnnotationError(f"{key} {reprlib.repr(value)} is neither a number nor a text; mend it")
+    if isinstance(value, str):
+        return int(value) if _WHOLE.fullmatch(value) else text(record, key)
+    if isinstance(value, float) and not value.is_integer():  # NaN and infinity are none either
+        raise AnnotationError(f"{key} {value} is not a whole number; mend it")
+    return int(value)
+
+
+def optional_id(entry: Any) -> Id | None:
+    """The entry's own id, None where there is none that can be read."""
+    try:
+        return record_id(json_object(entry), "id")
+    except AnnotationError:
+        return None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number and no boolean; whole numbers of over 31 bits are none."""
+    if type(value) is int:
+        return abs(value) <= _LARGEST
+    return type(value) is float and math.isfinite(value)
+
+
+def is_whole(value: Any, least: int) -> bool:
+    """Whether it is a whole number, also one written as 12.0, from `least` to 2**31 - 1."""
+    return is_number(value) and value == int(value) and least <= value <= _LARGEST
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
