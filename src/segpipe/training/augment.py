@@ -1,0 +1,126 @@
+"""Vary a batch of pictures and label maps together: one affine map and one colour map per picture.
+
+The numbers are drawn on the CPU (`draw`, cheap, may run beside the network), the pixels are moved on the device of
+the network (`apply`), so a GPU never waits to learn what was drawn.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from segpipe.classes import IGNORE_INDEX
+from segpipe.training.recipe import Augment
+
+TRIES = 4
+_PROBES = 32  # a crop is looked at on so many points each way before it is kept
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_TO_YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """What was drawn for one batch. theta: float32 (N, 2, 3), output to input in the -1..1 coordinates of
+    torch.nn.functional.affine_grid; colour: float32 (N, 3, 3) by which RGB is multiplied; contrast: float32 (N,);
+    redrawn: crops that were drawn again because nothing in them was labelled."""
+
+    theta: Tensor
+    colour: Tensor
+    contrast: Tensor
+    redrawn: int
+
+    def to(self, device: torch.device) -> "Draws":
+        """The same on another device."""
+        theta, colour, contrast = (t.to(device, non_blocking=True) for t in (self.theta, self.colour, self.contrast))
+        return Draws(theta, colour, contrast, self.redrawn)
+
+
+def draw(labels: Tensor, crop_hw: tuple[int, int], augment: Augment, generator: Generator) -> Draws:
+    """Draw for each picture how it will be varied.
+
+    labels: uint8 (N, H, W) on the CPU, only looked at to leave out crops without any label (at most TRIES draws each).
+    """
+    count = len(labels)
+    thetas = torch.stack([_geometry(count, labels.shape[1:], crop_hw, augment, generator) for _ in range(TRIES)])
+    colour, contrast = _colour(count, augment, generator)
+    theta, redrawn = thetas[0], 0
+    for other in thetas[1:]:
+        empty = _shows_nothing(labels, theta)
+        if not empty.any():
+            break
+        redrawn += int(empty.sum())
+        theta = torch.where(empty.view(-1, 1, 1), other, theta)
+    return Draws(theta, colour, contrast, redrawn)
+
+
+def apply(images: Tensor, labels: Tensor, draws: Draws, crop_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Carry out what was drawn.
+
+    images: uint8 (N, 3, H, W); labels: uint8 (N, H, W); draws: on the same device. Returns images float32
+    (N, 3, h, w) in 0..255, black outside the picture, and labels uint8 (N, h, w), nearest, IGNORE_INDEX outside.
+    """
+    grid = F.affine_grid(draws.theta, [len(images), 3, *crop_hw], align_corners=False)
+    pixels = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return _coloured(pixels, draws), _label_sample(labels, grid)
+
+
+def _geometry(
+    count: int, size_hw: torch.Size, crop_hw: tuple[int, int], augment: Augment, generator: Generator
+) -> Tensor:
+    """Affine maps float32 (count, 2, 3) from the crop to the picture: zoom, turn, mirror, place."""
+    uniform = torch.rand(6, count, generator=generator, dtype=torch.float64)
+    zoom = torch.exp((2 * uniform[0] - 1) * math.log1p(augment.scale))  # crop pixels per picture pixel
+    angle = (2 * uniform[1] - 1) * math.radians(augment.rotate_deg)
+    mirror_x = 1 - 2 * (uniform[2] < augment.flip).double()
+    mirror_y = 1 - 2 * (uniform[3] < augment.flip_vertical).double()
+    (height, width), (h, w) = size_hw, crop_hw
+    # The crop's centre may be anywhere where the crop lies inside the picture, or the picture inside the crop.
+    centre_x = (2 * uniform[4] - 1) * (width - w / zoom).abs() / width
+    centre_y = (2 * uniform[5] - 1) * (height - h / zoom).abs() / height
+    cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
+    row_x = torch.stack([mirror_x * cos * w / width, -mirror_y * sin * h / width, centre_x], dim=1)
+    row_y = torch.stack([mirror_x * sin * w / height, mirror_y * cos * h / height, centre_y], dim=1)
+    return torch.stack([row_x, row_y], dim=1).float()
+
+
+def _colour(count: int, augment: Augment, generator: Generator) -> tuple[Tensor, Tensor]:
+    """RGB matrices float32 (count, 3, 3) for brightness, saturation and hue, and contrast factors (count,)."""
+    uniform = 2 * torch.rand(4, count, generator=generator, dtype=torch.float64) - 1
+    brightness, contrast, saturation = (
+        1 + amount * u
+        for amount, u in zip((augment.brightness, augment.contrast, augment.saturation), uniform[:3], strict=True)
+    )
+    angle = 2 * math.pi * augment.hue * uniform[3]
+    to_yiq = torch.tensor(_TO_YIQ, dtype=torch.float64)
+    turn = torch.zeros(count, 3, 3, dtype=torch.float64)
+    turn[:, 0, 0] = 1
+    turn[:, 1, 1] = turn[:, 2, 2] = saturation * torch.cos(angle)
+    turn[:, 1, 2] = -saturation * torch.sin(angle)
+    turn[:, 2, 1] = saturation * torch.sin(angle)
+    matrix = brightness.view(-1, 1, 1) * (torch.linalg.inv(to_yiq) @ turn @ to_yiq)
+    return matrix.float(), contrast.float()
+
+
+def _coloured(pixels: Tensor, draws: Draws) -> Tensor:
+    """Multiply the colours, then stretch each picture around its mean brightness."""
+    count, _, height, width = pixels.shape
+    flat = torch.bmm(draws.colour, pixels.reshape(count, 3, -1))  # (N, 3, h * w)
+    luma = torch.tensor(_LUMA, device=pixels.device)
+    mean = (flat.mean(dim=2) @ luma).view(-1, 1, 1)
+    contrast = draws.contrast.view(-1, 1, 1)
+    return (flat * contrast + mean * (1 - contrast)).clamp_(0, 255).view(count, 3, height, width)
+
+
+def _label_sample(labels: Tensor, grid: Tensor) -> Tensor:
+    """Nearest label at each grid point. Counted from IGNORE_INDEX down, the zeros outside the picture are ignore."""
+    turned = (IGNORE_INDEX - labels.float()).unsqueeze(1)
+    sampled = F.grid_sample(turned, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return (IGNORE_INDEX - sampled.squeeze(1)).to(torch.uint8)
+
+
+def _shows_nothing(labels: Tensor, theta: Tensor) -> Tensor:
+    """bool (N,): every probed point of the crop is ignored."""
+    grid = F.affine_grid(theta, [len(labels), 1, _PROBES, _PROBES], align_corners=False)
+    return (_label_sample(labels, grid) == IGNORE_INDEX).flatten(1).all(dim=1)

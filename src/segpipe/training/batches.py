@@ -1,0 +1,114 @@
+"""Pictures for one epoch, batch after batch; the next ones are fetched while the network works."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segpipe.training import augment, randomness
+from segpipe.training.augment import Draws
+from segpipe.training.recipe import Recipe
+
+_AHEAD = 2  # batches fetched beforehand
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainingData:
+    """Packed pictures and which of them to train on and to validate with.
+
+    images: uint8 (N, h, w, 3) RGB, may be memory-mapped; labels: uint8 (N, h, w), class_index or IGNORE_INDEX; keys:
+    N picture keys; train_index, val_index: positions 0..N-1, val_index may be empty; class_pixels: int64 (N, C),
+    pixels per picture and class; class_names: C names by class_index.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    keys: tuple[str, ...]
+    train_index: np.ndarray
+    val_index: np.ndarray
+    class_pixels: np.ndarray
+    class_names: tuple[str, ...]
+
+    @property
+    def seen(self) -> tuple[bool, ...]:
+        """Which classes the training pictures show, by class_index."""
+        return tuple(bool(shown) for shown in self.class_pixels[self.train_index].sum(axis=0) > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """images: uint8 (N, 3, H, W) in channels_last memory; labels: uint8 (N, H, W); draws: how to vary them, None in
+    validation; keys: the N pictures'; waited: seconds until it was there.
+    """
+
+    images: Tensor
+    labels: Tensor
+    draws: Draws | None
+    keys: tuple[str, ...]
+    waited: float = 0.0
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        images, labels = (t.to(device, non_blocking=True) for t in (self.images, self.labels))
+        return replace(self, images=images, labels=labels, draws=self.draws and self.draws.to(device))
+
+
+def training_batches(
+    data: TrainingData, recipe: Recipe, epoch: int, first_step: int, device: torch.device
+) -> Iterator[Batch]:
+    """The epoch's batches from `first_step` on, on `device`, with what is drawn for each picture."""
+    positions = data.train_index[randomness.order(len(data.train_index), recipe.batch_size, recipe.seed, epoch)]
+    size_hw = crop_hw(data, recipe)
+
+    def fetch(step: int) -> Batch:
+        batch = _gather(data, positions[step], device)
+        generator = randomness.generator(recipe.seed, randomness.AUGMENT, epoch, step)
+        return replace(batch, draws=augment.draw(batch.labels, size_hw, recipe.augment, generator))
+
+    return _ahead(fetch, first_step, len(positions), device)
+
+
+def validation_batches(data: TrainingData, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    """All validation pictures in order, on `device`; the last batch may be smaller."""
+    starts = range(0, len(data.val_index), batch_size)
+
+    def fetch(step: int) -> Batch:
+        return _gather(data, data.val_index[starts[step] : starts[step] + batch_size], device)
+
+    return _ahead(fetch, 0, len(starts), device)
+
+
+def steps_per_epoch(data: TrainingData, recipe: Recipe) -> int:
+    """How many batches `training_batches` gives for a whole epoch."""
+    return -(-len(data.train_index) // recipe.batch_size)
+
+
+def crop_hw(data: TrainingData, recipe: Recipe) -> tuple[int, int]:
+    """(height, width) in pixels of what the network sees in training."""
+    return recipe.crop_hw or (data.images.shape[1], data.images.shape[2])
+
+
+def _gather(data: TrainingData, positions: np.ndarray, device: torch.device) -> Batch:
+    images = torch.from_numpy(np.asarray(data.images[positions])).permute(0, 3, 1, 2)  # (N, 3, H, W)
+    labels = torch.from_numpy(np.asarray(data.labels[positions]))
+    if device.type == "cuda":
+        images, labels = images.pin_memory(), labels.pin_memory()
+    return Batch(images, labels, None, tuple(data.keys[position] for position in positions))
+
+
+def _ahead(fetch: Callable[[int], Batch], first: int, end: int, device: torch.device) -> Iterator[Batch]:
+    """Call fetch(first) .. fetch(end - 1) on one thread, _AHEAD calls beforehand, and give the results in order."""
+    with ThreadPoolExecutor(1, "batches") as pool:
+        pending: deque[Future[Batch]] = deque()
+        for step in range(first, end + _AHEAD):
+            if step < end:
+                pending.append(pool.submit(fetch, step))
+            if step >= first + _AHEAD and pending:
+                start = time.perf_counter()
+                batch = pending.popleft().result()
+                yield replace(batch.to(device), waited=time.perf_counter() - start)

@@ -1,0 +1,126 @@
+"""Where a training stands, in one file: what a killed run needs to go on as if nothing had happened."""
+
+import io
+import logging
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from segpipe import files
+from segpipe.models.build import Segmenter
+from segpipe.training import history
+from segpipe.training.history import EpochRecord
+
+FORMAT = "segpipe checkpoint 1"
+KEPT = 3  # checkpoints of other inputs that stay, the youngest
+_DAMAGED = (
+    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError),
+    pickle.UnpicklingError,
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Sums:
+    """What has been counted in the epoch under way; step: steps done, seconds: of training."""
+
+    step: int = 0
+    loss: float = 0.0
+    pictures: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+    all_ignore_batches: int = 0
+    redrawn_crops: int = 0
+
+
+@dataclass(slots=True)
+class State:
+    """Where a training stands, beside the network's and the optimiser's own state.
+
+    epoch: the one under way, from 1; best: weights with the highest val_miou so far, on the CPU; best_miou: theirs;
+    used_seconds, validation_seconds: as in Budget.
+    """
+
+    epoch: int = 1
+    sums: Sums = field(default_factory=Sums)
+    records: list[EpochRecord] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    best_miou: float = -1.0
+    used_seconds: float = 0.0
+    validation_seconds: float = 0.0
+
+
+def path_of(folder: Path, inputs: str) -> Path:
+    """The checkpoint file for the inputs with that hash."""
+    return folder / f"{inputs}.pt"
+
+
+def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -> None:
+    """Write the checkpoint, whole or not at all. Raises OSError."""
+    document = {
+        "format": FORMAT,
+        "inputs": path.stem,
+        "segmenter": segmenter.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epoch": state.epoch,
+        "sums": asdict(state.sums),
+        "records": history.as_json(state.records),
+        "best": state.best,
+        "best_miou": state.best_miou,
+        "used_seconds": state.used_seconds,
+        "validation_seconds": state.validation_seconds,
+    }
+    buffer = io.BytesIO()
+    torch.save(document, buffer)
+    files.write_bytes(path, buffer.getvalue())
+
+
+def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | None:
+    """Put the checkpoint's state into `segmenter` and `optimizer` and return the rest.
+
+    None, and nothing changed, if there is no checkpoint or a damaged one (that is said in a warning).
+    """
+    if not path.is_file():
+        return None
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+        _check(document, path, segmenter)
+        state = _state(document)
+        optimizer.load_state_dict(document["optimizer"])
+    except _DAMAGED as error:
+        _log.warning("checkpoint %s cannot be used (%s): training starts afresh", path, error)
+        return None
+    segmenter.load_state_dict(document["segmenter"])
+    return state
+
+
+def keep_few(path: Path) -> None:
+    """Remove the oldest checkpoints beside `path` until KEPT others are left."""
+    others = sorted((p for p in path.parent.glob("*.pt") if p != path), key=lambda p: (p.stat().st_mtime, p.name))
+    for old in others[: max(0, len(others) - KEPT)]:
+        old.unlink(missing_ok=True)
+
+
+def _check(document: dict[str, Any], path: Path, segmenter: Segmenter) -> None:
+    if document["format"] != FORMAT or document["inputs"] != path.stem:
+        raise ValueError("it belongs to another training")
+    shapes = {name: tensor.shape for name, tensor in segmenter.state_dict().items()}
+    if {name: tensor.shape for name, tensor in document["segmenter"].items()} != shapes:
+        raise ValueError("it holds another network")
+
+
+def _state(document: dict[str, Any]) -> State:
+    return State(
+        epoch=document["epoch"],
+        sums=Sums(**document["sums"]),
+        records=history.from_json(document["records"]),
+        best=document["best"],
+        best_miou=document["best_miou"],
+        used_seconds=document["used_seconds"],
+        validation_seconds=document["validation_seconds"],
+    )

@@ -1,0 +1,221 @@
+"""The training: epoch after epoch, resumed where an earlier process stopped, the best weights at the end."""
+
+import dataclasses
+import logging
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segpipe.errors import at
+from segpipe.evaluation import scores
+from segpipe.models.build import Segmenter
+from segpipe.training import batches, checkpoint, epoch, losses, randomness, schedule
+from segpipe.training.batches import TrainingData
+from segpipe.training.budget import Budget
+from segpipe.training.checkpoint import State, Sums
+from segpipe.training.history import EpochRecord
+from segpipe.training.progress import Progress
+from segpipe.training.recipe import Recipe
+
+_log = logging.getLogger(__name__)
+
+
+def fit(
+    segmenter: Segmenter, data: TrainingData, recipe: Recipe, checkpoints: Path, inputs: str, device: torch.device
+) -> Iterator[EpochRecord]:
+    """Train `segmenter` in place and give one record per epoch; at the end it holds the weights of the best epoch.
+
+    checkpoints: folder for the file <inputs>.pt that a killed training goes on from; inputs: hash of all that decides
+    the result. Epochs of earlier processes are told again first, marked as resumed. Best: the highest val_miou, the
+    earlier one of equals; without validation pictures the last epoch. Equal inputs give equal weights on a CPU, killed
+    and resumed or not; on a CPU PyTorch's deterministic algorithms are switched on for the process. The budget ends
+    the training early: the last record is then incomplete, or epochs are missing. Raises UserError for a loss that is
+    not finite.
+    """
+    run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device)
+    for record in run.state.records:
+        yield dataclasses.replace(record, resumed=True)
+    with Progress(recipe.epochs, run.steps, recipe.batch_size, run.done_steps) as progress:
+        while run.goes_on():
+            with at(f"training, epoch {run.state.epoch}"):
+                is_complete = run.train_epoch(progress)
+            record = run.finish_epoch(is_complete)
+            progress.epoch(record)
+            yield record
+            if not is_complete:
+                break
+    run.ship_best()
+
+
+class _Run:
+    """One process's part of a training."""
+
+    def __init__(
+        self, segmenter: Segmenter, data: TrainingData, recipe: Recipe, path: Path, device: torch.device
+    ) -> None:
+        _prepare(device)
+        self.segmenter = segmenter.to(device)
+        self.segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+        self.data, self.recipe, self.path, self.device = data, recipe, path, device
+        self.steps = batches.steps_per_epoch(data, recipe)
+        self.optimizer = schedule.adamw(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
+        self.autocast = _autocast(device, recipe.amp)
+        weights = losses.class_weights(recipe.class_weights, data.class_pixels[data.train_index])
+        self.class_weights = None if weights is None else torch.from_numpy(weights).to(device)
+        self.state = self._resumed()
+        self.budget = Budget(recipe.budget_seconds, self.state.used_seconds, self.state.validation_seconds)
+        self._saved = time.monotonic()
+
+    @property
+    def done_steps(self) -> int:
+        """Optimiser steps since the start of the training."""
+        return (self.state.epoch - 1) * self.steps + self.state.sums.step
+
+    def goes_on(self) -> bool:
+        """Whether there is an epoch to do, and time for it."""
+        if self.state.epoch > self.recipe.epochs:
+            return False
+        is_late = self.budget.is_spent() and bool(self.state.records) and not self.state.sums.step
+        if is_late:
+            _log.info("the time budget is used up after %d epochs", len(self.state.records))
+        return not is_late
+
+    def train_epoch(self, progress: Progress) -> bool:
+        """Train to the end of the epoch under way; False if the budget ended it early."""
+        sums = self.state.sums
+        if self.budget.is_spent():
+            return False
+        for result in self._training_steps():
+            _count(sums, result)
+            progress.step(self.state.epoch, sums.step, _mean_loss(sums) or 0.0)
+            if not self.state.records:
+                self.budget.guess_validation(sums.seconds / sums.pictures, len(self.data.val_index))
+            if sums.step < self.steps and self.budget.is_spent():
+                _log.info("the time budget is used up in epoch %d, step %d", self.state.epoch, sums.step)
+                self._save()
+                return False
+            if time.monotonic() - self._saved >= 60 * self.recipe.checkpoint_minutes:
+                self._save()
+        return True
+
+    def finish_epoch(self, is_complete: bool) -> EpochRecord:
+        """Validate, keep the weights if they are the best so far, and save where the training stands."""
+        start = time.perf_counter()
+        loss, matrix = self._validated()
+        record = self._record(is_complete, loss, matrix, time.perf_counter() - start)
+        self.budget.validation = record.validation_seconds
+        if record.is_best:
+            self.state.best = {k: v.detach().cpu().clone() for k, v in self.segmenter.state_dict().items()}
+            self.state.best_miou = -1.0 if record.val_miou is None else record.val_miou
+        if is_complete:  # an incomplete epoch was saved before: with more time it goes on from there
+            self.state.records.append(record)
+            self.state.epoch, self.state.sums = self.state.epoch + 1, Sums()
+            self._save()
+        return record
+
+    def ship_best(self) -> None:
+        """Give the segmenter the weights of the best epoch."""
+        if self.state.best is not None:
+            self.segmenter.load_state_dict(self.state.best)
+        self.segmenter.eval()
+
+    def _training_steps(self) -> Iterator[epoch.StepResult]:
+        number, first_step = self.state.epoch, self.state.sums.step
+        before = (number - 1) * self.steps
+        warmup = round(self.recipe.warmup_epochs * self.steps)
+        return epoch.train_one_epoch(
+            self.segmenter,
+            self._criterion,
+            self.optimizer,
+            batches.training_batches(self.data, self.recipe, number, first_step, self.device),
+            crop_hw=batches.crop_hw(self.data, self.recipe),
+            clip_norm=self.recipe.clip_norm,
+            lr_factor=lambda step: schedule.lr_factor(before + step, self.recipe.epochs * self.steps, warmup),
+            step_seed=lambda step: randomness.seed_for(self.recipe.seed, randomness.NETWORK, number, step),
+            first_step=first_step,
+            autocast=self.autocast,
+        )
+
+    def _criterion(self, logits: Tensor, target: Tensor) -> Tensor:
+        recipe = self.recipe
+        return losses.segmentation_loss(logits, target, self.class_weights, recipe.ce_weight, recipe.dice_weight)
+
+    def _validated(self) -> tuple[float, np.ndarray]:
+        pictures = batches.validation_batches(self.data, self.recipe.batch_size, self.device)
+        return epoch.validate(self.segmenter, self._criterion, pictures, self.segmenter.seen, self.autocast)
+
+    def _record(self, is_complete: bool, val_loss: float, matrix: np.ndarray, seconds: float) -> EpochRecord:
+        sums, miou = self.state.sums, scores.mean_iou(matrix)
+        val_miou = None if math.isnan(miou) else miou
+        ious = zip(self.data.class_names, scores.class_iou(matrix).tolist(), strict=True)
+        return EpochRecord(
+            epoch=self.state.epoch,
+            step=self.done_steps,
+            complete=is_complete,
+            train_loss=_mean_loss(sums),
+            val_loss=val_loss if val_miou is not None else None,
+            val_miou=val_miou,
+            val_iou={name: iou for name, iou in ious if not math.isnan(iou)},
+            lr=self.optimizer.param_groups[-1]["lr"],
+            images_per_second=sums.pictures / sums.seconds if sums.seconds else 0.0,
+            data_wait_share=sums.waited / sums.seconds if sums.seconds else 0.0,
+            seconds=sums.seconds,
+            validation_seconds=seconds,
+            all_ignore_batches=sums.all_ignore_batches,
+            redrawn_crops=sums.redrawn_crops,
+            is_best=val_miou is None or val_miou > self.state.best_miou,
+        )
+
+    def _resumed(self) -> State:
+        state = checkpoint.restore(self.path, self.segmenter, self.optimizer)
+        if state is not None:
+            _log.info("training goes on in epoch %d after %d steps of it", state.epoch, state.sums.step)
+        elif self.path.parent.is_dir() and any(self.path.parent.glob("*.pt")):
+            _log.info("the inputs have changed since the last training: training starts afresh")
+        return state or State()
+
+    def _save(self) -> None:
+        """Save where the training stands. A full disk does not end it: the next try may go through."""
+        self.state.used_seconds, self.state.validation_seconds = self.budget.used, self.budget.validation
+        try:
+            checkpoint.save(self.path, self.segmenter, self.optimizer, self.state)
+            checkpoint.keep_few(self.path)
+        except OSError as error:
+            _log.warning("checkpoint %s was not written (%s): training goes on without it", self.path, error.strerror)
+        self._saved = time.monotonic()
+
+
+def _count(sums: Sums, result: epoch.StepResult) -> None:
+    sums.step += 1
+    sums.loss += result.loss
+    sums.pictures += result.pictures
+    sums.seconds += result.seconds
+    sums.waited += result.waited
+    sums.all_ignore_batches += result.is_all_ignored
+    sums.redrawn_crops += result.redrawn_crops
+
+
+def _mean_loss(sums: Sums) -> float | None:
+    labelled = sums.step - sums.all_ignore_batches
+    return sums.loss / labelled if labelled else None
+
+
+def _prepare(device: torch.device) -> None:
+    """Deterministic on a CPU, fast on a GPU."""
+    if device.type == "cpu":
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # It costs time and changes no result.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    else:
+        torch.backends.cudnn.benchmark = True
+
+
+def _autocast(device: torch.device, amp: bool) -> torch.autocast:
+    """bfloat16 where the GPU computes in it; float32 elsewhere (on a CPU bfloat16 is slower)."""
+    is_on = amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)

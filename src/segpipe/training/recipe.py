@@ -1,0 +1,59 @@
+"""Everything one may choose about a training run, checked when it is written down."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ClassWeights = Literal["none", "median_frequency", "effective_number"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augment:
+    """How strongly pictures are varied; 0 switches a part off.
+
+    scale: zoom between 1 / (1 + scale) and 1 + scale; rotate_deg: turned by up to so many degrees either way;
+    flip, flip_vertical: probability of a mirrored picture, left-right and upside down; brightness, contrast,
+    saturation: factors between 1 - x and 1 + x; hue: turned by up to this part of the colour circle either way.
+    """
+
+    scale: float = 0.5
+    rotate_deg: float = 5.0
+    flip: float = 0.5
+    flip_vertical: float = 0.0
+    brightness: float = 0.3
+    contrast: float = 0.3
+    saturation: float = 0.3
+    hue: float = 0.02
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """How to train.
+
+    epochs: passes over the training pictures; batch_size: pictures per step, 2 or more (batch norm);
+    crop_hw: (height, width) in pixels that the network sees in training, None for the store's whole size;
+    lr: AdamW's peak learning rate; encoder_lr_factor: times that for the pretrained encoder; warmup_epochs: linear
+    rise, may be a fraction; ce_weight, dice_weight: parts of the loss; clip_norm: limit of the gradient's length;
+    budget_seconds: wall clock of all runs of this training together, validation included, None for no limit;
+    checkpoint_minutes: at most so much work is lost by a kill; amp: bfloat16 on a GPU (never on a CPU).
+    """
+
+    epochs: int
+    batch_size: int = 8
+    crop_hw: tuple[int, int] | None = None
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    encoder_lr_factor: float = 0.3
+    warmup_epochs: float = 0.5
+    ce_weight: float = 1.0
+    dice_weight: float = 1.0
+    class_weights: ClassWeights = "none"
+    clip_norm: float = 5.0
+    augment: Augment = field(default_factory=Augment)
+    budget_seconds: float | None = None
+    checkpoint_minutes: float = 5.0
+    amp: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise ValueError(f"epochs {self.epochs} must be at least 1 and batch_size {self.batch_size} at least 2")
