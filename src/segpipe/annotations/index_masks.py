@@ -19,7 +19,7 @@ from segpipe.records import Dataset, Image, Instance
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "masks"
+FORMAT = "index_masks"
 
 
 @dataclass(frozen=True, slots=True)
