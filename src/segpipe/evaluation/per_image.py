@@ -50,7 +50,7 @@ def score_image(key: str, split: str, matrix: np.ndarray, class_names: Sequence[
 def detection(rows: Iterable[ImageScore]) -> dict[str, dict[str, int]]:
     """Per class, in how many pictures it was found (a pixel right), missed (none), invented (truth has none).
 
-    Only pictures with counted pixels can appear; classes that no picture has or is said to have are left out.
+    Classes that no picture has or is said to have are left out.
     """
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
@@ -58,6 +58,18 @@ def detection(rows: Iterable[ImageScore]) -> dict[str, dict[str, int]]:
             for name in names:
                 counts.setdefault(name, {"found": 0, "missed": 0, "invented": 0})[verdict] += 1
     return dict(sorted(counts.items()))
+
+
+def detection_scores(rows: Iterable[ImageScore]) -> dict[str, dict[str, float]]:
+    """Image-level scores by class name, 0..1, beside the pixel scores, which one large object can decide.
+
+    image_recall: of the pictures whose truth has the class, the share in which a pixel of it is right;
+    image_precision: of the pictures where it is found or invented, the share where it is found. 0/0 is left out.
+    """
+    counts = detection(rows)
+    recall = {name: _share(c["found"], c["missed"]) for name, c in counts.items() if c["found"] + c["missed"]}
+    precision = {name: _share(c["found"], c["invented"]) for name, c in counts.items() if c["found"] + c["invented"]}
+    return {"image_recall": recall, "image_precision": precision}
 
 
 def ranked(rows: Iterable[ImageScore]) -> list[ImageScore]:
@@ -77,6 +89,10 @@ def worst_median_best(rows: Iterable[ImageScore], count: int) -> dict[str, list[
     rest = order[len(worst) : len(order) - len(best)]
     start = max(0, (len(rest) - count) // 2)
     return {"worst": worst, "median": rest[start : start + count], "best": best[::-1]}
+
+
+def _share(part: int, rest: int) -> float:
+    return part / (part + rest)
 
 
 def _names(chosen: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:

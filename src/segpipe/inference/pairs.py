@@ -1,0 +1,74 @@
+"""Photographs with their truth, predicted one batch after the other; no more than a few are in memory at a time."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from segpipe.dataset.photos import Frame, read_rgb
+from segpipe.errors import UserError
+from segpipe.inference.predict import predict
+from segpipe.inference.stream import in_batches, read_ahead
+from segpipe.masks import label_png
+from segpipe.models.card import ModelCard
+
+_log = logging.getLogger(__name__)
+_LINE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One photograph and the label map that is its truth, as files; frame: which pixels of the photograph count."""
+
+    key: str
+    split: str
+    photo: Path
+    frame: Frame
+    mask: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """image: uint8 (H, W, 3); truth: uint8 (H, W), class_index or IGNORE_INDEX; pred: uint8 (H, W), class_index."""
+
+    pair: Pair
+    image: np.ndarray
+    truth: np.ndarray
+    pred: np.ndarray
+
+
+def predicted(
+    segmenter: nn.Module, card: ModelCard, pairs: Sequence[Pair], batch_size: int, device: torch.device
+) -> Iterator[Predicted]:
+    """Predict every pair, in order; log how many photographs a second.
+
+    Raises UserError for a photograph or label map that cannot be read, or whose sizes differ.
+    """
+    start = last = time.perf_counter()
+    done = 0
+    for batch in in_batches(read_ahead(pairs, _read, ahead=batch_size), batch_size):
+        label_maps = predict(segmenter, card, [image for _, (image, _) in batch], device)
+        for (pair, (image, truth)), label_map in zip(batch, label_maps, strict=True):
+            yield Predicted(pair, image, truth, label_map)
+        done += len(batch)
+        now = time.perf_counter()
+        if now - last > _LINE_SECONDS or done == len(pairs):
+            last = now
+            _log.info("%d of %d photographs predicted, %.1f a second", done, len(pairs), done / (now - start))
+
+
+def _read(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    image = read_rgb(pair.photo, pair.frame)
+    try:
+        truth = label_png.read(pair.mask)
+    except OSError as error:
+        raise UserError(f"{pair.mask}: cannot be read ({error.strerror or error}); run `dvc repro`") from error
+    if truth.shape != image.shape[:2]:
+        sizes = f"{truth.shape[1]} x {truth.shape[0]}, its photograph {image.shape[1]} x {image.shape[0]}"
+        raise UserError(f"{pair.mask}: is {sizes}; run `dvc repro`")
+    return image, truth

@@ -1,0 +1,54 @@
+"""evaluate: models/model.pt + masks and photographs of val and test -> scores at native size."""
+
+from pathlib import Path
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import split_table, validation
+from segpipe.errors import UserError
+from segpipe.evaluation import scores, tables
+from segpipe.evaluation.measure import measure
+from segpipe.evaluation.per_image import detection_scores
+from segpipe.files import write_json
+from segpipe.inference.pairs import Pair, predicted
+from segpipe.models import card as model_card
+from segpipe.models import device as devices
+from stages.params import load, run
+
+SPLITS = ("test", "val")  # the first that has images is the headline
+
+
+def main() -> None:
+    """Predict val and test, and count every pixel."""
+    params = load()
+    device = devices.pick(params.train.device)
+    segmenter, card = model_card.load(Path("models/model.pt"), device)
+    names = ClassTable.read(Path("data/masks/classes.json")).names
+    if names != card.classes:
+        raise UserError("models/model.pt: its classes are not those of data/masks; run `dvc repro` to train it anew")
+    photos = {photo.key: photo for photo in validation.read_photos(Path("data/checked/images.parquet"))}
+    source, masks = Path(params.ingest.source), Path("data/masks")
+    pairs = [
+        Pair(key, split, source / photos[key].file, photos[key].frame, masks / f"{key}.png")
+        for key, split in split_table.read(Path("data/splits.csv")).items()
+        if split in SPLITS
+    ]
+    if not pairs:
+        raise UserError("data/splits.csv: no image in val or test; raise split.val or split.test in params.yaml")
+    results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
+    measured = measure(((r.pair.key, r.pair.split, r.truth, r.pred) for r in results), names)
+
+    matrices = {split: measured.matrices[split] for split in SPLITS if split in measured.matrices}
+    tables.write_confusion(Path("metrics/confusion.csv"), matrices, names)
+    tables.write_per_image(Path("metrics/per_image.csv"), measured.images, names)
+    headline = next(iter(matrices.values()))
+    tables.write_class_plot(Path("metrics/plots/evaluate/classes.csv"), headline, names)
+    tables.write_confusion_plot(Path("metrics/plots/evaluate/confusion.csv"), headline, names)
+    summaries = {
+        split: scores.summary(matrix, names) | detection_scores(i for i in measured.images if i.split == split)
+        for split, matrix in matrices.items()
+    }
+    write_json(Path("metrics/evaluate.json"), summaries)
+
+
+if __name__ == "__main__":
+    run(main)
