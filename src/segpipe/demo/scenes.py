@@ -18,7 +18,7 @@ UNSELECTED = "pebble"
 CROWD_EVERY = 41  # every 41st picture shows a heap of small coins
 
 _SIDES = ((1.0, 1.0), (1.0, 1.0), (0.8, 1.0), (1.0, 0.8), (0.9, 1.1), (1.1, 0.9))
-_RADII = (0.16, 0.25)  # of the shorter side
+_RADII = (0.17, 0.27)  # of the shorter side
 _GRID = 0.1  # pixels: the annotations' precision
 _LEAST_PART_PX = 6.0  # square pixels: smaller parts of an object are not drawn by annotators either
 _SAMPLES = 4  # per pixel and axis
@@ -192,7 +192,7 @@ def _put(rng: Rng, canvas: np.ndarray, thing: Thing, light: Light) -> None:
     window = _window(thing.shape, reach, canvas.shape[:2])
     alpha = _coverage(thing.shape, window)
     _cast_shadow(canvas[window], alpha, light, thing.radius_px * 0.14, thing.radius_px * 0.12)
-    colour = lit(thing.category, rng, Patch(alpha, *_own_frame(thing, window), thing.radius_px), light)
+    colour = lit(thing.category, rng, Patch(canvas[window], alpha, *_own_frame(thing, window), thing.radius_px), light)
     canvas[window] += (colour - canvas[window]) * alpha[..., None]
 
 
@@ -239,7 +239,7 @@ def _cast_shadow(canvas: np.ndarray, alpha: np.ndarray, light: Light, offset_px:
     margin = max(abs(right), abs(down))
     wide = np.pad(blurred(alpha, blur_px), margin)
     shadow = wide[margin - down :, margin - right :][: alpha.shape[0], : alpha.shape[1]]
-    canvas *= (1 - np.float32(0.6 - 0.35 * light.soft) * shadow)[..., None]
+    canvas *= (1 - np.float32(0.55 - 0.35 * light.soft) * shadow)[..., None]
 
 
 def _photographed(rng: Rng, canvas: np.ndarray, unit: float) -> np.ndarray:
@@ -251,7 +251,7 @@ def _photographed(rng: Rng, canvas: np.ndarray, unit: float) -> np.ndarray:
     tint = rng.normal(1, 0.05, 3).astype(np.float32) * np.float32(rng.uniform(0.85, 1.15))
     exposed = canvas * ((1 + slope[0] * x + slope[1] * y) * vignette)[..., None] * tint
     sharp = Image.fromarray(_to_uint8(exposed))
-    blurry = np.asarray(sharp.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.8) * unit)), np.float32)
+    blurry = np.asarray(sharp.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 0.6) * unit)), np.float32)
     noise = rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(0.5, 3.5))
     return np.clip(blurry + noise + np.float32(0.5), 0, 255).astype(np.uint8)
 

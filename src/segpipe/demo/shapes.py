@@ -27,7 +27,7 @@ def brick(rng: np.random.Generator) -> Polygon:
 def star(rng: np.random.Generator) -> Polygon:
     """Five or six blunt rays."""
     rays = int(rng.integers(5, 7))
-    radius = np.tile([1.08, rng.uniform(0.5, 0.6)], rays)
+    radius = np.tile([1.08, rng.uniform(0.54, 0.64)], rays)
     angle = np.arange(2 * rays) * np.pi / rays
     sharp = Polygon(np.column_stack((radius * np.cos(angle), radius * np.sin(angle))))
     return Polygon(sharp.buffer(-0.06).buffer(0.06, quad_segs=2).exterior)

@@ -36,8 +36,12 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """The part of the picture that an object covers. alpha: coverage 0..1; u, v: the object's frame, radius 1."""
+    """The part of the picture that an object covers.
 
+    behind: what is there before, float32 (h, w, 3); alpha: coverage 0..1; u, v: the object's frame, radius 1.
+    """
+
+    behind: np.ndarray
     alpha: np.ndarray
     u: np.ndarray
     v: np.ndarray
@@ -103,11 +107,18 @@ def lit(category: str, rng: Rng, patch: Patch, light: Light) -> np.ndarray:
     height, tone = _RELIEFS[category](rng, patch)
     edge = blurred(patch.alpha, max(patch.radius_px * 0.09, 1.0)) * patch.radius_px * 0.22
     shade, gleam = _shading(np.asarray(height, np.float32) + edge, light)
-    first, second = _PAINTS[rng.integers(len(_PAINTS), size=2)] * rng.uniform(0.8, 1.15, (2, 3)).astype(np.float32)
+    first, second = _two_paints(rng, patch.behind)
     drift = smooth_noise(rng, patch.alpha.shape, (patch.radius_px, patch.radius_px))[..., None] * 0.55
     colour = first + (second - first) * drift
     colour = colour * (1 + 0.32 * np.asarray(tone, np.float32)[..., None]) * shade[..., None]
     return np.asarray(colour + _GLOSS[category] * gleam[..., None], np.float32)
+
+
+def _two_paints(rng: Rng, behind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of three paints the one that stands out most from what is behind, and any other."""
+    paints = _PAINTS[rng.integers(len(_PAINTS), size=4)] * rng.uniform(0.8, 1.15, (4, 3)).astype(np.float32)
+    contrast = np.abs(paints[:3] - behind.mean(axis=(0, 1))).sum(axis=1)
+    return paints[int(contrast.argmax())], paints[3]
 
 
 def _shading(height: np.ndarray, light: Light) -> tuple[np.ndarray, np.ndarray]:
