@@ -3,7 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-from segpipe.annotations import detect
+from segpipe.annotations.detect import MaskOptions, read_source
+from segpipe.annotations.inventory import inventory
 from segpipe.dataset import parallel, tables
 from segpipe.files import write_json
 from stages.params import load, run
@@ -12,15 +13,15 @@ from stages.params import load, run
 def main() -> None:
     """Read every annotation of the source, whatever its format, into one table of records."""
     params = load()
-    dataset = detect.read_source(
-        Path(params.ingest.source),
-        params.ingest.format,
-        mask_values=params.ingest.mask_values,
-        patterns=params.ingest.patterns,
+    masks = MaskOptions(
+        values={int(value): name for value, name in params.ingest.mask_values.items()} or None,
+        image_pattern=params.ingest.image_pattern,
+        mask_pattern=params.ingest.mask_pattern,
         mapper=partial(parallel.ordered, workers=params.compute.workers, what="masks read"),
     )
+    dataset = read_source(Path(params.ingest.source), params.ingest.format, masks)
     tables.write_dataset(Path("data/records"), dataset)
-    write_json(Path("metrics/ingest.json"), detect.summary(dataset))
+    write_json(Path("metrics/ingest.json"), inventory(dataset))
 
 
 if __name__ == "__main__":

@@ -39,19 +39,14 @@ class Ingest(Section):
     task: Literal["multiclass", "binary"]
     classes: Literal["auto"] | Annotated[list[str], Field(min_length=1)]
     mask_values: dict[str, str]
-    image_pattern: str | None
-    mask_pattern: str | None
-
-    @property
-    def patterns(self) -> tuple[str, str] | None:
-        """The patterns of images and of masks, if given."""
-        return (self.image_pattern, self.mask_pattern) if self.image_pattern and self.mask_pattern else None
+    image_pattern: str
+    mask_pattern: str
 
     @model_validator(mode="after")
     def _consistent(self) -> "Ingest":
         if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
             raise ValueError("classes names a class twice")
-        if (self.image_pattern is None) != (self.mask_pattern is None):
+        if bool(self.image_pattern) != bool(self.mask_pattern):
             raise ValueError("image_pattern and mask_pattern go together: give both or neither")
         strange = [value for value in self.mask_values if not value.isdigit()]
         if strange:

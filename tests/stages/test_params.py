@@ -33,7 +33,7 @@ def test_the_projects_own_params_are_sound(tmp_path):
         ),
         ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
         ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
-        ("image_pattern: null", "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
+        ("image_pattern: \"\"", "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
         ("seed: 7", "seed: [", "is not YAML"),
         ("seed: 7\n", "", "seed: is missing"),
     ],

@@ -4,9 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from segpipe.errors import AnnotationError
+from segpipe.annotations.stored_values import read_values
+from segpipe.errors import AnnotationError, at
 from segpipe.masks import raster, rle
 from segpipe.masks.rle import Region
 from segpipe.records import Instance
@@ -29,28 +29,11 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
     return rle.region_of(instance.rle)
 
 
+@lru_cache(maxsize=1)  # the values of one mask are asked for in a row
 def _stored(path: Path, size_hw: tuple[int, int]) -> np.ndarray:
-    values = read_values(path)
+    with at(str(path)):
+        values = read_values(path)
     if values.shape != size_hw:
         problem = f"{path}: the mask has {values.shape[1]} x {values.shape[0]} pixels"
         raise AnnotationError(f"{problem}, its picture {size_hw[1]} x {size_hw[0]}; export it again")
     return values
-
-
-@lru_cache(maxsize=2)  # every value of one mask is asked for in a row
-def read_values(path: Path) -> np.ndarray:
-    """The values a mask file stores, integer (H, W): palette indices, grey values or bits; never colours.
-
-    Raises AnnotationError (bad_record) for a file that cannot be decoded or that holds colours.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("1", "L", "P", "I", "I;16"):
-                problem = f"{path}: a {image.mode} picture holds colours, not class numbers"
-                raise AnnotationError(f"{problem}; export it as a palette or grey PNG")
-            values = np.asarray(image)
-    except AnnotationError:
-        raise
-    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-        raise AnnotationError(f"{path}: cannot be decoded ({error}); export the mask again") from error
-    return values.astype(np.uint8) if values.dtype == bool else values
