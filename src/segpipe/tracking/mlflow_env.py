@@ -2,8 +2,7 @@
 
 import os
 import warnings
-
-DEFAULT_URI = "sqlite:///mlflow.db"
+from pathlib import Path
 
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds without an answer; MLflow's own 120 s with 7 retries is half an hour
@@ -25,4 +24,4 @@ def prepare() -> None:
 
 def tracking_uri() -> str:
     """MLFLOW_TRACKING_URI, or the sqlite file mlflow.db in the current folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve().as_posix()}"

@@ -57,13 +57,15 @@ class Spool:
             self._write()
 
     def _read(self) -> None:
-        for line in self.path.read_text(encoding="utf-8").split("\n"):
+        whole = True
+        for line in filter(None, self.path.read_text(encoding="utf-8").split("\n")):
             try:
-                if line:
-                    self._lines[self.number()] = messages.from_line(line)
+                self._lines[self.number()] = messages.from_line(line)
             except (ValueError, KeyError, TypeError) as error:
                 _log.warning("%s: a line cannot be read and is dropped (%s)", self.path, error)
-        self._write()
+                whole = False
+        if not whole:
+            self._write()
 
     def _write(self) -> None:
         if self._lines:

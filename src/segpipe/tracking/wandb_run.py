@@ -82,7 +82,13 @@ class WandbTracker:
             silent=True, console="off", disable_git=True, disable_code=True, save_code=False, init_timeout=30
         )
         self._run = wandb.init(
-            project=self._project, id=run_id, name=name, mode=self._mode, resume="allow", settings=settings
+            project=self._project,
+            id=run_id,
+            name=name,
+            mode=self._mode,
+            resume="allow",
+            dir=str(Path.cwd()),  # W&B would stay in the folder of the process's first run
+            settings=settings,
         )
         self._run.config.update(params, allow_val_change=True)
         self._run.define_metric("*", step_metric=_STEP)

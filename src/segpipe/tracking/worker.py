@@ -14,6 +14,7 @@ from segpipe.tracking.spool import Spool
 
 _log = logging.getLogger(__name__)
 _TEXT = 200  # characters of an error that a warning shows
+_THREADS = "tracking-"  # how the names of these threads begin
 _GIVE_UP = 2  # failures in a row that mean "it is down", not "it refuses this one message"
 
 Entry = tuple[int, Message]
@@ -27,13 +28,14 @@ class Worker(threading.Thread):
     """
 
     def __init__(self, tracker: Tracker, first: Start | Find, spool: Spool, notes: Notes, note: Note, retry_s: float):
-        super().__init__(name=f"tracking-{tracker.name}", daemon=True)
+        super().__init__(name=f"{_THREADS}{tracker.name}", daemon=True)
         self._tracker, self._spool, self._notes, self._note = tracker, spool, notes, note
         self._retry_s = retry_s
         self._rest_until = 0.0
         self._warned = self._absent = False
         self._held: list[Entry] = self._left_over(first)
         self._inbox: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        logging.getLogger("urllib3.connectionpool").addFilter(_is_not_ours)
 
     def put(self, message: Message) -> None:
         """Take a message; returns at once."""
@@ -133,6 +135,11 @@ class Worker(threading.Thread):
                 *(self._tracker.name, _no_password(self._tracker.place), problem, self._spool.path),
             )
         self._warned = True
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """Leave out the line of each retry: the one warning of the failure says it all."""
+    return not (record.threadName or "").startswith(_THREADS)
 
 
 def _short(error: Exception) -> str:

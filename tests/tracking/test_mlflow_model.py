@@ -1,0 +1,80 @@
+"""The logged model, loaded back by MLflow alone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segpipe.inference.predict import predict
+from segpipe.models import build, card
+from segpipe.tracking.interface import RunFacts
+from segpipe.tracking.runs import Settings, open_training
+
+ELSEWHERE = """
+import sys, numpy, mlflow.pyfunc
+model = mlflow.pyfunc.load_model(sys.argv[1])
+numpy.save("label_maps.npy", model.predict(numpy.load("images.npy")))
+import segpipe
+print(segpipe.__file__)
+"""
+
+
+def small_model(path: Path) -> tuple[build.Segmenter, card.ModelCard]:
+    """A network with random weights, saved and in eval mode."""
+    encoder = "tu-mobilenetv3_small_050"
+    segmenter = build.segmenter("unet", encoder, num_classes=3, seen=(True, True, True)).eval()
+    described = card.ModelCard(
+        architecture="unet",
+        encoder=encoder,
+        classes=("background", "a", "b"),
+        seen=(True, True, True),
+        fit_mode="letterbox",
+        size_hw=(32, 32),
+        mean=segmenter.mean,
+        std=segmenter.std,
+    )
+    card.save(path, segmenter, described)
+    return segmenter, described
+
+
+def test_the_logged_model_predicts_in_a_process_that_has_only_the_run(mlflow_client, workplace):
+    segmenter, described = small_model(Path("model.pt"))
+    images = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
+    np.save("images.npy", images)
+    with open_training(RunFacts(name="unet", inputs="a" * 8), Settings(experiment="shapes")) as run:
+        run.log_model(Path("model.pt"))
+    [found] = mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])
+    Path("model.pt").unlink()
+
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{workplace}/mlflow.db", "PYTHONPATH": ""}
+    uri = f"runs:/{found.info.run_id}/model"
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, uri], cwd=workplace, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    label_maps = np.load("label_maps.npy")
+    assert label_maps.dtype == np.uint8
+    np.testing.assert_array_equal(
+        label_maps, np.stack(predict(segmenter, described, list(images), torch.device("cpu")))
+    )
+    assert Path(done.stdout.strip()).parts[-3:] == ("code", "segpipe", "__init__.py")  # the code that was logged
+
+
+def test_the_logged_model_says_what_it_takes_and_needs(mlflow_client, workplace):
+    from mlflow.models import Model
+
+    small_model(Path("model.pt"))
+    with open_training(RunFacts(name="unet", inputs="a" * 8), Settings(experiment="shapes")) as run:
+        run.log_model(Path("model.pt"))
+    [folder] = workplace.glob("mlartifacts/shapes/models/*/artifacts")
+    signature = Model.load(str(folder)).signature
+    assert [(spec.type, spec.shape) for spec in signature.inputs] == [(np.dtype(np.uint8), (-1, -1, -1, 3))]
+    assert [(spec.type, spec.shape) for spec in signature.outputs] == [(np.dtype(np.uint8), (-1, -1, -1))]
+    needs = (folder / "requirements.txt").read_text().split()
+    assert [need.split("==")[0] for need in needs] == [
+        *("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
+    ]
+    assert not list(folder.rglob("__pycache__"))

@@ -1,0 +1,260 @@
+"""Whole runs, in a real MLflow database, real event files, and against servers that do not serve."""
+
+import json
+import logging
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from segpipe.tracking import mlflow_env, provenance
+from segpipe.tracking.interface import RunFacts
+from segpipe.tracking.runs import Settings, open_trained, open_training
+
+FACTS = RunFacts(
+    name="unet",
+    inputs="abcdef1234567890",
+    params={"seed": 7, "train": {"lr": 0.001, "note": "x" * 7000}},
+    tags={"git.commit": "c" * 40, "git.dirty": "false", "dvc.data/store": "1" * 32 + ".dir"},
+    classes=("background", "Traffic Light"),
+)
+QUICK = Settings(experiment="shapes", wait_s=20.0)
+
+
+def only_run(client):
+    [run] = client.search_runs([client.get_experiment_by_name("shapes").experiment_id])
+    return run
+
+
+def steps(client, run, name):
+    return [metric.step for metric in client.get_metric_history(run.info.run_id, name)]
+
+
+def artifacts(client, run, folder=None):
+    return sorted(file.path for file in client.list_artifacts(run.info.run_id, folder))
+
+
+def test_a_run_holds_params_tags_curves_files_and_final_scores(mlflow_client):
+    Path("plots").mkdir()
+    Path("plots/loss.csv").write_text("epoch,loss\n0,2.0\n")
+    Path("params.yaml").write_text("seed: 7\n")
+    with open_training(FACTS, QUICK) as run:
+        for epoch, loss in enumerate([2.0, 1.0]):
+            run.log_metrics({"train": {"loss": loss}, "val": {"iou": {"Traffic Light": 0.5}}}, step=epoch)
+        run.log_metrics({"final": {"miou": 0.75}, "device": "cpu"})
+        run.log_file(Path("params.yaml"))
+        run.log_file(Path("plots"), "plots")
+        run.set_tags({"stopped": "budget"})
+
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "unet-abcdef12"
+    assert found.data.params == {"seed": "7", "train.lr": "0.001", "train.note": "x" * 497 + "..."}
+    assert found.data.metrics == {"train/loss": 1.0, "val/iou/traffic_light": 0.5, "final/miou": 0.75}
+    assert steps(mlflow_client, found, "train/loss") == [0, 1]
+    assert {name: found.data.tags[name] for name in FACTS.tags} == FACTS.tags
+    assert found.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert found.data.tags["stopped"] == "budget"
+    assert artifacts(mlflow_client, found) == ["class_slugs.json", "params.yaml", "plots"]
+    assert artifacts(mlflow_client, found, "plots") == ["plots/loss.csv"]
+    slugs = Path(mlflow_client.download_artifacts(found.info.run_id, "class_slugs.json")).read_text()
+    assert json.loads(slugs) == {"background": "background", "Traffic Light": "traffic_light"}
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_artifacts_lie_beside_the_database_where_the_pages_find_them(mlflow_client, workplace):
+    with open_training(FACTS, QUICK):
+        pass
+    assert only_run(mlflow_client).info.artifact_uri.startswith((workplace / "mlartifacts" / "shapes").as_uri())
+
+
+def train_until(error: type[BaseException], epochs: int) -> None:
+    """A training that ends by `error` after so many epochs, its loss 2, 1, 0, ..."""
+
+    def train() -> None:
+        with open_training(FACTS, QUICK) as run:
+            for epoch in range(epochs):
+                run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
+            raise error
+
+    with pytest.raises(error):
+        train()
+
+
+def test_a_training_that_was_stopped_goes_on_in_its_run(mlflow_client):
+    train_until(KeyboardInterrupt, epochs=2)
+    assert only_run(mlflow_client).info.status == "KILLED"
+
+    changed = RunFacts(
+        name="unet",
+        inputs=FACTS.inputs,
+        params={"seed": 7, "train": {"lr": 0.5}, "new": 1},
+        tags={"git.commit": "d" * 40},
+        classes=FACTS.classes,
+    )
+    with open_training(changed, QUICK) as run:
+        for epoch in range(3):  # the first two are told again from the checkpoint
+            run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
+
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert steps(mlflow_client, found, "loss") == [0, 1, 2]
+    assert (found.data.params["train.lr"], found.data.params["new"]) == ("0.001", "1")
+    assert found.data.tags["drift"] == f"train.lr: 0.001 -> 0.5; git.commit: {'c' * 40} -> {'d' * 40}"
+
+
+def test_a_failed_training_says_so(mlflow_client):
+    train_until(ZeroDivisionError, epochs=0)
+    assert only_run(mlflow_client).info.status == "FAILED"
+
+
+def test_a_run_that_the_server_has_lost_begins_anew(mlflow_client):
+    train_until(ZeroDivisionError, epochs=1)
+    mlflow_client.delete_run(only_run(mlflow_client).info.run_id)
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 2.0}, step=0)
+    assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0]
+
+
+def test_an_experiment_that_was_deleted_comes_back(mlflow_client):
+    mlflow_client.delete_experiment(mlflow_client.create_experiment("shapes"))
+    with open_training(FACTS, QUICK):
+        pass
+    assert only_run(mlflow_client).info.status == "FINISHED"
+
+
+def tag_model(client, model: Path) -> str:
+    """A run that trained `model`, as another machine may have written it."""
+    experiment = client.get_experiment_by_name("shapes")
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment("shapes")
+    run_id = client.create_run(experiment_id, run_name="elsewhere").info.run_id
+    client.set_tag(run_id, "model_md5", provenance.md5_of(model))
+    client.set_terminated(run_id)
+    return run_id
+
+
+def test_what_comes_later_finds_the_run_by_the_model(mlflow_client):
+    model = Path("model.pt")
+    model.write_bytes(b"weights")
+    run_id = tag_model(mlflow_client, model)
+    Path("sheet.png").write_bytes(b"png")
+    ended = mlflow_client.get_run(run_id).info.end_time
+    with open_trained(model, ("background", "Traffic Light"), QUICK) as run:
+        run.log_metrics({"test": {"iou": {"Traffic Light": 0.5}}})
+        run.log_file(Path("sheet.png"), "samples")
+    found = only_run(mlflow_client)
+    assert found.info.run_id == run_id
+    assert found.data.metrics == {"test/iou/traffic_light": 0.5}
+    assert artifacts(mlflow_client, found, "samples") == ["samples/sheet.png"]
+    assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
+
+
+def test_no_run_of_the_model_means_no_new_run(mlflow_client, caplog):
+    Path("model.pt").write_bytes(b"weights")
+    with open_trained(Path("model.pt"), (), QUICK) as run:
+        run.log_metrics({"test/miou": 0.5})
+    assert mlflow_client.get_experiment_by_name("shapes") is None
+    assert "no run of experiment 'shapes' has trained model" in caplog.text
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_everything_switched_off_is_no_run_at_all(workplace):
+    with open_training(FACTS, Settings(experiment="shapes", mlflow=False)) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+    assert not Path("mlflow.db").exists()
+
+
+@pytest.fixture
+def silent_server():
+    """The URI of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        stop = threading.Event()
+        connections = []
+
+        def accept() -> None:
+            while not stop.is_set():
+                try:
+                    connections.append(server.accept())
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join()
+        for connection, _ in connections:
+            connection.close()
+
+
+def train_and_time(uri: str, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> tuple[float, float]:
+    """Seconds that logging and ending a run took where the server at `uri` does not serve."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run = open_training(FACTS, Settings(experiment="shapes"))
+    began = time.monotonic()
+    for epoch in range(100):
+        run.log_metrics({"loss": 1.0}, step=epoch)
+    logged = time.monotonic()
+    run.end("FINISHED", wait_s)
+    return logged - began, time.monotonic() - logged
+
+
+def kept_steps() -> list[int]:
+    [spool] = Path(".segpipe/tracking").glob("*.jsonl")
+    lines = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert lines[0]["kind"] == "Start"
+    assert lines[-1] == {"tracker": "mlflow", "kind": "End", "status": "FINISHED"}
+    return [line["step"] for line in lines if line["kind"] == "Metrics" and line["values"] == {"loss": 1.0}]
+
+
+def test_a_dead_server_stops_nothing_and_nothing_is_lost(workplace, monkeypatch, caplog):
+    logging_s, ending_s = train_and_time("http://127.0.0.1:9", monkeypatch, wait_s=20)
+    assert logging_s < 1
+    assert ending_s < 20
+    assert kept_steps() == list(range(100))
+    assert len(caplog.records) == 1
+    assert "what is not sent is kept in .segpipe/tracking/unet-abcdef12.jsonl" in caplog.text
+
+
+@pytest.mark.parametrize("wait_s", [0.5, 20])
+def test_a_server_that_hangs_stops_nothing_and_nothing_is_lost(workplace, silent_server, monkeypatch, caplog, wait_s):
+    logging_s, ending_s = train_and_time(silent_server, monkeypatch, wait_s)
+    assert logging_s < 1
+    assert ending_s < wait_s + 1
+    assert kept_steps() == list(range(100))
+    assert len(caplog.records) == 1
+
+
+def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_client, monkeypatch):
+    Path("params.yaml").write_text("seed: 7\n")
+    Path("model.pt").write_bytes(b"weights")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+        run.log_file(Path("params.yaml"))
+        run.log_model(Path("model.pt"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    with open_trained(Path("model.pt"), FACTS.classes, QUICK) as run:
+        run.log_metrics({"test/miou": 0.5})
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics == {"loss": 1.0, "test/miou": 0.5}
+    assert found.data.tags["model_md5"] == provenance.md5_of(Path("model.pt"))
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_what_the_user_set_for_mlflow_stays(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    mlflow_env.prepare()
+    import os
+
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+@pytest.fixture(autouse=True)
+def _warnings_only(caplog):
+    caplog.set_level(logging.WARNING)

@@ -1,0 +1,73 @@
+"""W&B without a network: runs are folders that `wandb sync` uploads later."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from segpipe.errors import UserError
+from segpipe.tracking.interface import RunFacts
+from segpipe.tracking.runs import Settings, open_trained, open_training
+
+FACTS = RunFacts(
+    name="unet", inputs="abcdef1234", params={"train": {"lr": 0.001}}, tags={"git.dirty": "false"}, classes=("sky",)
+)
+OFFLINE = Settings(experiment="shapes", mlflow=False, wandb="offline", wait_s=30.0)
+INSTALLED = importlib.util.find_spec("wandb") is not None
+
+
+@pytest.fixture
+def no_account(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nobody is logged in to W&B."""
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(workplace))
+    monkeypatch.setenv("NETRC", str(workplace / "netrc"))
+    return workplace
+
+
+@pytest.mark.skipif(INSTALLED, reason="wandb is installed")
+def test_without_the_package_the_run_does_not_begin(workplace):
+    with pytest.raises(UserError) as caught:
+        open_training(FACTS, OFFLINE)
+    assert str(caught.value) == (
+        "tracking.wandb in params.yaml is on, but wandb is not installed; run `pip install segpipe[wandb]` "
+        "or set tracking.wandb: off"
+    )
+
+
+@pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
+def test_an_offline_run_holds_params_curves_and_files(no_account):
+    Path("params.yaml").write_text("seed: 7\n")
+    Path("model.pt").write_bytes(b"weights")
+    with open_training(FACTS, OFFLINE) as run:
+        for epoch, score in enumerate([0.25, 0.5]):
+            run.log_metrics({"val": {"iou": {"sky": score}}}, step=epoch)
+        run.log_metrics({"test": {"miou": 0.75}})
+        run.log_file(Path("params.yaml"), "settings")
+        run.log_model(Path("model.pt"))
+    [folder] = Path("wandb").glob("offline-run-*")
+    [log] = folder.glob("run-*.wandb")
+    written = log.read_bytes()
+    for text in (b"val/iou/sky", b"test/miou", b"train", b"lr", b"git.dirty", b"unet-abcdef12"):
+        assert text in written
+    assert (folder / "files/settings/params.yaml").read_text() == "seed: 7\n"
+    assert (folder / "files/model/model.pt").read_bytes() == b"weights"
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+@pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
+def test_what_comes_later_goes_to_the_same_run(no_account):
+    Path("model.pt").write_bytes(b"weights")
+    with open_training(FACTS, OFFLINE) as run:
+        run.log_model(Path("model.pt"))
+    with open_trained(Path("model.pt"), ("sky",), OFFLINE) as run:
+        run.log_metrics({"test/miou": 0.75})
+    logs = [log.name for log in Path("wandb").glob("offline-run-*/run-*.wandb")]
+    assert len(logs) == 2
+    assert len(set(logs)) == 1  # they are named by the run's id
+
+
+@pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
+def test_online_without_a_key_is_said_before_the_training(no_account):
+    with pytest.raises(UserError, match=r"there is no W&B key; run `wandb login`"):
+        open_training(FACTS, Settings(experiment="shapes", mlflow=False, wandb="online"))
