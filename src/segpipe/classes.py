@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from segpipe.errors import UserError
@@ -13,7 +14,8 @@ MAX_CLASSES = 255  # 0..254; 255 is IGNORE_INDEX
 _IGNORE_COLOUR = (224, 224, 192)  # VOC's "void"
 
 
-def voc_colours(count: int) -> list[tuple[int, int, int]]:
+@cache
+def voc_colours(count: int) -> tuple[tuple[int, int, int], ...]:
     """The first `count` colours of the PASCAL VOC palette (VOCdevkit: VOCcode/VOClabelcolormap.m)."""
     colours = []
     for index in range(count):
@@ -23,7 +25,7 @@ def voc_colours(count: int) -> list[tuple[int, int, int]]:
             green |= (index >> (3 * bit + 1) & 1) << (7 - bit)
             blue |= (index >> (3 * bit + 2) & 1) << (7 - bit)
         colours.append((red, green, blue))
-    return colours
+    return tuple(colours)
 
 
 @dataclass(frozen=True, slots=True)

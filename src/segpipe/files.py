@@ -11,25 +11,29 @@ from typing import Any
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a path to write to beside `path`; on success it takes `path`'s place, on any error it is removed."""
+def whole(path: Path, durable: bool = True) -> Iterator[Path]:
+    """Give a path to write to beside `path`; on success it takes `path`'s place, on any error it is removed.
+
+    durable: on the disk itself before it takes the place, so that not even a power cut leaves half a file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
     os.close(handle)
     part = Path(name)
     try:
         yield part
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with part.open("rb") as written:
+                os.fsync(written.fileno())
         part.chmod(0o644)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
-    with whole(path) as part:
+def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+    """Write `data` to `path`, whole or not at all; durable as for `whole`."""
+    with whole(path, durable) as part:
         part.write_bytes(data)
 
 

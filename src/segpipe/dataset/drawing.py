@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Picture
 
 from segpipe.classes import IGNORE_INDEX, ClassTable
 from segpipe.dataset import photos, store
@@ -76,9 +77,9 @@ def paint_owners(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
 def _counted(task: Task, owners: np.ndarray, fitted: np.ndarray, label_map: np.ndarray) -> Drawn:
     count = len(task.instances)
-    visible = np.bincount(owners.ravel(), minlength=count + 1)[1:]
-    at_store = np.bincount(fitted.ravel() + 1, minlength=count + 2)[2:]
-    pixels = np.bincount(label_map.ravel(), minlength=256)
+    visible = np.bincount(owners.ravel("K"), minlength=count + 1)[1:]
+    at_store = np.bincount(fitted.ravel("K") + 1, minlength=count + 2)[2:]
+    pixels = np.array(Picture.fromarray(label_map).histogram())
     _prove(task, visible, pixels, label_map)
     classes = len(task.classes)
     return Drawn(_ints(visible), _ints(at_store), _ints(pixels[:classes]), int(pixels[IGNORE_INDEX]))

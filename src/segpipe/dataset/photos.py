@@ -26,7 +26,8 @@ def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
     Raises AnnotationError with reason missing_file, unsupported_format or unreadable.
     """
     with _opened(path) as image:
-        return np.asarray(_rgb(ImageOps.exif_transpose(image) if frame == "viewed" else image))
+        turned = frame == "viewed" and orientation(image) != 1
+        return np.asarray(_rgb(ImageOps.exif_transpose(image) if turned else image))
 
 
 def read_size(path: Path) -> tuple[tuple[int, int], int]:
@@ -83,7 +84,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _scaled_to_8_bit(image: Image.Image) -> Image.Image:

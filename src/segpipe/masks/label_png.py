@@ -14,7 +14,8 @@ _LEVEL = 3  # zlib; on label maps several times faster than Pillow's default and
 
 def write(path: Path, label_map: np.ndarray, classes: ClassTable) -> None:
     """Write a label map, uint8 (H, W), whole or not at all."""
-    write_bytes(path, encode(label_map, classes))
+    # not durable: one of thousands; a power cut loses the whole folder, since DVC has not recorded the stage
+    write_bytes(path, encode(label_map, classes), durable=False)
 
 
 def encode(label_map: np.ndarray, classes: ClassTable) -> bytes:
