@@ -29,3 +29,14 @@ def test_every_ground_has_contrast(family):
     pattern = np.clip(family(np.random.default_rng(2), (96, 128), 1.0), 0, 1)
     assert pattern.shape == (96, 128)
     assert pattern.std() > 0.03
+
+
+def test_a_wide_blur_is_the_narrow_one_made_larger():
+    plane = np.zeros((200, 203), np.float32)
+    plane[60:140, 70:130] = 1.0
+    wide = textures.blurred(plane, 16)
+    # two box means of 33 pixels reach 32: untouched beyond, half at the edge, full in the depth
+    assert wide.shape == (200, 203)
+    assert wide[100, 100] == pytest.approx(1.0, abs=0.06)
+    assert wide[60, 100] == pytest.approx(0.5, abs=0.05)
+    assert wide[20, 100] == 0.0

@@ -18,7 +18,7 @@ UNSELECTED = "pebble"
 CROWD_EVERY = 41  # every 41st picture shows a heap of small coins
 
 _SIDES = ((1.0, 1.0), (1.0, 1.0), (0.8, 1.0), (1.0, 0.8), (0.9, 1.1), (1.1, 0.9))
-_RADII = (0.17, 0.27)  # of the shorter side
+_RADII = (0.18, 0.28)  # of the shorter side
 _GRID = 0.1  # pixels: the annotations' precision
 _LEAST_PART_PX = 6.0  # square pixels: smaller parts of an object are not drawn by annotators either
 _SAMPLES = 4  # per pixel and axis

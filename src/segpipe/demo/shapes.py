@@ -35,7 +35,7 @@ def star(rng: np.random.Generator) -> Polygon:
 
 def ring(rng: np.random.Generator) -> Polygon:
     """A washer: a disc with a hole."""
-    slant, hole = rng.uniform(0.82, 1.0), rng.uniform(0.38, 0.48)
+    slant, hole = rng.uniform(0.82, 1.0), rng.uniform(0.36, 0.46)
     return Polygon(_ellipse(1.0, slant).exterior, [_ellipse(hole, hole * slant).exterior])
 
 

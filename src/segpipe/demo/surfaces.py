@@ -117,7 +117,7 @@ def lit(category: str, rng: Rng, patch: Patch, light: Light) -> np.ndarray:
 def _two_paints(rng: Rng, behind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of three paints the one that stands out most from what is behind, and any other."""
     paints = _PAINTS[rng.integers(len(_PAINTS), size=4)] * rng.uniform(0.8, 1.15, (4, 3)).astype(np.float32)
-    contrast = np.abs(paints[:3] - behind.mean(axis=(0, 1))).sum(axis=1)
+    contrast = np.abs(paints[:3] - behind[::4, ::4].mean(axis=(0, 1))).sum(axis=1)
     return paints[int(contrast.argmax())], paints[3]
 
 
