@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from segpipe.classes import ClassTable
 from segpipe.dataset.photos import read_rgb
-from segpipe.errors import AnnotationError, UserError
+from segpipe.errors import AnnotationError, UserError, at
 from segpipe.files import whole
 from segpipe.inference.inputs import Found, Picture, find
 from segpipe.inference.overlay import overlay
@@ -92,7 +92,8 @@ def _results(
 
 def _read(picture: Picture) -> np.ndarray | AnnotationError:
     try:
-        return read_rgb(picture.file)
+        with at(str(picture.file)):
+            return read_rgb(picture.file)
     except AnnotationError as error:
         return error
 

@@ -100,7 +100,7 @@ def _read(task: Task) -> np.ndarray:
     try:
         image = photos.read_rgb(path, photo.frame)
     except AnnotationError as error:
-        raise UserError(f"{error}; it could be read when validate ran: run `dvc repro` again") from error
+        raise UserError(f"{path}: {error}; it could be read when validate ran: run `dvc repro` again") from error
     if image.shape[:2] != (photo.height, photo.width):
         raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
     return image

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segpipe.errors import AnnotationError
 
 Frame = Literal["viewed", "stored"]
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 300_000_000  # a decoded picture of that size takes 0.9 GB
 Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
 
@@ -23,7 +24,7 @@ _TURNED = range(5, 9)  # orientations that swap width and height (EXIF 2.32, 4.6
 def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
     """Decode a photograph, uint8 (H, W, 3) RGB; `viewed` applies its EXIF orientation, `stored` does not.
 
-    Raises AnnotationError with reason missing_file, unsupported_format or unreadable.
+    Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable.
     """
     with _opened(path) as image:
         turned = frame == "viewed" and orientation(image) != 1
@@ -61,19 +62,23 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except AnnotationError:
             raise
         except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-            raise _unreadable(path, error) from error
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable") from error
 
 
 def _open(path: Path) -> Image.Image:
     try:
         image = Image.open(path)
     except FileNotFoundError:
-        raise AnnotationError(f"{path}: no such file; restore it or remove its record", "missing_file") from None
+        raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
+    except UnidentifiedImageError:
+        if path.suffix.lower() in _SUFFIXES:
+            raise AnnotationError("holds no picture; replace or remove the file", "unreadable") from None
+        raise _unsupported(f"{path.suffix or 'such'} files") from None
     if image.format not in FORMATS:
-        problem = f"{path}: {image.format} pictures are not supported; convert it to JPEG or PNG"
-        raise AnnotationError(problem, "unsupported_format")
+        raise _unsupported(f"{image.format} pictures")
     if image.width * image.height > MAX_PIXELS:
-        problem = f"{path}: {image.width} x {image.height} pixels are more than {MAX_PIXELS}; cut it into parts"
+        problem = f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}; cut it into parts"
         raise AnnotationError(problem, "unreadable")
     return image
 
@@ -93,6 +98,5 @@ def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray((pixels.astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
 
 
-def _unreadable(path: Path, error: Exception) -> AnnotationError:
-    what = str(error) or type(error).__name__
-    return AnnotationError(f"{path}: cannot be decoded ({what}); replace or remove the file", "unreadable")
+def _unsupported(what: str) -> AnnotationError:
+    return AnnotationError(f"{what} are not supported; convert it to JPEG or PNG", "unsupported_format")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from segpipe.dataset.photos import Frame, read_rgb
-from segpipe.errors import UserError
+from segpipe.errors import UserError, at
 from segpipe.inference.predict import predict
 from segpipe.inference.stream import in_batches, read_ahead
 from segpipe.masks import label_png
@@ -63,7 +63,8 @@ def predicted(
 
 
 def _read(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    image = read_rgb(pair.photo, pair.frame)
+    with at(str(pair.photo)):
+        image = read_rgb(pair.photo, pair.frame)
     try:
         truth = label_png.read(pair.mask)
     except OSError as error:

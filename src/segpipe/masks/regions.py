@@ -31,9 +31,9 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
 
 @lru_cache(maxsize=1)  # the values of one mask are asked for in a row
 def _stored(path: Path, size_hw: tuple[int, int]) -> np.ndarray:
-    with at(str(path)):
+    with at(path.name):
         values = read_values(path)
     if values.shape != size_hw:
-        problem = f"{path}: the mask has {values.shape[1]} x {values.shape[0]} pixels"
+        problem = f"{path.name}: the mask has {values.shape[1]} x {values.shape[0]} pixels"
         raise AnnotationError(f"{problem}, its picture {size_hw[1]} x {size_hw[0]}; export it again")
     return values
