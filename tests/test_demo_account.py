@@ -1,0 +1,61 @@
+"""The ledger of the demo folder against the manifest of what was planted in it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from segpipe.annotations.detect import read_source
+from segpipe.dataset import checks, drawing, ledger, rasterizing, selection, store, validation
+from segpipe.dataset.transforms import Fit
+from stages import params
+from tests.conftest import ROOT
+
+DEMO = ROOT / "data/demo"
+MANIFEST = json.loads((DEMO / "defects.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The ledger rows after rasterize, and the photos that went on."""
+    folder: Path = tmp_path_factory.mktemp("demo")
+    own = params.load(ROOT / "params.yaml")
+    dataset = read_source(DEMO)
+    used = {instance.category for instance in dataset.instances}
+    selected = selection.select(own.ingest.classes, dataset.categories, used)
+    tasks = validation.tasks(dataset, DEMO, selected, own.validation.crowd, keep_empty=False)
+    validated = validation.collect(dataset, selected, map(checks.check, tasks))
+    classes = selection.class_table(selected, "multiclass")
+    indices = selection.class_indices(selected, "multiclass")
+    fit = Fit("letterbox", (64, 64))
+    to_draw = rasterizing.tasks(
+        validated.photos, validated.instances, DEMO, indices, classes, "smaller_on_top", fit, folder, folder
+    )
+    store.begin(folder, len(to_draw), fit)
+    results = [drawing.draw(task) for task in to_draw]
+    return validated, rasterizing.account(validated.rows, to_draw, results), results
+
+
+@pytest.mark.parametrize("kind", ["images", "annotations"])
+def test_every_planted_defect_is_in_the_ledger_and_nothing_else(drawn, kind):
+    counts = ledger.summary(drawn[1])[kind]
+    expected = MANIFEST["expected"][kind]
+    assert counts == {"in": expected["rows"], "verdicts": expected["verdicts"], "reasons": expected["reasons"]}
+
+
+def test_the_sums_close_after_drawing(drawn):
+    rows = drawn[1]
+    ledger.close(rows, MANIFEST["expected"]["images"]["rows"], MANIFEST["expected"]["annotations"]["rows"])
+    shown = sum(row.px_after for row in rows if row.px_after)
+    assert shown == sum(sum(result.class_px[1:]) + result.ignore_px for result in drawn[2])
+
+
+def test_empty_masks_are_those_that_were_planted(drawn):
+    validated, _, results = drawn
+    empty = {p.file for p, r in zip(validated.photos, results, strict=True) if not any(r.class_px[1:])}
+    assert empty == set(MANIFEST["empty_mask"])
+
+
+def test_equal_files_and_turned_photographs_are_found(drawn):
+    findings = validation.findings(drawn[0].photos)
+    assert findings["equal_files"] == len(MANIFEST["duplicates"]["equal"])
