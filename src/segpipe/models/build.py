@@ -67,7 +67,7 @@ class Segmenter(nn.Module):
         pixels = (images.float() - self._mean) / self._std
         pixels = F.pad(pixels, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
         logits: Tensor = self.network(pixels)[..., :height, :width].float()
-        return logits.masked_fill(~self.seen.view(1, -1, 1, 1), UNSEEN_LOGIT)
+        return torch.where(self.seen.view(1, -1, 1, 1), logits, UNSEEN_LOGIT)
 
 
 def segmenter(architecture: str, encoder: str, num_classes: int, seen: Sequence[bool], seed: int = 0) -> Segmenter:

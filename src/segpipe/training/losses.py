@@ -20,42 +20,47 @@ def segmentation_loss(
     logits: float32 (N, C, h, w); target: uint8 or int64 (N, h, w), class_index or IGNORE_INDEX; class_weights: float32
     (C,) for the cross-entropy or None.
     """
-    num_classes = logits.shape[1]
-    flat = logits.permute(0, 2, 3, 1).reshape(-1, num_classes)  # (M, C), a view where the memory is channels_last
-    truth = target.reshape(-1).long()
-    log_p = F.log_softmax(flat, dim=1)
-    loss = ce_weight * cross_entropy(log_p, truth, class_weights)
-    return loss + dice_weight * dice(log_p, truth) if dice_weight else loss
+    labelled = target != IGNORE_INDEX
+    truth = torch.where(labelled, target, 0).long()  # any class will do where the pixel does not count
+    log_p = F.log_softmax(logits, dim=1)
+    log_p_truth = log_p.gather(1, truth.unsqueeze(1)).squeeze(1)
+    loss = ce_weight * _cross_entropy(log_p_truth, truth, labelled, class_weights)
+    return loss + dice_weight * _dice(log_p, log_p_truth, truth, labelled) if dice_weight else loss
 
 
-def cross_entropy(log_p: Tensor, truth: Tensor, class_weights: Tensor | None) -> Tensor:
+def _cross_entropy(log_p_truth: Tensor, truth: Tensor, labelled: Tensor, class_weights: Tensor | None) -> Tensor:
     """Mean negative log likelihood of the labelled pixels, each weighted by its class; 0 without any.
 
-    log_p: float32 (M, C); truth: int64 (M,), class_index or IGNORE_INDEX.
+    All (N, h, w): log_p_truth the true class's log probability, truth its index, labelled bool.
     """
-    total = F.nll_loss(log_p, truth, class_weights, ignore_index=IGNORE_INDEX, reduction="sum")
-    labelled = truth != IGNORE_INDEX
-    if class_weights is None:
-        return total / labelled.sum().clamp(min=1)
-    weight = (class_weights[torch.where(labelled, truth, 0)] * labelled).sum()
-    return total / torch.where(weight > 0, weight, 1.0)
+    weight = labelled.to(log_p_truth.dtype) if class_weights is None else class_weights[truth] * labelled
+    total = weight.sum()
+    return -(log_p_truth * weight).sum() / torch.where(total > 0, total, 1.0)
 
 
-def dice(log_p: Tensor, truth: Tensor) -> Tensor:
-    """1 - mean soft Dice over the classes present in `truth`, pixels of the batch pooled; 0 without any.
+def _dice(log_p: Tensor, log_p_truth: Tensor, truth: Tensor, labelled: Tensor) -> Tensor:
+    """1 - mean soft Dice over the classes present in the batch, its pixels pooled; 0 without any.
 
-    log_p: float32 (M, C); truth: int64 (M,), class_index or IGNORE_INDEX.
+    log_p: (N, C, h, w), the others (N, h, w).
     Source: Milletari et al., V-Net, 3DV 2016, section 3, without the squares.
     """
-    labelled = (truth != IGNORE_INDEX).unsqueeze(1)
-    # (M, C); IGNORE_INDEX equals no class
-    is_class = truth.unsqueeze(1) == torch.arange(log_p.shape[1], device=truth.device)
-    p = log_p.exp() * labelled
-    shared = (p * is_class).sum(dim=0)
-    truth_px = is_class.sum(dim=0)
-    score = (2 * shared + _SMOOTH_PX) / (p.sum(dim=0) + truth_px + _SMOOTH_PX)
-    present = truth_px > 0
+    predicted = (log_p.exp() * labelled.unsqueeze(1)).sum(dim=(0, 2, 3))
+    shared = _sums_by_class(log_p_truth.exp() * labelled, truth, log_p.shape[1])
+    true = _sums_by_class(labelled.to(log_p.dtype), truth, log_p.shape[1])
+    score = (2 * shared + _SMOOTH_PX) / (predicted + true + _SMOOTH_PX)
+    present = true > 0
     return ((1 - score) * present).sum() / present.sum().clamp(min=1)
+
+
+def _sums_by_class(values: Tensor, truth: Tensor, num_classes: int) -> Tensor:
+    """Sum of `values` over the pixels of each class, (C,); values and truth (N, h, w).
+
+    Each row of pixels is summed by itself first: float32 that grows by ones stops growing at 2**24.
+    """
+    rows = truth.shape[0] * truth.shape[1]
+    bins = torch.arange(rows, device=truth.device).unsqueeze(1) * num_classes + truth.view(rows, -1)
+    sums = values.new_zeros(rows * num_classes).index_add(0, bins.flatten(), values.flatten())
+    return sums.view(rows, num_classes).sum(dim=0)
 
 
 def class_weights(method: ClassWeights, class_pixels: np.ndarray) -> np.ndarray | None:

