@@ -44,7 +44,7 @@ class Instance:
 
     id: unique in the data set; image_key: "" if no image of the data set is named; category: a name of
     Dataset.categories, "" where unknown; rings: closed lines, each flat x, y, x, y ... in pixels, united;
-    rings_refused: further rings of the record that are none (an odd count, under 6 numbers, not finite);
+    rings_refused: further rings of the record that are none (an odd count, under 6 numbers, no numbers of pixels);
     mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
     the source excludes from truth; area: square pixels as declared; place: where the record stands;
     problem: a reason code if the record cannot be used, detail: that in words.

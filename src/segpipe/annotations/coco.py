@@ -223,7 +223,7 @@ def _ring_problem(ring: Any) -> str:
     if len(ring) < 6 or len(ring) % 2:
         return f"{len(ring)} numbers cannot form a ring (an even count of 6 or more)"
     wrong = [value for value in ring if not values.is_number(value)]
-    return f"{reprlib.repr(wrong[0])} is not a finite number" if wrong else ""
+    return f"{reprlib.repr(wrong[0])} is not a number of pixels" if wrong else ""
 
 
 def _rle(segmentation: dict[str, Any]) -> Rle:

@@ -71,7 +71,7 @@ def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout
         images=tuple(images),
         mask_of=mask_of,
         lone=lone,
-        split_of={file: split_named(folder_of(file)) for file in images},
+        split_of={file: _split(file, mask_of) for file in images},
     )
 
 
@@ -90,18 +90,14 @@ def _spelt_out(pattern: str) -> str:
     return "/".join(parts[:wild]) or "."
 
 
-# ---- layouts by folder names
-
 Tree = Mapping[str, Mapping[str, str]]  # folder -> the folders in it, by name in lower case
 
 
 def _tree(source: Source) -> Tree:
-    tree: dict[str, dict[str, str]] = {".": {}}
-    for folder in sorted({folder_of(file) for file in source.pictures}):
-        while folder not in tree:
-            tree[folder] = {}
-            tree.setdefault(folder_of(folder), {})[PurePosixPath(folder).name.casefold()] = folder
-            folder = folder_of(folder)
+    above = {str(folder) for file in source.pictures for folder in PurePosixPath(file).parents}
+    tree: dict[str, dict[str, str]] = {folder: {} for folder in sorted(above)}
+    for folder in sorted(above - {"."}):
+        tree[folder_of(folder)][PurePosixPath(folder).name.casefold()] = folder
     return tree
 
 
@@ -148,9 +144,13 @@ def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others:
         images=tuple(sorted(images)),
         mask_of=mask_of,
         lone=lone,
-        split_of={f: split_named(folder_of(f)) or split_named(folder_of(mask_of.get(f, ""))) for f in sorted(images)},
+        split_of={file: _split(file, mask_of) for file in sorted(images)},
         others=frozenset(file for folder in others for file in _below(source, folder)),
     )
+
+
+def _split(image: str, mask_of: Mapping[str, str]) -> str | None:
+    return split_named(folder_of(image)) or split_named(folder_of(mask_of.get(image, "")))
 
 
 def _below(source: Source, folder: str) -> list[str]:
@@ -183,13 +183,9 @@ def _voc_entries(source: Source, split: str) -> Iterator[tuple[str, str]]:
     for file in source.files:
         if file == (tail := f"{_VOC_SETS}/{split}.txt") or file.endswith(f"/{tail}"):
             base = PurePosixPath(file).parent.parent.parent
-            text = (source.root / file).read_text(encoding="utf-8", errors="replace")
-            for number, line in enumerate(text.splitlines(), start=1):
+            for number, line in enumerate(source.text(file).splitlines(), start=1):
                 if line.strip():
                     yield f"{file}: line {number}", str(base / line.split()[0])
-
-
-# ---- names
 
 
 def _stems(files: Iterable[str], folder: str) -> dict[str, str]:

@@ -45,6 +45,15 @@ class Source:
         """The files that are pictures by their suffix, readable here or not."""
         return tuple(filter(is_picture, self.files))
 
+    def text(self, file: str) -> str:
+        """What a UTF-8 text file of the source says. Raises UserError."""
+        try:
+            return (self.root / file).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"{file}: cannot be read as UTF-8 text; save it so, or take it out of the source"
+            ) from error
+
     def with_suffix(self, suffix: str) -> list[str]:
         """The files that end in `suffix`, in any case of letters."""
         return [file for file in self.files if file.lower().endswith(suffix)]

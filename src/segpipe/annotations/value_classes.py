@@ -3,11 +3,9 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from segpipe.annotations.source import Source
 from segpipe.classes import BACKGROUND, BACKGROUND_INDEX, IGNORE_INDEX
-from segpipe.errors import UserError, at
 
 logger = logging.getLogger(__name__)
 
@@ -52,23 +50,18 @@ def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, st
         for name in NAMES_FILES:
             file = name if folder == "." else f"{folder}/{name}"
             if file in source.files:
-                names = _read_names(source.root / file, file)
+                names = _names(source.text(file))
                 logger.info("%s names %d stored values", file, len(names))
                 return ValueClasses(names, file)
     return ValueClasses({}, "")
 
 
-def _read_names(path: Path, file: str) -> dict[int, str]:
+def _names(text: str) -> dict[int, str]:
     """One name a line, the line number from 0 is the stored value; CVAT's labelmap.txt has ':' behind the name.
 
     Lines that start with '#' do not count; a first line "__ignore__" before the background does not either (labelme).
     """
-    with at(file):
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError("cannot be read as UTF-8 text; save it so, or set ingest.mask_values") from error
-    names = [_meant_by_line(line) for line in lines if not line.startswith("#")]
+    names = [_meant_by_line(line) for line in text.splitlines() if not line.startswith("#")]
     if names[:2] == [IGNORE, BACKGROUND]:
         names = names[1:]
     return {value: name for value, name in enumerate(names) if name}

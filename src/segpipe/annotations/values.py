@@ -1,6 +1,5 @@
 """Values out of JSON, checked before they are believed. What cannot be read raises AnnotationError (bad_record)."""
 
-import math
 import re
 import reprlib
 from typing import Any
@@ -54,15 +53,13 @@ def optional_id(entry: Any) -> Id | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number and no boolean; whole numbers of over 31 bits are none."""
-    if type(value) is int:
-        return abs(value) <= _LARGEST
-    return type(value) is float and math.isfinite(value)
+    """Whether it is a number that can count pixels: no boolean, no NaN, at most 2**31 - 1 in size."""
+    return type(value) in (int, float) and abs(value) <= _LARGEST
 
 
 def is_whole(value: Any, least: int) -> bool:
     """Whether it is a whole number, also one written as 12.0, from `least` to 2**31 - 1."""
-    return is_number(value) and value == int(value) and least <= value <= _LARGEST
+    return is_number(value) and value == int(value) and value >= least
 
 
 def _is_encodable(text: str) -> bool:

@@ -1,0 +1,107 @@
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from segpipe.annotations.detect import MaskOptions, read_source
+from segpipe.errors import UserError
+from tests.annotations.folders import coco, drawn, photo, put_json, put_mask, put_pictures
+
+
+def put_coco(root):
+    put_pictures(root, ["images/a.jpg"])
+    put_json(root / "annotations/instances.json", coco([photo()], [drawn()]))
+
+
+def put_masks(root):
+    put_pictures(root, ["images/a.jpg"], (2, 1))
+    put_mask(root / "masks/a.png", [[0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("put", "format", "what"),
+    [
+        (put_coco, "coco", "COCO instances JSON: annotations/instances.json"),
+        (put_masks, "index_masks", "index masks, images/ + masks/: 1 of 1 photographs have one"),
+    ],
+)
+def test_auto_recognises_a_format_and_says_so(tmp_path, caplog, put, format, what):
+    caplog.set_level(logging.INFO)
+    put(tmp_path)
+    assert read_source(tmp_path).format == format
+    assert f"{tmp_path}: recognised as {format} ({what})" in caplog.text
+
+
+def test_a_folder_of_two_formats_is_read_as_the_one_that_is_named(tmp_path):
+    put_coco(tmp_path)
+    put_masks(tmp_path)
+    with pytest.raises(UserError) as error:
+        read_source(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: recognised as coco (COCO instances JSON: annotations/instances.json) and index_masks "
+        "(index masks, images/ + masks/: 1 of 1 photographs have one); set ingest.format in params.yaml to one of them"
+    )
+    assert read_source(tmp_path, "coco").format == "coco"
+    assert read_source(tmp_path, "index_masks").format == "index_masks"
+
+
+def test_patterns_say_that_the_source_holds_masks(tmp_path):
+    put_coco(tmp_path)
+    put_mask(tmp_path / "painted/a.png", [[0, 1]])
+    masks = MaskOptions(image_pattern="images/*.jpg", mask_pattern="painted/*.png", values={1: "cat"})
+    dataset = read_source(tmp_path, masks=masks)
+    assert (dataset.format, dataset.categories) == ("index_masks", ("cat",))
+
+
+def message(root, *arguments):
+    with pytest.raises(UserError) as error:
+        read_source(root, *arguments)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
+    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    (tmp_path / "a.xml").write_text("<annotation/>")
+    assert message(tmp_path) == (
+        f"{tmp_path}: no annotations of format coco or index_masks among its files (2 .jpg, 1 .xml); point "
+        "ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and "
+        "ingest.mask_pattern"
+    )
+
+
+def test_a_named_format_that_is_not_there_is_a_user_error(tmp_path):
+    put_masks(tmp_path)
+    assert "no annotations of format coco among its files (1 .jpg, 1 .png)" in message(tmp_path, "coco")
+
+
+def test_an_unknown_format_is_a_user_error(tmp_path):
+    put_coco(tmp_path)
+    assert message(tmp_path, "cocoa") == (
+        f"{tmp_path}: ingest.format 'cocoa' is unknown; set it to auto, coco, index_masks in params.yaml"
+    )
+
+
+def test_one_pattern_alone_is_a_user_error(tmp_path):
+    put_masks(tmp_path)
+    assert message(tmp_path, "auto", MaskOptions(image_pattern="images/*.jpg")) == (
+        f"{tmp_path}: ingest.image_pattern and ingest.mask_pattern go together; set both in params.yaml, or none"
+    )
+
+
+def test_a_broken_annotation_file_is_named_with_its_source(tmp_path):
+    put_coco(tmp_path)
+    (tmp_path / "annotations/instances.json").write_text("{\n")
+    assert message(tmp_path) == (
+        f"{tmp_path}: annotations/instances.json: line 2, column 1: not valid JSON (Expecting property name enclosed "
+        "in double quotes); export it again, or take it out of the source"
+    )
+
+
+def test_readers_start_without_heavy_packages():
+    code = (
+        "import sys, segpipe.annotations.detect; print({'torch', 'pandas', 'pydantic', 'pyarrow'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
+    assert found.stdout.decode().strip() == "set()"

@@ -1,0 +1,116 @@
+"""The readers on real data sets: every count against plain reading of the same files."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segpipe.annotations.detect import MaskOptions, read_source
+from segpipe.errors import UserError
+from segpipe.records import Dataset
+
+
+def plain(files: list[Path]) -> list[dict]:
+    return [json.loads(file.read_text()) for file in files]
+
+
+def assert_counts_equal(dataset: Dataset, documents: list[dict], pictures: int) -> None:
+    assert dataset.format == "coco"
+    assert len(dataset.images) == pictures
+    assert sum(image.annotated for image in dataset.images) == sum(len(d["images"]) for d in documents)
+    assert len(dataset.instances) == sum(len(d["annotations"]) for d in documents)
+    assert dataset.categories == tuple(category["name"] for category in documents[0]["categories"])
+    wanted: Counter[str] = Counter()
+    for document in documents:
+        names = {category["id"]: category["name"] for category in document["categories"]}
+        wanted.update(names[annotation["category_id"]] for annotation in document["annotations"])
+    assert Counter(instance.category for instance in dataset.instances) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "annotated", "instances", "categories", "splits"),
+    [
+        ("coco_mini", "annotations/*.json", 159, 1363, 80, {"train": 80, "val": 159}),
+        ("car_damage", "*/*.json", 1983, 4930, 9, {"train": 1491, "val": 492}),
+        ("multi_format/coco1.0", "annotations/*.json", 4, 23, 8, {None: 4}),
+    ],
+)
+def test_coco(real_data, name, pattern, annotated, instances, categories, splits):
+    root = real_data / name
+    dataset = read_source(root)
+    documents = plain(sorted(root.glob(pattern)))
+    assert_counts_equal(dataset, documents, len([*root.rglob("*.jpg"), *root.rglob("*.jpeg")]))
+    assert sum(image.annotated for image in dataset.images) == annotated
+    assert (len(dataset.instances), len(dataset.categories)) == (instances, categories)
+    assert Counter(image.split for image in dataset.images) == splits
+    assert not any(image.problem for image in dataset.images)
+
+
+def test_coco_minis_crowds_rings_and_sizes_are_those_of_the_file(real_data):
+    documents = plain(sorted((real_data / "coco_mini/annotations").glob("*.json")))
+    annotations = [annotation for document in documents for annotation in document["annotations"]]
+    dataset = read_source(real_data / "coco_mini")
+    assert Counter(instance.role for instance in dataset.instances) == {"object": 1350, "crowd": 13}
+    assert not any(instance.problem or instance.rings_refused for instance in dataset.instances)
+    for instance, annotation in zip(dataset.instances, annotations, strict=True):
+        if annotation["iscrowd"]:
+            assert list(instance.rle.counts) == annotation["segmentation"]["counts"]
+        else:
+            assert [list(ring) for ring in instance.rings] == annotation["segmentation"]
+    sizes = {photo["file_name"]: (photo["width"], photo["height"]) for d in documents for photo in d["images"]}
+    for image in dataset.images:
+        if image.annotated:
+            assert (image.width, image.height) == sizes[Path(image.file).name]
+
+
+def test_boxes_of_cvat_without_a_region_are_said(real_data):
+    dataset = read_source(real_data / "multi_format/coco1.0")
+    assert Counter(instance.problem for instance in dataset.instances) == {"bad_record": 18, "": 5}
+    assert {i.detail.split(";")[0] for i in dataset.instances if i.problem} == {"has a box but no segmentation"}
+
+
+def test_camvid(real_data):
+    root = real_data / "camvid"
+    names = (root / "classes.txt").read_text().split()
+    dataset = read_source(root)
+    assert dataset.format == "index_masks"
+    assert dataset.categories == tuple(names[:11])  # the twelfth, unlabelled, is ignore
+    assert Counter(image.split for image in dataset.images) == {"train": 367, "val": 101}
+    assert {(image.width, image.height) for image in dataset.images} == {(480, 360)}
+    stored: Counter[int] = Counter()
+    for mask in sorted(root.glob("*annot/*.png")):
+        stored.update(np.unique(np.asarray(Image.open(mask))).tolist())
+    assert Counter(instance.mask_value for instance in dataset.instances) == stored
+    assert Counter(instance.category for instance in dataset.instances if instance.role == "object") == {
+        names[value]: count for value, count in stored.items() if value != 11
+    }
+    assert sum(instance.role == "ignore" for instance in dataset.instances) == stored[11]
+    assert sum(instance.area for instance in dataset.instances) == 468 * 480 * 360
+
+
+def test_pets(real_data):
+    dataset = read_source(real_data / "pets", masks=MaskOptions(values={1: "cat", 2: "dog"}))
+    assert dataset.categories == ("cat", "dog")
+    # each photograph shows one pet, in a mask of 0, 1 or 2, and 255 along its edge
+    assert Counter(instance.role for instance in dataset.instances) == {"object": 26, "ignore": 26}
+    assert len(dataset.images) == 26
+    assert not any(record.problem for record in [*dataset.images, *dataset.instances])
+
+
+def test_colour_coded_voc_masks_are_refused_with_the_reason(real_data):
+    with pytest.raises(UserError, match=r"SegmentationClass/shapes\.png: a RGB picture holds colours"):
+        read_source(real_data / "multi_format/voc1.1")
+
+
+def test_a_folder_of_several_data_sets_is_refused_with_what_was_found(real_data):
+    with pytest.raises(UserError, match=r"recognised as coco \(.*\) and index_masks \(index masks, VOC"):
+        read_source(real_data / "multi_format")
+
+
+@pytest.mark.parametrize("name", ["exif", "labelme", "multi_format/yolo1.1", "multi_format/via"])
+def test_formats_that_are_not_read_yet_are_refused(real_data, name):
+    with pytest.raises(UserError, match="no annotations of format coco or index_masks among its files"):
+        read_source(real_data / name)

@@ -1,0 +1,73 @@
+import pytest
+
+from segpipe.annotations.source import Source
+from segpipe.annotations.value_classes import ValueClasses, value_classes
+from segpipe.errors import UserError
+
+
+def named(tmp_path, name, text, given=None):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return value_classes(Source(tmp_path, (name,), {}), [".", "sub"], given or {})
+
+
+def test_without_names_the_numbers_are_the_names():
+    classes = ValueClasses({}, "")
+    assert [classes.meaning(value) for value in (0, 1, 254, 255, 300)] == [
+        "background", "class_1", "class_254", "ignore", "class_300",
+    ]  # fmt: skip
+    assert classes.categories([0, 7, 2, 255]) == ("class_2", "class_7")
+
+
+def test_the_line_number_is_the_stored_value(tmp_path):
+    classes = named(tmp_path, "classes.txt", "sky\nroad\nunlabelled\n")
+    assert classes.named_by == "classes.txt"
+    assert [classes.meaning(value) for value in (0, 1, 2, 3, 255)] == ["sky", "road", "ignore", None, "ignore"]
+    assert classes.categories([1]) == ("sky", "road")
+
+
+@pytest.mark.parametrize("name", ["_background_", "background", "Background", "bg"])
+def test_a_background_named_so_is_the_background(tmp_path, name):
+    assert named(tmp_path, "sub/classes.txt", f"{name}\r\ncat\r\n").names == {0: "background", 1: "cat"}
+
+
+@pytest.mark.parametrize("name", ["void", "Unlabeled", "unknown", "__ignore__", "ignored"])
+def test_names_of_nothing_are_ignored_in_a_names_file(tmp_path, name):
+    assert named(tmp_path, "labels.txt", f"cat\n{name}\n").names == {0: "cat", 1: "ignore"}
+
+
+def test_labelme_begins_to_count_behind_ignore(tmp_path):
+    assert named(tmp_path, "labels.txt", "__ignore__\n_background_\ncat\n").names == {0: "background", 1: "cat"}
+
+
+def test_cvats_label_map_has_colours_behind_the_names(tmp_path):
+    text = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,0,0::\n"
+    assert named(tmp_path, "labelmap.txt", text).names == {0: "background", 1: "cat"}
+
+
+def test_an_empty_line_names_nothing_but_counts(tmp_path):
+    assert named(tmp_path, "classes.txt", "sky\n\nroad").names == {0: "sky", 2: "road"}
+
+
+def test_what_the_user_gives_goes_before_a_file(tmp_path):
+    classes = named(tmp_path, "classes.txt", "sky\n", {2: "dog", 1: "cat", 3: "Ignore", 9: "unknown"})
+    assert classes.named_by == "ingest.mask_values"
+    assert [classes.meaning(value) for value in (0, 1, 3, 4, 9, 255)] == [
+        "background", "cat", "ignore", None, "unknown", "ignore",
+    ]  # fmt: skip
+    assert classes.categories([]) == ("dog", "cat", "unknown")
+
+
+def test_zero_and_255_may_be_classes(tmp_path):
+    classes = named(tmp_path, "x.txt", "", {0: "road", 255: "sky"})
+    assert (classes.meaning(0), classes.meaning(255)) == ("road", "sky")
+
+
+def test_two_values_of_one_name_are_one_class(tmp_path):
+    assert named(tmp_path, "x.txt", "", {1: "cat", 2: "cat"}).categories([]) == ("cat",)
+
+
+def test_a_names_file_that_is_not_text_is_a_user_error(tmp_path):
+    with pytest.raises(UserError) as error:
+        named(tmp_path, "classes.txt", b"\xff\xfe\x00")
+    assert str(error.value) == ("classes.txt: cannot be read as UTF-8 text; save it so, or take it out of the source")
