@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from segpipe.demo import defects, folder
+from segpipe.demo.plot import LEAST_COUNT
 from segpipe.errors import UserError
 
 _LEAST_SIZE = 64
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def make(out: Path, count: int, size_px: int, seed: int, workers: int, clean: bool) -> None:
     """Draw the whole folder. Raises UserError for numbers out of range and if `out` is not empty."""
-    least = 1 if clean else defects.LEAST_COUNT
+    least = 1 if clean else LEAST_COUNT
     if count < least or size_px < _LEAST_SIZE or seed < 0 or workers < 0:
         raise UserError(
             f"--count must be {least} or more{'' if clean else ' (1 with --clean)'}, --size {_LEAST_SIZE} or more, "
