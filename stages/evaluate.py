@@ -9,7 +9,7 @@ from segpipe.evaluation import scores, tables
 from segpipe.evaluation.measure import measure
 from segpipe.evaluation.per_image import detection_scores
 from segpipe.files import write_json
-from segpipe.inference.pairs import Pair, predicted
+from segpipe.inference.pairs import find_pairs, predicted
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
 from stages.params import load, run
@@ -25,22 +25,18 @@ def main() -> None:
     names = ClassTable.read(Path("data/masks/classes.json")).names
     if names != card.classes:
         raise UserError("models/model.pt: its classes are not those of data/masks; run `dvc repro` to train it anew")
-    photos = {photo.key: photo for photo in validation.read_photos(Path("data/checked/images.parquet"))}
-    source, masks = Path(params.ingest.source), Path("data/masks")
-    pairs = [
-        Pair(key, split, source / photos[key].file, photos[key].frame, masks / f"{key}.png")
-        for key, split in split_table.read(Path("data/splits.csv")).items()
-        if split in SPLITS
-    ]
-    if not pairs:
+    scored = {k: split for k, split in split_table.read(Path("data/splits.csv")).items() if split in SPLITS}
+    if not scored:
         raise UserError("data/splits.csv: no image in val or test; raise split.val or split.test in params.yaml")
+    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    pairs = find_pairs(scored, photos, Path(params.ingest.source), Path("data/masks"))
     results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
     measured = measure(((r.pair.key, r.pair.split, r.truth, r.pred) for r in results), names)
 
     matrices = {split: measured.matrices[split] for split in SPLITS if split in measured.matrices}
+    headline = next(iter(matrices.values()))
     tables.write_confusion(Path("metrics/confusion.csv"), matrices, names)
     tables.write_per_image(Path("metrics/per_image.csv"), measured.images, names)
-    headline = next(iter(matrices.values()))
     tables.write_class_plot(Path("metrics/plots/evaluate/classes.csv"), headline, names)
     tables.write_confusion_plot(Path("metrics/plots/evaluate/confusion.csv"), headline, names)
     summaries = {

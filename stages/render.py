@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from segpipe.classes import ClassTable
 from segpipe.dataset import split_table, validation
 from segpipe.evaluation import report, sheets, tables
-from segpipe.evaluation.per_image import worst_median_best
+from segpipe.evaluation.per_image import ImageScore, worst_median_best
 from segpipe.files import whole, write_text
-from segpipe.inference.pairs import Pair, predicted
+from segpipe.inference.pairs import Predicted, find_pairs, predicted
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
 from stages.params import load, run
@@ -25,24 +26,12 @@ def main() -> None:
     headline = next(iter(matrices))
     images = [image for image in tables.read_per_image(Path("metrics/per_image.csv")) if image.split == headline]
 
-    places = {
-        score.key: (score, group, number)
-        for group, scores in worst_median_best(images, params.render.samples).items()
-        for number, score in enumerate(scores, start=1)
-    }
-    photos = {photo.key: photo for photo in validation.read_photos(Path("data/checked/images.parquet"))}
-    source, masks, samples = Path(params.ingest.source), Path("data/masks"), Path("results/samples")
-    pairs = [Pair(key, headline, source / photos[key].file, photos[key].frame, masks / f"{key}.png") for key in places]
-    samples.mkdir(parents=True, exist_ok=True)
-    for old in samples.glob("*.png"):
-        old.unlink()
-    shown: dict[str, list[report.Sample]] = {"worst": [], "median": [], "best": []}
-    for result in predicted(segmenter, card, pairs, params.evaluate.batch_size, device):
-        score, group, number = places[result.pair.key]
-        caption = sheets.caption(score, f"{group} {number} of {len(images)}")
-        with whole(samples / f"{group}-{number}.png") as part:
-            sheets.sheet(result.image, result.truth, result.pred, classes, caption).save(part, "PNG")
-        shown[group].append(report.Sample(f"samples/{group}-{number}.png", score))
+    chosen = worst_median_best(images, params.render.samples)
+    keys = {score.key: headline for scores in chosen.values() for score in scores}
+    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    pairs = find_pairs(keys, photos, Path(params.ingest.source), Path("data/masks"))
+    results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
+    samples = _draw_sheets(results, chosen, classes, of=len(images))
 
     splits = Counter(split or "left out" for split in split_table.read(Path("data/splits.csv")).values())
     page = report.Report(
@@ -52,10 +41,30 @@ def main() -> None:
         classes=classes,
         images=images,
         split_sizes={name: splits[name] for name in ("train", "val", "test", "left out") if splits[name]},
-        samples=shown,
+        samples=samples,
         facts={"architecture": card.architecture, "encoder": card.encoder} | card.facts,
     )
     write_text(Path("results/index.html"), report.html(page))
+
+
+def _draw_sheets(
+    results: Iterable[Predicted], chosen: Mapping[str, Sequence[ImageScore]], classes: ClassTable, of: int
+) -> dict[str, list[report.Sample]]:
+    """Write results/samples/<group>-<number>.png; results come in the order of chosen."""
+    folder = Path("results/samples")
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    rest = iter(results)
+    samples: dict[str, list[report.Sample]] = {}
+    for group, scores in chosen.items():
+        samples[group] = [report.Sample(f"samples/{group}-{n}.png", score) for n, score in enumerate(scores, start=1)]
+        for number, sample in enumerate(samples[group], start=1):
+            result = next(rest)
+            caption = sheets.caption(sample.score, f"{group} {number} of {of}")
+            with whole(Path("results") / sample.file) as part:
+                sheets.sheet(result.image, result.truth, result.pred, classes, caption).save(part, "PNG")
+    return samples
 
 
 if __name__ == "__main__":

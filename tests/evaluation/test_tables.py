@@ -52,6 +52,6 @@ def test_the_class_plot_leaves_an_absent_class_out(tmp_path):
     assert (tmp_path / "iou.csv").read_text() == "class,iou,dice\na,0.600000,0.750000\nb,0.600000,0.750000\n"
 
 
-def test_the_confusion_plot_gives_shares_of_the_truth(tmp_path):
-    tables.write_confusion_plot(tmp_path / "c.csv", np.array([[6, 2], [0, 0]]), ["a", "b"])
+def test_the_confusion_plot_gives_shares_of_the_truth_and_no_absent_class(tmp_path):
+    tables.write_confusion_plot(tmp_path / "c.csv", np.array([[6, 2, 0], [0, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert (tmp_path / "c.csv").read_text() == "target,pred,share,pixels\na,a,0.750000,6\na,b,0.250000,2\n"

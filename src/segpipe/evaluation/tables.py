@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segpipe.evaluation.per_image import ImageScore
-from segpipe.evaluation.scores import class_dice, class_iou
+from segpipe.evaluation.scores import class_dice, class_iou, present_classes
 from segpipe.files import write_text
 
 _JOIN = "; "  # between the class names of one cell
@@ -78,10 +78,11 @@ def write_class_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str])
 def write_confusion_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
     """Write the share of each class's true pixels by predicted class, for a heat map: target, pred, share, pixels."""
     truth = matrix.sum(axis=1)
+    present = [int(i) for i in np.flatnonzero(present_classes(matrix))]
     rows = [
-        [target, pred, _number(matrix[i, j] / truth[i]), int(matrix[i, j])]
-        for i, target in enumerate(class_names)
-        for j, pred in enumerate(class_names)
+        [class_names[i], class_names[j], _number(matrix[i, j] / truth[i]), int(matrix[i, j])]
+        for i in present
+        for j in present
         if truth[i]
     ]
     _write(path, ["target", "pred", "share", "pixels"], rows)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from segpipe.dataset.checks import Photo
 from segpipe.dataset.photos import Frame, read_rgb
 from segpipe.errors import UserError, at
 from segpipe.inference.predict import predict
@@ -30,6 +31,21 @@ class Pair:
     photo: Path
     frame: Frame
     mask: Path
+
+
+def find_pairs(split_of: Mapping[str, str], photos: Iterable[Photo], source: Path, masks: Path) -> list[Pair]:
+    """The pairs of the images in split_of (key -> split), in its order. source, masks: where their files are.
+
+    Raises UserError for a key without a photograph.
+    """
+    by_key = {photo.key: photo for photo in photos}
+    for key in split_of:
+        if key not in by_key:
+            raise UserError(f"{key}: is in the split but not among the checked photographs; run `dvc repro`")
+    return [
+        Pair(key, split, source / by_key[key].file, by_key[key].frame, masks / f"{key}.png")
+        for key, split in split_of.items()
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,153 @@
+"""The last two stages on three tiny pictures and a network whose answer is known: it calls every pixel a cat."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import validation
+from segpipe.dataset.checks import Photo
+from segpipe.errors import UserError
+from segpipe.masks import label_png
+from segpipe.models import build, card
+from stages import evaluate, render
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CLASSES = ClassTable(("background", "cat", "dog"))
+MASKS = {
+    "a": np.array([[1, 1, 1, 0]], np.uint8),
+    "b": np.array([[1, 2, 255, 255]], np.uint8),
+    "c": np.array([[1, 1, 1, 1]], np.uint8),
+    "d": np.array([[0, 0, 0, 0]], np.uint8),
+}
+SPLITS = {"a": "test", "b": "test", "c": "val", "d": "train"}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project as the first five stages leave it."""
+    monkeypatch.chdir(tmp_path)
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(params.replace("source: data/demo", "source: photos"), encoding="utf-8")
+    for folder in ("photos", "data/masks", "data/checked", "models"):
+        Path(folder).mkdir(parents=True)
+    for key, mask in MASKS.items():
+        Image.new("RGB", mask.shape[::-1], "olive").save(f"photos/{key}.png")
+        label_png.write(Path(f"data/masks/{key}.png"), mask, CLASSES)
+    CLASSES.write(Path("data/masks/classes.json"))
+    validation.write_photos(Path("data/checked/images.parquet"), [photo(key) for key in MASKS])
+    write_splits(SPLITS)
+    write_model(CLASSES.names)
+    return tmp_path
+
+
+def photo(key):
+    return Photo(
+        key=key,
+        file=f"{key}.png",
+        split=None,
+        width=4,
+        height=1,
+        frame="viewed",
+        orientation=1,
+        undecidable=False,
+        sha256="",
+        phash="",
+        background=False,
+    )
+
+
+def write_splits(splits):
+    rows = "".join(f"{key},{split},{key},\n" for key, split in splits.items())
+    Path("data/splits.csv").write_text(f"key,split,group,reason\n{rows}", encoding="utf-8")
+
+
+def write_model(names):
+    seen = tuple(index == 1 for index in range(len(names)))
+    facts = card.ModelCard(
+        architecture="unet",
+        encoder="mobilenetv3_small_050",
+        classes=names,
+        seen=seen,
+        fit_mode="stretch",
+        size_hw=(32, 32),
+        mean=(0.5,) * 3,
+        std=(0.5,) * 3,
+        facts={"best epoch": 3},
+    )
+    card.save(Path("models/model.pt"), build.segmenter("unet", facts.encoder, len(names), seen), facts)
+
+
+def test_scores_come_from_the_pixels_of_each_split(project):
+    evaluate.main()
+    document = json.loads(Path("metrics/evaluate.json").read_text())
+    # test: truth 4 cats, 1 background, 1 dog, 2 ignored; all 6 counted pixels predicted as cat
+    test = document["test"]
+    assert test["iou"] == {"background": 0.0, "cat": 4 / 6, "dog": 0.0}
+    assert test["mean_iou"] == pytest.approx(4 / 6 / 3)
+    assert test["pixel_accuracy"] == pytest.approx(4 / 6)
+    assert test["precision"] == {"cat": 4 / 6}
+    assert test["image_recall"] == {"background": 0.0, "cat": 1.0, "dog": 0.0}
+    # val: nothing but cats, all found; the other classes are absent
+    assert document["val"]["iou"] == {"cat": 1.0}
+    assert document["val"]["absent_classes"] == 2
+
+
+def test_each_scored_picture_has_its_row(project):
+    evaluate.main()
+    with Path("metrics/per_image.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["key"]: row for row in csv.DictReader(file)}
+    assert {key: row["split"] for key, row in rows.items()} == {"a": "test", "b": "test", "c": "val"}
+    assert (rows["a"]["pixels"], rows["a"]["mean_iou"]) == ("4", "0.375000")  # cat 3/4, background 0
+    assert (rows["b"]["pixels"], rows["b"]["mean_iou"]) == ("2", "0.250000")  # cat 1/2, dog 0
+    assert rows["b"]["missed"] == "dog"
+
+
+def test_the_page_and_its_sheets_stand_together(project):
+    Path("results/samples").mkdir(parents=True)
+    Path("results/samples/worst-99.png").write_bytes(b"of an earlier run")
+    evaluate.main()
+    render.main()
+    # two pictures in test: both are among the six worst, the worse one first
+    assert sorted(path.name for path in Path("results/samples").iterdir()) == ["worst-1.png", "worst-2.png"]
+    page = Path("results/index.html").read_text(encoding="utf-8")
+    assert page.index("<code>b</code>") < page.index("<code>a</code>")
+    assert "samples/worst-2.png" in page
+
+
+def test_the_same_inputs_give_the_same_bytes(project):
+    written = []
+    for _ in range(2):
+        for folder in ("metrics", "results"):
+            shutil.rmtree(folder, ignore_errors=True)
+        evaluate.main()
+        render.main()
+        files = [path for folder in ("metrics", "results") for path in sorted(Path(folder).rglob("*.*"))]
+        written.append({path.as_posix(): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+
+
+def test_without_a_test_split_val_is_the_headline(project):
+    write_splits({"c": "val", "d": "train"})
+    evaluate.main()
+    render.main()
+    assert list(json.loads(Path("metrics/evaluate.json").read_text())) == ["val"]
+    assert "Scores on the val split" in Path("results/index.html").read_text(encoding="utf-8")
+
+
+def test_nothing_to_score_is_said_in_one_line(project):
+    write_splits({"a": "train", "b": ""})
+    with pytest.raises(UserError, match=r"^data/splits\.csv: no image in val or test; raise split\.val or split\.test"):
+        evaluate.main()
+
+
+def test_a_model_of_other_classes_is_refused(project):
+    write_model(("background", "horse"))
+    with pytest.raises(UserError, match=r"^models/model\.pt: its classes are not those of data/masks"):
+        evaluate.main()
+    assert not Path("metrics").exists()
