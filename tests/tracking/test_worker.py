@@ -167,6 +167,22 @@ def test_a_tracker_that_hangs_keeps_nobody_waiting(tmp_path, caplog):
     assert kept(tmp_path) == [epoch(2), End(status="FINISHED")]
 
 
+def test_who_waits_for_the_end_does_not_wait_for_a_slow_failure_twice(tmp_path, monkeypatch):
+    calls = []
+
+    def slow(call, value):
+        calls.append(call)
+        time.sleep(0.02)
+        raise ConnectionError("timed out")
+
+    monkeypatch.setattr("segpipe.tracking.worker._SLOW_S", 0.01)
+    worker = worker_of(Remembering(slow), tmp_path)
+    worker.put(epoch(0))
+    finish(worker)
+    assert calls == ["start"]
+    assert kept(tmp_path) == [START, epoch(0)]
+
+
 def test_the_next_training_of_the_run_sends_what_was_kept(tmp_path):
     def dead(call, value):
         raise ConnectionError("refused")

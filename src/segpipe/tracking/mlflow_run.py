@@ -60,16 +60,9 @@ class MlflowTracker:
         self._client = MlflowClient(self.place)
         known = self._existing(known_id)
         if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
-            experiment = self._client.get_experiment_by_name(self._experiment)
-            found = self._client.search_runs(
-                [experiment.experiment_id] if experiment else [],
-                filter_string=f"tags.{MODEL_TAG} = '{model_md5}'",
-                order_by=["attributes.start_time DESC"],
-                max_results=1,
-            )
-            if not found:
-                raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
-            known = found[0]
+            known = self._newest_with(model_md5)
+        if known is None:
+            raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
         self._run_id = known.info.run_id
         return self._run_id
 
@@ -129,6 +122,18 @@ class MlflowTracker:
                 return None
             raise
         return run if run.info.lifecycle_stage == "active" else None
+
+    def _newest_with(self, model_md5: str) -> Run | None:
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            return None
+        found = self._client.search_runs(
+            [experiment.experiment_id],
+            filter_string=f"tags.{MODEL_TAG} = '{model_md5}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        return found[0] if found else None
 
     def _experiment_id(self) -> str:
         """The experiment's id, made or brought back if need be; without a server its artifacts go to ./mlartifacts."""

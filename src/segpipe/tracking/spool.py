@@ -38,7 +38,7 @@ class Spool:
             return [(number, message) for number, (name, message) in self._lines.items() if name == tracker]
 
     def add(self, number: int, tracker: str, message: Message) -> None:
-        """Keep a message, unless it is kept already or was dropped meanwhile."""
+        """Keep a message, unless it is kept already or was dropped meanwhile. Raises OSError."""
         with self._lock:
             if number in self._lines or number in self._absent:
                 return
@@ -58,7 +58,7 @@ class Spool:
 
     def _read(self) -> None:
         whole = True
-        for line in filter(None, self.path.read_text(encoding="utf-8").split("\n")):
+        for line in filter(None, self.path.read_text(encoding="utf-8", errors="replace").split("\n")):
             try:
                 self._lines[self.number()] = messages.from_line(line)
             except (ValueError, KeyError, TypeError) as error:
@@ -68,8 +68,11 @@ class Spool:
             self._write()
 
     def _write(self) -> None:
-        if self._lines:
-            lines = (messages.to_line(name, message) for name, message in self._lines.values())
-            files.write_text(self.path, "".join(line + "\n" for line in lines))
-        else:
-            self.path.unlink(missing_ok=True)
+        lines = [messages.to_line(name, message) + "\n" for name, message in self._lines.values()]
+        try:
+            if lines:
+                files.write_text(self.path, "".join(lines))
+            else:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:  # then it holds too much: better sent twice than not at all
+            _log.warning("tracking: %s cannot be written: %s", self.path, error)

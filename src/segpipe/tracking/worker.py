@@ -14,6 +14,7 @@ from segpipe.tracking.spool import Spool
 
 _log = logging.getLogger(__name__)
 _TEXT = 200  # characters of an error that a warning shows
+_SLOW_S = 2.0  # a failure that takes longer is not asked for again at the end: somebody waits
 _THREADS = "tracking-"  # how the names of these threads begin
 _GIVE_UP = 2  # failures in a row that mean "it is down", not "it refuses this one message"
 
@@ -32,6 +33,7 @@ class Worker(threading.Thread):
         self._tracker, self._spool, self._notes, self._note = tracker, spool, notes, note
         self._retry_s = retry_s
         self._rest_until = 0.0
+        self._slow = False
         self._warned = self._absent = False
         self._held: list[Entry] = self._left_over(first)
         self._inbox: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
@@ -42,7 +44,7 @@ class Worker(threading.Thread):
         self._inbox.put((self._spool.number(), message))
 
     def close(self) -> None:
-        """No more messages: try once more what waits, then end. Returns at once; `join` waits for it."""
+        """No more messages: try once more what waits, unless that takes long, then end. `join` waits for it."""
         self._inbox.put(None)
 
     def run(self) -> None:
@@ -56,7 +58,8 @@ class Worker(threading.Thread):
                 self._round()
             else:
                 self._keep([entry])
-        self._round()
+        if not self._slow:
+            self._round()
 
     def give_up(self, waited_s: float) -> None:
         """Keep in the spool whatever has not been sent yet, this very moment's message included."""
@@ -82,6 +85,7 @@ class Worker(threading.Thread):
         """Send what is held, in order, until the tracker seems to be down."""
         sent: set[int] = set()
         failed: list[Entry] = []
+        began = time.monotonic()
         while self._held and len(failed) < _GIVE_UP:
             entry = self._held[0]
             if self._sent(entry):
@@ -95,6 +99,7 @@ class Worker(threading.Thread):
         if failed:
             self._held[:0] = failed
             self._rest_until = time.monotonic() + self._retry_s
+            self._slow = self._rest_until - self._retry_s - began > _SLOW_S
         elif sent and self._warned:
             _log.info("tracking: %s answers again", self._tracker.name)
         self._keep(self._held)
