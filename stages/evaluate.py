@@ -12,6 +12,7 @@ from segpipe.files import write_json
 from segpipe.inference.pairs import find_pairs, predicted
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
+from segpipe.tracking import runs
 from stages.params import load, run
 
 SPLITS = ("test", "val")  # the first that has images is the headline
@@ -44,6 +45,15 @@ def main() -> None:
         for split, matrix in matrices.items()
     }
     write_json(Path("metrics/evaluate.json"), summaries)
+    with runs.open_trained(Path("models/model.pt"), names, runs.Settings(**params.tracking.model_dump())) as tracked:
+        tracked.log_metrics(summaries)
+        for path in (
+            "metrics/evaluate.json",
+            "metrics/confusion.csv",
+            "metrics/per_image.csv",
+            "metrics/plots/evaluate",
+        ):
+            tracked.log_file(Path(path), "evaluate")
 
 
 if __name__ == "__main__":

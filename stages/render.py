@@ -13,6 +13,7 @@ from segpipe.files import whole, write_text
 from segpipe.inference.pairs import Predicted, find_pairs, predicted
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
+from segpipe.tracking import runs
 from stages.params import load, run
 
 
@@ -45,6 +46,10 @@ def main() -> None:
         facts={"architecture": card.architecture, "encoder": card.encoder} | card.facts,
     )
     write_text(Path("results/index.html"), report.html(page))
+    tracking = runs.Settings(**params.tracking.model_dump())
+    with runs.open_trained(Path("models/model.pt"), classes.names, tracking) as tracked:
+        tracked.log_file(Path("results/index.html"), "report")
+        tracked.log_file(Path("results/samples"), "report/samples")
 
 
 def _draw_sheets(

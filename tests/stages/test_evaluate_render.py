@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from segpipe.classes import ClassTable
@@ -32,8 +33,11 @@ SPLITS = {"a": "test", "b": "test", "c": "val", "d": "train"}
 def project(tmp_path, monkeypatch):
     """A project as the first five stages leave it."""
     monkeypatch.chdir(tmp_path)
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    Path("params.yaml").write_text(params.replace("source: data/demo", "source: photos"), encoding="utf-8")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["ingest"]["source"] = "photos"
+    params["tracking"]["mlflow"] = False
+    params["render"]["samples"] = 6
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     for folder in ("photos", "data/masks", "data/checked", "models"):
         Path(folder).mkdir(parents=True)
     for key, mask in MASKS.items():
