@@ -16,7 +16,6 @@ PARAMS = Path("params.yaml")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=32, le=4096)]
-Strength = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -91,11 +90,14 @@ class Split(Section):
 class Augment(Section):
     """How far pictures are changed while training; 0 turns a kind off."""
 
-    scale: Strength
+    scale: Annotated[float, Field(ge=0, le=4)]
     rotate_deg: Annotated[float, Field(ge=0, le=180)]
-    flip: bool
-    colour: Strength
-    blur: Strength
+    flip: Share
+    flip_vertical: Share
+    brightness: Share
+    contrast: Share
+    saturation: Share
+    hue: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class Train(Section):
@@ -105,7 +107,7 @@ class Train(Section):
     encoder: str
     weights: str
     epochs: Annotated[int, Field(ge=1, le=10_000)]
-    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    batch_size: Annotated[int, Field(ge=2, le=4096)]
     crop: tuple[Side, Side] | None
     lr: Annotated[float, Field(gt=0, le=1)]
     encoder_lr_factor: Annotated[float, Field(ge=0, le=1)]

@@ -4,6 +4,10 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segpipe.files import write_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,3 +48,40 @@ def as_json(records: Sequence[EpochRecord]) -> str:
 def from_json(text: str) -> list[EpochRecord]:
     """What `as_json` wrote."""
     return [EpochRecord(**entry) for entry in json.loads(text)]
+
+
+def best(records: Sequence[EpochRecord]) -> EpochRecord:
+    """The epoch whose weights are shipped: the last that was the best so far."""
+    return [record for record in records if record.is_best][-1]
+
+
+def summary(records: Sequence[EpochRecord], epochs: int) -> dict[str, Any]:
+    """For a metrics file: what the shipped epoch scored; nothing that depends on the clock but whether it ended early.
+
+    epochs: as many as were planned.
+    """
+    shipped = best(records)
+    scores = {"train_loss": shipped.train_loss, "val_loss": shipped.val_loss, "val_mean_iou": shipped.val_miou}
+    return {name: value for name, value in scores.items() if value is not None} | {
+        "best_epoch": shipped.epoch,
+        "epochs": len(records),
+        "ended_early_by_budget": int(len(records) < epochs or not records[-1].complete),
+        "val_iou": shipped.val_iou,
+        "all_ignore_batches": sum(record.all_ignore_batches for record in records),
+        "redrawn_crops": sum(record.redrawn_crops for record in records),
+    }
+
+
+def facts(records: Sequence[EpochRecord]) -> dict[str, str | int | float]:
+    """For the model file: the epoch it is from, and its validation score at training size if there was one."""
+    shipped = best(records)
+    score = {} if shipped.val_miou is None else {"val_mean_iou": shipped.val_miou}
+    return {"epoch": shipped.epoch, **score}
+
+
+def write_curves(path: Path, records: Sequence[EpochRecord]) -> None:
+    """One CSV row an epoch: epoch, train_loss, val_loss, val_miou, lr; empty where there was nothing to measure."""
+    names = ("epoch", "train_loss", "val_loss", "val_miou", "lr")
+    rows = [[getattr(record, name) for name in names] for record in records]
+    cells = [["" if value is None else repr(value) for value in row] for row in rows]
+    write_text(path, "".join(",".join(line) + "\n" for line in [list(names), *cells]))

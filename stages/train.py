@@ -1,0 +1,118 @@
+"""train: data/store + data/splits.csv -> models/model.pt, the best network of one training."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from segpipe.dataset import split_table
+from segpipe.dataset.store import Store
+from segpipe.errors import UserError
+from segpipe.files import write_json
+from segpipe.models import build, weights
+from segpipe.models import card as model_card
+from segpipe.models import device as devices
+from segpipe.tracking import provenance, runs
+from segpipe.tracking.interface import RunFacts
+from segpipe.training import history, loop
+from segpipe.training.batches import TrainingData
+from segpipe.training.inputs import inputs_hash
+from segpipe.training.recipe import Augment, Recipe
+from stages.params import Params, Train, load, run
+
+logger = logging.getLogger(__name__)
+STORE, SPLITS, MODEL = Path("data/store"), Path("data/splits.csv"), Path("models/model.pt")
+CURVES = Path("metrics/plots/train/epochs.csv")
+UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device")  # settings that change no result
+
+
+def main() -> None:
+    """Train, or go on where an earlier process was stopped; write the model, its curves and its run."""
+    params = load()
+    own = params.train
+    device = devices.pick(own.device)
+    store = Store.open(STORE)
+    data = _data(store, split_table.read(SPLITS))
+    settings = own.model_dump(mode="json", exclude=set(UNDECISIVE)) | {"seed": params.seed}
+    inputs = inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)
+    segmenter = build.segmenter(own.architecture, own.encoder, len(store.classes), data.seen, params.seed)
+    origin = weights.load_pretrained(segmenter, own.encoder, own.weights)
+    logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
+
+    facts = RunFacts(
+        name=f"{own.architecture}-{own.encoder}-{inputs[:7]}",
+        inputs=inputs,
+        params=params.model_dump(mode="json", by_alias=True),
+        tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, STORE.as_posix(), SPLITS.as_posix()]),
+        classes=store.classes.names,
+    )
+    with runs.open_training(facts, tracking_settings(params)) as tracked:
+        records = []
+        for record in loop.fit(
+            segmenter, data, _recipe(own, params.seed), Path(".segpipe/checkpoints"), inputs, device
+        ):
+            records.append(record)
+            tracked.log_metrics({"epoch": dataclasses.asdict(record)}, step=record.epoch)
+        summary = history.summary(records, own.epochs)
+        card = model_card.ModelCard(
+            architecture=own.architecture,
+            encoder=own.encoder,
+            classes=store.classes.names,
+            seen=data.seen,
+            fit_mode=store.fit.mode,
+            size_hw=store.fit.size_hw,
+            mean=segmenter.mean,
+            std=segmenter.std,
+            facts={"inputs": inputs, "weights": origin} | history.facts(records),
+        )
+        model_card.save(MODEL, segmenter, card)
+        history.write_curves(CURVES, records)
+        write_json(Path("metrics/train.json"), summary)
+        tracked.log_metrics({"train": summary})
+        for path in (CURVES, Path("params.yaml"), Path("data/masks/classes.json"), Path("results/data_report.html")):
+            tracked.log_file(path, "inputs" if path != CURVES else "plots")
+        tracked.log_model(MODEL)
+
+
+def tracking_settings(params: Params) -> runs.Settings:
+    """The trackers that params.yaml switches on."""
+    return runs.Settings(**params.tracking.model_dump())
+
+
+def _data(store: Store, splits: dict[str, str]) -> TrainingData:
+    sides = np.array([splits[key] for key in store.keys])
+    if not (sides == "train").any():
+        raise UserError("data/splits.csv: no image is left to train on; lower split.val and split.test in params.yaml")
+    return TrainingData(
+        images=store.images,
+        labels=store.labels,
+        keys=store.keys,
+        train_index=np.flatnonzero(sides == "train"),
+        val_index=np.flatnonzero(sides == "val"),
+        class_pixels=store.class_pixels,
+        class_names=store.classes.names,
+    )
+
+
+def _recipe(own: Train, seed: int) -> Recipe:
+    return Recipe(
+        epochs=own.epochs,
+        batch_size=own.batch_size,
+        crop_hw=own.crop,
+        lr=own.lr,
+        weight_decay=own.weight_decay,
+        encoder_lr_factor=own.encoder_lr_factor,
+        warmup_epochs=own.warmup_epochs,
+        dice_weight=own.dice_weight,
+        class_weights=own.class_weights,
+        augment=Augment(**own.augment.model_dump()),
+        budget_seconds=own.budget_hours * 3600,
+        checkpoint_minutes=own.checkpoint_minutes,
+        amp=own.amp,
+        seed=seed,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
