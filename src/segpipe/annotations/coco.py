@@ -9,7 +9,6 @@ import posixpath
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,20 +145,20 @@ def _instances(file: str, document: Document, classes: dict[Id, str], image_of: 
             name += f"@{position}"
         used.add(name)
         place = f"{file}: annotations[{position}]" + ("" if number is None else f" (id {number})")
-        yield _instance(Instance(id=name, image_key="", category="", place=place), entry, classes, image_of)
+        yield _instance({"id": name, "place": place, "image_key": "", "category": ""}, entry, classes, image_of)
 
 
-def _instance(bare: Instance, entry: Any, classes: dict[Id, str], image_of: dict[Id, str]) -> Instance:
-    """`bare` with what the entry says, as far as it can be read, and the first problem of it."""
-    known = bare
+def _instance(known: dict[str, Any], entry: Any, classes: dict[Id, str], image_of: dict[Id, str]) -> Instance:
+    """The instance of what is known and what the entry says, as far as it can be read, with its first problem."""
     try:
         record = values.json_object(entry)
-        known = replace(known, image_key=_image_key(record, image_of))
-        known = replace(known, category=_category(record, classes))
-        known = replace(known, role=_role(record), area=_area(record))
-        return replace(known, **_shape(record))
+        known["image_key"] = _image_key(record, image_of)
+        known["category"] = _category(record, classes)
+        known |= {"role": _role(record), "area": _area(record)}
+        known |= _shape(record)
     except AnnotationError as error:
-        return replace(known, problem=error.reason, detail=str(error))
+        known |= {"problem": error.reason, "detail": str(error)}
+    return Instance(**known)
 
 
 def _image_key(record: dict[str, Any], image_of: dict[Id, str]) -> str:
@@ -222,8 +221,10 @@ def _ring_problem(ring: Any) -> str:
         return f"{reprlib.repr(ring)} is not a list of numbers"
     if len(ring) < 6 or len(ring) % 2:
         return f"{len(ring)} numbers cannot form a ring (an even count of 6 or more)"
-    wrong = [value for value in ring if not values.is_number(value)]
-    return f"{reprlib.repr(wrong[0])} is not a number of pixels" if wrong else ""
+    if values.are_numbers(ring):
+        return ""
+    wrong = next(value for value in ring if not values.is_number(value))
+    return f"{reprlib.repr(wrong)} is not a number of pixels"
 
 
 def _rle(segmentation: dict[str, Any]) -> Rle:

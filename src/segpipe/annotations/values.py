@@ -1,5 +1,6 @@
 """Values out of JSON, checked before they are believed. What cannot be read raises AnnotationError (bad_record)."""
 
+import math
 import re
 import reprlib
 from typing import Any
@@ -55,6 +56,13 @@ def optional_id(entry: Any) -> Id | None:
 def is_number(value: Any) -> bool:
     """Whether it is a number that can count pixels: no boolean, no NaN, at most 2**31 - 1 in size."""
     return type(value) in (int, float) and abs(value) <= _LARGEST
+
+
+def are_numbers(values: list[Any]) -> bool:
+    """Whether each of them is such a number; for long lists, at the speed of built-in functions."""
+    if not set(map(type, values)) <= {int, float}:
+        return False
+    return not values or (min(values) >= -_LARGEST and max(values) <= _LARGEST and not math.isnan(sum(values)))
 
 
 def is_whole(value: Any, least: int) -> bool:
