@@ -64,7 +64,7 @@ def main() -> None:
             size_hw=store.fit.size_hw,
             mean=segmenter.mean,
             std=segmenter.std,
-            facts={"inputs": inputs, "weights": origin} | history.facts(records),
+            facts=history.facts(records) | {"inputs": inputs, "weights": origin},
         )
         model_card.save(MODEL, segmenter, card)
         history.write_curves(CURVES, records)

@@ -163,21 +163,27 @@ def _drawable(instance: Instance, photo: Photo, root: Path) -> tuple[Instance | 
 
 
 def _shape_row(instance: Instance, shape: geometry.Shape, pixels: int) -> Row:
+    row = replace(_row(instance, *_shape_verdict(instance, shape, pixels)), px_before=pixels)
+    if not instance.rings:
+        return row
+    return replace(row, area_before=shape.area_drawn, area_after=shape.area_valid)
+
+
+def _shape_verdict(instance: Instance, shape: geometry.Shape, pixels: int) -> tuple[str, str, str]:
     refused = shape.refused + instance.rings_refused
-    areas = {"px_before": pixels, "area_before": shape.area_drawn, "area_after": shape.area_valid}
     if shape.outside:
-        return _row(instance, ledger.DROPPED, "outside_frame", "no part of it lies in the picture; delete it", **areas)
+        return ledger.DROPPED, "outside_frame", "no part of it lies in the picture; delete it"
     if not pixels:
-        return _row(instance, ledger.DROPPED, "zero_area", "it covers no pixel; draw it again or delete it", **areas)
+        return ledger.DROPPED, "zero_area", "it covers no pixel; draw it again or delete it"
     if instance.role != "object":
-        return _row(instance, ledger.IGNORED, instance.role, "painted as ignore beneath the objects", px_before=pixels)
+        return ledger.IGNORED, instance.role, "painted as ignore beneath the objects"
     if shape.crosses:
-        return _row(instance, ledger.REPAIRED, "self_crossing", "a ring crosses itself", **areas)
+        return ledger.REPAIRED, "self_crossing", "a ring crosses itself"
     if refused:
-        return _row(instance, ledger.REPAIRED, "ring_removed", f"{refused} rings that enclose nothing", **areas)
+        return ledger.REPAIRED, "ring_removed", f"{refused} rings that enclose nothing"
     if shape.past_border:
-        return _row(instance, ledger.CLIPPED, "past_border", "cut at the picture's border", **areas)
-    return _row(instance, ledger.KEPT, "", "", px_before=pixels)
+        return ledger.CLIPPED, "past_border", "cut at the picture's border"
+    return ledger.KEPT, "", ""
 
 
 def _row_of_lost(instance: Instance, task: Task) -> Row:
@@ -203,15 +209,7 @@ def _image_row(image: Image, verdict: str, reason: str = "", detail: str = "") -
     )
 
 
-def _row(
-    instance: Instance,
-    verdict: str,
-    reason: str,
-    detail: str,
-    px_before: int | None = None,
-    area_before: float | None = None,
-    area_after: float | None = None,
-) -> Row:
+def _row(instance: Instance, verdict: str, reason: str, detail: str) -> Row:
     return Row(
         kind="annotation",
         id=instance.id,
@@ -221,7 +219,4 @@ def _row(
         verdict=verdict,
         reason=reason,
         detail=detail,
-        px_before=px_before,
-        area_before=area_before,
-        area_after=area_after,
     )

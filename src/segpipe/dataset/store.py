@@ -64,7 +64,7 @@ def finish(folder: Path, keys: Sequence[str], classes: ClassTable, fit: Fit, cla
         np.save(file, class_pixels)
     facts = {"keys": list(keys), "classes": list(classes.names), "fit": fit.mode, "size_hw": list(fit.size_hw)}
     write_json(folder / "store.json", facts)
-    for part, name in ((_IMAGES, "images.npy"), (_LABELS, "labels.npy")):
-        with (folder / part).open("rb") as file:
+    for written, name in ((_IMAGES, "images.npy"), (_LABELS, "labels.npy")):
+        with (folder / written).open("rb") as file:
             os.fsync(file.fileno())
-        (folder / part).replace(folder / name)
+        (folder / written).replace(folder / name)
