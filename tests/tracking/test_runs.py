@@ -2,12 +2,16 @@
 
 import json
 import logging
+import os
+import random
 import socket
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from segpipe.tracking import mlflow_env, provenance
 from segpipe.tracking.interface import RunFacts
@@ -68,6 +72,24 @@ def test_artifacts_lie_beside_the_database_where_the_pages_find_them(mlflow_clie
     with open_training(FACTS, QUICK):
         pass
     assert only_run(mlflow_client).info.artifact_uri.startswith((workplace / "mlartifacts" / "shapes").as_uri())
+
+
+def test_a_file_that_is_not_there_is_said_and_holds_nothing_up(mlflow_client, caplog):
+    with open_training(FACTS, QUICK) as run:
+        run.log_file(Path("results/data_report.html"))
+    assert only_run(mlflow_client).info.status == "FINISHED"
+    assert [record.getMessage() for record in caplog.records] == [
+        "tracking: results/data_report.html is not there, so no run can keep it"
+    ]
+
+
+def test_a_run_draws_no_random_numbers_that_a_training_would_miss(mlflow_client):
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    Path("model.pt").write_bytes(b"weights")
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+        run.log_model(Path("model.pt"))
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
 
 
 def train_until(error: type[BaseException], epochs: int) -> None:
@@ -249,8 +271,6 @@ def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_cl
 def test_what_the_user_set_for_mlflow_stays(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     mlflow_env.prepare()
-    import os
-
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 

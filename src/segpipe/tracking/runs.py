@@ -1,5 +1,6 @@
 """Begin a run or go on with one, in all trackers that are switched on at once."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from segpipe.tracking.notes import Note, Notes
 from segpipe.tracking.spool import Spool
 from segpipe.tracking.worker import Worker
 
+_log = logging.getLogger(__name__)
 _WAIT_KILLED_S = 5.0  # who presses Ctrl-C does not want to wait
 
 
@@ -69,6 +71,9 @@ class Run:
 
     def log_file(self, path: Path, folder: str = "") -> None:
         """Keep a file, or all files of a folder, under `folder`; it must stay as it is until `end`."""
+        if not path.exists():
+            _log.warning("tracking: %s is not there, so no run can keep it", path)
+            return
         self._put(File(path=path.as_posix(), folder=folder))
 
     def log_model(self, path: Path) -> None:
