@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint ui demo deps lock
+.PHONY: help setup repro test check-real lint ui demo deps lock
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ repro: setup ## run the pipeline: only what changed since the last run
 
 test: setup ## all tests
 	python -m pytest
+
+check-real: setup ## the pipeline over real photographs, where SEGPIPE_REAL_DATA (../shared/data) is there
+	python -m pytest -m real tests/real
 
 lint: setup ## ruff and mypy
 	ruff check .

@@ -1,0 +1,128 @@
+"""The pipeline as a user of DVC meets it: what reruns when, and what each command shows."""
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.project import Project
+from tools import deps
+
+STAGES = ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"]
+
+
+def pipeline() -> dict:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def paths(entries: list) -> set[str]:
+    return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+
+
+def outs(stage: dict) -> set[str]:
+    return {path for kind in ("outs", "metrics", "plots") for path in paths(stage.get(kind, []))}
+
+
+def test_the_stages_are_those_of_the_design_in_their_order():
+    assert list(pipeline()) == STAGES
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_project_file_that_a_stage_imports_is_its_dependency(stage):
+    listed = {path for path in pipeline()[stage]["deps"] if path.startswith(("src/", "stages/"))}
+    assert listed == set(deps.code_files(ROOT / "stages" / f"{stage}.py")), "run `make deps`"
+
+
+def test_make_deps_changes_nothing():
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    assert deps.with_code_deps(text) == text
+
+
+def test_every_data_dependency_is_the_output_of_an_earlier_stage():
+    made: set[str] = set()
+    for name, stage in pipeline().items():
+        data = {path for path in stage["deps"] if not path.startswith(("src/", "stages/", "$"))}
+        orphans = {path for path in data if not any(path == out or path.startswith(f"{out}/") for out in made)}
+        assert not orphans, f"{name} reads what no earlier stage writes: {orphans}"
+        made |= outs(stage)
+
+
+def test_every_literal_path_of_a_stage_is_declared():
+    """data/, models/, metrics/ and results/ paths in a stage's code are outs or deps of it, or lie in one."""
+    for name, stage in pipeline().items():
+        code = (ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8").split('"""', 2)[2]
+        declared = outs(stage) | {path for path in stage["deps"]}
+        for path in re.findall(r'"((?:data|models|metrics|results)/[\w./-]+)"', code):
+            known = any(path == own or path.startswith(f"{own}/") or own.startswith(f"{path}/") for own in declared)
+            assert known, f"stages/{name}.py names {path}, which dvc.yaml does not declare for it"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    made = Project(tmp_path_factory.mktemp("project"))
+    made.run("python", "-m", "segpipe.demo", "data/demo", "--count", "60", "--size", "96", "--seed", "3")
+    made.set("validate.max_dropped_images", 0.5)
+    made.set("validate.max_dropped_annotations", 0.5)
+    made.start()
+    made.dvc("repro")
+    made.commit("first run")
+    return made
+
+
+def test_a_second_run_does_nothing_and_leaves_git_clean(project):
+    assert "Data and pipelines are up to date" in project.dvc("repro")
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_everything_declared_was_written(project):
+    for stage in pipeline().values():
+        for path in outs(stage):
+            assert (project.folder / path).exists(), path
+
+
+def test_the_shell_commands_of_a_dvc_user(project):
+    assert "train" in project.dvc("dag")
+    assert "evaluate.json" in project.dvc("metrics", "show")
+    assert "train.epochs" not in project.dvc("params", "diff")
+    assert "index.html" in project.dvc("plots", "show")
+    html = (project.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert "confusion" in html
+
+
+def test_an_experiment_is_compared_with_its_parent(project):
+    project.dvc("exp", "run", "-S", "train.lr=0.0005", "-n", "slow")
+    assert "train.lr" in project.dvc("params", "diff")
+    assert "mean_iou" in project.dvc("metrics", "diff", "--all")
+    assert "slow" in project.dvc("exp", "show", "--no-pager")
+    project.git("checkout", "-q", "--", ".")
+    project.dvc("checkout", "-q")
+
+
+def test_push_and_pull_through_a_remote_rebuild_the_outputs(project, tmp_path):
+    project.dvc("remote", "add", "-d", "-f", "local", str(tmp_path / "remote"))
+    project.dvc("push")
+    model = (project.folder / "models/model.pt").read_bytes()
+    for folder in ("models", "data/masks", ".dvc/cache"):
+        shutil.rmtree(project.folder / folder)
+    project.dvc("pull")
+    assert (project.folder / "models/model.pt").read_bytes() == model
+    assert "up to date" in project.dvc("repro")
+
+
+def test_only_what_depends_on_a_change_runs_again(project):
+    project.set("render.samples", 2)
+    said = project.dvc("repro", "--dry")
+    assert "Running stage 'render'" in said
+    assert "Running stage 'train'" not in said
+    project.git("checkout", "-q", "--", "params.yaml")
+
+
+def test_a_broken_source_ends_with_one_line_and_no_output(project):
+    project.set("ingest.source", "data/nowhere")
+    said = project.run("python", "-m", "stages.ingest", fails=True)
+    assert said == (
+        "error: data/nowhere: no such folder; set ingest.source in params.yaml to the folder of your photographs\n"
+    )
+    project.git("checkout", "-q", "--", "params.yaml")
