@@ -1,0 +1,54 @@
+import numpy as np
+import torch
+
+from segpipe.training import batches
+from tests.training import tiny
+
+
+def test_an_epochs_batches_hold_its_pictures_and_their_labels():
+    data = tiny.data(train=5, val=2)
+    given = list(batches.training_batches(data, tiny.recipe(), 1, 0, tiny.CPU))
+    assert len(given) == batches.steps_per_epoch(data, tiny.recipe()) == 3
+    keys = [key for batch in given for key in batch.keys]
+    assert len(keys) == 6
+    assert set(keys) == {f"picture{i}" for i in range(5)}  # none of validation's
+    for batch in given:
+        positions = [data.keys.index(key) for key in batch.keys]
+        assert np.array_equal(batch.images.permute(0, 2, 3, 1).numpy(), data.images[positions])
+        assert np.array_equal(batch.labels.numpy(), data.labels[positions])
+        assert batch.waited >= 0
+
+
+def test_an_epoch_that_is_resumed_goes_on_with_the_same_batches():
+    data, recipe = tiny.data(train=8), tiny.recipe()
+    whole = list(batches.training_batches(data, recipe, 2, 0, tiny.CPU))
+    rest = list(batches.training_batches(data, recipe, 2, 3, tiny.CPU))
+    assert [batch.keys for batch in rest] == [batch.keys for batch in whole[3:]]
+    assert torch.equal(rest[0].draws.theta, whole[3].draws.theta)
+    assert torch.equal(rest[0].draws.colour, whole[3].draws.colour)
+
+
+def test_leaving_an_epoch_early_leaves_nothing_running():
+    given = batches.training_batches(tiny.data(), tiny.recipe(), 1, 0, tiny.CPU)
+    next(given)
+    given.close()
+
+
+def test_validation_shows_every_picture_once_in_order():
+    data = tiny.data(train=2, val=5)
+    given = list(batches.validation_batches(data, 2, tiny.CPU))
+    assert [batch.keys for batch in given] == [("picture2", "picture3"), ("picture4", "picture5"), ("picture6",)]
+    assert all(batch.draws is None for batch in given)
+
+
+def test_pictures_are_read_from_a_file_as_from_memory(tmp_path):
+    data = tiny.data()
+    np.save(tmp_path / "images.npy", data.images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    from_file = batches.replace(data, images=mapped)
+    first, second = (next(batches.validation_batches(d, 2, tiny.CPU)) for d in (data, from_file))
+    assert torch.equal(first.images, second.images)
+
+
+def test_seen_classes_are_those_of_the_training_pictures():
+    assert tiny.data().seen == (True, True, True, False)

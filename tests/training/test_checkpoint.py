@@ -1,0 +1,88 @@
+import os
+
+import pytest
+import torch
+
+from segpipe.training import checkpoint, schedule
+from segpipe.training.checkpoint import State, Sums
+from tests.training import tiny
+
+
+def a_training(seed_of_gradients=0):
+    """A network and its optimiser after one step."""
+    network = tiny.segmenter()
+    network.to(memory_format=torch.channels_last)
+    optimizer = schedule.adamw(network, 1e-2, 0.1, 0.5)
+    torch.manual_seed(seed_of_gradients)
+    for parameter in network.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    return network, optimizer
+
+
+def a_state(network):
+    best = {name: tensor + 1 for name, tensor in network.state_dict().items()}
+    return State(epoch=3, sums=Sums(step=5, loss=1 / 3, pictures=10), best=best, best_miou=0.25, used_seconds=7.5)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    network, optimizer = a_training()
+    path = checkpoint.path_of(tmp_path, "abc")
+    checkpoint.save(path, network, optimizer, a_state(network))
+    return path
+
+
+def test_what_is_saved_comes_back_exactly(saved):
+    network, optimizer = a_training()
+    fresh = tiny.segmenter()
+    its_optimizer = schedule.adamw(fresh, 1e-2, 0.1, 0.5)
+    state = checkpoint.restore(saved, fresh, its_optimizer)
+    expected = a_state(network)
+    assert (state.epoch, state.sums, state.best_miou, state.used_seconds) == (3, expected.sums, 0.25, 7.5)
+    for ours, theirs in ((fresh.state_dict(), network.state_dict()), (state.best, expected.best)):
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    moments = [s["exp_avg_sq"] for s in its_optimizer.state_dict()["state"].values()]
+    assert all(
+        torch.equal(m, s["exp_avg_sq"]) for m, s in zip(moments, optimizer.state_dict()["state"].values(), strict=True)
+    )
+
+
+def test_no_checkpoint_is_no_state(tmp_path):
+    network, optimizer = a_training()
+    assert checkpoint.restore(tmp_path / "abc.pt", network, optimizer) is None
+
+
+def contents(saved):
+    whole = saved.read_bytes()
+    other = torch.load(saved, weights_only=True)
+    other["segmenter"].pop(next(iter(other["segmenter"])))
+    torch.save(other, saved)
+    return [b"", b"text", whole[: len(whole) // 2], saved.read_bytes()]
+
+
+def test_a_damaged_or_foreign_checkpoint_is_left_aside_with_a_warning(saved, caplog):
+    network, optimizer = a_training(seed_of_gradients=1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for content in contents(saved):
+        caplog.clear()
+        saved.write_bytes(content)
+        assert checkpoint.restore(saved, network, optimizer) is None
+        assert f"checkpoint {saved} cannot be used (" in caplog.text
+        assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_checkpoint_under_another_trainings_name_is_not_used(saved, caplog):
+    network, optimizer = a_training()
+    renamed = saved.rename(saved.with_name("def.pt"))
+    assert checkpoint.restore(renamed, network, optimizer) is None
+    assert "it belongs to another training" in caplog.text
+
+
+def test_only_the_youngest_checkpoints_of_other_inputs_stay(tmp_path):
+    for age, name in enumerate(("e", "d", "c", "b", "a", "own")):
+        path = checkpoint.path_of(tmp_path, name)
+        path.touch()
+        os.utime(path, (1_000_000 - age, 1_000_000 - age))
+    checkpoint.keep_few(checkpoint.path_of(tmp_path, "own"))
+    assert sorted(p.stem for p in tmp_path.iterdir()) == ["c", "d", "e", "own"]

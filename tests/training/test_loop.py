@@ -1,0 +1,165 @@
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from segpipe.errors import UserError
+from segpipe.evaluation.confusion import confusion_matrix
+from segpipe.evaluation.scores import class_iou, mean_iou
+from segpipe.models import build
+from segpipe.training import loop
+from tests.training import tiny
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
+
+
+def predicted(network, data, index):
+    with torch.no_grad():
+        images = torch.from_numpy(data.images[index]).permute(0, 3, 1, 2)
+        return network.eval()(images).argmax(dim=1).numpy()
+
+
+def without_times(record):
+    return dataclasses.replace(record, images_per_second=0, data_wait_share=0, seconds=0, validation_seconds=0)
+
+
+def test_a_network_learns_what_it_is_shown(tmp_path):
+    data = tiny.data(train=16, val=4, size_hw=(64, 64))
+    network = build.segmenter("unet", tiny.ENCODER, 4, data.seen)
+    recipe = tiny.recipe(epochs=5, batch_size=4, crop_hw=None, lr=1e-2)
+    records = list(loop.fit(network, data, recipe, tmp_path, "abc", tiny.CPU))
+    assert records[-1].train_loss < 0.5 * records[0].train_loss
+    assert records[-1].val_miou > 0.8
+    assert [(record.epoch, record.step) for record in records] == [(1, 4), (2, 8), (3, 12), (4, 16), (5, 20)]
+    assert not (predicted(network, data, data.val_index) == tiny.CLASSES.index("never")).any()
+
+
+def test_the_shipped_weights_are_the_best_epochs_and_its_scores_are_the_contracts(tmp_path):
+    data = tiny.data()
+    network, records = tiny.fit(tmp_path, data, tiny.recipe())
+    best = max(records, key=lambda record: record.val_miou)  # max takes the first of equals
+    matrix = confusion_matrix(data.labels[data.val_index], predicted(network, data, data.val_index), 4, 255)
+    assert best.val_miou == mean_iou(matrix)
+    iou = class_iou(matrix)
+    assert best.val_iou == {tiny.CLASSES[i]: iou[i] for i in range(4) if not np.isnan(iou[i])}
+    assert "never" not in best.val_iou
+    is_best = [record.val_miou > max([-1, *(r.val_miou for r in records[:i])]) for i, record in enumerate(records)]
+    assert [record.is_best for record in records] == is_best
+
+
+def test_the_same_inputs_give_the_same_weights_and_records(tmp_path):
+    data = tiny.data()
+    first, records = tiny.fit(tmp_path / "a", data, tiny.recipe())
+    second, again = tiny.fit(tmp_path / "b", data, tiny.recipe())
+    tiny.save(tmp_path / "a.pt", first)
+    tiny.save(tmp_path / "b.pt", second)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()
+    assert [without_times(r) for r in records] == [without_times(r) for r in again]
+
+
+def test_another_seed_gives_another_training(tmp_path):
+    data = tiny.data()
+    _, records = tiny.fit(tmp_path / "a", data, tiny.recipe(epochs=1))
+    _, others = tiny.fit(tmp_path / "b", data, tiny.recipe(epochs=1, seed=1))
+    assert records[0].train_loss != others[0].train_loss
+
+
+def test_a_finished_training_is_told_again_without_a_step(tmp_path):
+    data = tiny.data()
+    network, records = tiny.fit(tmp_path, data, tiny.recipe())
+    again, replayed = tiny.fit(tmp_path, data, tiny.recipe())
+    assert replayed == [dataclasses.replace(record, resumed=True) for record in records]
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values(), strict=True)
+    )
+
+
+def test_other_inputs_start_afresh_and_say_so(tmp_path, caplog):
+    data = tiny.data()
+    tiny.fit(tmp_path, data, tiny.recipe(epochs=1))
+    with caplog.at_level(logging.INFO):
+        _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=1), inputs="def")
+    assert not records[0].resumed
+    assert "the inputs have changed since the last training: training starts afresh" in caplog.messages
+
+
+def test_one_picture_is_enough(tmp_path):
+    _, records = tiny.fit(tmp_path, tiny.data(train=1, val=1), tiny.recipe(epochs=2))
+    assert [record.complete for record in records] == [True, True]
+
+
+def test_without_validation_pictures_the_last_epoch_is_shipped(tmp_path):
+    _, records = tiny.fit(tmp_path, tiny.data(val=0), tiny.recipe(epochs=2))
+    assert [(r.val_miou, r.val_loss, r.val_iou, r.is_best) for r in records] == [(None, None, {}, True)] * 2
+
+
+def test_batches_without_labels_are_counted_and_harmless(tmp_path):
+    data = tiny.data()
+    data.labels[data.train_index] = 255
+    _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=1))
+    assert records[0].all_ignore_batches == 3
+    assert records[0].redrawn_crops == 6 * 3  # each of 6 crops drawn 3 times again
+    assert records[0].train_loss is None
+    assert records[0].val_miou is not None
+
+
+def test_a_class_that_only_validation_shows_counts_in_the_score_but_not_in_the_loss(tmp_path):
+    data = tiny.data()
+    _, plain = tiny.fit(tmp_path / "a", data, tiny.recipe(epochs=1))
+    data.labels[data.val_index, :5] = tiny.CLASSES.index("never")
+    _, records = tiny.fit(tmp_path / "b", data, tiny.recipe(epochs=1))
+    assert records[0].val_iou["never"] == 0
+    assert records[0].val_loss < 2 * plain[0].val_loss  # a logit of -1e4 would make it thousands
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_the_pictures_named(tmp_path):
+    data = tiny.data(train=2)
+    recipe = tiny.recipe(lr=1e30, warmup_epochs=0.0, checkpoint_minutes=0)
+    with pytest.raises(UserError) as caught:
+        tiny.fit(tmp_path, data, recipe)
+    words = str(caught.value)
+    assert words.startswith("training, epoch ")
+    assert "with the pictures picture0, picture1; lower train.lr" in words
+    assert "\n" not in words
+    assert (tmp_path / "abc.pt").is_file()  # the last good checkpoint stays
+
+
+def test_a_budget_that_is_used_up_ends_the_training_with_a_model(tmp_path):
+    data = tiny.data(train=40)
+    network, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=10_000, budget_seconds=3.0))
+    assert not records[-1].complete or len(records) < 10_000
+    assert sum(record.seconds + record.validation_seconds for record in records) < 3.5
+    assert any(record.is_best for record in records)
+    again, replayed = tiny.fit(tmp_path, data, tiny.recipe(epochs=10_000, budget_seconds=3.0))
+    assert replayed[-1].step == records[-1].step  # the budget counts over all processes
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values(), strict=True)
+    )
+
+
+def test_with_more_time_a_training_goes_on_where_the_budget_ended_it(tmp_path):
+    data = tiny.data()
+    _, short = tiny.fit(tmp_path / "a", data, tiny.recipe(budget_seconds=1e-9))
+    assert [(record.step, record.complete) for record in short] == [(0, False)]
+    longer, _ = tiny.fit(tmp_path / "a", data, tiny.recipe())
+    whole, _ = tiny.fit(tmp_path / "b", data, tiny.recipe())
+    assert all(
+        torch.equal(a, b) for a, b in zip(longer.state_dict().values(), whole.state_dict().values(), strict=True)
+    )
+
+
+def test_a_disk_that_is_full_does_not_end_the_training(tmp_path, caplog):
+    (tmp_path / "file").write_text("where the folder should be")
+    network = tiny.segmenter()
+    records = list(loop.fit(network, tiny.data(), tiny.recipe(epochs=1), tmp_path / "file", "abc", tiny.CPU))
+    assert records[0].complete
+    assert "training goes on without it" in caplog.text
