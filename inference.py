@@ -4,6 +4,7 @@ python inference.py --weights models/model.pt --input photos --output masks --ov
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -109,7 +110,7 @@ def _write(
             with whole(mask.with_suffix(".overlay.jpg")) as part:
                 blended = Image.fromarray(overlay(image, label_map, table.colours))
                 blended.save(part, "JPEG", quality=_OVERLAY_QUALITY)
-    tqdm.write(f"{picture.file} -> {mask}: {_shares(label_map, table)}", file=sys.stdout)
+    _say(f"{picture.file} -> {mask}: {_shares(label_map, table)}")
 
 
 def _shares(label_map: np.ndarray, table: ClassTable) -> str:
@@ -117,6 +118,15 @@ def _shares(label_map: np.ndarray, table: ClassTable) -> str:
     shares = np.bincount(label_map.ravel(), minlength=len(table)) / label_map.size
     order = np.argsort(-shares, kind="stable")
     return ", ".join(f"{table.names[index]} {shares[index]:.1%}" for index in order if shares[index] > 0)
+
+
+def _say(line: str) -> None:
+    """Print a result; if whoever reads the lines has left (`| head`), the masks are still wanted."""
+    try:
+        with tqdm.external_write_mode(file=sys.stdout):
+            print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(found: Found, failed: int, seconds: float) -> None:
