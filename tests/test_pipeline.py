@@ -53,7 +53,7 @@ def test_every_literal_path_of_a_stage_is_declared():
     """data/, models/, metrics/ and results/ paths in a stage's code are outs or deps of it, or lie in one."""
     for name, stage in pipeline().items():
         code = (ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8").split('"""', 2)[2]
-        declared = outs(stage) | {path for path in stage["deps"]}
+        declared = outs(stage) | set(stage["deps"])
         for path in re.findall(r'"((?:data|models|metrics|results)/[\w./-]+)"', code):
             known = any(path == own or path.startswith(f"{own}/") or own.startswith(f"{path}/") for own in declared)
             assert known, f"stages/{name}.py names {path}, which dvc.yaml does not declare for it"

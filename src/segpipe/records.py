@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["object", "crowd", "ignore"]
+Kind = Literal["region", "box", "line", "point"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,9 @@ class Image:
 class Instance:
     """One annotated object, drawn by exactly one of: rings, rle, or the pixels of mask_file equal to mask_value.
 
+    kind: what the annotator drew: a region; a box, which says where the object is but not its outline (one ring, its
+    four corners); a line (each of rings an open one, two points or more) or a point (rings of one point each).
+
     id: unique in the data set; image_key: "" if no image of the data set is named; category: a name of
     Dataset.categories, "" where unknown; rings: closed lines, each flat x, y, x, y ... in pixels, united;
     rings_refused: further rings of the record that are none (an odd count, under 6 numbers, no numbers of pixels);
@@ -59,6 +63,7 @@ class Instance:
     mask_file: str = ""
     mask_value: int | None = None
     role: Role = "object"
+    kind: Kind = "region"
     area: float | None = None
     place: str = ""
     problem: str = ""
