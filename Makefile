@@ -35,7 +35,12 @@ lint: setup ## ruff and mypy
 	mypy
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
+		--no-serve-artifacts --workers 1 --host 127.0.0.1 --port 5000
+
+demo: setup ## draw data/demo anew
+	rm -rf data/demo
+	python -m segpipe.demo data/demo
 
 deps: setup ## write each stage's imported files into dvc.yaml
 	python -m tools.deps

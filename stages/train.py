@@ -41,7 +41,7 @@ def main() -> None:
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
 
     facts = RunFacts(
-        name=f"{own.architecture}-{own.encoder}-{inputs[:7]}",
+        name=f"{own.architecture}-{own.encoder}",
         inputs=inputs,
         params=params.model_dump(mode="json", by_alias=True),
         tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, STORE.as_posix(), SPLITS.as_posix()]),
