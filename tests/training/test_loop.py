@@ -137,7 +137,7 @@ def test_a_budget_that_is_used_up_ends_the_training_with_a_model(tmp_path):
     data = tiny.data(train=40)
     network, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=10_000, budget_seconds=3.0))
     assert not records[-1].complete or len(records) < 10_000
-    assert sum(record.seconds + record.validation_seconds for record in records) < 3.5
+    assert sum(record.seconds + record.validation_seconds for record in records) < 10  # without it: hours
     assert any(record.is_best for record in records)
     again, replayed = tiny.fit(tmp_path, data, tiny.recipe(epochs=10_000, budget_seconds=3.0))
     assert replayed[-1].step == records[-1].step  # the budget counts over all processes

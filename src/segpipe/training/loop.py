@@ -83,6 +83,7 @@ class _Run:
         is_late = self.budget.is_spent() and bool(self.state.records) and not self.state.sums.step
         if is_late:
             _log.info("the time budget is used up after %d epochs", len(self.state.records))
+            self._save()  # with the time used: started again, it ends here again
         return not is_late
 
     def train_epoch(self, progress: Progress) -> bool:
