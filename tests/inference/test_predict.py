@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from segpipe.dataset.transforms import Fit, fit_image, windows
+from segpipe.dataset.transforms import Fit, fit_image, training_window, windows
 from segpipe.inference.overlay import outlines
 from segpipe.inference.predict import predict
 from segpipe.models.card import ModelCard
@@ -142,6 +142,12 @@ def test_a_class_that_training_never_showed_is_never_predicted():
 
 def test_no_picture_gives_no_label_map():
     assert predict(ColourReader(), card("crop", (8, 8)), [], CPU) == []
+
+
+def test_prediction_and_training_look_through_the_same_window():
+    for mode in ("letterbox", "stretch"):
+        fit = Fit(mode, (32, 48))
+        assert windows((50, 37), fit) == [training_window((50, 37), fit)]
 
 
 def test_the_network_sees_exactly_what_the_store_holds():
