@@ -1,0 +1,37 @@
+"""One annotation file for each photograph: read one by one, so that a broken file costs its own photograph only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from segpipe.annotations import values
+from segpipe.errors import AnnotationError
+
+
+def file_bytes(path: Path) -> bytes:
+    """The file's content, empty if it cannot be read; enough to tell formats apart."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def json_document(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises AnnotationError (bad_record), without the file's name."""
+    try:
+        return values.json_object(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise AnnotationError(f"cannot be read ({error.strerror}); restore it or take it out of the source") from error
+    except json.JSONDecodeError as error:
+        problem = f"line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
+        raise AnnotationError(f"{problem}; export it again, or take it out of the source") from error
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"not valid JSON ({error}); export it again, or take it out of the source") from error
+
+
+def json_list(document: dict[str, Any], key: str) -> list[Any]:
+    """A list of the document. Raises AnnotationError (bad_record)."""
+    value = document.get(key)
+    if not isinstance(value, list):
+        raise AnnotationError(f"has no list {key!r}; export it again, or take it out of the source")
+    return value

@@ -1,0 +1,204 @@
+"""LabelMe JSON (versions 3 to 5, and X-AnyLabeling's): one file a photograph, shapes of every type.
+
+Source: wkentaro/labelme, labelme/label_file.py and labelme/utils/shape.py.
+"""
+
+import io
+import logging
+import math
+import reprlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image as Picture
+
+from segpipe.annotations import bitmaps, curves, point_lists, values
+from segpipe.annotations.documents import file_bytes, json_document, json_list
+from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
+from segpipe.annotations.source import Source
+from segpipe.errors import AnnotationError
+from segpipe.records import Dataset, Image, Instance, Rle
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "labelme"
+_IGNORED = "__ignore__"  # labelme's own name for pixels that do not count
+_BOXES = ("rectangle", "rotation", "oriented_rectangle")
+_LINES = ("line", "linestrip")
+_POINTS = ("point", "points")
+
+
+def recognise(source: Source) -> tuple[str, ...]:
+    """The LabelMe files of a source; with them the other JSON files that have a picture of their name beside them."""
+    files = source.with_suffix(".json")
+    marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
+    pictures = own_pictures(source)
+    return tuple(file for file in files if marked and (file in marked or own_picture(pictures, file)))
+
+
+def _is_marked(data: bytes) -> bool:
+    return b'"shapes"' in data and b'"imagePath"' in data
+
+
+def read(source: Source, files: Sequence[str]) -> Dataset:
+    """Read the files of `recognise`: one Image each, and one Instance for each shape or group of shapes.
+
+    Shapes of one group_id and label are one instance where they are outlines, lines or points alike. Never raises
+    for a single file or shape: each has its `problem` and `detail` where it cannot be used.
+    """
+    pictures = own_pictures(source)
+    documents = [_document(source, file, own_picture(pictures, file)) for file in files]
+    images, keys = locate(source, [wanted for wanted, _ in documents])
+    instances = tuple(
+        replace(instance, image_key=key) for key, (_, drawn) in zip(keys, documents, strict=True) for instance in drawn
+    )
+    return Dataset(
+        format=FORMAT,
+        categories=tuple(sorted({instance.category for instance in instances if instance.category})),
+        images=tuple(_told_if_embedded(source, image) for image in images),
+        instances=instances,
+    )
+
+
+def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instance]]:
+    image = Image(key="", file="", place=file)
+    try:
+        document = json_document(source.root / file)
+        shapes = json_list(document, "shapes")
+    except AnnotationError as error:
+        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), []
+    image = replace(image, **declared_size(document.get("imageHeight"), document.get("imageWidth")))
+    return Wanted(image=image, name=_path(document), folders=beside(file), own=own), _instances(file, document, shapes)
+
+
+def _path(document: dict[str, Any]) -> str:
+    try:
+        return values.text(document, "imagePath")
+    except AnnotationError:
+        return ""
+
+
+def _told_if_embedded(source: Source, image: Image) -> Image:
+    """The image; where its photograph is no file but stands in the JSON, with a detail that says so."""
+    if image.problem != "missing_file" or not image.place:
+        return image
+    data = json_document(source.root / image.place).get("imageData")
+    if not isinstance(data, str) or not data:
+        return image
+    return replace(image, detail=f"{_embedded(data)}; take it out with `labelme_export_json {image.place}`")
+
+
+def _embedded(data: str) -> str:
+    try:
+        with Picture.open(io.BytesIO(bitmaps.base64_bytes(data))) as picture:
+            return f"the photograph ({picture.width} x {picture.height}) is no file, it is embedded in imageData"
+    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        return f"no file of that name, and the embedded imageData cannot be decoded ({type(error).__name__})"
+
+
+def _instances(file: str, document: dict[str, Any], shapes: list[Any]) -> list[Instance]:
+    members: dict[Any, list[Instance]] = {}
+    for position, entry in enumerate(shapes):
+        instance = _instance(f"{file}#{position}", f"{file}: shapes[{position}]", entry, document)
+        members.setdefault(_group(entry, instance) or position, []).append(instance)
+    return [_joined(group) for group in members.values()]
+
+
+def _group(entry: Any, instance: Instance) -> tuple[str, str, str] | None:
+    """What shapes of one instance share; None for a shape that stands alone."""
+    number = entry.get("group_id") if isinstance(entry, dict) else None
+    if number is None or not instance.category or instance.rle or instance.kind == "box":
+        return None
+    if instance.problem not in ("", "bad_ring"):
+        return None
+    return repr(number), instance.category, instance.kind
+
+
+def _joined(group: list[Instance]) -> Instance:
+    """One instance of all rings of a group; those that are none are counted."""
+    if len(group) == 1:
+        return group[0]
+    drawn = [instance for instance in group if not instance.problem]
+    details = [f"{len(group)} shapes of one group", *(instance.detail for instance in group if instance.detail)]
+    return replace(
+        (drawn or group)[0],
+        rings=tuple(ring for instance in drawn for ring in instance.rings),
+        rings_refused=len(group) - len(drawn) if drawn else 0,
+        detail="; ".join(dict.fromkeys(details)),
+    )
+
+
+def _instance(number: str, place: str, entry: Any, document: dict[str, Any]) -> Instance:
+    """The instance of one shape, as far as it can be read, with its first problem."""
+    known: dict[str, Any] = {"id": number, "image_key": "", "category": "", "place": place}
+    try:
+        shape = values.json_object(entry)
+        known |= _class(shape)
+        known["detail"] = _flags(shape)
+        known |= _drawn(shape, known, document)
+    except AnnotationError as error:
+        known |= {"problem": error.reason, "detail": str(error)}
+    return Instance(**known)
+
+
+def _class(shape: dict[str, Any]) -> dict[str, Any]:
+    label = values.text(shape, "label")
+    return {"role": "ignore"} if label == _IGNORED else {"category": label}
+
+
+def _flags(shape: dict[str, Any]) -> str:
+    flags = shape.get("flags")
+    raised = sorted(name for name, value in flags.items() if value is True) if isinstance(flags, dict) else []
+    return f"flags: {reprlib.repr(raised)}" if raised else ""
+
+
+def _drawn(shape: dict[str, Any], known: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an Instance that say where a shape is; sets its kind in `known` before it may fail."""
+    form, points = shape.get("shape_type") or "polygon", shape.get("points")
+    if form == "mask":
+        return {"rle": _mask(shape, document)}
+    if form == "polygon":
+        return {"rings": (point_lists.flat(points, least=3),)}
+    if form == "circle":
+        return {"rings": (_circle(points),)}
+    if form in _BOXES:
+        return {"kind": "box", "rings": (_box(points),)}
+    if form in _LINES:
+        known["kind"] = "line"
+        return {"rings": (point_lists.flat(points, least=2),)}
+    if form in _POINTS:
+        known["kind"] = "point"
+        ring = point_lists.flat(points, least=1)
+        return {"rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
+    raise AnnotationError(f"shape_type {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
+
+
+def _circle(points: Any) -> curves.Ring:
+    x, y, edge_x, edge_y = _two(points)
+    return curves.circle(x, y, math.hypot(edge_x - x, edge_y - y))
+
+
+def _box(points: Any) -> curves.Ring:
+    """Two opposite corners, or, turned ones and X-AnyLabeling's, all four in their order."""
+    ring = point_lists.flat(points, least=2)
+    return ring if len(ring) == 8 else curves.box(*_two(points))
+
+
+def _two(points: Any) -> curves.Ring:
+    ring = point_lists.flat(points, least=2)
+    if len(ring) != 4:
+        raise AnnotationError(f"{len(ring) // 2} points where two belong; draw it again or delete it", "bad_ring")
+    return ring
+
+
+def _mask(shape: dict[str, Any], document: dict[str, Any]) -> Rle:
+    """The crop begins in the pixel that holds the first point, as in labelme's own shapes_to_label."""
+    crop = bitmaps.png_mask(bitmaps.base64_bytes(shape.get("mask")))
+    left, top, right, bottom = _two(shape.get("points"))
+    said_hw = (int(bottom) - int(top) + 1, int(right) - int(left) + 1)
+    if max(abs(said - real) for said, real in zip(said_hw, crop.shape, strict=True)) > 1:
+        problem = f"its mask has {crop.shape[1]} x {crop.shape[0]} pixels, its points span {said_hw[1]} x {said_hw[0]}"
+        raise AnnotationError(f"{problem}; draw it again or delete it", "bad_rle")
+    size_hw = bitmaps.frame_hw(document.get("imageHeight"), document.get("imageWidth"))
+    return bitmaps.rle_of_crop(crop, (int(left), int(top)), size_hw)
