@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from segpipe.annotations.detect import AUTO, FORMATS
 from segpipe.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -34,7 +35,7 @@ class Ingest(Section):
     """Where the photographs and annotations are, and which classes count."""
 
     source: Annotated[str, Field(min_length=1)]
-    format: Literal["auto", "coco", "index_masks"]
+    format: str
     task: Literal["multiclass", "binary"]
     classes: Literal["auto"] | Annotated[list[str], Field(min_length=1)]
     mask_values: dict[str, str]
@@ -43,6 +44,8 @@ class Ingest(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Ingest":
+        if self.format not in (AUTO, *FORMATS):
+            raise ValueError(f"format is {self.format!r}, none of {AUTO}, {', '.join(FORMATS)}")
         if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
             raise ValueError("classes names a class twice")
         if bool(self.image_pattern) != bool(self.mask_pattern):
@@ -54,10 +57,13 @@ class Ingest(Section):
 
 
 class Validate(Section):
-    """What is done with crowds and empty pictures, and how much may be lost."""
+    """What is done with crowds, empty pictures, boxes, lines and points, and how much may be lost."""
 
     crowd: Literal["ignore", "object", "drop"]
     unannotated: Literal["skip", "keep"]
+    box: Literal["region", "ignore", "drop"]
+    line_width_px: Annotated[float, Field(ge=0, le=1000)]
+    point_radius_px: Annotated[float, Field(ge=0, le=1000)]
     max_dropped_images: Share
     max_dropped_annotations: Share
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from segpipe.annotations.detect import MaskOptions, read_source
+from segpipe.annotations.detect import FORMATS, MaskOptions, read_source
 from segpipe.errors import UserError
 from tests.annotations.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 
@@ -64,8 +64,9 @@ def message(root, *arguments):
 def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
     put_pictures(tmp_path, ["a.jpg", "b.jpg"])
     (tmp_path / "a.xml").write_text("<annotation/>")
+    *formats, last = FORMATS
     assert message(tmp_path) == (
-        f"{tmp_path}: no annotations of format coco or index_masks among its files (2 .jpg, 1 .xml); point "
+        f"{tmp_path}: no annotations of format {', '.join(formats)} or {last} among its files (2 .jpg, 1 .xml); point "
         "ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and "
         "ingest.mask_pattern"
     )
@@ -79,7 +80,7 @@ def test_a_named_format_that_is_not_there_is_a_user_error(tmp_path):
 def test_an_unknown_format_is_a_user_error(tmp_path):
     put_coco(tmp_path)
     assert message(tmp_path, "cocoa") == (
-        f"{tmp_path}: ingest.format 'cocoa' is unknown; set it to auto, coco, index_masks in params.yaml"
+        f"{tmp_path}: ingest.format 'cocoa' is unknown; set it to auto, {', '.join(FORMATS)} in params.yaml"
     )
 
 

@@ -1,4 +1,4 @@
-"""The image records of COCO documents: which file each means, and which records are one image."""
+"""The image records of annotation files: which file each means, and which records are one image."""
 
 import posixpath
 import re
@@ -17,13 +17,16 @@ from segpipe.errors import AnnotationError
 from segpipe.records import Image
 
 
-def read_images(source: Source, entries: Mapping[str, Sequence[Any]]) -> tuple[list[Image], dict[str, dict[Id, str]]]:
+def read_images(
+    source: Source, entries: Mapping[str, Sequence[Any]], listed_as: str = "images"
+) -> tuple[list[Image], dict[str, dict[Id, str]]]:
     """All images of the source, and for each annotation file the image key of each id.
 
-    entries: the list "images" of each annotation file. Records of one file join; a record whose id already stands
-    for another file is kept as one that cannot be used; pictures that no record names come last.
+    entries: the list "images" of each annotation file, its objects with id, file_name, width and height; listed_as:
+    what the file calls that list. Records of one file join; a record whose id already stands for another file is
+    kept as one that cannot be used; pictures that no record names come last.
     """
-    photos = [photo for file, records in entries.items() for photo in _photos(file, records)]
+    photos = [photo for file, records in entries.items() for photo in _photos(file, listed_as, records)]
     drafts: list[Image] = []
     number_of: dict[tuple[str, str], int] = {}
     ids: dict[str, dict[Id, int]] = {file: {} for file in entries}
@@ -49,9 +52,9 @@ class _Photo:
     image: Image
 
 
-def _photos(file: str, records: Sequence[Any]) -> Iterator[_Photo]:
+def _photos(file: str, listed_as: str, records: Sequence[Any]) -> Iterator[_Photo]:
     for position, entry in enumerate(records):
-        yield _photo(file, f"{file}: images[{position}]", entry)
+        yield _photo(file, f"{file}: {listed_as}[{position}]", entry)
 
 
 def _photo(file: str, place: str, entry: Any) -> _Photo:
@@ -106,7 +109,8 @@ def _folders(json_file: str) -> tuple[str, ...]:
         bases.append(folder_of(bases[-1]))
     own = re.sub(r"^instances_|\.json$", "", posixpath.basename(json_file))
     names = [own, *SPLIT_WORDS.get(split_named(json_file) or "", ())]
-    inner = ["", "images", *names, *(f"images/{name}" for name in names), *(f"{name}/images" for name in names)]
+    own_folders = (path for name in names for path in (name, f"images/{name}", f"{name}/images"))
+    inner = ["", "images", "JPEGImages", *own_folders]
     return tuple(posixpath.join(base, name) for name in inner for base in bases)
 
 

@@ -2,12 +2,13 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-from segpipe.annotations import coco, index_masks, mask_layouts
+from segpipe.annotations import coco, cvat, index_masks, mask_layouts
 from segpipe.annotations.index_masks import Mapper
 from segpipe.annotations.source import Source, list_source
 from segpipe.errors import UserError, at
@@ -40,10 +41,19 @@ class Recognised:
     read: Callable[[], Dataset]
 
 
-def _coco(source: Source, options: MaskOptions) -> Recognised | None:
-    documents = coco.recognise(source)
-    what = f"COCO instances JSON: {_some(list(documents))}"
-    return Recognised(what, partial(coco.read, source, documents)) if documents else None
+Files = TypeVar("Files", bound=Collection[str])
+
+
+def _of_files(
+    what: str, recognise: Callable[[Source], Files], read: Callable[[Source, Files], Dataset]
+) -> Callable[[Source, MaskOptions], Recognised | None]:
+    """A format that recognises its annotation files. what: those in words."""
+
+    def recognised(source: Source, options: MaskOptions) -> Recognised | None:
+        files = recognise(source)
+        return Recognised(f"{what}: {_some(list(files))}", partial(read, source, files)) if files else None
+
+    return recognised
 
 
 def _masks(source: Source, options: MaskOptions) -> Recognised | None:
@@ -59,7 +69,8 @@ def _masks(source: Source, options: MaskOptions) -> Recognised | None:
 
 # A new format is one module with `recognise` and `read`, and its line here.
 FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
-    coco.FORMAT: _coco,
+    coco.FORMAT: _of_files("COCO instances JSON", coco.recognise, coco.read),
+    cvat.FORMAT: _of_files("CVAT XML", cvat.recognise, cvat.read),
     index_masks.FORMAT: _masks,
 }
 
@@ -95,9 +106,13 @@ def _the_one(source: Source, format: str, masks: MaskOptions) -> tuple[str, Reco
         several = " and ".join(f"{name} ({it.what})" for name, it in found.items())
         raise UserError(f"recognised as {several}; set ingest.format in params.yaml to one of them")
     raise UserError(
-        f"no annotations of format {' or '.join(names)} among its files ({_suffixes(source)}); point ingest.source in "
+        f"no annotations of format {_either(names)} among its files ({_suffixes(source)}); point ingest.source in "
         "params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and ingest.mask_pattern"
     )
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _suffixes(source: Source) -> str:
