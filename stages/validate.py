@@ -22,6 +22,11 @@ def main() -> None:
         selected,
         crowd=params.validation.crowd,
         keep_empty=params.validation.unannotated == "keep",
+        shapes=checks.ShapePolicies(
+            box=params.validation.box,
+            line_width_px=params.validation.line_width_px,
+            point_radius_px=params.validation.point_radius_px,
+        ),
     )
     checked = parallel.ordered(checks.check, tasks, params.compute.workers, "photographs checked")
     validated = validation.collect(dataset, selected, checked)

@@ -23,7 +23,7 @@ def drawn(tmp_path_factory):
     dataset = read_source(DEMO)
     used = {instance.category for instance in dataset.instances}
     selected = selection.select(own.ingest.classes, dataset.categories, used)
-    tasks = validation.tasks(dataset, DEMO, selected, own.validation.crowd, keep_empty=False)
+    tasks = validation.tasks(dataset, DEMO, selected, own.validation.crowd, False, checks.ShapePolicies())
     validated = validation.collect(dataset, selected, map(checks.check, tasks))
     classes = selection.class_table(selected, "multiclass")
     indices = selection.class_indices(selected, "multiclass")

@@ -48,6 +48,7 @@ class Instance:
 
     id: unique in the data set; image_key: "" if no image of the data set is named; category: a name of
     Dataset.categories, "" where unknown; rings: closed lines, each flat x, y, x, y ... in pixels, united;
+    holes: closed lines whose insides are taken away from the united rings;
     rings_refused: further rings of the record that are none (an odd count, under 6 numbers, no numbers of pixels);
     mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
     the source excludes from truth; area: square pixels as declared; place: where the record stands;
@@ -58,6 +59,7 @@ class Instance:
     image_key: str
     category: str
     rings: tuple[tuple[float, ...], ...] = ()
+    holes: tuple[tuple[float, ...], ...] = ()
     rings_refused: int = 0
     rle: Rle | None = None
     mask_file: str = ""

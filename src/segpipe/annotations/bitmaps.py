@@ -1,4 +1,4 @@
-"""Masks in and beside annotation files: small pictures of a crop -> run lengths of the whole frame."""
+"""Masks in and beside annotation files, stored as pictures."""
 
 import base64
 import binascii
@@ -12,7 +12,6 @@ from PIL import Image
 from segpipe.annotations import values
 from segpipe.annotations.stored_values import MAX_PIXELS
 from segpipe.errors import AnnotationError
-from segpipe.records import Rle
 
 
 def base64_bytes(text: Any) -> bytes:
@@ -46,26 +45,6 @@ def _shown(image: Image.Image) -> np.ndarray:
     else:
         pixels = np.asarray(image)
     return (pixels if pixels.ndim == 2 else pixels.any(axis=2)) != 0
-
-
-def rle_of_crop(crop: np.ndarray, left_top: tuple[int, int], size_hw: tuple[int, int]) -> Rle:
-    """Run lengths of a frame of size_hw in which `crop`, bool (h, w), lies at left_top; what sticks out is cut off.
-
-    No frame of pixels is made. Raises AnnotationError (bad_rle) if nothing of it lies in the frame.
-    """
-    (left, top), (height, width) = left_top, size_hw
-    crop = crop[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-    if not crop.any():
-        raise AnnotationError("its mask covers no pixel of the picture; draw it again or delete it", "bad_rle")
-    edges = np.diff(np.pad(crop.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)  # (w, h + 1): 1 begins, -1 ends
-    bounds = np.empty(2 * np.count_nonzero(edges == 1), np.int64)
-    for part, sign in enumerate((1, -1)):
-        column, row = np.nonzero(edges == sign)
-        bounds[part::2] = (column + max(0, left)) * height + row + max(0, top)
-    apart = bounds[1:-1:2] != bounds[2::2]  # a run that goes on at the top of the next column is one run
-    inner = bounds[1:-1].reshape(-1, 2)[apart].ravel()
-    counts = np.diff(np.concatenate(([0], bounds[:1], inner, bounds[-1:], [height * width]))).tolist()
-    return Rle(size_hw=size_hw, counts=tuple(counts if counts[-1] else counts[:-1]))
 
 
 def frame_hw(height: Any, width: Any) -> tuple[int, int]:

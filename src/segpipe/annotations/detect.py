@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from segpipe.annotations import coco, cvat, index_masks, mask_layouts
+from segpipe.annotations import coco, cvat, index_masks, labelme, labelme_xml, mask_layouts, supervisely, via
 from segpipe.annotations.index_masks import Mapper
 from segpipe.annotations.source import Source, list_source
 from segpipe.errors import UserError, at
@@ -71,6 +71,10 @@ def _masks(source: Source, options: MaskOptions) -> Recognised | None:
 FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
     coco.FORMAT: _of_files("COCO instances JSON", coco.recognise, coco.read),
     cvat.FORMAT: _of_files("CVAT XML", cvat.recognise, cvat.read),
+    labelme.FORMAT: _of_files("LabelMe JSON", labelme.recognise, labelme.read),
+    labelme_xml.FORMAT: _of_files("LabelMe 3.0 XML", labelme_xml.recognise, labelme_xml.read),
+    supervisely.FORMAT: _of_files("Supervisely JSON", supervisely.recognise, supervisely.read),
+    via.FORMAT: _of_files("VGG Image Annotator", via.recognise, via.read),
     index_masks.FORMAT: _masks,
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image as Picture
 
-from segpipe.annotations import bitmaps, curves, point_lists, values
+from segpipe.annotations import bitmaps, curves, point_lists, runs, values
 from segpipe.annotations.documents import file_bytes, json_document, json_list
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
 from segpipe.annotations.source import Source
@@ -201,4 +201,4 @@ def _mask(shape: dict[str, Any], document: dict[str, Any]) -> Rle:
         problem = f"its mask has {crop.shape[1]} x {crop.shape[0]} pixels, its points span {said_hw[1]} x {said_hw[0]}"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_rle")
     size_hw = bitmaps.frame_hw(document.get("imageHeight"), document.get("imageWidth"))
-    return bitmaps.rle_of_crop(crop, (int(left), int(top)), size_hw)
+    return runs.of_crop(crop, int(left), int(top), size_hw)

@@ -18,11 +18,30 @@ from segpipe.masks.regions import region_of
 from segpipe.records import Image, Instance
 
 CrowdPolicy = Literal["ignore", "object", "drop"]
+BoxPolicy = Literal["region", "ignore", "drop"]
+_WITHDRAWN = ("deleted", "outside")  # problems that are no defect: the annotator took the shape away
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ShapePolicies:
+    """What shapes become that say where an object is, but not its outline; 0: such a shape cannot be used.
+
+    box: its inside is the region, or is ignored, or the box is left out; line_width_px, point_radius_px: lines and
+    points are drawn so wide, round at the ends.
+    """
+
+    box: BoxPolicy = "region"
+    line_width_px: float = 0
+    point_radius_px: float = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One image to check. selected: the class names that count; keep_empty: a record without objects is background."""
+    """One image to check.
+
+    selected: the class names that count; keep_empty: a record without objects is background; shapes: what boxes,
+    lines and points become.
+    """
 
     root: Path
     image: Image
@@ -30,6 +49,7 @@ class Task:
     selected: frozenset[str]
     crowd: CrowdPolicy
     keep_empty: bool
+    shapes: ShapePolicies = ShapePolicies()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,15 +148,48 @@ def _judge(instance: Instance, photo: Photo, task: Task) -> tuple[Instance | Non
         return None, refusal
     if instance.role == "crowd" and task.crowd == "drop":
         return None, _row(instance, ledger.DISCARDED, "crowd", "validate.crowd is drop")
+    if instance.kind == "box" and task.shapes.box == "drop":
+        return None, _row(instance, ledger.DISCARDED, "box", "validate.box is drop")
     try:
-        return _drawable(_role_resolved(instance, task.crowd), photo, task.root)
+        resolved = _role_resolved(instance, task.crowd)
+        drawable, row = _drawable(_as_region(resolved, task.shapes), photo, task.root)
     except AnnotationError as error:
         return None, _row(instance, ledger.DROPPED, error.reason, str(error))
+    return drawable, _with_note(row, instance, task.shapes)
+
+
+def _as_region(instance: Instance, shapes: ShapePolicies) -> Instance:
+    """The instance with an outline. Raises AnnotationError (not_a_region) where no width is set for its kind."""
+    if instance.kind == "region":
+        return instance
+    if instance.kind == "box":
+        return replace(instance, role="ignore") if shapes.box == "ignore" else instance
+    radius = shapes.line_width_px / 2 if instance.kind == "line" else shapes.point_radius_px
+    if not radius:
+        key = "line_width_px" if instance.kind == "line" else "point_radius_px"
+        problem = f"a {instance.kind} has no area; set validate.{key} in params.yaml to draw it, or delete it"
+        raise AnnotationError(problem, "not_a_region")
+    rings, holes = geometry.widened(instance.rings, radius)
+    return replace(instance, kind="region", rings=rings, holes=holes)
+
+
+def _with_note(row: Row, instance: Instance, shapes: ShapePolicies) -> Row:
+    """The row of a drawn instance, with what its kind has become."""
+    if instance.kind == "region" or row.verdict not in ledger.DRAWN:
+        return row
+    said = {
+        "box": f"a box; validate.box is {shapes.box}",
+        "line": f"a line, drawn {shapes.line_width_px:g} px wide",
+        "point": f"a point, drawn with a radius of {shapes.point_radius_px:g} px",
+    }[instance.kind]
+    detail = "; ".join(filter(None, [row.detail, said]))
+    return replace(row, reason=row.reason or instance.kind, detail=detail)
 
 
 def _refusal(instance: Instance, selected: frozenset[str]) -> Row | None:
     if instance.problem:
-        return _row(instance, ledger.DROPPED, instance.problem, instance.detail)
+        verdict = ledger.DISCARDED if instance.problem in _WITHDRAWN else ledger.DROPPED
+        return _row(instance, verdict, instance.problem, instance.detail)
     if not _matches(instance, selected) and instance.role != "ignore":
         return _row(instance, ledger.DISCARDED, "class_not_selected", f"{instance.category} is not in ingest.classes")
     return None
@@ -152,11 +205,11 @@ def _role_resolved(instance: Instance, crowd: CrowdPolicy) -> Instance:
 
 def _drawable(instance: Instance, photo: Photo, root: Path) -> tuple[Instance | None, Row]:
     size_hw = (photo.height, photo.width)
-    shape = geometry.examine(instance.rings, size_hw)
+    shape = geometry.examine(instance.rings, size_hw, instance.holes)
     if instance.rings or instance.rings_refused:
         if not shape.rings:
             raise AnnotationError("no ring has three different points; draw it again or delete it", "bad_ring")
-        instance = replace(instance, rings=shape.rings)
+        instance = replace(instance, rings=shape.rings, holes=shape.holes)
     pixels = rle.area_px(region_of(instance, size_hw, root))
     row = _shape_row(instance, shape, pixels)
     return (instance if row.verdict in ledger.DRAWN else None), row
@@ -183,7 +236,7 @@ def _shape_verdict(instance: Instance, shape: geometry.Shape, pixels: int) -> tu
         return ledger.REPAIRED, "ring_removed", f"{refused} rings that enclose nothing"
     if shape.past_border:
         return ledger.CLIPPED, "past_border", "cut at the picture's border"
-    return ledger.KEPT, "", ""
+    return ledger.KEPT, "", instance.detail
 
 
 def _row_of_lost(instance: Instance, task: Task) -> Row:

@@ -16,6 +16,7 @@ _TYPES = {
     "height": pa.int32(),
     "annotated": pa.bool_(),
     "rings": pa.list_(pa.list_(pa.float64())),
+    "holes": pa.list_(pa.list_(pa.float64())),
     "mask_value": pa.int32(),
     "area": pa.float64(),
     "rings_refused": pa.int32(),
@@ -86,4 +87,5 @@ def _instance_row(instance: Instance) -> dict[str, Any]:
 def _instance(row: dict[str, Any]) -> Instance:
     size, counts, string = (row.pop(name) for name in _RLE_COLUMNS)
     rle = Rle(size_hw=tuple(size), counts=tuple(counts) if string is None else string) if size else None
-    return Instance(**row | {"rings": tuple(map(tuple, row["rings"])), "rle": rle})
+    lines = {name: tuple(map(tuple, row[name])) for name in ("rings", "holes")}
+    return Instance(**row | lines | {"rle": rle})

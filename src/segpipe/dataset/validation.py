@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from segpipe.dataset import ledger
-from segpipe.dataset.checks import Checked, CrowdPolicy, Photo, Task, rows_without_image
+from segpipe.dataset.checks import Checked, CrowdPolicy, Photo, ShapePolicies, Task, rows_without_image
 from segpipe.dataset.duplicates import equal_pairs, groups
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.tables import read_rows, write_rows
@@ -35,13 +35,20 @@ class Validated:
     rows: tuple[Row, ...]
 
 
-def tasks(dataset: Dataset, root: Path, selected: tuple[str, ...], crowd: CrowdPolicy, keep_empty: bool) -> list[Task]:
+def tasks(
+    dataset: Dataset,
+    root: Path,
+    selected: tuple[str, ...],
+    crowd: CrowdPolicy,
+    keep_empty: bool,
+    shapes: ShapePolicies,
+) -> list[Task]:
     """One task an image, with its instances in the order of their records."""
     by_image: dict[str, list[Instance]] = {}
     for instance in dataset.instances:
         by_image.setdefault(instance.image_key, []).append(instance)
     return [
-        Task(root, image, tuple(by_image.get(image.key, ())), frozenset(selected), crowd, keep_empty)
+        Task(root, image, tuple(by_image.get(image.key, ())), frozenset(selected), crowd, keep_empty, shapes)
         for image in dataset.images
     ]
 

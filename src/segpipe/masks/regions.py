@@ -21,7 +21,7 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
     if instance.mask_value is not None:
         return raster.of_mask(_stored(root / instance.mask_file, size_hw) == instance.mask_value)
     if instance.rle is None:
-        return raster.draw(instance.rings, size_hw)
+        return raster.draw(instance.rings, size_hw, instance.holes)
     if instance.rle.size_hw != size_hw:
         height, width = instance.rle.size_hw
         problem = f"the RLE is of {width} x {height} pixels, its picture of {size_hw[1]} x {size_hw[0]}"
