@@ -1,10 +1,11 @@
 """rasterize: data/checked + photographs -> a label map PNG each in data/masks, the store, the ledger's second page."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 from segpipe.classes import ClassTable
-from segpipe.dataset import drawing, ledger, parallel, rasterizing, store, tables, validation
+from segpipe.dataset import drawing, ledger, memory, parallel, rasterizing, redrawing, store, tables, validation
 from segpipe.dataset.transforms import Fit
 from segpipe.files import write_json
 from stages.params import load, run
@@ -29,7 +30,8 @@ def main() -> None:
         store=packed,
     )
     store.begin(packed, len(tasks), fit)
-    drawn = list(parallel.ordered(drawing.draw, tasks, params.compute.workers, "label maps drawn"))
+    spread = partial(parallel.ordered, drawing.draw, workers=params.compute.workers, what="label maps drawn")
+    drawn = redrawing.draw_all(tasks, memory.FOLDER / "rasterize", spread)
     rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
     class_pixels = rasterizing.class_pixels(drawn)
 
@@ -39,6 +41,7 @@ def main() -> None:
     pixels = rasterizing.pixel_summary(drawn, classes.names)
     vanished = {"vanished_at_training_size": rasterizing.vanished(rows)}
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | vanished)
+    redrawing.keep(tasks, drawn, memory.FOLDER / "rasterize")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,14 @@ def draw(task: Task) -> Drawn:
     fitted_labels = np.where(fitted_owners < 0, IGNORE_INDEX, values[fitted_owners]).astype(np.uint8)
     image = _read(task)
     drawn = _counted(task, owners, fitted_owners, label_map)
-    label_png.write(task.masks / f"{task.photo.key}.png", label_map, task.classes)
+    label_png.write(mask_path(task), label_map, task.classes)
     store.put(task.store, task.position, fit_image(image, task.fit, window), fitted_labels)
     return drawn
+
+
+def mask_path(task: Task) -> Path:
+    """Where the task's label map goes."""
+    return task.masks / f"{task.photo.key}.png"
 
 
 def paint_owners(task: Task) -> tuple[np.ndarray, np.ndarray]:

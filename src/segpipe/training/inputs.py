@@ -6,21 +6,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import segpipe
 from segpipe.files import sha256_of
+from segpipe.versions import code_hash
 
-_CODE = ("models", "training")
+_PACKAGES = ("models", "training")
+_LIBRARIES = ("segmentation-models-pytorch", "timm", "torch")
 
 
 def inputs_hash(files: Iterable[Path], settings: Mapping[str, Any]) -> str:
-    """SHA-256 in hex over the files' contents, the settings, this library's own training code and PyTorch's version.
-
-    Raises OSError.
-    """
-    library = Path(segpipe.__file__).parent
-    code = sorted(path for package in _CODE for path in (library / package).glob("*.py"))
-    contents = [sha256_of(path) for path in [*files, *code]]
-    document = json.dumps([contents, settings, torch.__version__], sort_keys=True)
+    """SHA-256 in hex over the files' contents, the settings, and the code that trains. Raises OSError."""
+    contents = [sha256_of(path) for path in files]
+    document = json.dumps([contents, settings, code_hash(_PACKAGES, _LIBRARIES)], sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()

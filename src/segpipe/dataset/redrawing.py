@@ -1,0 +1,72 @@
+"""Rasterize only what changed: rows and PNGs of an earlier run are taken over where all that decides them is equal."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segpipe.dataset import drawing, memory, store
+from segpipe.dataset.drawing import Drawn, Task
+from segpipe.files import sha256_of, write_bytes
+
+_INDEX, _IMAGES, _LABELS = "index.pickle", "images.npy", "labels.npy"
+Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One image as an earlier run drew it: its row in the kept store, its PNG file's bytes, its counts."""
+
+    row: int
+    png: bytes
+    drawn: Drawn
+
+
+def draw_all(tasks: Sequence[Task], folder: Path, spread: Spread) -> list[Drawn]:
+    """Draw every task into its masks and store folders, or take it over from `folder`; in order.
+
+    spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw). Call `keep` after the
+    store is finished.
+    """
+    known: dict[str, Kept] = memory.load(folder / _INDEX)
+    keys = keys_of(tasks)
+    source = (folder / _IMAGES, folder / _LABELS)
+    if not all(path.is_file() for path in source):
+        known = {}
+    for task, key in zip(tasks, keys, strict=True):
+        if key in known:
+            store.copy(task.store, task.position, source, known[key].row)
+            write_bytes(drawing.mask_path(task), known[key].png, durable=False)
+    drawn = {key: kept.drawn for key, kept in known.items()}
+    return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
+
+
+def keep(tasks: Sequence[Task], drawn: Sequence[Drawn], folder: Path) -> None:
+    """Keep what was drawn for the next run, and nothing older. Kept files share their bytes with the store's."""
+    if not tasks:
+        return
+    (folder / _INDEX).unlink(missing_ok=True)  # an index never speaks of another run's rows
+    for name in (_IMAGES, _LABELS):
+        memory.keep_file(tasks[0].store / name, folder / name)
+    kept = {
+        key: Kept(task.position, drawing.mask_path(task).read_bytes(), result)
+        for task, key, result in zip(tasks, keys_of(tasks), drawn, strict=True)
+    }
+    memory.save(folder / _INDEX, kept)
+
+
+def keys_of(tasks: Sequence[Task]) -> list[str]:
+    """For each task a key of all that decides its result: pixels, instances, settings, code; not its position."""
+    code = memory.version()
+    return [
+        memory.key_of(
+            code,
+            (task.photo.sha256, task.photo.frame, task.photo.height, task.photo.width),
+            task.instances,
+            sorted({sha256_of(task.root / i.mask_file) for i in task.instances if i.mask_file}),
+            sorted(task.indices.items()),
+            task.classes,
+            task.priority,
+            task.fit,
+        )
+        for task in tasks
+    ]

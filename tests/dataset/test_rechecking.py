@@ -1,0 +1,55 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+
+from segpipe.dataset import checks, rechecking
+from segpipe.dataset.checks import ShapePolicies, Task
+from segpipe.records import Image, Instance
+
+
+def task(root: Path, name: str, category: str = "cat") -> Task:
+    ring = (1.0, 1.0, 4.0, 1.0, 4.0, 4.0, 1.0, 4.0)
+    instance = Instance(id=f"j#{name}", image_key=name, category=category, rings=(ring,))
+    image = Image(key=name, file=f"{name}.png")
+    return Task(root, image, (instance,), frozenset({"cat", "dog"}), "ignore", False, ShapePolicies())
+
+
+def photograph(root: Path, name: str, grey: int = 9) -> None:
+    Picture.fromarray(np.full((6, 6, 3), grey, np.uint8)).save(root / f"{name}.png")
+
+
+def check(root: Path, memory: Path, tasks: list[Task]):
+    """The results of one run and the names of the images that were checked anew."""
+    anew = []
+
+    def spread(new):
+        anew.extend(one.image.key for one in new)
+        return map(checks.check, new)
+
+    return rechecking.check_all(tasks, memory, spread), anew
+
+
+def test_only_changed_files_and_records_are_checked_anew_and_the_results_equal_a_clean_runs(tmp_path):
+    names = ["a", "b", "c", "gone"]
+    for name in names[:3]:
+        photograph(tmp_path, name)
+    tasks = [task(tmp_path, name) for name in names]
+    assert check(tmp_path, tmp_path / "m", tasks)[1] == names
+    assert check(tmp_path, tmp_path / "m", tasks)[1] == []
+    photograph(tmp_path, "b", grey=10)
+    photograph(tmp_path, "gone")
+    edited = [tasks[0], tasks[1], task(tmp_path, "c", "dog"), tasks[3]]
+    results, anew = check(tmp_path, tmp_path / "m", edited)
+    assert anew == ["b", "c", "gone"]
+    assert results == check(tmp_path, tmp_path / "other", edited)[0]
+
+
+def test_a_changed_setting_checks_everything_anew(tmp_path):
+    photograph(tmp_path, "a")
+    one = task(tmp_path, "a")
+    check(tmp_path, tmp_path / "m", [one])
+    changes = {"selected": frozenset({"cat"}), "crowd": "drop", "keep_empty": True}
+    for name, value in changes.items():
+        assert check(tmp_path, tmp_path / "m", [replace(one, **{name: value})])[1] == ["a"]

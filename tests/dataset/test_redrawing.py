@@ -1,0 +1,93 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import drawing, memory, rasterizing, redrawing, store
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.transforms import Fit
+from segpipe.files import sha256_of
+from segpipe.records import Instance
+
+CLASSES = ClassTable(("background", "cat"))
+
+
+def instance(number: int, width: float) -> Instance:
+    ring = (1.0, 1.0, 1.0 + width, 1.0, 1.0 + width, 5.0, 1.0, 5.0)
+    return Instance(id=f"j#{number}", image_key=f"p{number}", category="cat", rings=(ring,))
+
+
+def photo(root: Path, number: int) -> Photo:
+    path = root / f"p{number}.png"
+    Picture.fromarray(np.full((8, 12, 3), number * 9, np.uint8)).save(path)
+    return Photo(
+        key=f"p{number}", file=path.name, split=None, width=12, height=8, frame="viewed", orientation=1,
+        undecidable=False, sha256=sha256_of(path), phash="0", background=False,
+    )  # fmt: skip
+
+
+def rasterize(root: Path, out: Path, kept: Path, widths: dict[int, float], size_hw=(6, 6)) -> list[str]:
+    """One run of the stage over photos with a box of the given width each; the keys of those drawn anew."""
+    photos = [photo(root, number) for number in widths]
+    instances = [instance(number, width) for number, width in widths.items()]
+    fit = Fit("letterbox", size_hw)
+    tasks = rasterizing.tasks(
+        photos, instances, root, {"cat": 1}, CLASSES, "smaller_on_top", fit, out / "masks", out / "store"
+    )
+    store.begin(out / "store", len(tasks), fit)
+    anew = []
+
+    def spread(new):
+        anew.extend(task.photo.key for task in new)
+        return map(drawing.draw, new)
+
+    drawn = redrawing.draw_all(tasks, kept, spread)
+    store.finish(out / "store", [p.key for p in photos], CLASSES, fit, rasterizing.class_pixels(drawn))
+    redrawing.keep(tasks, drawn, kept)
+    return anew
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+
+
+def test_only_the_edited_image_is_drawn_anew_and_the_result_equals_a_clean_run(tmp_path):
+    before = {1: 3.0, 2: 4.0, 3: 5.0}
+    after = {3: 5.0, 1: 3.0, 4: 2.0, 2: 6.0}  # one moved, one edited, one new
+    assert rasterize(tmp_path, tmp_path / "a", tmp_path / "kept", before) == ["p1", "p2", "p3"]
+    assert rasterize(tmp_path, tmp_path / "b", tmp_path / "kept", after) == ["p4", "p2"]
+    assert rasterize(tmp_path, tmp_path / "clean", tmp_path / "nothing", after) == ["p3", "p1", "p4", "p2"]
+    assert files(tmp_path / "b") == files(tmp_path / "clean")
+
+
+def test_nothing_is_drawn_when_nothing_changed(tmp_path):
+    for expected in (["p1"], [], []):
+        assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == expected
+
+
+def test_a_changed_setting_draws_everything_anew(tmp_path):
+    rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0})
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}, size_hw=(8, 8)) == ["p1"]
+
+
+def test_a_damaged_memory_is_no_harm(tmp_path):
+    rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0})
+    (tmp_path / "kept/index.pickle").write_bytes(b"\x80\x05broken")
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
+    (tmp_path / "kept/images.npy").unlink()
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
+
+
+def test_the_key_changes_with_the_photograph_the_instances_and_the_code(tmp_path, monkeypatch):
+    one = rasterizing.tasks(
+        [photo(tmp_path, 1)], [instance(1, 3.0)], tmp_path, {"cat": 1}, CLASSES, "smaller_on_top",
+        Fit("letterbox", (6, 6)), tmp_path, tmp_path,
+    )[0]  # fmt: skip
+    other_photo = replace(one, photo=replace(one.photo, sha256="other"))
+    keys = redrawing.keys_of([one, other_photo, replace(one, instances=()), replace(one, priority="record_order")])
+    assert len(set(keys)) == 4
+    assert redrawing.keys_of([replace(one, position=5)]) == keys[:1]
+    monkeypatch.setattr(memory, "version", lambda: "another")
+    assert redrawing.keys_of([one]) != keys[:1]
