@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from segpipe import pages
 from segpipe.classes import ClassTable
 from segpipe.evaluation.per_image import ImageScore, detection
 from segpipe.evaluation.scores import (
@@ -52,16 +52,9 @@ class Report:
 
 def html(report: Report) -> str:
     """The page: UTF-8 text that names no time and no place, so equal results give an equal page."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     present = present_classes(report.matrix)
-    return environment.get_template(_TEMPLATE).render(
+    template = pages.environment(Path(__file__).parent).get_template(_TEMPLATE)
+    return template.render(
         report=report,
         headline=report.scores[report.split],
         others={split: scores for split, scores in report.scores.items() if split != report.split},
