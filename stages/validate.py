@@ -3,9 +3,11 @@
 import logging
 from pathlib import Path
 
-from segpipe.dataset import checks, ledger, parallel, selection, tables, validation
-from segpipe.files import write_json
-from stages.params import load, run
+from segpipe.dataset import checks, data_report, ledger, parallel, selection, tables, validation
+from segpipe.dataset.data_report import DataReport
+from segpipe.files import write_json, write_text
+from segpipe.records import Dataset
+from stages.params import Params, load, run
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +18,32 @@ def main() -> None:
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
     selected = selection.select(params.ingest.classes, dataset.categories, used)
-    tasks = validation.tasks(
+    checked = parallel.ordered(
+        checks.check, _tasks(params, dataset, selected), params.compute.workers, "photographs checked"
+    )
+    validated = validation.collect(dataset, selected, checked)
+    report = DataReport(
+        root=Path(params.ingest.source),
+        dataset=dataset,
+        validated=validated,
+        classes=selection.class_table(selected, params.ingest.task),
+        indices=selection.class_indices(selected, params.ingest.task),
+        limits={
+            "image": params.validation.max_dropped_images,
+            "annotation": params.validation.max_dropped_annotations,
+        },
+    )
+    write_text(Path("results/data_report.html"), data_report.html(report))
+    for line in ledger.warnings(validated.rows):
+        logger.warning(line)
+    logger.info("results/data_report.html shows what was found")
+    for kind, limit in report.limits.items():  # after the report: who runs into a limit needs it most
+        ledger.enforce_limit(validated.rows, kind, limit)
+    _write(report)
+
+
+def _tasks(params: Params, dataset: Dataset, selected: tuple[str, ...]) -> list[checks.Task]:
+    return validation.tasks(
         dataset,
         Path(params.ingest.source),
         selected,
@@ -28,19 +55,15 @@ def main() -> None:
             point_radius_px=params.validation.point_radius_px,
         ),
     )
-    checked = parallel.ordered(checks.check, tasks, params.compute.workers, "photographs checked")
-    validated = validation.collect(dataset, selected, checked)
-    ledger.enforce_limit(validated.rows, "image", params.validation.max_dropped_images)
-    ledger.enforce_limit(validated.rows, "annotation", params.validation.max_dropped_annotations)
-    for line in ledger.warnings(validated.rows):
-        logger.warning(line)
 
-    folder = Path("data/checked")
+
+def _write(report: DataReport) -> None:
+    folder, validated = Path("data/checked"), report.validated
     validation.write_photos(folder / "images.parquet", validated.photos)
     tables.write_instances(folder / "instances.parquet", validated.instances)
     ledger.write(folder / "ledger.parquet", validated.rows)
-    selection.class_table(selected, params.ingest.task).write(folder / "classes.json")
-    write_json(folder / "class_indices.json", selection.class_indices(selected, params.ingest.task))
+    report.classes.write(folder / "classes.json")
+    write_json(folder / "class_indices.json", report.indices)
     findings = validation.findings(validated.photos)
     by_class = validation.by_class(validated.rows)
     counts = ledger.summary(validated.rows)

@@ -1,7 +1,7 @@
 """All images of a data set checked: what goes on, the ledger, and what was found."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from segpipe.dataset import ledger
 from segpipe.dataset.checks import Checked, CrowdPolicy, Photo, ShapePolicies, Task, rows_without_image
-from segpipe.dataset.duplicates import equal_pairs, groups
+from segpipe.dataset.duplicates import equal_pairs
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.tables import read_rows, write_rows
 from segpipe.errors import UserError
@@ -74,15 +74,18 @@ def collect(dataset: Dataset, selected: tuple[str, ...], checked: Iterable[Check
 
 
 def findings(photos: Iterable[Photo]) -> dict[str, int]:
-    """What is no defect but worth knowing: turned and undecidable photographs, equal files."""
-    photos = list(photos)
-    roots = groups(len(photos), equal_pairs([photo.sha256 for photo in photos]))
-    sizes = Counter(roots)
+    """How many photographs there are of each kind in `noted`."""
+    return {code: len(found) for code, found in noted(list(photos)).items()}
+
+
+def noted(photos: Sequence[Photo]) -> dict[str, list[Photo]]:
+    """What is no defect but worth knowing: turned and undecidable photographs, files equal to an earlier one."""
     return {
-        "turned_by_exif": sum(photo.orientation != 1 and photo.frame == "viewed" for photo in photos),
-        "annotated_as_stored": sum(photo.frame == "stored" for photo in photos),
-        "orientation_undecidable": sum(photo.undecidable for photo in photos),
-        "equal_files": sum(size - 1 for size in sizes.values()),
+        "turned_by_exif": [photo for photo in photos if photo.orientation != 1 and photo.frame == "viewed"],
+        "annotated_as_stored": [photo for photo in photos if photo.frame == "stored"],
+        "orientation_undecidable": [photo for photo in photos if photo.undecidable],
+        "equal_files": [photos[later] for _, later in equal_pairs([photo.sha256 for photo in photos])],
+        "background_only": [photo for photo in photos if photo.background],
     }
 
 

@@ -62,3 +62,9 @@ def spans(region: Region) -> tuple[list[int], list[int]]:
 def area_px(region: Region) -> int:
     """The number of ones."""
     return int(coco_mask.area(region))
+
+
+def bounds(region: Region) -> tuple[float, float, float, float] | None:
+    """Left, top, right and bottom edge of the ones, in pixels; None where there is no one."""
+    left, top, width, height = coco_mask.toBbox(region).tolist()
+    return (left, top, left + width, top + height) if width and height else None

@@ -1,0 +1,294 @@
+"""Every reason code and finding in plain words: what it means, what was done, what to do. The one place to say so."""
+
+from dataclasses import dataclass
+
+from segpipe.dataset import ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What stands behind a code. verdict: one of ledger.VERDICTS, or "" for a finding that changes nothing.
+
+    done: what the pipeline did; remedy: what a person can do; keys: the settings in params.yaml that decide.
+    """
+
+    code: str
+    verdict: str
+    title: str
+    meaning: str
+    done: str
+    remedy: str
+    keys: tuple[str, ...] = ()
+
+
+SETTINGS = {
+    "ingest.classes": "which classes are learned",
+    "ingest.mask_values": "what the values stored in mask pictures mean",
+    "validate.crowd": "ignore, object or drop",
+    "validate.unannotated": "skip or keep photographs whose record has no object",
+    "validate.box": "region, ignore or drop",
+    "validate.line_width_px": "how wide lines are drawn, 0 for not at all",
+    "validate.point_radius_px": "how large points are drawn, 0 for not at all",
+    "validate.max_dropped_images": "the share of photographs that may be lost before the pipeline stops",
+    "validate.max_dropped_annotations": "the share of annotations that may be lost before the pipeline stops",
+    "rasterize.priority": "who is on top where objects overlap",
+    "split.empty_masks": "leave_out or keep photographs without a pixel of any class",
+}  # the keys of params.yaml that decide, in words
+_IMAGE_LIMIT = "validate.max_dropped_images"
+_LIMIT = "validate.max_dropped_annotations"
+_LEFT_OUT = "The photograph is left out; its annotations are counted as image_lost."
+
+REASONS = (
+    Reason(
+        "missing_file", ledger.DROPPED, "Photograph not found",
+        "An annotation file names a photograph that is not in the source folder, or whose name fits several files.",
+        _LEFT_OUT,
+        "Put the file where the record says, correct the name, or delete the record.",
+        (_IMAGE_LIMIT,),
+    ),
+    Reason(
+        "unreadable", ledger.DROPPED, "Photograph cannot be read",
+        "The file is empty, cut short, no picture at all, or must not be opened (a link that leaves the source folder, "
+        "a name that is not UTF-8, a picture of more than 300 million pixels).",
+        _LEFT_OUT,
+        "Fetch the file again from where it came from, or remove it.",
+        (_IMAGE_LIMIT,),
+    ),
+    Reason(
+        "unsupported_format", ledger.DROPPED, "Picture format not supported",
+        "The file is in a format that is not read here. JPEG, PNG, BMP, TIFF and WebP are.",
+        _LEFT_OUT,
+        "Convert the file to JPEG or PNG, and correct its name in the annotations.",
+        (_IMAGE_LIMIT,),
+    ),
+    Reason(
+        "size_mismatch", ledger.DROPPED, "Photograph is not of the declared size",
+        "The annotation gives a width and height that fit the photograph neither upright nor turned. Most likely "
+        "another version of the picture was annotated, and the outlines lie in the wrong place.",
+        _LEFT_OUT,
+        "Restore the photograph that was annotated, or export the annotation for this one; if the outlines fit, "
+        "correct width and height in the record.",
+        (_IMAGE_LIMIT,),
+    ),
+    Reason(
+        "no_matching_annotation", ledger.SKIPPED, "No object of a selected class",
+        "The annotations know this photograph, but nothing on it belongs to a class that is selected.",
+        "The photograph is not used: whether it is background or was never finished cannot be told.",
+        "Select more classes; or, if such photographs truly show none of them, keep them as background.",
+        ("ingest.classes", "validate.unannotated"),
+    ),
+    Reason(
+        "not_annotated", ledger.SKIPPED, "Photograph without annotation",
+        "The file is in the source folder, but no annotation file names it.",
+        "The photograph is not used.",
+        "Annotate it, or move it out of the source folder.",
+    ),
+    Reason(
+        "bad_record", ledger.DROPPED, "Record that makes no sense",
+        "A record lacks what it must have, or holds something of another kind: no outline, a word where a number "
+        "belongs, an id that already stands for something else, a mask file that cannot be read or is of another size.",
+        "The record is left out.",
+        "Mend the record named below, or delete it; the words beside it say what is wrong.",
+        (_LIMIT, _IMAGE_LIMIT),
+    ),
+    Reason(
+        "unknown_image", ledger.DROPPED, "Annotation of an unknown photograph",
+        "The annotation belongs to a photograph that the annotation file does not list.",
+        "The annotation is left out.",
+        "Add the photograph's record to the annotation file, or delete the annotation.",
+        (_LIMIT,),
+    ),
+    Reason(
+        "unknown_category", ledger.DROPPED, "Annotation of an unknown class",
+        "The annotation's class number is not in the source's own list of classes, or stands there for two names.",
+        "The annotation is left out.",
+        "Complete the list of classes in the annotation file; for mask pictures, say what the value means.",
+        (_LIMIT, "ingest.mask_values"),
+    ),
+    Reason(
+        "bad_ring", ledger.DROPPED, "Outline that is no outline",
+        "No line of the annotation encloses anything: fewer than three different points, or an odd count of numbers.",
+        "The annotation is left out.",
+        "Draw the object again, or delete the annotation.",
+        (_LIMIT,),
+    ),
+    Reason(
+        "bad_rle", ledger.DROPPED, "Run lengths that do not fit",
+        "The mask is stored as run lengths (RLE) that do not fill the photograph exactly, or cannot be decoded.",
+        "The annotation is left out.",
+        "Export the mask again from the annotation tool.",
+        (_LIMIT,),
+    ),
+    Reason(
+        "zero_area", ledger.DROPPED, "Covers no pixel",
+        "The outline is so thin or so small that not one pixel lies inside it.",
+        "The annotation is left out.",
+        "Draw the object again, or delete the annotation.",
+        (_LIMIT,),
+    ),
+    Reason(
+        "outside_frame", ledger.DROPPED, "Lies outside the photograph",
+        "No part of the outline lies inside the photograph.",
+        "The annotation is left out.",
+        "Move it to where the object is, or delete it; many of them hint at an annotation of another file.",
+        (_LIMIT,),
+    ),
+    Reason(
+        "not_a_region", ledger.DROPPED, "Shape without an area",
+        "The annotation is a line, a point, or another shape that does not say which pixels belong to the object.",
+        "The annotation is left out.",
+        "Give lines a width and points a radius to draw them so, or draw the object's outline.",
+        ("validate.line_width_px", "validate.point_radius_px", _LIMIT),
+    ),
+    Reason(
+        "image_lost", ledger.DROPPED, "Its photograph cannot be used",
+        "The annotation itself may be sound, but the photograph it belongs to is missing, broken or of another size.",
+        "The annotation is left out together with its photograph.",
+        "Mend the photograph; the annotation then comes back by itself.",
+        (_LIMIT, _IMAGE_LIMIT),
+    ),
+    Reason(
+        "self_crossing", ledger.REPAIRED, "Outline crosses itself",
+        "The outline runs over itself, as in a figure eight, so that inside and outside are not clear everywhere.",
+        "It is drawn by the even-odd rule of pycocotools, as everywhere in the field; nothing becomes a box or a hull. "
+        "The corrected area is what the outline encloses in all, given for comparison.",
+        "Nothing, if the difference is small; else draw the object again.",
+    ),
+    Reason(
+        "ring_removed", ledger.REPAIRED, "Part of an outline left out",
+        "The annotation consists of several outlines, and some of them enclose nothing.",
+        "Those parts are left out, the others are drawn.",
+        "Nothing, if what is drawn covers the object; else draw the missing part again.",
+    ),
+    Reason(
+        "past_border", ledger.CLIPPED, "Runs past the border",
+        "Part of the outline lies outside the photograph by half a pixel or more.",
+        "It is cut at the border; inside the photograph it is exact.",
+        "Nothing; many of them hint at a photograph that was cropped after it was annotated.",
+    ),
+    Reason(
+        "crowd", ledger.IGNORED, "Crowd, painted as ignore",
+        "A region of many objects that were not outlined one by one (COCO's iscrowd).",
+        "Its pixels are neither taught nor scored; objects on top of it stay.",
+        "To take it for an object or to leave it out, change the setting.",
+        ("validate.crowd",),
+    ),
+    Reason(
+        "ignore", ledger.IGNORED, "Excluded from truth",
+        "Pixels that the source marks as not to be judged (edges, the unlabelled, the region of no interest), or the "
+        "inside of a box where boxes are to be ignored.",
+        "Its pixels are neither taught nor scored; objects on top of it stay.",
+        "For mask pictures, say what the value means; for boxes, change the setting.",
+        ("ingest.mask_values", "validate.box"),
+    ),
+    Reason(
+        "box", ledger.KEPT, "Box instead of an outline",
+        "The annotation is a box: it says where the object is, not where it ends.",
+        "All of its inside is drawn as the object.",
+        "Draw the object's outline; or ignore boxes, or leave them out.",
+        ("validate.box",),
+    ),
+    Reason(
+        "line", ledger.KEPT, "Line instead of an outline",
+        "The annotation is an open line, which has no area of its own.",
+        "It is drawn as wide as the setting says.",
+        "Change the width, or draw the object's outline.",
+        ("validate.line_width_px",),
+    ),
+    Reason(
+        "point", ledger.KEPT, "Point instead of an outline",
+        "The annotation is a point, which has no area of its own.",
+        "It is drawn as a disc, as large as the setting says.",
+        "Change the radius, or draw the object's outline.",
+        ("validate.point_radius_px",),
+    ),
+    Reason(
+        "class_not_selected", ledger.DISCARDED, "Class not selected",
+        "The annotation is sound; its class is not among those to be learned.",
+        "It is not drawn: its pixels count as background, or as what lies beneath.",
+        "Add the class to the list to learn it.",
+        ("ingest.classes",),
+    ),
+    Reason(
+        "crowd", ledger.DISCARDED, "Crowd, left out by choice",
+        "A region of many objects that were not outlined one by one (COCO's iscrowd).",
+        "It is not drawn: its pixels count as background, although they show objects.",
+        "To exclude such regions from training and scores, set it to ignore.",
+        ("validate.crowd",),
+    ),
+    Reason(
+        "box", ledger.DISCARDED, "Box, left out by choice",
+        "The annotation is a box: it says where the object is, not where it ends.",
+        "It is not drawn: its pixels count as background, although they show an object.",
+        "To exclude such regions from training and scores, set it to ignore.",
+        ("validate.box",),
+    ),
+    Reason(
+        "deleted", ledger.DISCARDED, "Deleted by its annotator",
+        "The annotation tool keeps deleted shapes in its file and marks them so.",
+        "It is not drawn.",
+        "Nothing.",
+    ),
+    Reason(
+        "outside", ledger.DISCARDED, "Not on this frame",
+        "The shape belongs to an object of a video that is marked as out of sight on this frame.",
+        "It is not drawn.",
+        "Nothing.",
+    ),
+    Reason(
+        "covered", ledger.HIDDEN, "Hidden beneath other objects",
+        "Every pixel of the object lies beneath other objects, often because it was annotated twice.",
+        "It has no pixel in the mask.",
+        "Delete the duplicate, or change who is on top.",
+        ("rasterize.priority",),
+    ),
+    Reason(
+        "empty_mask", ledger.KEPT, "Nothing left to learn from",
+        "After all checks no pixel of the photograph belongs to a class.",
+        "The photograph stays in the data and is left out of training.",
+        "If such photographs truly show background alone, keep them.",
+        ("split.empty_masks",),
+    ),
+)  # fmt: skip
+
+FINDINGS = (
+    Reason(
+        "turned_by_exif", "", "Turned upright by its EXIF tag",
+        "The camera stored the photograph lying on its side or mirrored, with a note how to turn it.",
+        "It is used as a viewer shows it, which is also what the annotation's declared size fits.",
+        "Nothing.",
+    ),
+    Reason(
+        "annotated_as_stored", "", "Annotated without its EXIF turn",
+        "The declared width and height fit only the photograph as stored, before it is turned: the annotation tool did "
+        "not look at the EXIF tag.",
+        "It is used as stored, in the frame that the outlines were drawn in.",
+        "Nothing, if the outlines below fit.",
+    ),
+    Reason(
+        "orientation_undecidable", "", "Orientation cannot be told",
+        "The photograph has an EXIF turn, and width and height fit both ways (it is square, or the turn keeps them).",
+        "It is used as a viewer shows it.",
+        "Look whether the outlines below fit. If not, remove the EXIF tag from the file.",
+    ),
+    Reason(
+        "equal_files", "", "Same file twice",
+        "Two photographs are equal to the byte.",
+        "Both are kept; they always land on the same side of the split, so that no test picture is trained on.",
+        "Delete one of them, and join their annotations if they differ.",
+    ),
+    Reason(
+        "background_only", "", "Taken as background",
+        "The record names no object of a selected class, and validate.unannotated says to keep such photographs.",
+        "All its pixels count as background.",
+        "If they were never finished, skip them.",
+        ("validate.unannotated",),
+    ),
+)  # fmt: skip
+
+_BY_VERDICT = {(reason.verdict, reason.code): reason for reason in REASONS}
+
+
+def reason_of(row: ledger.Row) -> Reason:
+    """What stands behind the reason code of a ledger row. Raises KeyError for a code without words."""
+    return _BY_VERDICT[row.verdict, row.reason]
