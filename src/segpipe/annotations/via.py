@@ -30,7 +30,7 @@ _PROJECT = "_via_img_metadata"
 _CSV_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 _CLASS_WORDS = ("class", "label", "labels", "category", "name", "type", "object")
 _SHOWN = 3
-Regions = Sequence[Mapping[str, Any]]
+_MARKS = ((b'"shape_attributes"',), (b'"regions"', b'"file_attributes"'), (f'"{_PROJECT}"'.encode(),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,7 @@ def recognise(source: Source) -> dict[str, Document]:
 
 def _json_file(path: Path, file: str) -> Document | None:
     data = file_bytes(path)
-    marked = b'"shape_attributes"' in data or f'"{_PROJECT}"'.encode() in data
-    if not marked:
+    if not any(all(mark in data for mark in marks) for marks in _MARKS):
         return None
     with at(file):
         try:

@@ -1,0 +1,64 @@
+import pytest
+
+from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
+from segpipe.annotations.source import list_source
+from segpipe.records import Image
+from tests.annotations.folders import put_pictures
+
+
+def wanted(place, name="", own="", **image):
+    return Wanted(image=Image(key="", file="", place=place, **image), name=name, own=own)
+
+
+def located(root, *records, others=()):
+    images, keys = locate(list_source(root), records, others)
+    file_of = {image.key: image.file or image.problem for image in images}
+    return [file_of[key] for key in keys], {image.file: image for image in images}
+
+
+def test_records_of_one_photograph_join(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    files, images = located(tmp_path, wanted("one", "a.jpg"), wanted("two", "./a.jpg"))
+    assert (files, len(images)) == (["a.jpg", "a.jpg"], 1)
+
+
+def test_pictures_that_no_record_names_are_there_but_for_masks(tmp_path):
+    put_pictures(tmp_path, ["a.jpg", "b.jpg", "mask.png"])
+    _, images = located(tmp_path, wanted("one", "a.jpg"), others=["mask.png"])
+    assert {file: image.annotated for file, image in images.items()} == {"a.jpg": True, "b.jpg": False}
+
+
+def test_the_split_is_that_of_the_picture_else_of_the_record(tmp_path):
+    put_pictures(tmp_path, ["train/a.jpg", "b.jpg"])
+    _, images = located(tmp_path, wanted("labels/a.json", "a.jpg"), wanted("test/b.json", "b.jpg"))
+    assert {file: image.split for file, image in images.items()} == {"train/a.jpg": "train", "b.jpg": "test"}
+
+
+def test_a_broken_record_never_takes_a_photograph_from_a_sound_one(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    files, images = located(
+        tmp_path, wanted("one", "a.jpg"), wanted("two", own="a.jpg", problem="bad_record", detail="broken")
+    )
+    assert files == ["a.jpg", "bad_record"]
+    assert images["a.jpg"].problem == ""
+
+
+def test_names_without_suffix_beside_an_annotation_file(tmp_path):
+    pictures = own_pictures(list_source(put_pictures(tmp_path, ["x/a.jpg", "x/a.png", "a.b.jpg"])))
+    assert own_picture(pictures, "x/a.json") == "x/a.jpg"
+    assert own_picture(pictures, "a.b.json") == "a.b.jpg"
+    assert own_picture(pictures, "a.json") == ""
+    assert beside("x/ann/a.json", "../img") == ("x/ann", "x/img", ".")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "fields"),
+    [
+        (6, 8.0, {"height": 6, "width": 8}),
+        (None, None, {}),
+        (6, None, {"detail": "the declared None x 6 pixels are no size and not used"}),
+        (0, 8, {"detail": "the declared 8 x 0 pixels are no size and not used"}),
+    ],
+)
+def test_a_declared_size_counts_if_it_is_one(height, width, fields):
+    assert declared_size(height, width) == fields

@@ -1,0 +1,50 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segpipe.masks import geometry, raster
+from tests.grids import grid
+from tests.masks.test_raster import pixels, rings
+
+SQUARE = [0, 0, 6, 0, 6, 4, 0, 4]
+
+
+def test_a_hole_takes_its_own_pixels():
+    np.testing.assert_array_equal(
+        pixels(raster.draw([SQUARE], (4, 6), [[1, 1, 3, 1, 3, 3, 1, 3]]), (4, 6)),
+        grid("""
+            ######
+            #..###
+            #..###
+            ######
+        """),
+    )
+
+
+def test_holes_are_taken_from_the_united_rings():
+    left, right = [0, 0, 3, 0, 3, 4, 0, 4], [2, 0, 6, 0, 6, 4, 2, 4]
+    across = [2, 1, 4, 1, 4, 3, 2, 3]
+    np.testing.assert_array_equal(
+        pixels(raster.draw([left, right], (4, 6), [across, [-5, 3, 1, 3, 1, 9, -5, 9]]), (4, 6)),
+        grid("""
+            ######
+            ##..##
+            ##..##
+            .#####
+        """),
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(rings, min_size=1, max_size=2), st.lists(rings, min_size=1, max_size=3))
+def test_what_is_left_is_the_rings_without_the_holes(outer, holes):
+    size_hw = (25, 30)
+    left = pixels(raster.draw(outer, size_hw, holes), size_hw) > 0
+    whole, taken = (pixels(raster.draw(some, size_hw), size_hw) > 0 for some in (outer, holes))
+    np.testing.assert_array_equal(left, whole & ~taken)
+
+
+def test_areas_are_those_without_the_holes():
+    shape = geometry.examine([tuple(SQUARE)], (4, 6), [(1, 1, 3, 1, 3, 3, 1, 3)])
+    assert (shape.area_drawn, shape.area_valid, shape.refused) == (20, 20, 0)
+    assert shape.holes == ((1, 1, 3, 1, 3, 3, 1, 3),)
