@@ -85,7 +85,7 @@ def html(report: DataReport) -> str:
         sums=[_sum(rows, kind, report.limits[kind]) for kind in _TERMS],
         classes=[_class_row(facts, report) for facts in statistics.class_facts(rows, used)],
         unused=statistics.class_facts(rows, unused),
-        nameless=sum(row.kind == "annotation" and not row.category for row in rows),
+        nameless=sum(row.kind == "annotation" and not row.category and row.verdict != ledger.IGNORED for row in rows),
         all_px=sum(width * height for width, height in sizes),
         together=_together(rows, used),
         commonest=_commonest(sizes),

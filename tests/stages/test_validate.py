@@ -1,0 +1,57 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A folder with a small demo source that has been ingested."""
+    folder = tmp_path_factory.mktemp("project")
+    run(folder, "segpipe.demo", "data/demo", "--count", "100", "--size", "64", "--seed", "3")
+    limited(folder, 1.0)
+    run(folder, "stages.ingest")
+    return folder
+
+
+def limited(folder: Path, share: float) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["validate"] |= {"max_dropped_images": share, "max_dropped_annotations": share}
+    params["compute"]["workers"] = 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def run(folder: Path, *module: str, code: int = 0) -> str:
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-m", *module], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
+def test_the_report_shows_the_counts_of_the_metrics_file(project):
+    limited(project, 1.0)
+    run(project, "stages.validate")
+    page = (project / "results/data_report.html").read_text(encoding="utf-8")
+    counts = json.loads((project / "metrics/validate.json").read_text(encoding="utf-8"))
+    for kind in ("images", "annotations"):
+        for verdict, count in counts[kind]["verdicts"].items():
+            assert f"<b>{count:,}</b><span><i></i>{verdict}</span>" in page
+        for reason in counts[kind]["reasons"]:
+            assert f'<code class="faint">{reason}</code>' in page
+
+
+def test_who_runs_into_a_limit_still_gets_the_report(project):
+    limited(project, 0.0)
+    (project / "results/data_report.html").unlink(missing_ok=True)
+    said = run(project, "stages.validate", code=1)
+    assert "images cannot be used" in said.splitlines()[-1]
+    page = (project / "results/data_report.html").read_text(encoding="utf-8")
+    assert "so the pipeline stops here" in page
