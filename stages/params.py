@@ -16,6 +16,7 @@ from segpipe.errors import UserError
 PARAMS = Path("params.yaml")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, le=100)]
 Side = Annotated[int, Field(ge=32, le=4096)]
 
 
@@ -106,6 +107,23 @@ class Augment(Section):
     hue: Annotated[float, Field(ge=0, le=0.5)]
 
 
+class Loss(Section):
+    """How much each part of the loss counts; 0: not at all."""
+
+    cross_entropy: Weight
+    dice: Weight
+    focal: Weight
+    lovasz: Weight
+    ohem: Weight
+    boundary: Weight
+
+    @model_validator(mode="after")
+    def _is_something(self) -> "Loss":
+        if not any(self.model_dump().values()):
+            raise ValueError("at least one part must count")
+        return self
+
+
 class Train(Section):
     """The network and how it is trained."""
 
@@ -119,7 +137,8 @@ class Train(Section):
     encoder_lr_factor: Annotated[float, Field(ge=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
     warmup_epochs: Annotated[float, Field(ge=0)]
-    dice_weight: Annotated[float, Field(ge=0, le=10)]
+    loss: Loss
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     class_weights: Literal["none", "median_frequency", "effective_number"]
     augment: Augment
     budget_hours: Positive

@@ -18,7 +18,7 @@ from segpipe.tracking.interface import RunFacts
 from segpipe.training import history, loop
 from segpipe.training.batches import TrainingData
 from segpipe.training.inputs import inputs_hash
-from segpipe.training.recipe import Augment, Recipe
+from segpipe.training.recipe import Augment, Loss, Recipe
 from stages.params import Params, Train, load, run
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,8 @@ def _recipe(own: Train, seed: int) -> Recipe:
         weight_decay=own.weight_decay,
         encoder_lr_factor=own.encoder_lr_factor,
         warmup_epochs=own.warmup_epochs,
-        dice_weight=own.dice_weight,
+        loss=Loss(**own.loss.model_dump()),
+        label_smoothing=own.label_smoothing,
         class_weights=own.class_weights,
         augment=Augment(**own.augment.model_dump()),
         budget_seconds=own.budget_hours * 3600,

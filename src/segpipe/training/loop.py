@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from segpipe.errors import at
 from segpipe.evaluation import scores
 from segpipe.models.build import Segmenter
-from segpipe.training import batches, checkpoint, epoch, losses, randomness, schedule
+from segpipe.training import batches, checkpoint, epoch, randomness, schedule
 from segpipe.training.batches import TrainingData
 from segpipe.training.budget import Budget
 from segpipe.training.checkpoint import State, Sums
+from segpipe.training.class_weights import class_weights
 from segpipe.training.history import EpochRecord
+from segpipe.training.losses import Criterion
 from segpipe.training.progress import Progress
 from segpipe.training.recipe import Recipe
 
@@ -65,8 +66,7 @@ class _Run:
         self.steps = batches.steps_per_epoch(data, recipe)
         self.optimizer = schedule.adamw(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
         self.autocast = _autocast(device, recipe.amp)
-        weights = losses.class_weights(recipe.class_weights, data.class_pixels[data.train_index])
-        self.class_weights = None if weights is None else torch.from_numpy(weights).to(device)
+        self.criterion = self._criterion()
         self.state = self._resumed()
         self.budget = Budget(recipe.budget_seconds, self.state.used_seconds, self.state.validation_seconds)
         self._saved = time.monotonic()
@@ -131,7 +131,7 @@ class _Run:
         warmup = round(self.recipe.warmup_epochs * self.steps)
         return epoch.train_one_epoch(
             self.segmenter,
-            self._criterion,
+            self.criterion,
             self.optimizer,
             batches.training_batches(self.data, self.recipe, number, first_step, self.device),
             crop_hw=batches.crop_hw(self.data, self.recipe),
@@ -142,13 +142,14 @@ class _Run:
             autocast=self.autocast,
         )
 
-    def _criterion(self, logits: Tensor, target: Tensor) -> Tensor:
-        recipe = self.recipe
-        return losses.segmentation_loss(logits, target, self.class_weights, recipe.ce_weight, recipe.dice_weight)
+    def _criterion(self) -> Criterion:
+        weights = class_weights(self.recipe.class_weights, self.data.class_pixels[self.data.train_index])
+        on_device = None if weights is None else torch.from_numpy(weights).to(self.device)
+        return Criterion(self.recipe.loss, self.segmenter.seen, on_device, self.recipe.label_smoothing)
 
     def _validated(self) -> tuple[float, np.ndarray]:
         pictures = batches.validation_batches(self.data, self.recipe.batch_size, self.device)
-        return epoch.validate(self.segmenter, self._criterion, pictures, self.segmenter.seen, self.autocast)
+        return epoch.validate(self.segmenter, self.criterion, pictures, self.segmenter.seen, self.autocast)
 
     def _record(self, is_complete: bool, val_loss: float, matrix: np.ndarray, seconds: float) -> EpochRecord:
         sums, miou = self.state.sums, scores.mean_iou(matrix)

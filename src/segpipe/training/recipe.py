@@ -26,13 +26,26 @@ class Augment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Loss:
+    """How much each part counts in the loss (segpipe.training.losses says what each is); 0 leaves it out."""
+
+    cross_entropy: float = 1.0
+    dice: float = 1.0
+    focal: float = 0.0
+    lovasz: float = 0.0
+    ohem: float = 0.0
+    boundary: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """How to train.
 
     epochs: passes over the training pictures; batch_size: pictures per step, 2 or more (batch norm);
     crop_hw: (height, width) in pixels that the network sees in training, None for the store's whole size;
     lr: AdamW's peak learning rate; encoder_lr_factor: times that for the pretrained encoder; warmup_epochs: linear
-    rise, may be a fraction; ce_weight, dice_weight: parts of the loss; clip_norm: limit of the gradient's length;
+    rise, may be a fraction; label_smoothing: part of the truth spread over all classes; clip_norm: limit of the
+    gradient's length;
     budget_seconds: wall clock of all runs of this training together, validation included, None for no limit;
     checkpoint_minutes: at most so much work is lost by a kill; amp: bfloat16 on a GPU (never on a CPU).
     """
@@ -44,8 +57,8 @@ class Recipe:
     weight_decay: float = 1e-2
     encoder_lr_factor: float = 0.3
     warmup_epochs: float = 0.5
-    ce_weight: float = 1.0
-    dice_weight: float = 1.0
+    loss: Loss = field(default_factory=Loss)
+    label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
     clip_norm: float = 5.0
     augment: Augment = field(default_factory=Augment)
