@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+from segpipe.annotations.colour_classes import parsed_colour
 from segpipe.annotations.detect import MaskOptions, read_source
 from segpipe.annotations.inventory import inventory
 from segpipe.dataset import parallel, tables
@@ -14,7 +15,8 @@ def main() -> None:
     """Read every annotation of the source, whatever its format, into one table of records."""
     params = load()
     masks = MaskOptions(
-        values={int(value): name for value, name in params.ingest.mask_values.items()} or None,
+        values={int(value): name for value, name in params.ingest.mask_values.items() if "," not in value} or None,
+        colours={parsed_colour(c): name for c, name in params.ingest.mask_values.items() if "," in c} or None,
         image_pattern=params.ingest.image_pattern,
         mask_pattern=params.ingest.mask_pattern,
         mapper=partial(parallel.ordered, workers=params.compute.workers, what="masks read"),

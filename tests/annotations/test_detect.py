@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from segpipe.annotations.detect import FORMATS, MaskOptions, read_source
+from segpipe.annotations.formats import FORMAT_NAMES
 from segpipe.errors import UserError
 from tests.annotations.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 
@@ -106,3 +107,7 @@ def test_readers_start_without_heavy_packages():
     )
     found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
     assert found.stdout.decode().strip() == "set()"
+
+
+def test_the_names_of_the_formats_are_those_that_are_read():
+    assert tuple(FORMATS) == FORMAT_NAMES

@@ -1,6 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from segpipe.annotations import index_masks, mask_layouts
 from segpipe.annotations.source import list_source
@@ -111,7 +113,7 @@ def test_masks_of_0_and_255_alone_need_a_word_from_the_user(tmp_path):
 def test_a_source_whose_masks_are_all_unreadable_is_a_user_error(tmp_path):
     put_pair(tmp_path)
     put_pictures(tmp_path, ["masks/a.png"])  # colours
-    with pytest.raises(UserError, match=r"none of the 1 masks can be read; the first, masks/a\.png: a RGB picture"):
+    with pytest.raises(UserError, match=r"none of the 1 masks can be read; the first, masks/a\.png: it holds colours"):
         read(tmp_path)
 
 
@@ -120,3 +122,59 @@ def test_the_masks_may_be_surveyed_side_by_side(tmp_path):
         put_pair(tmp_path, name)
     with ThreadPoolExecutor(2) as pool:
         assert read(tmp_path, mapper=pool.map) == read(tmp_path)
+
+
+def put_coloured(root, rows):
+    put_pictures(root, ["images/a.jpg"], (len(rows[0]), len(rows)))
+    (root / "masks").mkdir(exist_ok=True)
+    Image.fromarray(np.array(rows, np.uint8)).save(root / "masks/a.png")
+    return root
+
+
+def test_a_declared_colour_is_a_class_and_another_is_said(tmp_path):
+    rows = [[(0, 0, 0), (128, 0, 0), (128, 0, 0), (0, 128, 0), (1, 2, 3)]]
+    (put_coloured(tmp_path, rows) / "labelmap.txt").write_text("background:0,0,0::\ncat:128,0,0::\ndog:0,128,0::\n")
+    dataset = read(tmp_path)
+    assert dataset.categories == ("cat", "dog")
+    assert [(i.category, i.mask_value, i.area, i.problem) for i in dataset.instances] == [
+        ("cat", 128, 2.0, ""), ("dog", 128 * 256, 1.0, ""), ("", 1 + 2 * 256 + 3 * 65536, 1.0, "unknown_category"),
+    ]  # fmt: skip
+    assert dataset.instances[-1].detail == "labelmap.txt does not name the colour 1,2,3; add it there"
+
+
+def test_the_user_may_declare_colours(tmp_path):
+    put_coloured(tmp_path, [[(0, 0, 0), (128, 0, 0), (9, 9, 9)]])
+    source = list_source(tmp_path)
+    colours = {(128, 0, 0): "cat", (9, 9, 9): "ignore"}
+    dataset = index_masks.read(source, mask_layouts.recognise(source), colours=colours)
+    assert [(i.category, i.role) for i in dataset.instances] == [("cat", "object"), ("", "ignore")]
+
+
+def test_numbers_written_into_all_three_channels_are_numbers(tmp_path):
+    dataset = read(put_coloured(tmp_path, [[(0, 0, 0), (1, 1, 1), (255, 255, 255)]]))
+    assert [(i.category, i.role, i.mask_value) for i in dataset.instances] == [
+        ("class_1", "object", 0x010101), ("", "ignore", 0xFFFFFF),
+    ]  # fmt: skip
+
+
+def test_a_palette_mask_goes_by_the_colours_of_the_label_map(tmp_path):
+    # put_mask gives index i the colour (255 - i, i, 0); the lines of the file are in another order
+    (put_pair(tmp_path, rows=[[0, 1, 2]], mode="P") / "labelmap.txt").write_text(
+        "dog:253,2,0::\ncat:254,1,0::\nbackground:255,0,0::\n"
+    )
+    assert [(i.category, i.mask_value) for i in read(tmp_path).instances] == [("cat", 1), ("dog", 2)]
+
+
+def test_the_colours_of_a_photograph_are_refused(tmp_path):
+    rows = [[(column, row, 7) for column in range(20)] for row in range(20)]
+    (put_coloured(tmp_path, rows) / "labelmap.txt").write_text("cat:128,0,0::\n")
+    with pytest.raises(UserError, match="400 colours are those of a photograph, or of a mask with blended edges"):
+        read(tmp_path)
+
+
+def test_masks_of_16_bits_have_more_than_256_values(tmp_path):
+    put_pair(tmp_path, rows=[[0, 300, 65535]], mode="I;16")
+    dataset = read(tmp_path, {300: "cat", 65535: "ignore"})
+    assert [(i.category, i.role, i.mask_value) for i in dataset.instances] == [
+        ("cat", "object", 300), ("", "ignore", 65535),
+    ]  # fmt: skip

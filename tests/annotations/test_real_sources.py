@@ -100,14 +100,26 @@ def test_pets(real_data):
     assert not any(record.problem for record in [*dataset.images, *dataset.instances])
 
 
-def test_colour_coded_voc_masks_are_refused_with_the_reason(real_data):
-    with pytest.raises(UserError, match=r"SegmentationClass/shapes\.png: a RGB picture holds colours"):
-        read_source(real_data / "multi_format/voc1.1")
+def test_voc_boxes_and_coloured_masks(real_data):
+    dataset = read_source(real_data / "multi_format/voc1.1")
+    assert dataset.format == "voc"
+    assert dataset.categories == (
+        "rectangle", "triangle", "circle", "ellipse", "line", "crack", "bird", "strawberry",
+    )  # fmt: skip
+    assert Counter((i.category, i.kind) for i in dataset.instances) == {
+        ("strawberry", "box"): 17, ("rectangle", "box"): 1, ("ellipse", "region"): 2,
+    }  # fmt: skip
+    # SegmentationObject/shapes.png: 26287 pixels of (0, 128, 0), 21359 of (128, 0, 0)
+    assert {i.mask_value: i.area for i in dataset.instances if i.mask_file} == {128: 21359.0, 128 * 256: 26287.0}
 
 
-def test_a_folder_of_several_data_sets_is_refused_with_what_was_found(real_data):
-    with pytest.raises(UserError, match=r"recognised as coco \(.*\) and index_masks \(index masks, VOC"):
-        read_source(real_data / "multi_format")
+def test_cvat(real_data):
+    dataset = read_source(real_data / "multi_format/cvat1.1")
+    assert (dataset.format, len(dataset.images)) == ("cvat", 4)
+    assert Counter((i.category, i.kind) for i in dataset.instances) == {
+        ("strawberry", "box"): 17, ("rectangle", "box"): 1, ("ellipse", "region"): 2, ("triangle", "region"): 1,
+        ("bird", "region"): 2, ("line", "line"): 1, ("crack", "line"): 1,
+    }  # fmt: skip
 
 
 def test_photographs_alone_are_refused(real_data):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.annotations.stored_values import read_values
+from segpipe.annotations.stored_values import colour_of, read_stored, read_values
 from segpipe.errors import AnnotationError
 from tests.annotations.folders import put_mask
 
@@ -54,11 +54,28 @@ def problem(path):
     return str(error.value)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
-def test_colours_are_no_class_numbers(tmp_path, mode):
-    Image.new(mode, (2, 2)).save(tmp_path / "m.png")
+def test_a_colour_is_one_number_of_24_bits(tmp_path):
+    pixels = np.array([[[1, 2, 3], [255, 255, 255]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "m.png")
+    stored = read_stored(tmp_path / "m.png")
+    assert (stored.coloured, stored.values.tolist()) == (True, [[1 + 2 * 256 + 3 * 65536, 2**24 - 1]])
+    assert colour_of(1 + 2 * 256 + 3 * 65536) == (1, 2, 3)
+
+
+def test_what_is_transparent_is_nothing(tmp_path):
+    Image.fromarray(np.array([[[9, 9, 9, 0], [9, 0, 0, 1]]], np.uint8)).save(tmp_path / "m.png")
+    np.testing.assert_array_equal(read_values(tmp_path / "m.png"), [[0, 9]])
+
+
+def test_a_palette_mask_tells_its_colours(tmp_path):
+    stored = read_stored(put_mask(tmp_path / "m.png", ROWS, "P"))  # index i has the colour (255 - i, i, 0)
+    assert (stored.coloured, stored.palette[:2]) == (False, (255, 254 + 256))
+
+
+def test_grey_with_alpha_is_no_mask(tmp_path):
+    Image.new("LA", (2, 2)).save(tmp_path / "m.png")
     assert problem(tmp_path / "m.png") == (
-        f"a {mode} picture holds colours, not class numbers; export the mask as a palette or grey PNG"
+        "a LA picture holds neither class numbers nor colours; export the mask as a palette, grey or RGB PNG"
     )
 
 

@@ -2,29 +2,36 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from segpipe.annotations import coco, cvat, index_masks, labelme, labelme_xml, mask_layouts, supervisely, via
-from segpipe.annotations.index_masks import Mapper
+from segpipe.annotations import coco, cvat, index_masks, labelme, labelme_xml, mask_layouts, supervisely, via, voc
+from segpipe.annotations.formats import AUTO
+from segpipe.annotations.mask_surveys import Mapper
+from segpipe.annotations.merging import Part, folders_below, merged, part_of
 from segpipe.annotations.source import Source, list_source
+from segpipe.annotations.stored_values import Colour
 from segpipe.errors import UserError, at
 from segpipe.records import Dataset
 
 logger = logging.getLogger(__name__)
 
-AUTO = "auto"
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class MaskOptions:
-    """How to read index masks: what their values mean, two patterns instead of folder names, how to map over them."""
+    """How to read masks.
+
+    values, colours: what stored numbers and colours mean; image_pattern, mask_pattern: instead of folder names;
+    mapper: how to map over the files.
+    """
 
     values: Mapping[int, str] | None = None
+    colours: Mapping[Colour, str] | None = None
     image_pattern: str = ""
     mask_pattern: str = ""
     mapper: Mapper = map
@@ -64,7 +71,15 @@ def _masks(source: Source, options: MaskOptions) -> Recognised | None:
     else:
         return None
     what = f"index masks, {layout.name}: {len(layout.mask_of)} of {len(layout.images)} photographs have one"
-    return Recognised(what, partial(index_masks.read, source, layout, options.values, options.mapper))
+    return Recognised(what, partial(index_masks.read, source, layout, options.values, options.mapper, options.colours))
+
+
+def _voc(source: Source, options: MaskOptions) -> Recognised | None:
+    files = voc.recognise(source)
+    if not files:
+        return None
+    what = f"Pascal VOC: {len(files.xml)} XML files, {len(files.masks.mask_of) if files.masks else 0} class masks"
+    return Recognised(what, partial(voc.read, source, files, options.values, options.mapper, options.colours))
 
 
 # A new format is one module with `recognise` and `read`, and its line here.
@@ -75,6 +90,7 @@ FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
     labelme_xml.FORMAT: _of_files("LabelMe 3.0 XML", labelme_xml.recognise, labelme_xml.read),
     supervisely.FORMAT: _of_files("Supervisely JSON", supervisely.recognise, supervisely.read),
     via.FORMAT: _of_files("VGG Image Annotator", via.recognise, via.read),
+    voc.FORMAT: _voc,
     index_masks.FORMAT: _masks,
 }
 
@@ -83,35 +99,78 @@ def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions
     """Read the source folder `root` in one of FORMATS, or in the one that recognises it.
 
     Raises UserError, one line that starts with `root`: no such folder, no picture in it, an annotation file that
-    is broken as a whole, no format that recognises it, or several.
+    is broken as a whole, no format that recognises it, or several. With format AUTO a source of several formats is
+    read folder by folder, each recognised on its own, into one data set.
     """
     source = list_source(root)
     with at(str(root)):
-        name, recognised = _the_one(source, format, masks)
-        logger.info("%s: recognised as %s (%s)", root, name, recognised.what)
-        dataset = recognised.read()
+        dataset = merged(source, [_read(place) for place in _places(source, format, masks)])
     for kind, records in (("images", dataset.images), ("annotations", dataset.instances)):
         problems = Counter(record.problem for record in records if record.problem)
         logger.info("%d %s%s", len(records), kind, f", of them {dict(problems)}" if problems else "")
     return dataset
 
 
-def _the_one(source: Source, format: str, masks: MaskOptions) -> tuple[str, Recognised]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder of the source ("." for all of it) that one format recognises."""
+
+    folder: str
+    source: Source
+    format: str
+    recognised: Recognised
+
+
+def _read(place: _Place) -> Part:
+    logger.info("%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.what)
+    return Part(place.folder, place.source, place.recognised.read())
+
+
+def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:
     if format not in (AUTO, *FORMATS):
         raise UserError(f"ingest.format {format!r} is unknown; set it to {AUTO}, {', '.join(FORMATS)} in params.yaml")
     if bool(masks.image_pattern) != bool(masks.mask_pattern):
         raise UserError("ingest.image_pattern and ingest.mask_pattern go together; set both in params.yaml, or none")
     patterns_only = format == AUTO and masks.image_pattern
     names = [index_masks.FORMAT] if patterns_only else list(FORMATS) if format == AUTO else [format]
-    found = {name: it for name in names if (it := FORMATS[name](source, masks)) is not None}
-    if len(found) == 1:
-        return next(iter(found.items()))
-    if found:
-        several = " and ".join(f"{name} ({it.what})" for name, it in found.items())
-        raise UserError(f"recognised as {several}; set ingest.format in params.yaml to one of them")
+    places = _recognised(source, ".", names, masks)
+    if len(places) > 1:
+        return _by_folder(source, places, masks) or _refuse_several(places)
+    if places:
+        return places
     raise UserError(
         f"no annotations of format {_either(names)} among its files ({_suffixes(source)}); point ingest.source in "
         "params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and ingest.mask_pattern"
+    )
+
+
+def _recognised(source: Source, folder: str, names: Iterable[str], masks: MaskOptions) -> list[_Place]:
+    """The formats that recognise a folder, each as a place of its own."""
+    found = [(name, FORMATS[name](source, masks)) for name in names]
+    return [_Place(folder, source, name, recognised) for name, recognised in found if recognised is not None]
+
+
+def _by_folder(source: Source, whole: Sequence[_Place], masks: MaskOptions) -> list[_Place]:
+    """The folders below that are data sets of one format each; none unless they hold every format of the whole.
+
+    Raises UserError for a folder that several formats claim.
+    """
+    places: list[_Place] = []
+    for folder in folders_below(source, whole[0].folder):
+        part = part_of(source, folder)
+        found = _recognised(part, folder, FORMATS, masks) if part else []
+        places += _by_folder(source, found, masks) or _refuse_several(found) if len(found) > 1 else found
+    return places if {place.format for place in whole} <= {place.format for place in places} else []
+
+
+def _refuse_several(places: Sequence[_Place]) -> list[_Place]:
+    """Raises UserError that names all sides."""
+    several = " and ".join(f"{place.format} ({place.recognised.what})" for place in places)
+    if places[0].folder == ".":
+        raise UserError(f"recognised as {several}; set ingest.format in params.yaml to one of them")
+    raise UserError(
+        f"{places[0].folder}: recognised as {several}; keep the annotations of one of them there, or point "
+        "ingest.source in params.yaml at that folder and set ingest.format to one of them"
     )
 
 

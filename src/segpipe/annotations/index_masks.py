@@ -1,20 +1,19 @@
 """Folders of index masks: one picture a photograph, whose pixel values are class numbers."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-import numpy as np
-
+from segpipe.annotations.colour_classes import colour_classes
 from segpipe.annotations.keys import with_keys
+from segpipe.annotations.mask_classes import MaskClasses
 from segpipe.annotations.mask_layouts import Layout
+from segpipe.annotations.mask_surveys import Mapper, Survey, survey
 from segpipe.annotations.source import Source, unlisted
-from segpipe.annotations.stored_values import read_values
-from segpipe.annotations.value_classes import IGNORE, ValueClasses, value_classes
+from segpipe.annotations.stored_values import Colour
+from segpipe.annotations.value_classes import IGNORE, value_classes
 from segpipe.classes import BACKGROUND
-from segpipe.errors import AnnotationError, UserError
+from segpipe.errors import UserError
 from segpipe.records import Dataset, Image, Instance
 
 logger = logging.getLogger(__name__)
@@ -22,32 +21,27 @@ logger = logging.getLogger(__name__)
 FORMAT = "index_masks"
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What one mask stores: size in pixels, pixels by value in ascending order; or the problem in words."""
-
-    size_hw: tuple[int, int] | None = None
-    pixels: tuple[tuple[int, int], ...] = ()
-    problem: str = ""
-
-
-class Mapper(Protocol):
-    """Maps survey over the masks in order, as `map` does; may use processes."""
-
-    def __call__(self, function: Callable[[Path], Survey], items: Sequence[Path], /) -> Iterable[Survey]: ...
-
-
-def read(source: Source, layout: Layout, values: Mapping[int, str] | None = None, mapper: Mapper = map) -> Dataset:
+def read(
+    source: Source,
+    layout: Layout,
+    values: Mapping[int, str] | None = None,
+    mapper: Mapper = map,
+    colours: Mapping[Colour, str] | None = None,
+) -> Dataset:
     """Read the masks of `layout`: one Instance for each value that a mask stores, but none for background.
 
     values: class name, "background" or "ignore" by stored value; without it a names file of the source counts, and
     without that the values are named class_1, class_2 ...; 0 is background and 255 ignore unless they are named.
+    colours: the same by colour, for colour-coded masks; without it a file of the source counts (colour_classes.py).
     A value that nothing names and a mask that cannot be read give an Instance with a problem.
     Raises UserError if no mask can be read, or none holds a class.
     """
     masks = sorted([*layout.mask_of.values(), *layout.lone])
-    surveys = dict(zip(masks, mapper(survey, [source.root / mask for mask in masks]), strict=True))
-    classes = value_classes(source, layout.folders, values)
+    classes = MaskClasses(
+        value_classes(source, layout.folders, values), colour_classes(source, layout.folders, colours)
+    )
+    found = mapper(survey, [source.root / mask for mask in masks])
+    surveys = {mask: usable(it, classes) for mask, it in zip(masks, found, strict=True)}
     categories = _categories(surveys, classes)
     images = with_keys(_images(source, layout, surveys))
     photo_of = {mask: photo for photo, mask in layout.mask_of.items()}
@@ -59,38 +53,24 @@ def read(source: Source, layout: Layout, values: Mapping[int, str] | None = None
         instances=tuple(
             instance
             for mask in masks
-            for instance in _instances(mask, key_of[photo_of.get(mask, mask)], surveys[mask], classes)
+            for instance in instances_of(mask, key_of[photo_of.get(mask, mask)], surveys[mask], classes)
         ),
     )
 
 
-def survey(path: Path) -> Survey:
-    """Read one mask and count its values."""
-    try:
-        stored = read_values(path)
-    except AnnotationError as error:
-        return Survey(problem=str(error))
-    values, counts = _counted(stored)
-    return Survey(stored.shape, tuple(zip(values.tolist(), counts.tolist(), strict=True)))
+def usable(found: Survey, classes: MaskClasses) -> Survey:
+    """The survey, with a problem where its colours cannot be told."""
+    return replace(found, problem=found.problem or classes.problem(found))
 
 
-def _counted(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """np.unique with counts; for 8 and 16 bits by counting, many times faster than by sorting."""
-    if stored.dtype.itemsize > 2:
-        return np.unique(stored, return_counts=True)
-    counts = np.bincount(stored.ravel())
-    values = np.flatnonzero(counts)
-    return values, counts[values]
-
-
-def _categories(surveys: Mapping[str, Survey], classes: ValueClasses) -> tuple[str, ...]:
+def _categories(surveys: Mapping[str, Survey], classes: MaskClasses) -> tuple[str, ...]:
     readable = [found for found in surveys.values() if not found.problem]
     if not readable:
         mask, found = next(iter(surveys.items()))
         raise UserError(f"none of the {len(surveys)} masks can be read; the first, {mask}: {found.problem}")
-    present = sorted({value for found in readable for value, _ in found.pixels})
-    categories = classes.categories(present)
+    categories = classes.categories(readable)
     if not categories:
+        present = sorted({value for found in readable for value, _ in found.pixels})
         raise UserError(
             f"the masks store only {', '.join(map(str, present))}, which {classes.named_by or 'by default'} means "
             "background or ignore; say what they mean under ingest.mask_values, for example {255: object}"
@@ -115,18 +95,19 @@ def _photo(file: str, layout: Layout, surveys: Mapping[str, Survey]) -> Image:
     return image if size_hw is None else replace(image, width=size_hw[1], height=size_hw[0])
 
 
-def _instances(mask: str, image_key: str, found: Survey, classes: ValueClasses) -> Iterator[Instance]:
+def instances_of(mask: str, image_key: str, found: Survey, classes: MaskClasses) -> Iterator[Instance]:
+    """One Instance for each value of a mask, but none for background; one with a problem if it cannot be used."""
     bare = Instance(id=mask, image_key=image_key, category="", mask_file=mask, place=mask)
     if found.problem:
         yield replace(bare, problem="bad_record", detail=found.problem)
+        return
     for value, pixels in found.pixels:
-        meaning = classes.meaning(value)
+        meaning = classes.meaning(found, value)
         if meaning == BACKGROUND:
             continue
         instance = replace(bare, id=f"{mask}#{value}", mask_value=value, area=float(pixels))
         if meaning is None:
-            detail = f"{classes.named_by} does not name the value {value}; add it there"
-            yield replace(instance, problem="unknown_category", detail=detail)
+            yield replace(instance, problem="unknown_category", detail=classes.unnamed(found, value))
         elif meaning == IGNORE:
             yield replace(instance, role="ignore")
         else:

@@ -1,7 +1,7 @@
 """Which mask belongs to which photograph: the folder layouts that people use.
 
-VOC: JPEGImages, SegmentationClass, ImageSets/Segmentation. CamVid: X and Xannot. Plain: images and masks, with
-folders for the splits above or below. Or two patterns that say it.
+CamVid: X and Xannot. Plain: images and masks, with folders for the splits above or below. Or two patterns that say
+it. VOC: JPEGImages, SegmentationClass, ImageSets/Segmentation.
 """
 
 import re
@@ -45,9 +45,19 @@ class Layout:
 
 
 def recognise(source: Source) -> Layout | None:
-    """The first layout, of VOC, CamVid and plain folders, by which a photograph has a mask."""
+    """The first layout, of CamVid and plain folders, by which a photograph has a mask."""
     tree = _tree(source)
-    return _voc(source, tree) or _annot(source, tree) or _plain(source, tree)
+    return _annot(source, tree) or _plain(source, tree)
+
+
+def voc(source: Source) -> Layout | None:
+    """The layout of VOC's folders, with the splits that ImageSets names; None if no photograph has a class mask."""
+    tree = _tree(source)
+    bases = [base for base, below in tree.items() if {"jpegimages", "segmentationclass"} <= below.keys()]
+    pairs = [(tree[base]["jpegimages"], tree[base]["segmentationclass"]) for base in bases]
+    others = [tree[base]["segmentationobject"] for base in bases if "segmentationobject" in tree[base]]
+    layout = _of_folders(source, "VOC", pairs, others)
+    return None if layout is None else replace(_with_voc_sets(source, layout), folders=(".", *bases))
 
 
 def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout:
@@ -99,14 +109,6 @@ def _tree(source: Source) -> Tree:
     for folder in sorted(above - {"."}):
         tree[folder_of(folder)][PurePosixPath(folder).name.casefold()] = folder
     return tree
-
-
-def _voc(source: Source, tree: Tree) -> Layout | None:
-    bases = [base for base, below in tree.items() if {"jpegimages", "segmentationclass"} <= below.keys()]
-    pairs = [(tree[base]["jpegimages"], tree[base]["segmentationclass"]) for base in bases]
-    others = [tree[base]["segmentationobject"] for base in bases if "segmentationobject" in tree[base]]
-    layout = _of_folders(source, "VOC", pairs, others)
-    return None if layout is None else _with_voc_sets(source, layout)
 
 
 def _annot(source: Source, tree: Tree) -> Layout | None:

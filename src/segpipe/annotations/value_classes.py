@@ -10,6 +10,7 @@ from segpipe.classes import BACKGROUND, BACKGROUND_INDEX, IGNORE_INDEX
 logger = logging.getLogger(__name__)
 
 IGNORE = "ignore"
+BY_USER = "ingest.mask_values"
 NAMES_FILES = ("classes.txt", "class_names.txt", "labelmap.txt", "label_names.txt", "labels.txt", "names.txt")
 _BACKGROUND_NAMES = frozenset({BACKGROUND, "bg"})
 _IGNORE_NAMES = frozenset({IGNORE, "ignored", "void", "unlabelled", "unlabeled", "unknown"})
@@ -21,6 +22,11 @@ class ValueClasses:
 
     names: Mapping[int, str]
     named_by: str
+
+    @property
+    def by_user(self) -> bool:
+        """Whether params.yaml gives them."""
+        return self.named_by == BY_USER
 
     def meaning(self, value: int) -> str | None:
         """The class name, BACKGROUND or IGNORE, or None for a value that nothing names.
@@ -45,7 +51,7 @@ def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, st
     given: class name, "background" or "ignore" by stored value.
     """
     if given:
-        return ValueClasses({value: _meant(name) for value, name in given.items()}, "ingest.mask_values")
+        return ValueClasses({value: meant_by_user(name) for value, name in given.items()}, BY_USER)
     for folder in folders:
         for name in NAMES_FILES:
             file = name if folder == "." else f"{folder}/{name}"
@@ -61,18 +67,19 @@ def _names(text: str) -> dict[int, str]:
 
     Lines that start with '#' do not count; a first line "__ignore__" before the background does not either (labelme).
     """
-    names = [_meant_by_line(line) for line in text.splitlines() if not line.startswith("#")]
+    names = [meant_by_file(line.split(":")[0].strip()) for line in text.splitlines() if not line.startswith("#")]
     if names[:2] == [IGNORE, BACKGROUND]:
         names = names[1:]
     return {value: name for value, name in enumerate(names) if name}
 
 
-def _meant_by_line(line: str) -> str:
-    name = line.split(":")[0].strip()
-    return IGNORE if _bare(name) in _IGNORE_NAMES else _meant(name)
+def meant_by_file(name: str) -> str:
+    """What a class name in a file of the source means: itself, background or ignore."""
+    return IGNORE if _bare(name) in _IGNORE_NAMES else meant_by_user(name)
 
 
-def _meant(name: str) -> str:
+def meant_by_user(name: str) -> str:
+    """What a class name in params.yaml means: itself, background or ignore."""
     bare = _bare(name)
     return BACKGROUND if bare in _BACKGROUND_NAMES else IGNORE if bare == IGNORE else name
 
