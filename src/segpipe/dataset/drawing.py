@@ -14,7 +14,7 @@ from segpipe.dataset.transforms import Fit, fit_image, fit_label_map, training_w
 from segpipe.errors import AnnotationError, UserError
 from segpipe.masks import label_png, priority, raster, rle
 from segpipe.masks.priority import Paint
-from segpipe.masks.regions import region_of
+from segpipe.masks.regions import regions_of
 from segpipe.records import Instance
 
 
@@ -49,11 +49,10 @@ def draw(task: Task) -> Drawn:
 
     Raises UserError if the photo is no longer what validate saw.
     """
-    owners, values = paint_owners(task)
-    label_map = values[owners]
+    owners, label_map = paint(task)
     window = training_window(label_map.shape, task.fit)
-    fitted_owners = fit_label_map(owners, task.fit, window, padding=-1)
-    fitted_labels = np.where(fitted_owners < 0, IGNORE_INDEX, values[fitted_owners]).astype(np.uint8)
+    fitted_owners = fit_label_map(owners, task.fit, window, padding=0)
+    fitted_labels = fit_label_map(label_map, task.fit, window)
     image = _read(task)
     drawn = _counted(task, owners, fitted_owners, label_map)
     label_png.write(mask_path(task), label_map, task.classes)
@@ -66,24 +65,27 @@ def mask_path(task: Task) -> Path:
     return task.masks / f"{task.photo.key}.png"
 
 
-def paint_owners(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Who owns each pixel, int32 (H, W): 0 nobody, i + 1 instances[i]; and the value each owner paints, uint8."""
+def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Paint the task's instances in their order of priority.
+
+    Returns who owns each pixel, integer (H, W), 0 nobody, else i + 1 for instances[i]; and the label map, uint8 (H, W).
+    """
     size_hw = (task.photo.height, task.photo.width)
-    regions = [region_of(instance, size_hw, task.root) for instance in task.instances]
+    regions = regions_of(task.instances, size_hw, task.root)
     paints = [
         Paint(i.category, rle.area_px(r), i.role != "object") for i, r in zip(task.instances, regions, strict=True)
     ]
     order = priority.painting_order(paints, task.priority)
-    painted = raster.paint([regions[i] for i in order], size_hw)
-    owner_of = np.array([0, *(i + 1 for i in order)], np.int32)
-    values = [IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances]
-    return owner_of[painted], np.array([0, *values], np.uint8)
+    values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]
+    owners = [i + 1 for i in order]
+    ordered = [regions[i] for i in order]
+    return raster.paint(ordered, size_hw, owners), raster.paint(ordered, size_hw, [values[i] for i in owners])
 
 
 def _counted(task: Task, owners: np.ndarray, fitted: np.ndarray, label_map: np.ndarray) -> Drawn:
     count = len(task.instances)
     visible = np.bincount(owners.ravel("K"), minlength=count + 1)[1:]
-    at_store = np.bincount(fitted.ravel("K") + 1, minlength=count + 2)[2:]
+    at_store = np.bincount(fitted.ravel("K"), minlength=count + 1)[1:]
     pixels = np.array(Picture.fromarray(label_map).histogram())
     _prove(task, visible, pixels, label_map)
     classes = len(task.classes)

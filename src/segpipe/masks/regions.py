@@ -1,5 +1,6 @@
 """An instance, however it was annotated, as the region it covers in its picture's frame."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
         problem = f"the RLE is of {width} x {height} pixels, its picture of {size_hw[1]} x {size_hw[0]}"
         raise AnnotationError(f"{problem}; export it again", "bad_rle")
     return rle.region_of(instance.rle)
+
+
+def regions_of(instances: Sequence[Instance], size_hw: tuple[int, int], root: Path) -> list[Region]:
+    """`region_of` each instance; all that are nothing but rings in one call."""
+    plain = [i.rle is None and i.mask_value is None and not i.holes for i in instances]
+    drawn = iter(raster.draw_each([i.rings for i, is_plain in zip(instances, plain, strict=True) if is_plain], size_hw))
+    pairs = zip(instances, plain, strict=True)
+    return [next(drawn) if is_plain else region_of(instance, size_hw, root) for instance, is_plain in pairs]
 
 
 @lru_cache(maxsize=1)  # the values of one mask are asked for in a row

@@ -4,6 +4,7 @@ A region is pycocotools' compressed form, {"size": [height, width], "counts": by
 Source: cocodataset/cocoapi, common/maskApi.h and maskApi.c (rleFrString).
 """
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -40,23 +41,44 @@ def run_lengths(counts: bytes) -> np.ndarray:
     codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
     if len(codes) and (codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20):
         raise AnnotationError("the RLE string holds characters that COCO's do not; export it again", "bad_rle")
+    numbers, _ = _numbers(codes)
+    return _undifferenced(numbers)
+
+
+def spans(regions: Sequence[Region]) -> list[list[int]]:
+    """For each region the edges of its ones in the column-major flat mask: start, stop, start, stop ... in order.
+
+    After the last stop may stand the start of nothing: the end of the mask.
+    """
+    strings = [region["counts"] for region in regions]
+    if not strings:
+        return []
+    numbers, last = _numbers(np.frombuffer(b"".join(strings), np.uint8).astype(np.int64) - 48)
+    ends = np.searchsorted(last, np.cumsum([len(string) for string in strings]))
+    return [np.cumsum(_undifferenced(part)).tolist() for part in np.split(numbers, ends[:-1])]
+
+
+def _numbers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The signed numbers that characters less 48 stand for, int64, and where the last character of each is."""
     last = np.flatnonzero(codes & 0x20 == 0)
-    first = np.concatenate(([0], last[:-1] + 1)) if len(last) else last
-    shift = 5 * (np.arange(len(codes)) - np.repeat(first, last - first + 1))
-    if len(shift) and shift.max() > 50:
+    first = np.concatenate(([0], last[:-1] + 1))[: len(last)]
+    if len(last) and (last - first).max() > 9:
         raise AnnotationError("the RLE string holds a number of over 50 bits; export it again", "bad_rle")
-    numbers = np.add.reduceat((codes & 0x1F) << shift, first) if len(first) else first
-    numbers = np.where(codes[last] & 0x10, numbers - (1 << shift[last] + 5), numbers)
+    low, more = codes & 0x1F, last - first
+    numbers = low[first]
+    for place in range(1, int(more.max(initial=0)) + 1):
+        longer = np.flatnonzero(more >= place)
+        numbers[longer] |= low[first[longer] + place] << (5 * place)
+    negative = codes[last] & 0x10 != 0
+    numbers[negative] -= np.int64(1) << (5 * (more[negative] + 1))
+    return numbers, last
+
+
+def _undifferenced(numbers: np.ndarray) -> np.ndarray:
+    """Run lengths of one string's numbers, in place."""
     numbers[1::2] = np.cumsum(numbers[1::2])
     numbers[2::2] = np.cumsum(numbers[2::2])
     return numbers
-
-
-def spans(region: Region) -> tuple[list[int], list[int]]:
-    """Starts and stops of the ones in the column-major flat mask, in order."""
-    edges = np.cumsum(run_lengths(region["counts"]))
-    starts, stops = edges[0::2], edges[1::2]
-    return starts[: len(stops)].tolist(), stops.tolist()
 
 
 def area_px(region: Region) -> int:
