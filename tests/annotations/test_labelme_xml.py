@@ -59,6 +59,13 @@ def test_boxes_lines_and_points_are_told_apart(tmp_path, inside, kind):
     assert (instance.problem, instance.kind) == ("", kind)
 
 
+def test_a_box_is_turned_by_its_rotation(tmp_path):
+    corners = polygon(((2, 2), (6, 2), (6, 4), (2, 4)))  # 4 x 2 about (4, 3); upright after a quarter turn
+    inside = f"<type>bounding_box</type>{corners}<attributes>size=big, rotation=90.0</attributes>"
+    (instance,) = read_one(tmp_path, thing(inside)).instances
+    np.testing.assert_allclose(instance.rings[0], (5, 1, 5, 5, 3, 5, 3, 1))
+
+
 def test_what_the_annotator_deleted_is_a_record_of_its_own_kind(tmp_path):
     (instance,) = read_one(tmp_path, thing(deleted=1)).instances
     assert (instance.problem, instance.category) == ("deleted", "cat")

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.annotations import labelme, labelme_xml, supervisely, via
+from segpipe.annotations.detect import read_source
 from segpipe.annotations.source import list_source
 from segpipe.dataset import tables
 from segpipe.errors import UserError
@@ -147,3 +148,14 @@ def test_the_good_documents_are_read_without_a_problem(name):
     dataset = read(module, file, json.dumps(good).encode())
     assert dataset is not None
     assert not [record for record in (*dataset.images, *dataset.instances) if record.problem]
+
+
+@pytest.mark.parametrize(
+    ("format", "file", "text"),
+    [*((name, file, json.dumps(good)) for name, (_, file, good, _) in JSON.items()), ("labelme_xml", "a.xml", XML)],
+)
+def test_each_is_recognised_as_what_it_is_and_as_nothing_else(tmp_path, format, file, text):
+    put_pictures(tmp_path, ["a.jpg", "ds/img/c.jpg"])
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert read_source(tmp_path).format == format

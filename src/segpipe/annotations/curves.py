@@ -14,6 +14,19 @@ def box(left: float, top: float, right: float, bottom: float) -> Ring:
     return left, top, right, top, right, bottom, left, bottom
 
 
+def turned(ring: Ring, angle_deg: float) -> Ring:
+    """A ring turned about the middle of its points, clockwise as seen (y points down)."""
+    if not angle_deg:
+        return ring
+    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    middle_x, middle_y = (sum(ring[axis::2]) / (len(ring) // 2) for axis in (0, 1))
+    flat: list[float] = []
+    for x, y in zip(ring[0::2], ring[1::2], strict=True):
+        along, across = x - middle_x, y - middle_y
+        flat += [middle_x + along * cosine - across * sine, middle_y + along * sine + across * cosine]
+    return tuple(flat)
+
+
 def circle(x: float, y: float, radius: float) -> Ring:
     """A circle about (x, y) as a polygon of CURVE_POINTS points on it."""
     return ellipse(x, y, radius, radius)

@@ -21,6 +21,7 @@ def inventory(dataset: Dataset) -> dict[str, Any]:
         "annotations": {
             "in": len(instances),
             "by_class": dict(Counter(instance.category for instance in instances if instance.category)),
+            "by_kind": dict(Counter(instance.kind for instance in instances)),
             "by_role": dict(Counter(instance.role for instance in instances)),
             "problems": dict(Counter(instance.problem for instance in instances if instance.problem)),
         },

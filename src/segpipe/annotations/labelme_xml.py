@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import bitmaps, point_lists, runs
+from segpipe.annotations import bitmaps, curves, point_lists, runs
 from segpipe.annotations.curves import Ring
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.finding import Finder
@@ -28,6 +28,7 @@ FORMAT = "labelme_xml"
 DELETED = "deleted"
 _ROOT = re.compile(rb"<annotation[\s>]")
 _OWN = re.compile(rb"<(imagesize|sourceAnnotation|deleted|segm|polygon>\s*<(username|pt))[\s>]?")
+_ROTATION = re.compile(r"\brotation=(-?\d{1,4}(?:\.\d{1,9})?)\b")
 _FOREIGN = re.compile(rb"<(size|bndbox)>")  # PASCAL VOC's
 
 
@@ -143,8 +144,14 @@ def _shape(element: Element, masks: _Masks) -> dict[str, Any]:
     if len(ring) in (2, 4):
         return {"kind": "point" if len(ring) == 2 else "line", "rings": (ring,)}
     if text_of(element, "type") == "bounding_box":
-        return {"kind": "box", "rings": (ring,)}
+        return {"kind": "box", "rings": (curves.turned(ring, _rotation_deg(element)),)}
     return {"rings": (ring,)}
+
+
+def _rotation_deg(element: Element) -> float:
+    """CVAT's export writes the corners of an upright box and its rotation beside them."""
+    found = _ROTATION.search(text_of(element, "attributes"))
+    return float(found[1]) if found else 0.0
 
 
 def _ring(element: Element) -> Ring:
