@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from segpipe.annotations.detect import AUTO, FORMATS
+from segpipe.annotations.formats import AUTO, FORMAT_NAMES
 from segpipe.errors import UserError
 
 PARAMS = Path("params.yaml")
+_PART = "(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
+_STORED = re.compile(rf"[0-9]{{1,9}}|{_PART}, ?{_PART}, ?{_PART}")
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -45,15 +48,16 @@ class Ingest(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Ingest":
-        if self.format not in (AUTO, *FORMATS):
-            raise ValueError(f"format is {self.format!r}, none of {AUTO}, {', '.join(FORMATS)}")
+        if self.format not in (AUTO, *FORMAT_NAMES):
+            raise ValueError(f"format is {self.format!r}, none of {AUTO}, {', '.join(FORMAT_NAMES)}")
         if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
             raise ValueError("classes names a class twice")
         if bool(self.image_pattern) != bool(self.mask_pattern):
             raise ValueError("image_pattern and mask_pattern go together: give both or neither")
-        strange = [value for value in self.mask_values if not value.isdigit()]
+        strange = [value for value in self.mask_values if not _STORED.fullmatch(value)]
         if strange:
-            raise ValueError(f"mask_values maps stored numbers to names; {strange[0]!r} is no such number")
+            problem = f"{strange[0]!r} is neither a number nor three from 0 to 255"
+            raise ValueError(f'mask_values maps stored numbers, or colours as "128,0,0", to names; {problem}')
         return self
 
 
