@@ -49,6 +49,7 @@ def main() -> None:
     tracking = runs.Settings(**params.tracking.model_dump())
     with runs.open_trained(Path("models/model.pt"), classes.names, tracking) as tracked:
         tracked.log_file(Path("results/index.html"), "report")
+        tracked.log_file(Path("results/data_report.html"), "report")
         tracked.log_file(Path("results/samples"), "report/samples")
 
 

@@ -19,7 +19,7 @@ from segpipe.training import history, loop
 from segpipe.training.batches import TrainingData
 from segpipe.training.inputs import inputs_hash
 from segpipe.training.recipe import Augment, Loss, Recipe
-from stages.params import Params, Train, load, run
+from stages.params import Train, load, run
 
 logger = logging.getLogger(__name__)
 STORE, SPLITS, MODEL = Path("data/store"), Path("data/splits.csv"), Path("models/model.pt")
@@ -47,7 +47,7 @@ def main() -> None:
         tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, STORE.as_posix(), SPLITS.as_posix()]),
         classes=store.classes.names,
     )
-    with runs.open_training(facts, tracking_settings(params)) as tracked:
+    with runs.open_training(facts, runs.Settings(**params.tracking.model_dump())) as tracked:
         records = []
         for record in loop.fit(
             segmenter, data, _recipe(own, params.seed), Path(".segpipe/checkpoints"), inputs, device
@@ -70,14 +70,9 @@ def main() -> None:
         history.write_curves(CURVES, records)
         write_json(Path("metrics/train.json"), summary)
         tracked.log_metrics({"train": summary})
-        for path in (CURVES, Path("params.yaml"), Path("data/masks/classes.json"), Path("results/data_report.html")):
-            tracked.log_file(path, "inputs" if path != CURVES else "plots")
+        tracked.log_file(CURVES, "train")
+        tracked.log_file(Path("params.yaml"), "train")
         tracked.log_model(MODEL)
-
-
-def tracking_settings(params: Params) -> runs.Settings:
-    """The trackers that params.yaml switches on."""
-    return runs.Settings(**params.tracking.model_dump())
 
 
 def _data(store: Store, splits: dict[str, str]) -> TrainingData:

@@ -62,7 +62,7 @@ def test_every_literal_path_of_a_stage_is_declared():
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     made = Project(tmp_path_factory.mktemp("project"))
-    made.run("python", "-m", "segpipe.demo", "data/demo", "--count", "60", "--size", "96", "--seed", "3")
+    made.run("python", "-m", "segpipe.demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
     made.set("validate.max_dropped_images", 0.5)
     made.set("validate.max_dropped_annotations", 0.5)
     made.start()
