@@ -54,7 +54,8 @@ def codes_in(path: Path) -> set[str]:
 
 
 def test_every_code_that_the_source_gives_has_words_and_no_other_has():
-    sources = sorted((ROOT / "src/segpipe").rglob("*.py"))
+    packages = ("annotations", "masks", "dataset")  # those that write the ledger
+    sources = sorted(path for package in packages for path in (ROOT / "src/segpipe" / package).rglob("*.py"))
     given = {"bad_record"}  # AnnotationError's own default
     given |= set(typing.get_args(records.Role)) - {"object"}  # an ignored annotation has its role for a reason,
     given |= set(typing.get_args(records.Kind)) - {"region"}  # one that is no region but drawn its kind
