@@ -122,6 +122,16 @@ def test_cvat(real_data):
     }  # fmt: skip
 
 
+def test_yolo_boxes(real_data):
+    dataset = read_source(real_data / "multi_format/yolo1.1")
+    assert (dataset.format, len(dataset.categories)) == ("yolo", 8)
+    assert Counter((i.category, i.kind) for i in dataset.instances) == {
+        ("strawberry", "box"): 17,
+        ("rectangle", "box"): 1,
+    }
+    assert Counter(image.split for image in dataset.images) == {"train": 4}
+
+
 def test_photographs_alone_are_refused(real_data):
     with pytest.raises(UserError, match=r"no annotations of format coco, .* or .* among its files"):
         read_source(real_data / "exif")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from segpipe.annotations import coco, cvat, index_masks, labelme, labelme_xml, mask_layouts, supervisely, via, voc
+from segpipe.annotations import coco, cvat, index_masks, labelme, labelme_xml, mask_layouts, supervisely, via, voc, yolo
 from segpipe.annotations.formats import AUTO
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.merging import Part, folders_below, merged, part_of
@@ -91,6 +91,7 @@ FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
     supervisely.FORMAT: _of_files("Supervisely JSON", supervisely.recognise, supervisely.read),
     via.FORMAT: _of_files("VGG Image Annotator", via.recognise, via.read),
     voc.FORMAT: _voc,
+    yolo.FORMAT: _of_files("YOLO labels", yolo.recognise, yolo.read),
     index_masks.FORMAT: _masks,
 }
 

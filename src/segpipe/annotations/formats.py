@@ -3,5 +3,5 @@
 AUTO = "auto"
 FORMAT_NAMES = (
     *("coco", "cvat", "labelme", "labelme_xml", "supervisely", "via", "voc"),
-    *("index_masks",),
+    *("yolo", "index_masks"),
 )

@@ -1,0 +1,22 @@
+"""The size of a photograph, from its header."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from segpipe.errors import AnnotationError
+
+_ORIENTATION = 0x0112
+_LYING = (5, 6, 7, 8)  # EXIF 2.32, tag Orientation: rows and columns change places
+
+
+def viewed_wh(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as a viewer shows it (EXIF applied). Raises AnnotationError (image_lost)."""
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        problem = f"the size of {path.name} cannot be read ({type(error).__name__})"
+        raise AnnotationError(f"{problem}; restore the picture", "image_lost") from error
+    return (height, width) if orientation in _LYING else (width, height)
