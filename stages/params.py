@@ -136,7 +136,10 @@ class Train(Section):
     weights: str
     epochs: Annotated[int, Field(ge=1, le=10_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
+    accumulate: Annotated[int, Field(ge=1, le=1024)]
     crop: tuple[Side, Side] | None
+    optimizer: Literal["adamw", "sgd"]
+    schedule: Literal["cosine", "poly"]
     lr: Annotated[float, Field(gt=0, le=1)]
     encoder_lr_factor: Annotated[float, Field(ge=0, le=1)]
     weight_decay: Annotated[float, Field(ge=0, le=1)]
@@ -144,6 +147,11 @@ class Train(Section):
     loss: Loss
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     class_weights: Literal["none", "median_frequency", "effective_number"]
+    rare_class_share: Share
+    freeze_epochs: Annotated[int, Field(ge=0)]
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    ship: Literal["best", "last"]
+    patience: Annotated[int, Field(ge=0)]
     augment: Augment
     budget_hours: Positive
     checkpoint_minutes: Positive

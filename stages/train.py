@@ -54,7 +54,7 @@ def main() -> None:
         ):
             records.append(record)
             tracked.log_metrics({"epoch": dataclasses.asdict(record)}, step=record.epoch)
-        summary = history.summary(records, own.epochs)
+        summary = history.summary(records, own.epochs, own.patience, own.ship)
         card = model_card.ModelCard(
             architecture=own.architecture,
             encoder=own.encoder,
@@ -64,7 +64,7 @@ def main() -> None:
             size_hw=store.fit.size_hw,
             mean=segmenter.mean,
             std=segmenter.std,
-            facts=history.facts(records) | {"inputs": inputs, "weights": origin},
+            facts=history.facts(records, own.ship) | {"inputs": inputs, "weights": origin},
         )
         model_card.save(MODEL, segmenter, card)
         history.write_curves(CURVES, records)
@@ -94,7 +94,10 @@ def _recipe(own: Train, seed: int) -> Recipe:
     return Recipe(
         epochs=own.epochs,
         batch_size=own.batch_size,
+        accumulate=own.accumulate,
         crop_hw=own.crop,
+        optimizer=own.optimizer,
+        schedule=own.schedule,
         lr=own.lr,
         weight_decay=own.weight_decay,
         encoder_lr_factor=own.encoder_lr_factor,
@@ -102,6 +105,11 @@ def _recipe(own: Train, seed: int) -> Recipe:
         loss=Loss(**own.loss.model_dump()),
         label_smoothing=own.label_smoothing,
         class_weights=own.class_weights,
+        rare_class_share=own.rare_class_share,
+        freeze_epochs=own.freeze_epochs,
+        ema_decay=own.ema_decay,
+        ship=own.ship,
+        patience=own.patience,
         augment=Augment(**own.augment.model_dump()),
         budget_seconds=own.budget_hours * 3600,
         checkpoint_minutes=own.checkpoint_minutes,

@@ -25,7 +25,7 @@ def test_the_projects_own_params_are_sound(tmp_path):
     [
         ("  lr: 0.001", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
         ("  lr: 0.001", "  learn_rate: 1", "train.learn_rate: no such key"),
-        ("  batch_size: 8\n  crop", "  batchsize: 8\n  crop", "train.batchsize: no such key; did you mean batch_size?"),
+        ("  batch_size: 8\n  accum", "  batchsize: 8\n  accum", "train.batchsize: no such key; did you mean batch_size?"),
         (
             "fit: letterbox",
             "fit: squash",

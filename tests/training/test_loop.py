@@ -9,8 +9,10 @@ from segpipe.errors import UserError
 from segpipe.evaluation.confusion import confusion_matrix
 from segpipe.evaluation.scores import class_iou, mean_iou
 from segpipe.models import build
-from segpipe.training import loop
+from segpipe.training import history, loop
 from tests.training import tiny
+
+A_WEIGHT = "network.encoder.model.conv_stem.weight"
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +165,65 @@ def test_a_disk_that_is_full_does_not_end_the_training(tmp_path, caplog):
     records = list(loop.fit(network, tiny.data(), tiny.recipe(epochs=1), tmp_path / "file", "abc", tiny.CPU))
     assert records[0].complete
     assert "training goes on without it" in caplog.text
+
+
+def test_the_average_of_the_weights_is_what_is_validated_and_shipped(tmp_path):
+    data = tiny.data()
+    plain, _ = tiny.fit(tmp_path / "a", data, tiny.recipe())
+    network, records = tiny.fit(tmp_path / "b", data, tiny.recipe(ema_decay=0.9, ship="last"))
+    assert not torch.equal(network.state_dict()[A_WEIGHT], plain.state_dict()[A_WEIGHT])
+    matrix = confusion_matrix(data.labels[data.val_index], predicted(network, data, data.val_index), 4, 255)
+    assert records[-1].val_miou == mean_iou(matrix)
+
+
+def test_the_last_epochs_weights_are_shipped_if_asked_for(tmp_path):
+    data = tiny.data()
+    network, records = tiny.fit(tmp_path, data, tiny.recipe(ship="last"))
+    matrix = confusion_matrix(data.labels[data.val_index], predicted(network, data, data.val_index), 4, 255)
+    assert records[-1].val_miou == mean_iou(matrix)
+    assert history.shipped(records, "last").epoch == 3
+    assert history.shipped(records, "best").val_miou == max(record.val_miou for record in records)
+
+
+def test_without_anything_better_training_ends_when_patience_does(tmp_path):
+    data = tiny.data()
+    data.labels[data.val_index] = tiny.CLASSES.index("never")  # never right: every epoch after the first is no better
+    _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=50, patience=2))
+    assert [record.is_best for record in records] == [True, False, False]
+    summary = history.summary(records, 50, 2, "best")
+    assert (summary["ended_early_by_patience"], summary["ended_early_by_budget"]) == (1, 0)
+    _, again = tiny.fit(tmp_path, data, tiny.recipe(epochs=50, patience=2))
+    assert len(again) == 3
+
+
+def test_a_frozen_encoder_stays_as_it_is_until_it_is_freed(tmp_path):
+    data, before = tiny.data(), tiny.segmenter().state_dict()
+    frozen, _ = tiny.fit(tmp_path / "a", data, tiny.recipe(epochs=1, freeze_epochs=1))
+    freed, _ = tiny.fit(tmp_path / "b", data, tiny.recipe(epochs=2, freeze_epochs=1, ship="last"))
+    encoder = [name for name in before if ".encoder." in name]
+    assert all(torch.equal(frozen.state_dict()[name], before[name]) for name in encoder)
+    assert any(not torch.equal(frozen.state_dict()[name], before[name]) for name in before)
+    assert not torch.equal(freed.state_dict()[A_WEIGHT], before[A_WEIGHT])
+    assert all(parameter.requires_grad for parameter in frozen.parameters())
+
+
+def test_accumulated_batches_make_one_step(tmp_path):
+    _, records = tiny.fit(tmp_path, tiny.data(train=8), tiny.recipe(epochs=1, accumulate=2))
+    assert records[0].step == 2  # 8 pictures, 2 x 2 a step
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"ema_decay": 0.9, "accumulate": 2, "freeze_epochs": 1}, {"optimizer": "sgd", "schedule": "poly"}],
+)
+def test_a_stopped_training_ends_as_the_whole_one_with_every_option(tmp_path, changes):
+    data, recipe = tiny.data(), tiny.recipe(checkpoint_minutes=0, rare_class_share=0.5, ship="last", **changes)
+    whole, _ = tiny.fit(tmp_path / "whole", data, recipe)
+    steps = loop.fit(tiny.segmenter(), data, recipe, tmp_path / "cut", "abc", tiny.CPU)
+    next(steps)
+    steps.close()  # after the first epoch
+    resumed, again = tiny.fit(tmp_path / "cut", data, recipe)
+    assert [record.resumed for record in again] == [True, False, False]
+    tiny.save(tmp_path / "a.pt", whole)
+    tiny.save(tmp_path / "b.pt", resumed)
+    assert (tmp_path / "a.pt").read_bytes() == (tmp_path / "b.pt").read_bytes()

@@ -43,3 +43,30 @@ def test_a_long_gradient_is_shortened_and_its_length_told():
     layer.weight.grad = torch.tensor([[3.0, 4.0]])
     assert schedule.clip_gradients(layer, 1.0).item() == pytest.approx(5.0)
     assert layer.weight.grad.tolist()[0] == pytest.approx([0.6, 0.8], abs=1e-5)
+
+
+def test_poly_falls_nearly_as_a_line():
+    factors = [schedule.lr_factor(step, steps=11, warmup_steps=0, fall=schedule.poly) for step in range(11)]
+    assert factors[0] == pytest.approx(1.0)
+    assert factors[5] == pytest.approx(0.01 + 0.99 * 0.5**0.9)
+    assert factors[-1] == pytest.approx(schedule.FINAL_FACTOR)
+
+
+def test_sgd_has_the_groups_of_adamw():
+    segmenter = build.segmenter("fpn", "mobilenetv3_small_050", 2, [True, True])
+    ours, theirs = (make(segmenter, 1e-2, 0.1, 0.5).param_groups for make in (schedule.sgd, schedule.adamw))
+    assert [(g["peak_lr"], g["weight_decay"], len(g["params"])) for g in ours] == [
+        (g["peak_lr"], g["weight_decay"], len(g["params"])) for g in theirs
+    ]
+    assert {(group["momentum"], group["nesterov"]) for group in ours} == {(0.9, True)}
+
+
+def test_a_frozen_encoder_neither_learns_nor_counts():
+    segmenter = build.segmenter("fpn", "mobilenetv3_small_050", 2, [True, True])
+    schedule.train_mode(segmenter, is_encoder_frozen=True)
+    assert segmenter.training
+    assert not any(module.training for module in segmenter.encoder.modules())
+    assert not any(parameter.requires_grad for parameter in segmenter.encoder.parameters())
+    schedule.train_mode(segmenter, is_encoder_frozen=False)
+    assert all(module.training for module in segmenter.modules())
+    assert all(parameter.requires_grad for parameter in segmenter.parameters())

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from segpipe.classes import IGNORE_INDEX
+from segpipe.dataset.transforms import PADDING
 from segpipe.training.recipe import Augment
 
 TRIES = 4
@@ -31,19 +32,27 @@ class Draws:
     contrast: Tensor
     redrawn: int
 
+    def rows(self, rows: slice) -> "Draws":
+        """Those of some of the pictures."""
+        return Draws(self.theta[rows], self.colour[rows], self.contrast[rows], self.redrawn)
+
     def to(self, device: torch.device) -> "Draws":
         """The same on another device."""
         theta, colour, contrast = (t.to(device, non_blocking=True) for t in (self.theta, self.colour, self.contrast))
         return Draws(theta, colour, contrast, self.redrawn)
 
 
-def draw(labels: Tensor, crop_hw: tuple[int, int], augment: Augment, generator: Generator) -> Draws:
+def draw(
+    labels: Tensor, crop_hw: tuple[int, int], augment: Augment, generator: Generator, aims: Tensor | None = None
+) -> Draws:
     """Draw for each picture how it will be varied.
 
-    labels: uint8 (N, H, W) on the CPU, only looked at to leave out crops without any label (at most TRIES draws each).
+    labels: uint8 (N, H, W) on the CPU, only looked at to leave out crops without any label (at most TRIES draws each);
+    aims: float64 (N, 2), a point (x, y) in -1..1 that the crop should show in its middle half, NaN for any place.
     """
     count = len(labels)
-    thetas = torch.stack([_geometry(count, labels.shape[1:], crop_hw, augment, generator) for _ in range(TRIES)])
+    aims = torch.full((count, 2), torch.nan, dtype=torch.float64) if aims is None else aims
+    thetas = torch.stack([_geometry(labels.shape, crop_hw, augment, generator, aims) for _ in range(TRIES)])
     colour, contrast = _colour(count, augment, generator)
     theta, redrawn = thetas[0], 0
     for other in thetas[1:]:
@@ -59,17 +68,21 @@ def apply(images: Tensor, labels: Tensor, draws: Draws, crop_hw: tuple[int, int]
     """Carry out what was drawn.
 
     images: uint8 (N, 3, H, W); labels: uint8 (N, H, W); draws: on the same device. Returns images float32
-    (N, 3, h, w) in 0..255, black outside the picture, and labels uint8 (N, h, w), nearest, IGNORE_INDEX outside.
+    (N, 3, h, w) in 0..255, grey (transforms.PADDING) outside the picture, and labels uint8 (N, h, w), nearest, IGNORE_INDEX outside.
     """
     grid = F.affine_grid(draws.theta, [len(images), 3, *crop_hw], align_corners=False)
-    pixels = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    # Outside the picture comes what the store has around it, before the colours are varied: counted from there, 0.
+    offset = images.float() - PADDING
+    pixels = PADDING + F.grid_sample(offset, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return _coloured(pixels, draws), _label_sample(labels, grid)
 
 
 def _geometry(
-    count: int, size_hw: torch.Size, crop_hw: tuple[int, int], augment: Augment, generator: Generator
+    shape: torch.Size, crop_hw: tuple[int, int], augment: Augment, generator: Generator, aims: Tensor
 ) -> Tensor:
-    """Affine maps float32 (count, 2, 3) from the crop to the picture: zoom, turn, mirror, place."""
+    """Affine maps float32 (count, 2, 3) from the crop to the picture of `shape` (count, H, W): zoom, turn, mirror,
+    place."""
+    count, *size_hw = shape
     uniform = torch.rand(6, count, generator=generator, dtype=torch.float64)
     zoom = torch.exp((2 * uniform[0] - 1) * math.log1p(augment.scale))  # crop pixels per picture pixel
     angle = (2 * uniform[1] - 1) * math.radians(augment.rotate_deg)
@@ -77,12 +90,20 @@ def _geometry(
     mirror_y = 1 - 2 * (uniform[3] < augment.flip_vertical).double()
     (height, width), (h, w) = size_hw, crop_hw
     # The crop's centre may be anywhere where the crop lies inside the picture, or the picture inside the crop.
-    centre_x = (2 * uniform[4] - 1) * (width - w / zoom).abs() / width
-    centre_y = (2 * uniform[5] - 1) * (height - h / zoom).abs() / height
+    centre_x = _centre(2 * uniform[4] - 1, w / zoom / width, aims[:, 0])
+    centre_y = _centre(2 * uniform[5] - 1, h / zoom / height, aims[:, 1])
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     row_x = torch.stack([mirror_x * cos * w / width, -mirror_y * sin * h / width, centre_x], dim=1)
     row_y = torch.stack([mirror_x * sin * w / height, mirror_y * cos * h / height, centre_y], dim=1)
     return torch.stack([row_x, row_y], dim=1).float()
+
+
+def _centre(place: Tensor, part: Tensor, aim: Tensor) -> Tensor:
+    """Where the crop's centre lies along one axis, -1..1; place: -1..1 of where it may be, part: of the picture's side
+    that the crop covers."""
+    reach = (1 - part).abs()
+    aimed = torch.minimum(torch.maximum(aim + place * part / 2, -reach), reach)
+    return torch.where(aim.isnan(), place * reach, aimed)
 
 
 def _colour(count: int, augment: Augment, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segpipe.training import augment, randomness
+from segpipe.training import augment, randomness, rare
 from segpipe.training.augment import Draws
 from segpipe.training.recipe import Recipe
 
@@ -52,6 +52,16 @@ class Batch:
     keys: tuple[str, ...]
     waited: float = 0.0
 
+    def split(self, parts: int) -> "list[Batch]":
+        """The same in at most `parts` batches of about equal size."""
+        size = -(-len(self.images) // parts)
+        return [self.rows(slice(start, start + size)) for start in range(0, len(self.images), size)]
+
+    def rows(self, rows: slice) -> "Batch":
+        """Some of its pictures."""
+        draws = self.draws and self.draws.rows(rows)
+        return replace(self, images=self.images[rows], labels=self.labels[rows], draws=draws, keys=self.keys[rows])
+
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
         images, labels = (t.to(device, non_blocking=True) for t in (self.images, self.labels))
@@ -62,13 +72,16 @@ def training_batches(
     data: TrainingData, recipe: Recipe, epoch: int, first_step: int, device: torch.device
 ) -> Iterator[Batch]:
     """The epoch's batches from `first_step` on, on `device`, with what is drawn for each picture."""
-    positions = data.train_index[randomness.order(len(data.train_index), recipe.batch_size, recipe.seed, epoch)]
-    size_hw = crop_hw(data, recipe)
+    order = randomness.order(len(data.train_index), recipe.pictures_per_step, recipe.seed, epoch)
+    positions, size_hw = data.train_index[order], crop_hw(data, recipe)
+    rarity = rare.rarity(data.class_pixels[data.train_index])
 
     def fetch(step: int) -> Batch:
         batch = _gather(data, positions[step], device)
         generator = randomness.generator(recipe.seed, randomness.AUGMENT, epoch, step)
-        return replace(batch, draws=augment.draw(batch.labels, size_hw, recipe.augment, generator))
+        share = recipe.rare_class_share
+        aims = rare.aims(batch.labels, rarity, share, generator) if share else None
+        return replace(batch, draws=augment.draw(batch.labels, size_hw, recipe.augment, generator, aims))
 
     return _ahead(fetch, first_step, len(positions), device)
 
@@ -85,7 +98,7 @@ def validation_batches(data: TrainingData, batch_size: int, device: torch.device
 
 def steps_per_epoch(data: TrainingData, recipe: Recipe) -> int:
     """How many batches `training_batches` gives for a whole epoch."""
-    return -(-len(data.train_index) // recipe.batch_size)
+    return -(-len(data.train_index) // recipe.pictures_per_step)
 
 
 def crop_hw(data: TrainingData, recipe: Recipe) -> tuple[int, int]:

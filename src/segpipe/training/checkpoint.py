@@ -16,7 +16,7 @@ from segpipe.models.build import Segmenter
 from segpipe.training import history
 from segpipe.training.history import EpochRecord
 
-FORMAT = "segpipe checkpoint 1"
+FORMAT = "segpipe checkpoint 2"
 KEPT = 3  # checkpoints of other inputs that stay, the youngest
 _DAMAGED = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError),
@@ -42,15 +42,17 @@ class Sums:
 class State:
     """Where a training stands, beside the network's and the optimiser's own state.
 
-    epoch: the one under way, from 1; best: weights with the highest val_miou so far, on the CPU; best_miou: theirs;
+    epoch: the one under way, from 1; shipped: the weights to ship so far, on the CPU; best_miou: the highest val_miou
+    so far; average: the running average of the weights, None without one;
     used_seconds, validation_seconds: as in Budget.
     """
 
     epoch: int = 1
     sums: Sums = field(default_factory=Sums)
     records: list[EpochRecord] = field(default_factory=list)
-    best: dict[str, Tensor] | None = None
+    shipped: dict[str, Tensor] | None = None
     best_miou: float = -1.0
+    average: dict[str, Tensor] | None = None
     used_seconds: float = 0.0
     validation_seconds: float = 0.0
 
@@ -70,8 +72,9 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
         "epoch": state.epoch,
         "sums": asdict(state.sums),
         "records": history.as_json(state.records),
-        "best": state.best,
+        "shipped": state.shipped,
         "best_miou": state.best_miou,
+        "average": state.average,
         "used_seconds": state.used_seconds,
         "validation_seconds": state.validation_seconds,
     }
@@ -119,8 +122,9 @@ def _state(document: dict[str, Any]) -> State:
         epoch=document["epoch"],
         sums=Sums(**document["sums"]),
         records=history.from_json(document["records"]),
-        best=document["best"],
+        shipped=document["shipped"],
         best_miou=document["best_miou"],
+        average=document["average"],
         used_seconds=document["used_seconds"],
         validation_seconds=document["validation_seconds"],
     )

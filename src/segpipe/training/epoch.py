@@ -1,8 +1,9 @@
 """One pass over the training pictures, and one over the validation pictures."""
 
+import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from segpipe.training import augment, schedule
 from segpipe.training.batches import Batch
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,36 +45,37 @@ def train_one_epoch(
     lr_factor: Callable[[int], float],
     step_seed: Callable[[int], int],
     first_step: int,
+    parts: int,
     autocast: torch.autocast,
 ) -> Iterator[StepResult]:
     """Train step by step; the caller may stop between any two.
 
-    criterion: (logits, target) -> loss; lr_factor, step_seed: of the 0-based step in the epoch; batches: from
-    `first_step` on; autocast: around the network only. Raises UserError for a loss or gradient that is not finite,
-    before it reaches the weights.
+    segmenter: in the mode to train in; criterion: (logits, target) -> loss; lr_factor, step_seed: of the 0-based step
+    in the epoch; batches: from `first_step` on, one a step; parts: in so many parts a batch goes through the network,
+    in more where the GPU's memory is too small; autocast: around the network only. Raises UserError for a loss or
+    gradient that is not finite, before it reaches the weights.
     """
-    segmenter.train()
     start = time.perf_counter()
     for step, batch in enumerate(batches, first_step):
-        torch.manual_seed(step_seed(step))  # dropout and the like
         lr = schedule.set_lr(optimizer, lr_factor(step))
-        images, labels = _varied(batch, crop_hw)
-        with autocast:
-            logits = segmenter(images)
-        loss = criterion(logits, labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        while True:
+            torch.manual_seed(step_seed(step))  # dropout and the like
+            optimizer.zero_grad(set_to_none=True)
+            try:
+                loss, labelled = _backward(segmenter, criterion, batch.split(parts), crop_hw, autocast)
+                break
+            except torch.OutOfMemoryError:
+                parts = _more_parts(parts, len(batch.images))
         norm = schedule.clip_gradients(segmenter, clip_norm)
-        labelled = (labels != IGNORE_INDEX).any()
         # The step's only wait for a GPU.
-        loss_value, norm_value, any_labelled = torch.stack([loss.detach(), norm, labelled.to(loss.dtype)]).tolist()
+        loss_value, norm_value, any_labelled = torch.stack([loss, norm, labelled.to(loss.dtype)]).tolist()
         _check_finite(loss_value, norm_value, step, lr, batch.keys)
         optimizer.step()
         now = time.perf_counter()
         yield StepResult(
             loss=loss_value,
             lr=lr,
-            pictures=len(images),
+            pictures=len(batch.images),
             is_all_ignored=not any_labelled,
             redrawn_crops=batch.draws.redrawn if batch.draws else 0,
             seconds=now - start,
@@ -100,6 +103,38 @@ def validate(
             matrix += _confusion(batch.labels, logits.argmax(dim=1), len(seen))
         pictures += len(batch.images)
     return total / max(1, pictures), matrix.cpu().numpy()
+
+
+def _backward(
+    segmenter: nn.Module,
+    criterion: Criterion,
+    parts: Sequence[Batch],
+    crop_hw: tuple[int, int],
+    autocast: torch.autocast,
+) -> tuple[Tensor, Tensor]:
+    """Add up the gradient of the parts' mean loss. Returns that loss and whether any pixel has a label, scalars."""
+    losses, labelled = [], []
+    for part in parts:
+        images, labels = _varied(part, crop_hw)
+        with autocast:
+            logits = segmenter(images)
+        loss = criterion(logits, labels) / len(parts)
+        loss.backward()
+        losses.append(loss.detach())
+        labelled.append((labels != IGNORE_INDEX).any())
+    return torch.stack(losses).sum(), torch.stack(labelled).any()
+
+
+def _more_parts(parts: int, pictures: int) -> int:
+    """Twice as many, each of 2 pictures or more (batch norm). Raises UserError where that is not possible."""
+    if pictures < 4 * parts:
+        raise UserError(
+            f"the GPU's memory is too small for {-(-pictures // parts)} pictures at once; "
+            "lower train.crop or train.batch_size, or choose a smaller train.encoder"
+        ) from None
+    torch.cuda.empty_cache()
+    _log.warning("the GPU's memory is too small: a step's pictures go through the network in %d parts", 2 * parts)
+    return 2 * parts
 
 
 def _varied(batch: Batch, crop_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.files import write_text
+from segpipe.training.recipe import Ship
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,33 +51,41 @@ def from_json(text: str) -> list[EpochRecord]:
     return [EpochRecord(**entry) for entry in json.loads(text)]
 
 
-def best(records: Sequence[EpochRecord]) -> EpochRecord:
-    """The epoch whose weights are shipped: the last that was the best so far."""
-    return [record for record in records if record.is_best][-1]
+def shipped(records: Sequence[EpochRecord], ship: Ship) -> EpochRecord:
+    """The epoch whose weights are shipped: the last that was the best so far, or the last of all."""
+    return records[-1] if ship == "last" else [record for record in records if record.is_best][-1]
 
 
-def summary(records: Sequence[EpochRecord], epochs: int) -> dict[str, Any]:
+def is_out_of_patience(records: Sequence[EpochRecord], patience: int) -> bool:
+    """Whether the last `patience` epochs brought nothing better; never for a patience of 0."""
+    return 0 < patience < len(records) and not any(record.is_best for record in records[-patience:])
+
+
+def summary(records: Sequence[EpochRecord], epochs: int, patience: int, ship: Ship) -> dict[str, Any]:
     """For a metrics file: what the shipped epoch scored; nothing that depends on the clock but whether it ended early.
 
-    epochs: as many as were planned.
+    epochs: as many as were planned; patience, ship: as in Recipe.
     """
-    shipped = best(records)
-    scores = {"train_loss": shipped.train_loss, "val_loss": shipped.val_loss, "val_mean_iou": shipped.val_miou}
+    one = shipped(records, ship)
+    out_of_patience = is_out_of_patience(records, patience)
+    missing = len(records) < epochs or not records[-1].complete
+    scores = {"train_loss": one.train_loss, "val_loss": one.val_loss, "val_mean_iou": one.val_miou}
     return {name: value for name, value in scores.items() if value is not None} | {
-        "best_epoch": shipped.epoch,
+        "shipped_epoch": one.epoch,
         "epochs": len(records),
-        "ended_early_by_budget": int(len(records) < epochs or not records[-1].complete),
-        "val_iou": shipped.val_iou,
+        "ended_early_by_budget": int(missing and not out_of_patience),
+        "ended_early_by_patience": int(missing and out_of_patience),
+        "val_iou": one.val_iou,
         "all_ignore_batches": sum(record.all_ignore_batches for record in records),
         "redrawn_crops": sum(record.redrawn_crops for record in records),
     }
 
 
-def facts(records: Sequence[EpochRecord]) -> dict[str, str | int | float]:
+def facts(records: Sequence[EpochRecord], ship: Ship) -> dict[str, str | int | float]:
     """For the model file: the epoch it is from, and its validation score at training size if there was one."""
-    shipped = best(records)
-    score = {} if shipped.val_miou is None else {"val_mean_iou": shipped.val_miou}
-    return {"epoch": shipped.epoch, **score}
+    one = shipped(records, ship)
+    score = {} if one.val_miou is None else {"val_mean_iou": one.val_miou}
+    return {"epoch": one.epoch, **score}
 
 
 def write_curves(path: Path, records: Sequence[EpochRecord]) -> None:

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import torch
 from segpipe.errors import at
 from segpipe.evaluation import scores
 from segpipe.models.build import Segmenter
-from segpipe.training import batches, checkpoint, epoch, randomness, schedule
+from segpipe.training import batches, checkpoint, epoch, history, randomness, schedule
+from segpipe.training.average import WeightAverage
 from segpipe.training.batches import TrainingData
 from segpipe.training.budget import Budget
 from segpipe.training.checkpoint import State, Sums
@@ -29,19 +31,19 @@ _log = logging.getLogger(__name__)
 def fit(
     segmenter: Segmenter, data: TrainingData, recipe: Recipe, checkpoints: Path, inputs: str, device: torch.device
 ) -> Iterator[EpochRecord]:
-    """Train `segmenter` in place and give one record per epoch; at the end it holds the weights of the best epoch.
+    """Train `segmenter` in place and give one record per epoch; at the end it holds the weights to ship.
 
     checkpoints: folder for the file <inputs>.pt that a killed training goes on from; inputs: hash of all that decides
-    the result. Epochs of earlier processes are told again first, marked as resumed. Best: the highest val_miou, the
-    earlier one of equals; without validation pictures the last epoch. Equal inputs give equal weights on a CPU, killed
-    and resumed or not; on a CPU PyTorch's deterministic algorithms are switched on for the process. The budget ends
-    the training early: the last record is then incomplete, or epochs are missing. Raises UserError for a loss that is
-    not finite.
+    the result. Epochs of earlier processes are told again first, marked as resumed. The best epoch is the one with the
+    highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs give equal weights
+    on a CPU, killed and resumed or not; on a CPU PyTorch's deterministic algorithms are switched on for the process.
+    The budget ends the training early: the last record is then incomplete, or epochs are missing. Raises UserError for
+    a loss that is not finite.
     """
     run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device)
     for record in run.state.records:
         yield dataclasses.replace(record, resumed=True)
-    with Progress(recipe.epochs, run.steps, recipe.batch_size, run.done_steps) as progress:
+    with Progress(recipe.epochs, run.steps, recipe.pictures_per_step, run.done_steps) as progress:
         while run.goes_on():
             with at(f"training, epoch {run.state.epoch}"):
                 is_complete = run.train_epoch(progress)
@@ -50,7 +52,7 @@ def fit(
             yield record
             if not is_complete:
                 break
-    run.ship_best()
+    run.ship()
 
 
 class _Run:
@@ -64,10 +66,12 @@ class _Run:
         self.segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
         self.steps = batches.steps_per_epoch(data, recipe)
-        self.optimizer = schedule.adamw(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
+        optimizer = schedule.OPTIMIZERS[recipe.optimizer]
+        self.optimizer = optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
         self.autocast = _autocast(device, recipe.amp)
         self.criterion = self._criterion()
         self.state = self._resumed()
+        self.average = self._average()
         self.budget = Budget(recipe.budget_seconds, self.state.used_seconds, self.state.validation_seconds)
         self._saved = time.monotonic()
 
@@ -79,6 +83,9 @@ class _Run:
     def goes_on(self) -> bool:
         """Whether there is an epoch to do, and time for it."""
         if self.state.epoch > self.recipe.epochs:
+            return False
+        if history.is_out_of_patience(self.state.records, self.recipe.patience):
+            _log.info("no epoch of the last %d was better: training ends", self.recipe.patience)
             return False
         is_late = self.budget.is_spent() and bool(self.state.records) and not self.state.sums.step
         if is_late:
@@ -93,6 +100,8 @@ class _Run:
             return False
         for result in self._training_steps():
             _count(sums, result)
+            if self.average is not None:
+                self.average.update(self.done_steps)
             progress.step(self.state.epoch, sums.step, _mean_loss(sums) or 0.0)
             if not self.state.records:
                 self.budget.guess_validation(sums.seconds / sums.pictures, len(self.data.val_index))
@@ -105,13 +114,15 @@ class _Run:
         return True
 
     def finish_epoch(self, is_complete: bool) -> EpochRecord:
-        """Validate, keep the weights if they are the best so far, and save where the training stands."""
+        """Validate, keep the weights if they are to be shipped, and save where the training stands."""
         start = time.perf_counter()
-        loss, matrix = self._validated()
-        record = self._record(is_complete, loss, matrix, time.perf_counter() - start)
+        with self.average.worn() if self.average is not None else nullcontext():
+            loss, matrix = self._validated()
+            record = self._record(is_complete, loss, matrix, time.perf_counter() - start)
+            if record.is_best or self.recipe.ship == "last":
+                self.state.shipped = {k: v.detach().cpu().clone() for k, v in self.segmenter.state_dict().items()}
         self.budget.validation = record.validation_seconds
         if record.is_best:
-            self.state.best = {k: v.detach().cpu().clone() for k, v in self.segmenter.state_dict().items()}
             self.state.best_miou = -1.0 if record.val_miou is None else record.val_miou
         if is_complete:  # an incomplete epoch was saved before: with more time it goes on from there
             self.state.records.append(record)
@@ -119,16 +130,17 @@ class _Run:
             self._save()
         return record
 
-    def ship_best(self) -> None:
-        """Give the segmenter the weights of the best epoch."""
-        if self.state.best is not None:
-            self.segmenter.load_state_dict(self.state.best)
-        self.segmenter.eval()
+    def ship(self) -> None:
+        """Give the segmenter the weights to ship."""
+        if self.state.shipped is not None:
+            self.segmenter.load_state_dict(self.state.shipped)
+        self.segmenter.requires_grad_(True).eval()
 
     def _training_steps(self) -> Iterator[epoch.StepResult]:
         number, first_step = self.state.epoch, self.state.sums.step
         before = (number - 1) * self.steps
-        warmup = round(self.recipe.warmup_epochs * self.steps)
+        warmup, fall = round(self.recipe.warmup_epochs * self.steps), schedule.SCHEDULES[self.recipe.schedule]
+        schedule.train_mode(self.segmenter, is_encoder_frozen=number <= self.recipe.freeze_epochs)
         return epoch.train_one_epoch(
             self.segmenter,
             self.criterion,
@@ -136,9 +148,10 @@ class _Run:
             batches.training_batches(self.data, self.recipe, number, first_step, self.device),
             crop_hw=batches.crop_hw(self.data, self.recipe),
             clip_norm=self.recipe.clip_norm,
-            lr_factor=lambda step: schedule.lr_factor(before + step, self.recipe.epochs * self.steps, warmup),
+            lr_factor=lambda step: schedule.lr_factor(before + step, self.recipe.epochs * self.steps, warmup, fall),
             step_seed=lambda step: randomness.seed_for(self.recipe.seed, randomness.NETWORK, number, step),
             first_step=first_step,
+            parts=self.recipe.accumulate,
             autocast=self.autocast,
         )
 
@@ -181,9 +194,18 @@ class _Run:
             _log.info("the inputs have changed since the last training: training starts afresh")
         return state or State()
 
+    def _average(self) -> WeightAverage | None:
+        if not self.recipe.ema_decay:
+            return None
+        average = WeightAverage(self.segmenter, self.recipe.ema_decay)
+        if self.state.average is not None:
+            average.load(self.state.average)
+        return average
+
     def _save(self) -> None:
         """Save where the training stands. A full disk does not end it: the next try may go through."""
         self.state.used_seconds, self.state.validation_seconds = self.budget.used, self.budget.validation
+        self.state.average = self.average.weights if self.average is not None else None
         try:
             checkpoint.save(self.path, self.segmenter, self.optimizer, self.state)
             checkpoint.keep_few(self.path)
