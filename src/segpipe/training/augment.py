@@ -68,7 +68,8 @@ def apply(images: Tensor, labels: Tensor, draws: Draws, crop_hw: tuple[int, int]
     """Carry out what was drawn.
 
     images: uint8 (N, 3, H, W); labels: uint8 (N, H, W); draws: on the same device. Returns images float32
-    (N, 3, h, w) in 0..255, grey (transforms.PADDING) outside the picture, and labels uint8 (N, h, w), nearest, IGNORE_INDEX outside.
+    (N, 3, h, w) in 0..255, grey (transforms.PADDING) outside the picture, and labels uint8 (N, h, w), nearest,
+    IGNORE_INDEX outside.
     """
     grid = F.affine_grid(draws.theta, [len(images), 3, *crop_hw], align_corners=False)
     # Outside the picture comes what the store has around it, before the colours are varied: counted from there, 0.
