@@ -95,7 +95,7 @@ def test_an_experiment_is_compared_with_its_parent(project):
     project.dvc("exp", "run", "-S", "train.lr=0.0005", "-n", "slow")
     assert "train.lr" in project.dvc("params", "diff")
     assert "mean_iou" in project.dvc("metrics", "diff", "--all")
-    assert "slow" in project.dvc("exp", "show", "--no-pager")
+    assert "slow" in project.dvc("exp", "show", "--csv")
     project.git("checkout", "-q", "--", ".")
     project.dvc("checkout", "-q")
 

@@ -42,7 +42,13 @@ def test_every_mode_becomes_rgb(tmp_path, mode, pixel, rgb):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "missing_file"), (b"", "unreadable"), (b"<svg/>", "unreadable"), ("HEIC", "unsupported_format"), ("GIF", "unsupported_format")],
+    [
+        (None, "missing_file"),
+        (b"", "unreadable"),
+        (b"<svg/>", "unreadable"),
+        ("HEIC", "unsupported_format"),
+        ("GIF", "unsupported_format"),
+    ],
 )
 def test_what_cannot_be_used_says_so(tmp_path, content, reason):
     path = tmp_path / ("a.heic" if content == "HEIC" else "a.jpg")
