@@ -1,9 +1,10 @@
 """validate: data/records + every photograph -> data/checked, the ledger's first page and the data report."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
-from segpipe.dataset import checks, data_report, ledger, parallel, selection, tables, validation
+from segpipe.dataset import checks, data_report, ledger, memory, parallel, rechecking, selection, tables, validation
 from segpipe.dataset.data_report import DataReport
 from segpipe.files import write_json, write_text
 from segpipe.records import Dataset
@@ -18,9 +19,8 @@ def main() -> None:
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
     selected = selection.select(params.ingest.classes, dataset.categories, used)
-    checked = parallel.ordered(
-        checks.check, _tasks(params, dataset, selected), params.compute.workers, "photographs checked"
-    )
+    spread = partial(parallel.ordered, checks.check, workers=params.compute.workers, what="photographs checked")
+    checked = rechecking.check_all(_tasks(params, dataset, selected), memory.FOLDER / "validate.pickle", spread)
     validated = validation.collect(dataset, selected, checked)
     report = DataReport(
         root=Path(params.ingest.source),
