@@ -1,0 +1,1 @@
+"""`python -m segpipe explain`: what became of one record, and why."""

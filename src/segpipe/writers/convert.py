@@ -1,0 +1,68 @@
+"""A source folder of any format written back in another, and the account of it in words."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from segpipe.annotations.detect import MaskOptions, read_source
+from segpipe.annotations.formats import AUTO
+from segpipe.annotations.mask_surveys import Mapper
+from segpipe.errors import at
+from segpipe.records import Dataset
+from segpipe.writers import coco, labelme, masks, target, voc, yolo
+from segpipe.writers.target import Target, Written
+
+# A new target is one module with `write`, and its line here.
+WRITERS: Mapping[str, Callable[[Dataset, Target], Written]] = {
+    "coco": coco.write,
+    "labelme": labelme.write,
+    "masks": masks.write,
+    "voc": voc.write,
+    "yolo": yolo.write,
+}
+_WHERE = {
+    "coco": "the records name them by their path in the source: use it as the image folder",
+    "labelme": "imagePath leads from each file to the source's own",
+    "masks": "masks have the photographs' paths: put those below images/",
+    "voc": "put them into JPEGImages/ under the names in Annotations/",
+    "yolo": "put them below images/ under the paths of labels/",
+}
+
+
+def convert(
+    root: Path,
+    out: Path,
+    to: str,
+    *,
+    format: str = AUTO,
+    classes: Sequence[str] = (),
+    copy_images: bool = False,
+    mapper: Mapper = map,
+) -> list[str]:
+    """Write the source `root` to `out` in the format `to`, one of WRITERS; the lines that say what came of it.
+
+    Raises UserError if `out` is not empty or lies in the source, or the source cannot be read as a whole.
+    """
+    target.check(root, out)
+    dataset = read_source(root, format, MaskOptions(mapper=mapper))
+    if classes:
+        dataset = target.of_classes(dataset, classes)
+    with at(f"--to {to}"):
+        written = WRITERS[to](dataset, Target(root, out, copy_images, mapper))
+    return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(written, to, copy_images)]
+
+
+def _account(written: Written) -> list[str]:
+    said = {"written": written.counts, "changed": written.changed, "left out": written.dropped}
+    lines = [f"  {word}: {count} {what}" for word, counts in said.items() for what, count in _largest(counts)]
+    return lines if any(written.dropped.values()) else [*lines, "  left out: nothing"]
+
+
+def _largest(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(((what, count) for what, count in counts.items() if count), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _photographs(written: Written, to: str, copied: bool) -> str:
+    if copied:
+        return f"  photographs: {written.counts['pictures']} copied"
+    return f"  photographs: not copied (--copy-images); {_WHERE[to]}"

@@ -1,0 +1,158 @@
+"""Where a data set is written to, what goes there, and the account of what did not."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from segpipe.annotations.mask_surveys import Mapper
+from segpipe.annotations.source import folder_of, split_named
+from segpipe.dataset import photos
+from segpipe.errors import AnnotationError, UserError
+from segpipe.files import whole
+from segpipe.records import Dataset, Image, Instance
+
+SPLITS = ("train", "val", "test", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """root: the source folder; out: where to write; copy_images: photographs too; mapper: how to map over pictures."""
+
+    root: Path
+    out: Path
+    copy_images: bool = False
+    mapper: Mapper = map
+
+    def put_photograph(self, file: str, place: str) -> None:
+        """Copy a photograph of the source to `place` in the target, if photographs are copied at all."""
+        if not self.copy_images:
+            return
+        with whole(self.out / place, durable=False) as part:
+            shutil.copyfile(self.root / file, part)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Counts: what was written; changed: what the target says in another way; dropped: what is not there, and why."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One annotated photograph. size_hw: pixels as declared, else as its file has them."""
+
+    image: Image
+    size_hw: tuple[int, int]
+    instances: tuple[Instance, ...]
+
+
+def check(root: Path, out: Path) -> None:
+    """Raise UserError unless `out` is absent or an empty folder, outside the source folder."""
+    if out.resolve().is_relative_to(root.resolve()):
+        raise UserError(f"{out}: lies in the source folder, which is only read; name another folder")
+    try:
+        if any(out.iterdir()):
+            raise UserError(f"{out}: is not empty; name a new folder, or empty this one")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); name another folder") from error
+
+
+def of_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
+    """The data set with these classes only, in this order, regions to ignore included.
+
+    Raises UserError for a class that the source has not.
+    """
+    missing = [name for name in classes if name not in dataset.categories]
+    if missing:
+        raise UserError(f"--classes: no class {missing[0]!r} in the source; it has {', '.join(dataset.categories)}")
+    unwanted = set(dataset.categories) - set(classes)
+    kept = [instance for instance in dataset.instances if instance.category not in unwanted]
+    return replace(dataset, categories=tuple(classes), instances=tuple(kept))
+
+
+def pages(dataset: Dataset, root: Path, written: Written) -> list[Page]:
+    """The annotated photographs with the annotations that can be used; counts those and what is left out, by reason.
+
+    Raises UserError if no photograph is left.
+    """
+    by_image: dict[str, list[Instance]] = {}
+    for instance in dataset.instances:
+        by_image.setdefault(instance.image_key, []).append(instance)
+    found = list(_pages(dataset, root, by_image, written))
+    for homeless in by_image.values():
+        written.dropped.update(_reason(instance) or "annotation: image_lost" for instance in homeless)
+    if not found:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in written.dropped.most_common())
+        raise UserError(f"{root}: no annotated photograph can be used ({reasons}); mend the source")
+    written.counts["pictures"] = len(found)
+    return found
+
+
+def _pages(dataset: Dataset, root: Path, by_image: dict[str, list[Instance]], written: Written) -> Iterator[Page]:
+    for image in dataset.images:
+        try:
+            size_hw = _size_hw(image, root)
+        except AnnotationError as error:
+            written.dropped[f"photograph: {error.reason}"] += 1
+            continue
+        instances = by_image.pop(image.key, [])
+        written.dropped.update(filter(None, map(_reason, instances)))
+        written.changed["annotations lost outlines that enclose nothing"] += sum(
+            not i.problem and i.rings_refused > 0 for i in instances
+        )
+        yield Page(image, size_hw, tuple(instance for instance in instances if not instance.problem))
+
+
+def _reason(instance: Instance) -> str:
+    return f"annotation: {instance.problem}" if instance.problem else ""
+
+
+def _size_hw(image: Image, root: Path) -> tuple[int, int]:
+    if image.problem:
+        raise AnnotationError(image.detail, image.problem)
+    if not image.annotated:
+        raise AnnotationError("no annotation file names it", "not_annotated")
+    if image.height is not None and image.width is not None:
+        return image.height, image.width
+    return photos.viewed_hw(*photos.read_size(root / image.file))
+
+
+def places(images: Sequence[Image], named: Callable[[Image], str]) -> dict[str, str]:
+    """For each key a place without suffix: by_path or by_split; photographs that would share one go by their keys."""
+    own = {image.key: named(image) for image in images}
+    counts = Counter(place.casefold() for place in own.values())
+    return {key: place if counts[place.casefold()] == 1 else f"{folder_of(place)}/{key}" for key, place in own.items()}
+
+
+def by_path(image: Image) -> str:
+    """The photograph's own path without suffix, below a folder of its split's name if no folder says it."""
+    stem = _stem(image)
+    return stem if split_named(folder_of(stem)) == image.split else f"{image.split}/{stem}"
+
+
+def by_split(image: Image) -> str:
+    """The photograph's own path without suffix, the first folder always that of its split, if it has one."""
+    stem = _stem(image)
+    return stem if not image.split or stem.startswith(f"{image.split}/") else f"{image.split}/{stem}"
+
+
+def _stem(image: Image) -> str:
+    return str(PurePosixPath(image.file).with_suffix(""))
+
+
+def suffix(image: Image) -> str:
+    """The suffix of the photograph's file."""
+    return PurePosixPath(image.file).suffix
+
+
+def path_from(folder: Path, path: Path) -> str:
+    """`path` as a POSIX path relative to `folder`."""
+    return Path(os.path.relpath(path, folder)).as_posix()

@@ -1,0 +1,35 @@
+"""What label maps a source folder gives: read, checked and drawn as the pipeline does it by default."""
+
+from pathlib import Path
+
+import numpy as np
+
+from segpipe.annotations.detect import read_source
+from segpipe.dataset import checks, drawing, selection, validation
+from segpipe.dataset.transforms import Fit
+from segpipe.masks.priority import SMALLER_ON_TOP
+from segpipe.records import Dataset
+
+
+def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") -> dict[str, np.ndarray]:
+    """The label map, uint8 (H, W), of each annotated photograph by its file's name without suffix."""
+    return drawn(read_source(root, format), root, categories)
+
+
+def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
+    policies = checks.ShapePolicies()
+    tasks = validation.tasks(dataset, root, categories, crowd="ignore", keep_empty=True, shapes=policies)
+    indices = selection.class_indices(categories, "multiclass")
+    maps: dict[str, np.ndarray] = {}
+    for checked in map(checks.check, tasks):
+        if checked.photo is None:
+            continue
+        task = drawing.Task(
+            root=root, photo=checked.photo, instances=checked.instances, indices=indices,
+            classes=selection.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
+            fit=Fit("stretch", (32, 32)), position=0, masks=root, store=root,
+        )  # fmt: skip
+        name = Path(checked.photo.file).stem.rpartition("__")[2]  # VOC's flat folders carry the path in the name
+        assert name not in maps
+        maps[name] = drawing.paint(task)[1]
+    return maps
