@@ -1,11 +1,18 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import segmentation
 
 from segpipe.errors import UserError
-from segpipe.models import build
+from segpipe.models import build, torchvision_nets
 
 TINY = "mobilenetv3_small_050"
+# architecture -> a small encoder that serves it
+ALL = (
+    dict.fromkeys(build.SMP_ARCHITECTURES, TINY)
+    | {"dpt": "test_vit"}
+    | {name: encoder for name, (encoder, _) in torchvision_nets.NETWORKS.items()}
+)
 
 
 class Echo(nn.Module):
@@ -28,7 +35,7 @@ def echo(seen=(True, True, True), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.25)):
 
 @pytest.mark.parametrize(
     ("architecture", "encoder"),
-    [*((name, TINY) for name in build.ARCHITECTURES), ("segformer", "mit_b0"), ("unet", "tu-resnet18")],
+    [*ALL.items(), ("segformer", "mit_b0"), ("unet", "tu-resnet18")],
 )
 def test_every_architecture_gives_one_logit_per_class_and_pixel_at_any_size(architecture, encoder):
     network = build.segmenter(architecture, encoder, 5, [True] * 5).eval()
@@ -106,3 +113,18 @@ def test_an_encoder_that_the_architecture_cannot_use_is_said_in_one_line():
         build.segmenter("unetplusplus", "mit_b0", 2, [True] * 2)
     assert str(caught.value).startswith("architecture 'unetplusplus' with encoder 'mit_b0': do not fit together (")
     assert "\n" not in str(caught.value)
+
+
+def test_torchvisions_networks_want_their_own_encoder():
+    with pytest.raises(UserError) as caught:
+        build.segmenter("fcn_resnet50", TINY, 2, [True] * 2)
+    assert str(caught.value) == (
+        f"architecture 'fcn_resnet50' has its own encoder; set train.encoder: resnet50, not {TINY}"
+    )
+
+
+def test_torchvisions_networks_compute_what_torchvisions_do():
+    theirs = segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=3).eval()
+    picture = torch.rand(1, 3, 45, 70)
+    with torch.no_grad():
+        assert torch.equal(torchvision_nets.TorchvisionNetwork(theirs)(picture), theirs(picture)["out"])

@@ -1,8 +1,11 @@
+import urllib.request
+
 import huggingface_hub
 import pytest
 import safetensors.torch
 import timm
 import torch
+from torchvision.models import mobilenet_v3_large
 
 from segpipe.errors import UserError
 from segpipe.models import build, weights
@@ -99,3 +102,46 @@ def test_without_network_the_offline_ways_are_named_at_once(tmp_path, monkeypatc
         "file in train.weights, or set train.weights: random"
     )
     assert torch.equal(stem(network), before)
+
+
+def test_a_vision_transformers_file_fills_dpts_encoder(tmp_path):
+    torch.manual_seed(3)
+    published = timm.create_model("test_vit", pretrained=False).state_dict()
+    torch.save(published, tmp_path / "vit.pth")
+    network = segmenter("test_vit", "dpt")
+    weights.load_pretrained(network, "test_vit", str(tmp_path / "vit.pth"))
+    name = "blocks.1.attn.qkv.weight"
+    assert torch.equal(network.encoder.state_dict()[f"model.{name}"], published[name])
+
+
+@pytest.fixture
+def torchvisions_download(tmp_path, monkeypatch):
+    """No network, and a download folder in which a test puts what an earlier download left."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers proxies
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_torchvisions_weights_that_cannot_be_had_are_said_in_one_line(torchvisions_download):
+    network = segmenter("mobilenet_v3_large", "lraspp_mobilenet_v3_large")
+    with pytest.raises(UserError) as caught:
+        weights.load_pretrained(network, "mobilenet_v3_large", "imagenet")
+    assert str(caught.value) == (
+        "encoder 'mobilenet_v3_large': its ImageNet weights could not be downloaded (no network); go online, name a "
+        "local weights file in train.weights, or set train.weights: random"
+    )
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_whole_torchvision_network_fills_the_encoder_of_another(tmp_path, by_name):
+    torch.manual_seed(3)
+    published = mobilenet_v3_large(weights=None).state_dict()
+    state = published if by_name else {f"x{i}.{name}": tensor for i, (name, tensor) in enumerate(published.items())}
+    torch.save(state, tmp_path / "mobilenet.pth")
+    network = segmenter("mobilenet_v3_large", "deeplabv3_mobilenet_v3_large")
+    weights.load_pretrained(network, "mobilenet_v3_large", str(tmp_path / "mobilenet.pth"))
+    for name, tensor in network.encoder.state_dict().items():
+        assert torch.equal(tensor, published[f"features.{name}"]), name

@@ -54,17 +54,18 @@ def fit(folder: Path, data: TrainingData, recipe: Recipe, inputs: str = "abc"):
 
 def save(path: Path, network: build.Segmenter) -> None:
     """Write the model file."""
-    card.save(
-        path,
-        network,
-        card.ModelCard(
-            architecture="pspnet",
-            encoder=ENCODER,
-            classes=CLASSES,
-            seen=tuple(network.seen.tolist()),
-            fit_mode="stretch",
-            size_hw=(40, 48),
-            mean=network.mean,
-            std=network.std,
-        ),
+    card.save(path, network, card_of(network, "pspnet", ENCODER))
+
+
+def card_of(network: build.Segmenter, architecture: str, encoder: str) -> card.ModelCard:
+    """What a network is, as its model file says."""
+    return card.ModelCard(
+        architecture=architecture,
+        encoder=encoder,
+        classes=CLASSES,
+        seen=tuple(network.seen.tolist()),
+        fit_mode="stretch",
+        size_hw=(40, 48),
+        mean=network.mean,
+        std=network.std,
     )

