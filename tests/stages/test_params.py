@@ -25,7 +25,11 @@ def test_the_projects_own_params_are_sound(tmp_path):
     [
         ("  lr: 0.001", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
         ("  lr: 0.001", "  learn_rate: 1", "train.learn_rate: no such key"),
-        ("  batch_size: 8\n  accum", "  batchsize: 8\n  accum", "train.batchsize: no such key; did you mean batch_size?"),
+        (
+            "  batch_size: 8\n  accum",
+            "  batchsize: 8\n  accum",
+            "train.batchsize: no such key; did you mean batch_size?",
+        ),
         (
             "fit: letterbox",
             "fit: squash",
@@ -33,7 +37,7 @@ def test_the_projects_own_params_are_sound(tmp_path):
         ),
         ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
         ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
-        ("image_pattern: \"\"", "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
+        ('image_pattern: ""', "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
         ("seed: 7", "seed: [", "is not YAML"),
         ("seed: 7\n", "", "seed: is missing"),
     ],

@@ -92,4 +92,6 @@ def _rebuilt(card: ModelCard, state: dict[str, torch.Tensor]) -> Segmenter:
 
 
 def _brief(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds no plain weights"  # PyTorch's own text is a paragraph on its loader
     return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
