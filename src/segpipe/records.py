@@ -51,7 +51,8 @@ class Instance:
     holes: closed lines whose insides are taken away from the united rings;
     rings_refused: further rings of the record that are none (an odd count, under 6 numbers, no numbers of pixels);
     mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
-    the source excludes from truth; area: square pixels as declared; place: where the record stands;
+    the source excludes from truth, both beneath every object unless layered: the source draws its shapes over each
+    other, and this one covers what comes before it; area: square pixels as declared; place: where the record stands;
     problem: a reason code if the record cannot be used, detail: that in words.
     """
 
@@ -65,6 +66,7 @@ class Instance:
     mask_file: str = ""
     mask_value: int | None = None
     role: Role = "object"
+    layered: bool = False
     kind: Kind = "region"
     area: float | None = None
     place: str = ""

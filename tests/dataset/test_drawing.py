@@ -68,6 +68,11 @@ def test_a_crowd_is_ignored_beneath_objects(tmp_path):
     assert result.ignore_px == 8
 
 
+def test_a_layered_crowd_covers_what_comes_before_it(tmp_path):
+    label_map, _ = drawn(tmp_path, CAT, replace(CROWD, layered=True), priority="record_order")
+    np.testing.assert_array_equal(label_map, grid("####.. ####.. xxxxxx xxxxxx"))
+
+
 def test_the_store_holds_the_fitted_pair(tmp_path):
     drawn(tmp_path, CAT, size_hw=(8, 6))
     store.finish(tmp_path / "store", ["a"], CLASSES, Fit("letterbox", (8, 6)), np.array([[12, 12, 0]]))

@@ -55,11 +55,12 @@ def _document(root: Path, file: str) -> Document | None:
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror}); restore it or take it out of the source") from error
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{_json_problem(error)}; {_REMEDY}") from error
+            raise UserError(f"{json_problem(error)}; {_REMEDY}") from error
         return _checked(document, named)
 
 
-def _json_problem(error: Exception) -> str:
+def json_problem(error: Exception) -> str:
+    """Why a file is no JSON, with the place where that shows."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
     return f"not valid JSON ({error})"
@@ -67,6 +68,8 @@ def _json_problem(error: Exception) -> str:
 
 def _checked(document: Any, named: bool) -> Document | None:
     """The document if it has COCO's lists. Raises UserError if it has not, though it is `named` like COCO's."""
+    if are_results(document):
+        return None
     if not isinstance(document, dict):
         problem = "not a JSON object with the lists images, annotations and categories"
     elif _is_panoptic(document) or _is_captions(document):
@@ -79,6 +82,11 @@ def _checked(document: Any, named: bool) -> Document | None:
     if named:
         raise UserError(f"{problem}; {_REMEDY}")
     return None
+
+
+def are_results(document: Any) -> bool:
+    """Whether it is a list of detections (COCO results), which has no images and categories of its own."""
+    return any("image_id" in entry and "category_id" in entry for entry in _objects(document))
 
 
 def _is_panoptic(document: Document) -> bool:
@@ -106,7 +114,7 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
     of the same file join), with `problem` and `detail` where it cannot be used.
     """
     images, image_of = read_images(source, {file: doc["images"] for file, doc in documents.items()})
-    classes = {file: _class_names(file, doc) for file, doc in documents.items()}
+    classes = {file: class_names(file, doc) for file, doc in documents.items()}
     instances = [
         instance for file, doc in documents.items() for instance in _instances(file, doc, classes[file], image_of[file])
     ]
@@ -119,7 +127,7 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
     )
 
 
-def _class_names(file: str, document: Document) -> dict[Id, str]:
+def class_names(file: str, document: Document) -> dict[Id, str]:
     """The name of each category id of one file; "" for an id that stands for two names."""
     names: dict[Id, str] = {}
     for position, entry in enumerate(document["categories"]):

@@ -8,7 +8,22 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from segpipe.annotations import coco, cvat, index_masks, labelme, labelme_xml, mask_layouts, supervisely, via, voc, yolo
+from segpipe.annotations import (
+    cityscapes,
+    coco,
+    coco_panoptic,
+    coco_results,
+    cvat,
+    index_masks,
+    labelme,
+    labelme_xml,
+    mask_layouts,
+    object_masks,
+    supervisely,
+    via,
+    voc,
+    yolo,
+)
 from segpipe.annotations.formats import AUTO
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.merging import Part, folders_below, merged, part_of
@@ -63,9 +78,43 @@ def _of_files(
     return recognised
 
 
+def _coco(source: Source, options: MaskOptions) -> Recognised | None:
+    documents = {} if coco_results.recognise(source) else coco.recognise(source)
+    what = f"COCO instances JSON: {_some(list(documents))}"
+    return Recognised(what, partial(coco.read, source, documents)) if documents else None
+
+
+def _coco_results(source: Source, options: MaskOptions) -> Recognised | None:
+    results = coco_results.recognise(source)
+    what = f"COCO results: {_some(list(results.lists))}" if results else ""
+    return Recognised(what, partial(coco_results.read, source, results)) if results else None
+
+
+def _coco_panoptic(source: Source, options: MaskOptions) -> Recognised | None:
+    documents = coco_panoptic.recognise(source)
+    what = f"COCO panoptic: {_some(list(documents))}"
+    return Recognised(what, partial(coco_panoptic.read, source, documents, options.mapper)) if documents else None
+
+
+def _cityscapes(source: Source, options: MaskOptions) -> Recognised | None:
+    files = cityscapes.recognise(source)
+    what = f"Cityscapes: {_some(list(files))}"
+    return Recognised(what, partial(cityscapes.read, source, files, options.mapper)) if files else None
+
+
+def _object_masks(source: Source, options: MaskOptions) -> Recognised | None:
+    found = None if options.image_pattern else object_masks.recognise(source)
+    if found is None:
+        return None
+    what = object_masks.masks_in_words(found)
+    return Recognised(what, partial(object_masks.read, source, found, options.values, options.mapper))
+
+
 def _masks(source: Source, options: MaskOptions) -> Recognised | None:
     if options.image_pattern:
         layout = mask_layouts.by_patterns(source, options.image_pattern, options.mask_pattern)
+    elif object_masks.recognise(source) is not None:
+        return None
     elif (found := mask_layouts.recognise(source)) is not None:
         layout = found
     else:
@@ -84,7 +133,9 @@ def _voc(source: Source, options: MaskOptions) -> Recognised | None:
 
 # A new format is one module with `recognise` and `read`, and its line here.
 FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
-    coco.FORMAT: _of_files("COCO instances JSON", coco.recognise, coco.read),
+    coco.FORMAT: _coco,
+    coco_panoptic.FORMAT: _coco_panoptic,
+    coco_results.FORMAT: _coco_results,
     cvat.FORMAT: _of_files("CVAT XML", cvat.recognise, cvat.read),
     labelme.FORMAT: _of_files("LabelMe JSON", labelme.recognise, labelme.read),
     labelme_xml.FORMAT: _of_files("LabelMe 3.0 XML", labelme_xml.recognise, labelme_xml.read),
@@ -92,7 +143,9 @@ FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
     via.FORMAT: _of_files("VGG Image Annotator", via.recognise, via.read),
     voc.FORMAT: _voc,
     yolo.FORMAT: _of_files("YOLO labels", yolo.recognise, yolo.read),
+    cityscapes.FORMAT: _cityscapes,
     index_masks.FORMAT: _masks,
+    object_masks.FORMAT: _object_masks,
 }
 
 

@@ -2,6 +2,6 @@
 
 AUTO = "auto"
 FORMAT_NAMES = (
-    *("coco", "cvat", "labelme", "labelme_xml", "supervisely", "via", "voc"),
-    *("yolo", "index_masks"),
+    *("coco", "coco_panoptic", "coco_results", "cvat", "labelme", "labelme_xml", "supervisely", "via", "voc"),
+    *("yolo", "cityscapes", "index_masks", "object_masks"),
 )

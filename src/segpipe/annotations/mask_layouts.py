@@ -117,6 +117,17 @@ def _annot(source: Source, tree: Tree) -> Layout | None:
 
 
 def _plain(source: Source, tree: Tree) -> Layout | None:
+    pairs, others = _plain_pairs(tree)
+    return _of_folders(source, "images/ + masks/", pairs, others)
+
+
+def plain_folders(source: Source) -> list[tuple[str, str]]:
+    """Each folder of photographs with the folder of masks beside it."""
+    return _plain_pairs(_tree(source))[0]
+
+
+def _plain_pairs(tree: Tree) -> tuple[list[tuple[str, str]], list[str]]:
+    """(image folder, mask folder) of each place that has both, and further mask folders there."""
     pairs, others = [], []
     for below in tree.values():
         images = next((below[name] for name in _IMAGE_FOLDERS if name in below), None)
@@ -124,7 +135,7 @@ def _plain(source: Source, tree: Tree) -> Layout | None:
         if images and masks:
             pairs.append((images, masks[0]))
             others += masks[1:]
-    return _of_folders(source, "images/ + masks/", pairs, others)
+    return pairs, others
 
 
 def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others: list[str]) -> Layout | None:

@@ -73,7 +73,8 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
     size_hw = (task.photo.height, task.photo.width)
     regions = regions_of(task.instances, size_hw, task.root)
     paints = [
-        Paint(i.category, rle.area_px(r), i.role != "object") for i, r in zip(task.instances, regions, strict=True)
+        Paint(i.category, rle.area_px(r), i.role != "object" and not i.layered)
+        for i, r in zip(task.instances, regions, strict=True)
     ]
     order = priority.painting_order(paints, task.priority)
     values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]

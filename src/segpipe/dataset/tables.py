@@ -20,6 +20,7 @@ _TYPES = {
     "mask_value": pa.int32(),
     "area": pa.float64(),
     "rings_refused": pa.int32(),
+    "layered": pa.bool_(),
     "rle_size": pa.list_(pa.int32()),
     "rle_counts": pa.list_(pa.int64()),
 }

@@ -9,7 +9,7 @@ RECORD_ORDER = "record_order"
 
 @dataclass(frozen=True, slots=True)
 class Paint:
-    """One region waiting to be painted. beneath: a crowd or ignore region, which never covers an object."""
+    """One region waiting to be painted. beneath: a crowd or ignore region that never covers an object."""
 
     category: str
     area_px: int
@@ -21,7 +21,7 @@ def painting_order(paints: Sequence[Paint], priority: str | Sequence[str]) -> li
 
     smaller_on_top: by pixel count, ties the later record on top; record_order: the later on top; a list of class
     names: the first named on top, classes not named at the bottom, within a class smaller_on_top.
-    Crowd and ignore regions lie beneath every object whatever the priority.
+    Regions that are `beneath` lie so whatever the priority.
     """
     rank = _rank(priority)
     return sorted(range(len(paints)), key=lambda i: (not paints[i].beneath, *rank(paints[i]), i))
