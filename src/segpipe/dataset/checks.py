@@ -19,7 +19,7 @@ from segpipe.records import Image, Instance
 
 CrowdPolicy = Literal["ignore", "object", "drop"]
 BoxPolicy = Literal["region", "ignore", "drop"]
-_WITHDRAWN = ("deleted", "outside")  # problems that are no defect: the annotator took the shape away
+_WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -229,7 +229,8 @@ def _shape_verdict(instance: Instance, shape: geometry.Shape, pixels: int) -> tu
     if not pixels:
         return ledger.DROPPED, "zero_area", "it covers no pixel; draw it again or delete it"
     if instance.role != "object":
-        return ledger.IGNORED, instance.role, "painted as ignore beneath the objects"
+        where = "over what comes before it" if instance.layered else "beneath the objects"
+        return ledger.IGNORED, instance.role, f"painted as ignore {where}"
     if shape.crosses:
         return ledger.REPAIRED, "self_crossing", "a ring crosses itself"
     if refused:

@@ -236,6 +236,12 @@ REASONS = (
         "Nothing.",
     ),
     Reason(
+        "repeated", ledger.DISCARDED, "Box of what a mask shows",
+        "The source holds the object twice: as a box, and exactly, in a mask that shows its class inside that box.",
+        "The mask is drawn, the box is not.",
+        "Nothing.",
+    ),
+    Reason(
         "covered", ledger.HIDDEN, "Hidden beneath other objects",
         "Every pixel of the object lies beneath other objects, often because it was annotated twice.",
         "It has no pixel in the mask.",
