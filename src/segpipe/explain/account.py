@@ -38,20 +38,35 @@ class Account:
 
 
 def read(data: Path) -> Account:
-    """Read what the stages left in `data`. Raises UserError, naming `dvc repro`, if validate has not run."""
-    checked_rows = data / "checked/ledger.parquet"
-    if not checked_rows.is_file() or not (data / "records/images.parquet").is_file():
-        raise UserError(f"{checked_rows}: no such file; run `dvc repro` first, from the project's top folder")
+    """Read what the stages left in `data`. Raises UserError, naming `dvc repro`, where they must run first."""
+    first = data / "checked/ledger.parquet"
+    if not first.is_file() or not (data / "records/images.parquet").is_file():
+        raise UserError(f"{first}: no such file; run `dvc repro` first, from the project's top folder")
+    try:
+        account = _read(data)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{data}: cannot be read ({error}); run `dvc repro`, its files are of another version"
+        ) from error
+    known = {("image", key) for key in account.images} | {("annotation", id_) for id_ in account.instances}
+    if account.checked.keys() != known:
+        raise UserError(f"{first}: is not of the records in {data / 'records'}; run `dvc repro`")
+    return account
+
+
+def _read(data: Path) -> Account:
     records = tables.read_dataset(data / "records")
-    final = data / "ledger.parquet"
     drawn: dict[str, list[Instance]] = {}
     for instance in tables.read_instances(data / "checked/instances.parquet"):
         drawn.setdefault(instance.image_key, []).append(instance)
-    checked = _by_id(ledger.read(checked_rows))
+    checked = _by_id(ledger.read(data / "checked/ledger.parquet"))
+    final = data / "ledger.parquet"
+    rows = _by_id(ledger.read(final)) if final.is_file() else {}
+    rasterized = rows.keys() == checked.keys()  # else rasterize has not followed validate yet
     return Account(
-        rows=_by_id(ledger.read(final)) if final.is_file() else checked,
+        rows=rows if rasterized else checked,
         checked=checked,
-        rasterized=final.is_file(),
+        rasterized=rasterized,
         images={image.key: image for image in records.images},
         instances={instance.id: instance for instance in records.instances},
         photos={photo.key: photo for photo in validation.read_photos(data / "checked/images.parquet")},

@@ -7,7 +7,7 @@ from pathlib import Path
 from segpipe.annotations.detect import MaskOptions, read_source
 from segpipe.annotations.formats import AUTO
 from segpipe.annotations.mask_surveys import Mapper
-from segpipe.errors import at
+from segpipe.errors import UserError
 from segpipe.records import Dataset
 from segpipe.writers import coco, labelme, masks, target, voc, yolo
 from segpipe.writers.target import Target, Written
@@ -47,8 +47,15 @@ def convert(
     dataset = read_source(root, format, MaskOptions(mapper=mapper))
     if classes:
         dataset = target.of_classes(dataset, classes)
-    with at(f"--to {to}"):
+    try:
         written = WRITERS[to](dataset, Target(root, out, copy_images, mapper))
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or out}: cannot be written ({error.strerror}); free it and start anew"
+        ) from error
+    if not written.counts["pictures"]:
+        reasons = ", ".join(f"{count} {what}" for what, count in _largest(written.dropped))
+        raise UserError(f"{root}: no photograph can be written as {to} ({reasons}); mend the source")
     return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(written, to, copy_images)]
 
 

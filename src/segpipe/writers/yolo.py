@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from segpipe.dataset import photos
 from segpipe.errors import AnnotationError
 from segpipe.files import write_text
 from segpipe.masks import raster
@@ -23,7 +24,7 @@ from segpipe.writers.target import Page, Target, Written, by_split, pages, place
 def write(dataset: Dataset, target: Target) -> Written:
     """Write one label file for each photograph, and data.yaml."""
     written = Written()
-    found = pages(dataset, target.root, written)
+    found = [page for page in pages(dataset, target.root, written) if _is_as_viewed(page, target.root, written)]
     place_of = places([page.image for page in found], by_split)
     for page in found:
         place = place_of[page.image.key]
@@ -35,6 +36,20 @@ def write(dataset: Dataset, target: Target) -> Written:
         written.changed["pictures without a split are named for train and val alike"] = len(found)
     write_text(target.out / "data.yaml", _data_yaml(splits, dataset.categories))
     return written
+
+
+def _is_as_viewed(page: Page, root: Path, written: Written) -> bool:
+    """Whether the photograph has the annotation's size as viewers show it, which YOLO's fractions are parts of."""
+    try:
+        fits = page.size_hw == photos.viewed_hw(*photos.read_size(root / page.image.file))
+        reason = "size_mismatch (YOLO's fractions are parts of the picture as viewers show it)"
+    except AnnotationError as error:
+        fits, reason = False, error.reason
+    if not fits:
+        written.counts["pictures"] -= 1
+        written.dropped[f"photograph: {reason}"] += 1
+        written.dropped["annotation: image_lost"] += len(page.instances)
+    return fits
 
 
 def _data_yaml(splits: Sequence[str], names: Sequence[str]) -> str:

@@ -1,0 +1,180 @@
+"""`python -m segpipe explain` over a small data set that went through the pipeline."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from segpipe.__main__ import main
+from stages import ingest, rasterize, split, validate
+from tests.annotations.folders import coco, drawn, put_json, put_pictures
+from tests.conftest import ROOT
+
+SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]  # 100 pixels
+RIGHT = [[7.0, 2.0, 12.0, 2.0, 12.0, 12.0, 7.0, 12.0]]  # its right half, 50
+CATEGORIES = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "owl"}]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Photographs of 40 x 40: a has overlaps and defects, in b a dog lies over its twin, c has no record."""
+    folder = tmp_path_factory.mktemp("project")
+    put_pictures(folder / "source", ["a.png", "sub/b.png", "c.png"], (40, 40))
+    photos = {70: "a.png", 71: "sub/b.png", 8: "lost.png"}
+    put_json(
+        folder / "source/instances.json",
+        coco(
+            [{"id": number, "file_name": name, "width": 40, "height": 40} for number, name in photos.items()],
+            [
+                drawn(1, image_id=70, category_id=1, segmentation=SQUARE),
+                drawn(2, image_id=70, category_id=2, segmentation=RIGHT),
+                drawn(3, image_id=70, category_id=3, segmentation=SQUARE),
+                drawn(4, image_id=70, category_id=1, segmentation=[[1, 2, 3]]),
+                drawn(5, image_id=71, category_id=2, segmentation=RIGHT),
+                drawn(6, image_id=71, category_id=2, segmentation=RIGHT),
+                drawn(7, image_id=8, category_id=1, segmentation=SQUARE),
+                drawn(8, image_id=70, category_id=1, segmentation=[[50, 5, 60, 5, 60, 9]]),
+            ],
+            CATEGORIES,
+        ),
+    )
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["ingest"] |= {"source": "source", "classes": ["cat", "dog"]}
+    params["validate"] |= {"max_dropped_images": 1.0, "max_dropped_annotations": 1.0}
+    params["rasterize"]["size"] = [32, 32]
+    params["split"] |= {"val": 0.0, "test": 0.0}
+    params["compute"]["workers"] = 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in (ingest, validate, rasterize, split):
+            stage.main()
+    return folder
+
+
+@pytest.fixture
+def here(project, tmp_path, monkeypatch):
+    """A copy of the project to run commands in."""
+    shutil.copytree(project, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def told(capsys, record: str) -> list[str]:
+    assert main(["explain", record]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def refused(capsys, *arguments: str) -> str:
+    assert main(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err.rstrip("\n")
+
+
+def test_an_annotations_whole_way(here, capsys):
+    assert told(capsys, "instances.json#1") == [
+        "annotation   instances.json#1",
+        "class        cat",
+        "record       instances.json: annotations[0] (id 1)",
+        "photograph   a.png (key a)",
+        "ingest       a region: 1 ring of 4 points",
+        "validate     kept",
+        "rasterize    kept: 100 px by itself, 50 px show",
+        "             50 px beneath instances.json#2 (dog)",
+        "at training  32 px at 32 x 32",  # 40 px become 32: 8 rows, 4 columns
+        "split        train",
+        "picture      results/explain/instances.json_1.png: green pixels show, pink ones are hidden or not drawn, "
+        "the white line is the annotation's",
+    ]
+    with Image.open("results/explain/instances.json_1.png") as drawn_picture:
+        assert min(drawn_picture.size) > 100
+
+
+def test_a_hidden_annotation_says_what_lies_over_it(here, capsys):
+    lines = told(capsys, "5")
+    assert "rasterize    hidden: 50 px by itself, 0 px show" in lines
+    assert "             50 px beneath instances.json#6 (dog)" in lines
+    assert "to do        Delete the duplicate, or change who is on top. (params.yaml: rasterize.priority)" in lines
+
+
+@pytest.mark.parametrize(
+    ("record", "verdict"),
+    [
+        ("3", "discarded (class_not_selected)"),
+        ("4", "dropped (bad_ring)"),
+        ("7", "dropped (image_lost)"),
+        ("instances.json#8", "dropped (outside_frame)"),
+    ],
+)
+def test_what_is_not_drawn_says_why_and_what_to_do(here, capsys, record, verdict):
+    lines = told(capsys, record)
+    assert f"validate     {verdict}" in lines
+    assert "rasterize    not drawn" in lines
+    assert any(line.startswith("to do") for line in lines)
+
+
+def test_a_lost_photograph_has_no_picture(here, capsys):
+    assert told(capsys, "7")[-1] == "picture      none: no photograph of it can be read"
+
+
+@pytest.mark.parametrize("name", ["sub__b", "sub/b.png", "b.png", "b", "71"])
+def test_a_photograph_answers_to_its_key_file_name_and_id(here, capsys, name):
+    lines = told(capsys, name)
+    assert lines[0] == "photograph   sub__b"
+    assert "annotations  1 hidden, 1 kept" in lines
+    assert "             instances.json#6: dog, kept, 50 px, 50 show" in lines
+
+
+def test_a_photograph_without_annotation(here, capsys):
+    lines = told(capsys, "c.png")
+    assert "validate     skipped (not_annotated)" in lines
+    assert "split        none: the photograph is not used" in lines
+    assert Path("results/explain/c.png").is_file()
+
+
+def test_the_picture_goes_where_it_is_wanted(here, capsys):
+    assert main(["explain", "1", "--output", "x/y.png"]) == 0
+    assert Path("x/y.png").is_file()
+    assert not Path("results/explain").exists()
+
+
+def test_a_changed_setting_is_noticed(here, capsys):
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params["rasterize"]["priority"] = ["cat", "dog"]
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    lines = told(capsys, "1")
+    changed = "now they would be 100 and 100: params.yaml or the source changed since; run `dvc repro`"
+    assert f"             {changed}" in lines
+
+
+def test_stages_that_have_not_run_say_so(here, capsys):
+    Path("data/ledger.parquet").unlink()
+    Path("data/splits.csv").unlink()
+    lines = told(capsys, "1")
+    assert "rasterize    has not run yet; run `dvc repro`" in lines
+    assert "split        has not run yet; run `dvc repro`" in lines
+
+
+def test_before_the_first_run(here, capsys):
+    shutil.rmtree("data")
+    assert refused(capsys, "explain", "1") == (
+        "segpipe explain: data/checked/ledger.parquet: no such file; run `dvc repro` first, "
+        "from the project's top folder"
+    )
+
+
+def test_an_unknown_name_gets_close_ones(here, capsys):
+    assert refused(capsys, "explain", "instances.json#99") == (
+        "segpipe explain: no annotation or photograph is named 'instances.json#99'; "
+        "close to it: instances.json#8, instances.json#7, instances.json#6"
+    )
+
+
+def test_a_name_of_several_lists_them(here, capsys):
+    assert refused(capsys, "explain", "8") == (
+        "segpipe explain: '8' names 2 records: photograph lost, annotation instances.json#8; give one of these in full"
+    )
