@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check-real lint ui demo deps lock
+.PHONY: help setup repro test check-real lint ui demo deps lock bench
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,3 +47,6 @@ deps: setup ## write each stage's imported files into dvc.yaml
 
 lock: setup ## pin requirements.txt anew from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet -o requirements.txt
+
+bench: setup ## drawing against the loop everybody writes, over real annotations
+	python bench/raster.py

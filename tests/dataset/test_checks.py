@@ -140,3 +140,15 @@ def test_pixels_of_a_mask_file_are_an_instance_each_value(tmp_path):
 
 def test_every_verdict_is_in_the_ledgers_vocabulary():
     assert {"kept", "repaired", "clipped", "ignored", "dropped", "discarded", "skipped"} < set(ledger.VERDICTS)
+
+
+def test_ignored_regions_of_a_skipped_picture_are_not_drawn_either(tmp_path):
+    picture(tmp_path)
+    void = instance(category="", role="ignore")
+    checked = judged(tmp_path, void, instance(id="json#2", category="dog"))
+    assert verdicts(checked) == [
+        ("skipped", "no_matching_annotation"),
+        ("discarded", "image_skipped"),
+        ("discarded", "class_not_selected"),
+    ]
+    assert checked.instances == ()

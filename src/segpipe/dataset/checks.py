@@ -94,7 +94,7 @@ def check(task: Task) -> Checked:
     judged = [_judge(instance, photo, task) for instance in task.instances]
     rows = tuple(row for _, row in judged)
     if not matching and not photo.background:
-        return Checked(None, (), (_skipped(image), *rows))
+        return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
     drawable = tuple(instance for instance, _ in judged if instance is not None)
     return Checked(photo, drawable, (_image_row(image, ledger.KEPT), *rows))
 
@@ -249,6 +249,13 @@ def _skipped(image: Image) -> Row:
     if image.annotated:
         return _image_row(image, ledger.SKIPPED, "no_matching_annotation", "no annotation of a selected class")
     return _image_row(image, ledger.SKIPPED, "not_annotated", "no annotation file names it")
+
+
+def _of_skipped(row: Row) -> Row:
+    """An ignored region of a picture that is skipped is not drawn either."""
+    if row.verdict not in ledger.DRAWN:
+        return row
+    return replace(row, verdict=ledger.DISCARDED, reason="image_skipped", detail="its picture is skipped")
 
 
 def _image_row(image: Image, verdict: str, reason: str = "", detail: str = "") -> Row:

@@ -148,6 +148,13 @@ REASONS = (
         (_LIMIT, _IMAGE_LIMIT),
     ),
     Reason(
+        "image_skipped", ledger.DISCARDED, "Its photograph is skipped",
+        "The region would only say what not to look at, on a photograph that shows no class that is learned.",
+        "It is left out together with its photograph.",
+        "Nothing, or list a class that the photograph shows.",
+        ("ingest.classes",),
+    ),
+    Reason(
         "self_crossing", ledger.REPAIRED, "Outline crosses itself",
         "The outline runs over itself, as in a figure eight, so that inside and outside are not clear everywhere.",
         "It is drawn by the even-odd rule of pycocotools, as everywhere in the field; nothing becomes a box or a hull. "
@@ -230,15 +237,15 @@ REASONS = (
         "Nothing.",
     ),
     Reason(
-        "outside", ledger.DISCARDED, "Not on this frame",
-        "The shape belongs to an object of a video that is marked as out of sight on this frame.",
-        "It is not drawn.",
-        "Nothing.",
-    ),
-    Reason(
         "repeated", ledger.DISCARDED, "Box of what a mask shows",
         "The source holds the object twice: as a box, and exactly, in a mask that shows its class inside that box.",
         "The mask is drawn, the box is not.",
+        "Nothing.",
+    ),
+    Reason(
+        "outside", ledger.DISCARDED, "Not on this frame",
+        "The shape belongs to an object of a video that is marked as out of sight on this frame.",
+        "It is not drawn.",
         "Nothing.",
     ),
     Reason(
