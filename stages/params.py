@@ -220,6 +220,8 @@ def run(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("error: stopped by Ctrl-C; run it again")
 
 
 def _said(fault: Any, document: Any) -> str:

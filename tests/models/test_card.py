@@ -1,3 +1,6 @@
+import os
+import resource
+
 import pytest
 import torch
 
@@ -92,3 +95,33 @@ def test_loading_leaves_the_random_state_alone(tmp_path):
     torch.manual_seed(7)
     card.load(tmp_path / "model.pt")
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_disk_without_room_is_said_in_one_line_and_the_last_model_stays(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"the last model")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # no file may grow beyond this
+    try:
+        with pytest.raises(UserError) as caught:
+            card.save(path, a_model(), a_card())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(caught.value) == (
+        f"{path}: cannot be written (File too large); make room or allow writing there, then run again"
+    )
+    assert path.read_bytes() == b"the last model"
+    assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_said_in_one_line(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match=r"model.pt: cannot be written \(Permission denied\); make room or allow"):
+        card.save(tmp_path / "model.pt", a_model(), a_card())
+
+
+def test_a_file_where_the_folder_should_be_is_said_in_one_line(tmp_path):
+    (tmp_path / "models").write_text("")
+    with pytest.raises(UserError, match=r"models/model.pt: cannot be written \((File exists|Not a directory)\); make"):
+        card.save(tmp_path / "models" / "model.pt", a_model(), a_card())

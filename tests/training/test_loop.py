@@ -99,6 +99,11 @@ def test_one_picture_is_enough(tmp_path):
     assert [record.complete for record in records] == [True, True]
 
 
+def test_a_last_batch_of_one_is_filled_up_for_the_sake_of_batch_norm(tmp_path):
+    _, records = tiny.fit(tmp_path, tiny.data(train=3), tiny.recipe(epochs=1))
+    assert records[0].step == 2  # 3 pictures, 2 a step
+
+
 def test_without_validation_pictures_the_last_epoch_is_shipped(tmp_path):
     _, records = tiny.fit(tmp_path, tiny.data(val=0), tiny.recipe(epochs=2))
     assert [(r.val_miou, r.val_loss, r.val_iou, r.is_best) for r in records] == [(None, None, {}, True)] * 2

@@ -45,14 +45,23 @@ class ModelCard:
 
 
 def save(path: Path, segmenter: Segmenter, card: ModelCard) -> None:
-    """Write the model file, whole or not at all; equal weights and card give equal bytes."""
+    """Write the model file, whole or not at all; equal weights and card give equal bytes.
+
+    Raises UserError where it cannot be written.
+    """
     # The card is one JSON string, the tensors are fresh plain copies: pickle writes shared objects and strides, and
     # neither may depend on how the content came about.
     state = {name: tensor.cpu().clone(memory_format=_PLAIN) for name, tensor in segmenter.state_dict().items()}
     document = {"format": FORMAT, "card": json.dumps(dataclasses.asdict(card), sort_keys=True), "state": state}
     buffer = io.BytesIO()
     torch.save(document, buffer)
-    files.write_bytes(path, buffer.getvalue())
+    try:
+        files.write_bytes(path, buffer.getvalue())
+    except OSError as error:
+        why = error.strerror
+        raise UserError(
+            f"{path}: cannot be written ({why}); make room or allow writing there, then run again"
+        ) from error
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, ModelCard]:

@@ -5,13 +5,13 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from segpipe.errors import at
+from segpipe.errors import UserError, at
 from segpipe.evaluation import scores
 from segpipe.models.build import Segmenter
 from segpipe.training import batches, checkpoint, epoch, history, randomness, schedule
@@ -24,6 +24,7 @@ from segpipe.training.history import EpochRecord
 from segpipe.training.losses import Criterion
 from segpipe.training.progress import Progress
 from segpipe.training.recipe import Recipe
+from segpipe.training.stop import Stopped, StopSignals
 
 _log = logging.getLogger(__name__)
 
@@ -38,16 +39,16 @@ def fit(
     highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs give equal weights
     on a CPU, killed and resumed or not; on a CPU PyTorch's deterministic algorithms are switched on for the process.
     The budget ends the training early: the last record is then incomplete, or epochs are missing. Raises UserError for
-    a loss that is not finite.
+    a loss that is not finite, and after SIGINT or SIGTERM, when the checkpoint is written.
     """
     run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device)
     for record in run.state.records:
         yield dataclasses.replace(record, resumed=True)
-    with Progress(recipe.epochs, run.steps, recipe.pictures_per_step, run.done_steps) as progress:
+    with run.signals, Progress(recipe.epochs, run.steps, recipe.pictures_per_step, run.done_steps) as progress:
         while run.goes_on():
-            with at(f"training, epoch {run.state.epoch}"):
+            with at(f"training, epoch {run.state.epoch}"), run.saved_when_stopped():
                 is_complete = run.train_epoch(progress)
-            record = run.finish_epoch(is_complete)
+                record = run.finish_epoch(is_complete)
             progress.epoch(record)
             yield record
             if not is_complete:
@@ -65,6 +66,7 @@ class _Run:
         self.segmenter = segmenter.to(device)
         self.segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
+        self.signals = StopSignals()
         self.steps = batches.steps_per_epoch(data, recipe)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer]
         self.optimizer = optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
@@ -130,6 +132,17 @@ class _Run:
             self._save()
         return record
 
+    @contextmanager
+    def saved_when_stopped(self) -> Iterator[None]:
+        """Where a signal ends the training, save it and raise a UserError that says so."""
+        try:
+            yield
+        except Stopped as signal:
+            after = f"after step {self.state.sums.step}"
+            is_saved = self._save()
+            what = "run it again and it goes on from here" if is_saved else "it could not be saved"
+            raise UserError(f"stopped by {signal} {after}; {what}") from None
+
     def ship(self) -> None:
         """Give the segmenter the weights to ship."""
         if self.state.shipped is not None:
@@ -145,7 +158,7 @@ class _Run:
             self.segmenter,
             self.criterion,
             self.optimizer,
-            batches.training_batches(self.data, self.recipe, number, first_step, self.device),
+            self.signals.watched(batches.training_batches(self.data, self.recipe, number, first_step, self.device)),
             crop_hw=batches.crop_hw(self.data, self.recipe),
             clip_norm=self.recipe.clip_norm,
             lr_factor=lambda step: schedule.lr_factor(before + step, self.recipe.epochs * self.steps, warmup, fall),
@@ -161,7 +174,7 @@ class _Run:
         return Criterion(self.recipe.loss, self.segmenter.seen, on_device, self.recipe.label_smoothing)
 
     def _validated(self) -> tuple[float, np.ndarray]:
-        pictures = batches.validation_batches(self.data, self.recipe.batch_size, self.device)
+        pictures = self.signals.watched(batches.validation_batches(self.data, self.recipe.batch_size, self.device))
         return epoch.validate(self.segmenter, self.criterion, pictures, self.segmenter.seen, self.autocast)
 
     def _record(self, is_complete: bool, val_loss: float, matrix: np.ndarray, seconds: float) -> EpochRecord:
@@ -202,16 +215,19 @@ class _Run:
             average.load(self.state.average)
         return average
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
         """Save where the training stands. A full disk does not end it: the next try may go through."""
+        is_saved = False
         self.state.used_seconds, self.state.validation_seconds = self.budget.used, self.budget.validation
         self.state.average = self.average.weights if self.average is not None else None
         try:
             checkpoint.save(self.path, self.segmenter, self.optimizer, self.state)
+            is_saved = True
             checkpoint.keep_few(self.path)
         except OSError as error:
             _log.warning("checkpoint %s was not written (%s): training goes on without it", self.path, error.strerror)
         self._saved = time.monotonic()
+        return is_saved
 
 
 def _count(sums: Sums, result: epoch.StepResult) -> None:
