@@ -141,7 +141,7 @@ def _wanted_of_xml(file: str, document: Document, own: Mapping[str, str]) -> Wan
 def _splits(source: Source, layout: Layout | None, images: Sequence[Image]) -> dict[str, str | None]:
     """The split of each photograph as a list of ImageSets/Segmentation names it, else of ImageSets/Main."""
     split_of = dict(layout.split_of) if layout else {}
-    file_of = {PurePosixPath(image.file).with_suffix("").as_posix(): image.file for image in images}
+    file_of = {PurePosixPath(i.file).with_suffix("").as_posix(): i.file for i in images if i.file}
     for split in SPLIT_WORDS:
         for file in source.files:
             if file.endswith(f"ImageSets/Main/{split}.txt"):
@@ -261,12 +261,11 @@ def _of_object(box: VocObject, key: str, repeated: bool) -> Instance:
     shape: dict[str, Any] = {
         "kind": "region" if box.outline else "box",
         "rings": (box.outline or box.ring,),
-        "detail": box.detail,
     }
     if repeated:
         detail = "the class mask shows its class inside the box; the mask says where"
-        return Instance(**known, **shape | {"problem": "repeated", "detail": detail})
-    return Instance(**known, **shape)
+        return Instance(**known, **shape, problem="repeated", detail=detail)
+    return Instance(**known, **shape, detail=box.detail)
 
 
 def _sized(image: Image, overlays: Mapping[str, Overlay]) -> Image:
