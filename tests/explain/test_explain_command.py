@@ -176,5 +176,5 @@ def test_an_unknown_name_gets_close_ones(here, capsys):
 
 def test_a_name_of_several_lists_them(here, capsys):
     assert refused(capsys, "explain", "8") == (
-        "segpipe explain: '8' names 2 records: photograph lost, annotation instances.json#8; give one of these in full"
+        "segpipe explain: '8' names 2 records: annotation instances.json#8, photograph lost; give one of these in full"
     )

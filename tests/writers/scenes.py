@@ -1,5 +1,6 @@
 """What label maps a source folder gives: read, checked and drawn as the pipeline does it by default."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str
             classes=selection.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
             fit=Fit("stretch", (32, 32)), position=0, masks=root, store=root,
         )  # fmt: skip
-        name = Path(checked.photo.file).stem.rpartition("__")[2]  # VOC's flat folders carry the path in the name
+        # VOC's flat folders carry the path in the name, made safe
+        name = re.sub(r"\W", "_", Path(checked.photo.file).stem.rpartition("__")[2])
         assert name not in maps
         maps[name] = drawing.paint(task)[1]
     return maps

@@ -1,5 +1,6 @@
 """What is written is read back: the same records where the target can say them, else the same label maps."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image as Picture
 
 from segpipe.annotations.detect import read_source
+from segpipe.errors import UserError
 from segpipe.records import Dataset, Image, Instance, Rle
 from segpipe.writers import convert
 from segpipe.writers.target import Target
 from tests.annotations.folders import put_pictures
+from tests.conftest import ROOT
 from tests.writers.scenes import drawn
 
 SIZE_WH = (40, 30)
@@ -134,7 +137,7 @@ def test_records_that_cannot_be_used_are_counted_by_their_reason(tmp_path):
 
 
 def test_yolo_numbers_come_back_within_a_millionth_of_a_pixel(tmp_path):
-    ring = (0.1, 0.2, 39.9, 1 / 3, 17.7, 29.999)
+    ring = (0.1, 0.2, 39.9, 1 / 3, 17.7, 29.999)  # 0.1, 39.9: where pycocotools' rounding tips over
     back, account = written(tmp_path, "yolo", dataset(instance(1, rings=(ring,)), split="train"))
     np.testing.assert_allclose(back.instances[0].rings[0], ring, rtol=0, atol=1e-6)
     assert not +account.changed
@@ -168,6 +171,14 @@ def test_coco_minis_label_maps_before_and_after_are_equal(real_data, tmp_path, t
     before = few(read_source(root), step=16)
     if to == "yolo":  # which has no crowds
         before = replace(before, instances=tuple(i for i in before.instances if i.role == "object"))
+    convert.WRITERS[to](before, Target(root, tmp_path / "out", copy_images=True))
+    assert_equal_maps(before, root, tmp_path / "out", before.categories)
+
+
+@pytest.mark.parametrize("to", ["coco", "labelme", "masks", "voc"])
+def test_the_demos_turned_photographs_and_defects_survive(tmp_path, to):
+    root = ROOT / "data/demo"
+    before = few(read_source(root), step=5)
     convert.WRITERS[to](before, Target(root, tmp_path / "out", copy_images=True))
     assert_equal_maps(before, root, tmp_path / "out", before.categories)
 
@@ -211,3 +222,37 @@ def test_masks_open_in_colour_and_photographs_are_the_same_bytes(tmp_path):
         assert mask.mode == "P"
     assert (tmp_path / "out/images/a.png").read_bytes() == (tmp_path / "source/a.png").read_bytes()
     assert (tmp_path / "out/classes.txt").read_text() == "background\ncat\ndog\nowl\n"
+
+
+def test_without_copies_labelme_leads_to_the_sources_photographs(tmp_path):
+    root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
+    convert.WRITERS["labelme"](dataset(instance(1), split="val"), Target(root, tmp_path / "out"))
+    named = json.loads((tmp_path / "out/val/a.json").read_text())["imagePath"]
+    assert named == "../../source/a.png"
+    assert (tmp_path / "out/val" / named).is_file()
+
+
+def test_photographs_that_differ_in_their_suffix_only_stay_apart(tmp_path):
+    root = put_pictures(tmp_path / "source", ["a.png", "a.jpg"], SIZE_WH)
+    images = (Image(key="a-1", file="a.jpg", width=40, height=30), Image(key="a-2", file="a.png", width=40, height=30))
+    both = replace(dataset(instance(1, image_key="a-1"), instance(2, image_key="a-2", category="dog")), images=images)
+    for to in ("labelme", "masks", "yolo"):
+        convert.WRITERS[to](both, Target(root, tmp_path / to, copy_images=True))
+        back = read_source(tmp_path / to)
+        file_of = {image.key: Path(image.file).name for image in back.images}
+        assert {(file_of[i.image_key], i.category) for i in back.instances} == {("a-1.jpg", "cat"), ("a-2.png", "dog")}
+
+
+@pytest.mark.parametrize("to", ["masks", "voc"])
+def test_a_class_that_a_file_of_names_cannot_hold_is_refused(tmp_path, to):
+    source = replace(dataset(instance(1, category="a:b")), categories=("a:b",))
+    with pytest.raises(UserError, match="class 'a:b' cannot stand in a file of class names"):
+        written(tmp_path, to, source)
+
+
+def test_yolo_takes_no_photograph_whose_annotation_is_of_another_size(tmp_path):
+    source = replace(dataset(instance(1)), images=(Image(key="a", file="a.png", width=30, height=40),))
+    root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
+    account = convert.WRITERS["yolo"](source, Target(root, tmp_path / "out"))
+    assert account.counts["pictures"] == 0
+    assert account.dropped["annotation: image_lost"] == 1

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.classes import ClassTable
+from segpipe.annotations.value_classes import meant_by_file
+from segpipe.classes import BACKGROUND, ClassTable
 from segpipe.dataset import checks, drawing, ledger, selection
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.transforms import Fit
+from segpipe.errors import UserError
 from segpipe.masks.priority import SMALLER_ON_TOP
-from segpipe.records import Dataset, Image, Instance
+from segpipe.records import Image, Instance
 from segpipe.writers.target import Page, Target, Written
 
 _FIT = Fit("stretch", (32, 32))  # of a drawing task; nothing is fitted here
@@ -105,8 +107,15 @@ def _is_covered(row: Row) -> bool:
     return row.verdict != ledger.IGNORED and row.px_after is not None and row.px_after < (row.px_before or 0)
 
 
-def misread(dataset: Dataset, meant: Callable[[str], str], written: Written) -> None:
-    """Count the classes whose names a file of class names cannot say: readers take them for background or ignore."""
-    for name in dataset.categories:
-        if meant(name) != name:
-            written.changed[f"class {name!r} reads as {meant(name)} in a file of names"] += 1
+def check_names(categories: Sequence[str], written: Written) -> tuple[str, ...]:
+    """The categories that masks can hold, all but background; counts those that a file of class names says otherwise.
+
+    Raises UserError for a name that such a file cannot hold at all.
+    """
+    for name in categories:
+        if ":" in name or name.startswith("#") or len(name.splitlines()) != 1:
+            problem = f"class {name!r} cannot stand in a file of class names (':' ends a name, '#' begins a comment)"
+            raise UserError(f"{problem}; rename it in the source, or leave it out by --classes")
+        if meant_by_file(name.strip()) != name:
+            written.changed[f"class {name!r} reads as {meant_by_file(name.strip())} in a file of names"] += 1
+    return tuple(name for name in categories if name != BACKGROUND)

@@ -1,6 +1,5 @@
 """Index masks: masks/<path>.png, one palette PNG a photograph, drawn by the pipeline's own rules, and classes.txt."""
 
-from segpipe.annotations.value_classes import meant_by_file
 from segpipe.dataset.ledger import Row
 from segpipe.files import write_text
 from segpipe.masks import label_png
@@ -13,10 +12,10 @@ from segpipe.writers.target import Target, Written, by_path, pages, places, suff
 def write(dataset: Dataset, target: Target) -> Written:
     """Write a mask for each photograph; pixel = line of classes.txt from 0, 0 is background, 255 is ignore."""
     written = Written()
+    categories = label_maps.check_names(dataset.categories, written)
     found = pages(dataset, target.root, written)
     place_of = places([page.image for page in found], by_path)
-    jobs = label_maps.jobs(found, dataset.categories, target, place_of)
-    label_maps.misread(dataset, meant_by_file, written)
+    jobs = label_maps.jobs(found, categories, target, place_of)
     label_maps.each(_write, jobs, written, target)
     written.changed["objects became pixels of their class"] = written.counts["objects"]
     write_text(target.out / "classes.txt", "".join(f"{name}\n" for name in jobs[0].classes.names))

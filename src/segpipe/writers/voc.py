@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from segpipe.annotations.value_classes import meant_by_file
 from segpipe.classes import IGNORE_INDEX, ClassTable
 from segpipe.dataset.ledger import Row
 from segpipe.files import write_bytes, write_text
@@ -28,9 +27,9 @@ _LISTS = "ImageSets/Segmentation"
 def write(dataset: Dataset, target: Target) -> Written:
     """Write the tree; photographs, masks and lists go by the image's key, since VOC's folders are flat."""
     written = Written()
+    categories = label_maps.check_names(dataset.categories, written)
     found = pages(dataset, target.root, written)
-    jobs = label_maps.jobs(found, dataset.categories, target, {page.image.key: page.image.key for page in found})
-    label_maps.misread(dataset, meant_by_file, written)
+    jobs = label_maps.jobs(found, categories, target, {page.image.key: page.image.key for page in found})
     label_maps.each(_write, jobs, written, target)
     drawn = [job for job in jobs if (target.out / "SegmentationClass" / f"{job.place}.png").is_file()]
     written.changed[_MANY] = len(drawn) - len(list((target.out / "SegmentationObject").glob("*.png")))

@@ -113,10 +113,15 @@ def _scaled(ring: Ring, size_hw: tuple[int, int]) -> list[float]:
 
 
 def _fraction(value: float, side: int) -> float:
-    """A fraction of `side` that, multiplied by it, gives the value itself, where there is one."""
+    """A fraction of `side` that, multiplied by it, gives the value itself; else, of those next to it, one as good.
+
+    As good: on the same fifth of a pixel, to which pycocotools rounds every point (maskApi.c, rleFrPoly).
+    """
     near = value / side
-    around = (near, math.nextafter(near, 0.0), math.nextafter(near, 1.0))
-    return next((fraction for fraction in around if fraction * side == value), near)
+    around = (near, math.nextafter(near, 1.0), math.nextafter(near, 0.0))
+    exact = (fraction for fraction in around if fraction * side == value)
+    as_good = (fraction for fraction in around if int(5 * (fraction * side) + 0.5) == int(5 * value + 0.5))
+    return next(exact, next(as_good, near))
 
 
 def _pixels(fractions: Sequence[float], size_hw: tuple[int, int]) -> raster.Region:
