@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check-real lint ui demo deps lock bench
+.PHONY: help setup repro test check-real lint ui demo use deps lock bench
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ ui: setup ## MLflow's pages on http://127.0.0.1:5000
 demo: setup ## draw data/demo anew
 	rm -rf data/demo
 	python -m segpipe.demo data/demo
+
+use: setup ## settings of presets/$(PRESET).yaml into params.yaml, e.g. make use PRESET=camvid
+	python -m tools.use $(PRESET)
 
 deps: setup ## write each stage's imported files into dvc.yaml
 	python -m tools.deps
