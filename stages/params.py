@@ -88,6 +88,7 @@ class Split(Section):
     val: Annotated[float, Field(ge=0, lt=1)]
     test: Annotated[float, Field(ge=0, lt=1)]
     source_roles: dict[str, Literal["train", "val", "test"]]
+    scene: str
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
     empty_masks: Literal["leave_out", "keep"]
 

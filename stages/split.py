@@ -21,11 +21,17 @@ def main() -> None:
     params = load()
     class_pixels = np.load("data/store/class_pixels.npy")
     photos = validation.read_photos(Path("data/checked/images.parquet"))
+    scenes = splits.scenes([photo.file for photo in photos], params.split.scene)
     candidates = [
         Candidate(
-            key=p.key, sha256=p.sha256, phash=p.phash, source_split=p.split, empty=not (p.background or row[1:].any())
+            key=photo.key,
+            sha256=photo.sha256,
+            phash=photo.phash,
+            scene=scene,
+            source_split=photo.split,
+            empty=not (photo.background or row[1:].any()),
         )
-        for p, row in zip(photos, class_pixels, strict=True)
+        for photo, scene, row in zip(photos, scenes, class_pixels, strict=True)
     ]
     near_bits = params.split.near_duplicate_bits
     keep_empty = params.split.empty_masks == "keep"

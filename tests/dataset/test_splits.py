@@ -11,7 +11,14 @@ from segpipe.errors import UserError
 
 def candidate(number: int, **fields) -> Candidate:
     digest = hashlib.sha256(str(number).encode()).hexdigest()
-    own = {"key": f"image{number}", "sha256": digest, "phash": digest[:16], "source_split": None, "empty": False}
+    own = {
+        "key": f"image{number}",
+        "sha256": digest,
+        "phash": digest[:16],
+        "scene": "",
+        "source_split": None,
+        "empty": False,
+    }
     return Candidate(**own | fields)
 
 
@@ -51,8 +58,32 @@ def test_equal_files_and_near_duplicates_share_a_side():
     side = sides(rows)
     assert all(side[f"image{i}"] == side[f"image{1000 + i}"] for i in range(100))
     assert all(side[f"image{100 + i}"] == side[f"image{2000 + i}"] for i in range(100))
-    assert splits.leaks(everything, rows, 4) == {"equal_images": 0, "near_duplicate_images": 0}
+    assert splits.leaks(everything, rows, 4) == {
+        "equal_images": 0,
+        "same_scene_images": 0,
+        "near_duplicate_images": 0,
+    }
     assert len({row.group for row in rows}) == 200
+
+
+def test_images_of_one_scene_share_a_side_and_leaks_of_scenes_are_counted():
+    images = [candidate(i, scene=f"drive{i // 20}") for i in range(200)]
+    rows = placed(images)
+    assert all(len({row.split for row in rows[i : i + 20]}) == 1 for i in range(0, 200, 20))
+    assert len({row.split for row in rows}) > 1
+    torn = [splits.Placed(key=c.key, split="train" if i else "test", group="") for i, c in enumerate(images)]
+    assert splits.leaks(images, torn, 4)["same_scene_images"] == 1
+
+
+def test_a_scene_is_what_the_pattern_finds_in_the_file_name():
+    files = ["drive_07/a.jpg", "drive_07/b.jpg", "extra/c.jpg"]
+    assert splits.scenes(files, r"drive_(\d+)") == ["07", "07", ""]
+    assert splits.scenes(files, r"drive_\d+") == ["drive_07", "drive_07", ""]
+    assert splits.scenes(files, "") == ["", "", ""]
+    with pytest.raises(UserError, match="is no regular expression"):
+        splits.scenes(files, "(")
+    with pytest.raises(UserError, match="finds nothing in any file name"):
+        splits.scenes(files, "patient")
 
 
 def test_empty_masks_are_left_out_or_kept():
@@ -66,7 +97,11 @@ def test_the_sources_own_split_is_taken_and_its_leaks_are_counted():
     images.append(candidate(99, source_split="val", sha256=images[0].sha256, phash=images[0].phash))
     rows = splits.by_source(images, {"train": "train", "val": "val"}, 7, 0.2, 4, keep_empty=False)
     assert [row.split for row in rows] == ["train"] * 50 + ["val"] * 11
-    assert splits.leaks(images, rows, 4) == {"equal_images": 1, "near_duplicate_images": 1}
+    assert splits.leaks(images, rows, 4) == {
+        "equal_images": 1,
+        "same_scene_images": 0,
+        "near_duplicate_images": 1,
+    }
 
 
 def test_val_is_carved_out_of_train_where_the_source_has_none():

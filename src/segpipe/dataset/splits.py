@@ -1,6 +1,7 @@
 """Who trains, who validates, who tests: by content, so that it stays as it is when images are added."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +19,16 @@ _LARGE_GROUP = 0.2  # of all images
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """One image to place. source_split: what the source says; empty: its label map shows no object."""
+    """One image to place.
+
+    scene: what its file name says it belongs to (a drive, a patient), "" if nothing; source_split: what the source
+    says; empty: its label map shows no object.
+    """
 
     key: str
     sha256: str
     phash: str
+    scene: str
     source_split: str | None
     empty: bool
 
@@ -42,9 +48,9 @@ def by_content(
 ) -> list[Placed]:
     """Split by a hash of each image's bytes; val, test: shares of the whole, 0..1.
 
-    An image's side depends on its own group alone: equal files and photographs whose perceptual hashes differ in at
-    most near_bits of 64 bits, directly or through others. So images that resemble none of the others move no old one;
-    one that resembles old ones joins their group, whose side its smallest hash decides.
+    An image's side depends on its own group alone: images of one scene, equal files and photographs whose perceptual
+    hashes differ in at most near_bits of 64 bits, directly or through others. So images that resemble none of the
+    others move no old one; one that resembles old ones joins their group, whose side its smallest hash decides.
     """
 
     def side(group: Sequence[Candidate]) -> str:
@@ -83,11 +89,28 @@ def by_source(
     return _placed(candidates, near_bits, keep_empty, sides)
 
 
+def scenes(files: Sequence[str], pattern: str) -> list[str]:
+    """For each file what `pattern`, a regular expression, finds in it: its first group, or all of the match; else "".
+
+    Raises UserError for a pattern that is none, or that finds nothing in any file.
+    """
+    if not pattern:
+        return [""] * len(files)
+    try:
+        found = [re.search(pattern, file) for file in files]
+    except re.error as error:
+        raise UserError(f"split.scene in params.yaml: {pattern!r} is no regular expression ({error})") from None
+    if not any(found):
+        raise UserError(f"split.scene in params.yaml: {pattern!r} finds nothing in any file name, such as {files[0]!r}")
+    return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in found]
+
+
 def leaks(candidates: Sequence[Candidate], placed: Sequence[Placed], near_bits: int) -> dict[str, int]:
-    """How many val and test images have an equal or a nearly equal image on another side."""
+    """How many val and test images have an equal or nearly equal image, or one of their scene, on another side."""
     split = [row.split for row in placed]
     pairs = {
         "equal_images": equal_pairs([c.sha256 for c in candidates]),
+        "same_scene_images": equal_pairs(_scene_names(candidates)),
         "near_duplicate_images": close_pairs([c.phash for c in candidates], near_bits),
     }
     return {name: len(_leaking(split, list(found))) for name, found in pairs.items()}
@@ -155,8 +178,14 @@ def _placed(
 
 def _groups(candidates: Sequence[Candidate], near_bits: int) -> list[int]:
     pairs = list(equal_pairs([c.sha256 for c in candidates]))
+    pairs += equal_pairs(_scene_names(candidates))
     pairs += close_pairs([c.phash for c in candidates], near_bits)
     return groups(len(candidates), pairs)
+
+
+def _scene_names(candidates: Sequence[Candidate]) -> list[str]:
+    """A name for each image's scene; an image of none is a scene of its own."""
+    return [f"scene {c.scene}" if c.scene else f"image {c.key}" for c in candidates]
 
 
 def _hash(seed: int, sha256: str) -> bytes:
