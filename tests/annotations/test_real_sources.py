@@ -132,6 +132,21 @@ def test_yolo_boxes(real_data):
     assert Counter(image.split for image in dataset.images) == {"train": 4}
 
 
+def test_data_sets_of_eight_folders_and_seven_formats_become_one(real_data):
+    dataset = read_source(real_data / "multi_format")
+    assert dataset.format == "coco + cvat + labelme + labelme_xml + via + voc + yolo"
+    folders = ("coco1.0", "cvat1.1", "grapes", "labelme", "labelme3.0", "via", "voc1.1", "yolo1.1")
+    parts = {folder: read_source(real_data / "multi_format" / folder) for folder in folders}
+    assert Counter(i.id.split("/")[0] for i in dataset.instances) == {
+        folder: len(part.instances) for folder, part in parts.items()
+    }
+    assert Counter(i.file.split("/")[0] for i in dataset.images) == {
+        folder: 11 if folder == "grapes" else 4 for folder in folders
+    }
+    assert set(dataset.categories) == {name for part in parts.values() for name in part.categories}
+    assert {i.image_key for i in dataset.instances} <= {image.key for image in dataset.images}
+
+
 def test_photographs_alone_are_refused(real_data):
     with pytest.raises(UserError, match=r"no annotations of format coco, .* or .* among its files"):
         read_source(real_data / "exif")
