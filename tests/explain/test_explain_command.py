@@ -178,3 +178,10 @@ def test_a_name_of_several_lists_them(here, capsys):
     assert refused(capsys, "explain", "8") == (
         "segpipe explain: '8' names 2 records: annotation instances.json#8, photograph lost; give one of these in full"
     )
+
+
+def test_a_picture_that_cannot_be_written(here, capsys):
+    Path("taken").write_text("a file")
+    assert refused(capsys, "explain", "instances.json#1", "--output", "taken/x.png") == (
+        "segpipe explain: taken/x.png: cannot be written (File exists); give another by --output"
+    )

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -250,9 +252,82 @@ def test_a_class_that_a_file_of_names_cannot_hold_is_refused(tmp_path, to):
         written(tmp_path, to, source)
 
 
+tenths = st.lists(st.integers(0, 300), min_size=6, max_size=14).map(
+    lambda n: tuple(x / 10 for x in n[: len(n) // 2 * 2])
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ring=tenths)
+def test_yolo_draws_no_outline_anew_that_lies_inside(ring):
+    """Tenths of a pixel are where pycocotools' rounding tips over by the last bit of a number."""
+    with TemporaryDirectory() as folder:
+        root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
+        account = convert.WRITERS["yolo"](dataset(instance(1, rings=(ring,))), Target(root, Path(folder) / "out"))
+    assert not +account.changed - Counter({"pictures without a split are named for train and val alike": 1})
+
+
+def test_vocs_boxes_count_from_one_and_its_object_masks_number_the_boxes(tmp_path):
+    void = instance(3, role="ignore", category="", rings=((0.0, 0.0, 3.0, 0.0, 3.0, 3.0, 0.0, 3.0),))
+    written(tmp_path, "voc", dataset(instance(1), void, instance(2, rings=(HOLE,), category="dog")))
+    objects = ElementTree.parse(tmp_path / "out/Annotations/a.xml").findall("object")
+    assert [[found.findtext("name"), *(edge.text for edge in found.find("bndbox"))] for found in objects] == [
+        ["cat", "3", "3", "12", "12"],  # pixels 2 to 11 of 0 to 39
+        ["dog", "5", "5", "8", "8"],
+    ]
+    numbers = np.asarray(Picture.open(tmp_path / "out/SegmentationObject/a.png"))
+    assert (numbers[0, 0], numbers[2, 2], numbers[5, 5], numbers[11, 11], numbers[20, 20]) == (255, 1, 2, 1, 0)
+    assert (tmp_path / "out/ImageSets/Segmentation/default.txt").read_text() == "a\n"
+    assert (tmp_path / "out/labelmap.txt").read_text().splitlines()[1:3] == ["background:0,0,0::", "cat:128,0,0::"]
+
+
 def test_yolo_takes_no_photograph_whose_annotation_is_of_another_size(tmp_path):
     source = replace(dataset(instance(1)), images=(Image(key="a", file="a.png", width=30, height=40),))
     root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
     account = convert.WRITERS["yolo"](source, Target(root, tmp_path / "out"))
     assert account.counts["pictures"] == 0
     assert account.dropped["annotation: image_lost"] == 1
+
+
+nasty = st.one_of(
+    st.fixed_dictionaries({"rings": st.just(((5.0, 5.0) * 3,))}),
+    st.fixed_dictionaries({"rings": st.just(((-1e9, 0.0, 1e9, 5.0, 0.0, 2e9),)), "holes": st.just((SQUARE,))}),
+    st.fixed_dictionaries({"rings": st.just((SQUARE,)), "holes": st.just(((1.0, 1.0) * 3, SQUARE))}),
+    st.just({"rings": (), "rle": Rle(size_hw=(30, 40), counts=(7, 7))}),
+    st.just({"rings": (), "rle": Rle(size_hw=(40, 30), counts=(1200,))}),
+    st.just({"rings": (), "rle": Rle(size_hw=(30, 40), counts=(1200,))}),
+    st.just({"rings": (), "rle": Rle(size_hw=(30, 40), counts="no\x7f")}),
+    st.just({"rings": (), "mask_file": "nothing.png", "mask_value": 3}),
+    st.just({"rings": (), "mask_file": "a.png", "mask_value": 3}),
+    st.just({"rings": ((1.0, 2.0, 3.0, 4.0),), "kind": "line"}),
+    st.just({"rings": ((1.0, 2.0),), "kind": "point"}),
+    st.just({"kind": "box"}),
+    st.just({"rings": ((0.0, 5.0, 5.0, 0.0, 10.0, 5.0, 5.0, 10.0),), "kind": "box"}),
+    st.just({"problem": "bad_ring", "rings": ()}),
+    st.just({"role": "ignore", "category": ""}),
+    st.just({"role": "crowd"}),
+    st.just({"image_key": "elsewhere"}),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(drafts=st.lists(nasty, max_size=6))
+@pytest.mark.parametrize("to", sorted(convert.WRITERS))
+def test_every_annotation_is_written_or_counted_with_a_reason(to, drafts):
+    source = dataset(*(instance(i, **fields) for i, fields in enumerate(drafts)))
+    with TemporaryDirectory() as folder:
+        root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
+        account = convert.WRITERS[to](source, Target(root, Path(folder) / "out"))
+    assert account.counts.pop("pictures") == 1
+    left_out = sum(count for what, count in account.dropped.items() if what.startswith("annotation: "))
+    assert account.counts.total() + left_out == len(drafts)
+    assert account.dropped.total() == left_out
+
+
+def test_more_objects_than_an_object_mask_can_number(tmp_path):
+    pixel = [(float(i % 20), float(i // 20)) for i in range(255)]
+    crowded = [instance(i, rings=((x, y, x + 1, y, x + 1, y + 1, x, y + 1),)) for i, (x, y) in enumerate(pixel)]
+    back, account = written(tmp_path, "voc", dataset(*crowded))
+    assert account.changed["pictures of more than 254 objects lost their SegmentationObject"] == 1
+    assert not (tmp_path / "out/SegmentationObject").exists()
+    assert drawn(back, tmp_path / "out", NAMES)["a"].sum() == 255

@@ -14,7 +14,7 @@ from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.reasons import reason_of
 from segpipe.dataset.transforms import Fit
-from segpipe.errors import AnnotationError, at
+from segpipe.errors import AnnotationError, UserError, at
 from segpipe.explain import picture as pictures
 from segpipe.explain.account import Account, find, read
 from segpipe.files import whole
@@ -40,7 +40,8 @@ def explain(asked: str, settings: Settings, output: Path | None = None) -> list[
     """Lines about the one record that `asked` names, and its picture, drawn to `output` (default: in PICTURES).
 
     asked: an annotation's id or what follows its '#', or an image's key, file, file name or id in its record.
-    Raises UserError if the pipeline has not run, or no record or several answer to the name.
+    Raises UserError if the pipeline has not run, or no record or several answer to the name, or the picture cannot be
+    written.
     """
     account = read(DATA)
     row = find(account, asked)
@@ -48,8 +49,11 @@ def explain(asked: str, settings: Settings, output: Path | None = None) -> list[
     if isinstance(picture, str):
         return [*lines, _line("picture", picture)]
     path = output or PICTURES / f"{_safe(row.id)}.png"
-    with whole(path) as part:
-        picture.image.save(part, "PNG")
+    try:
+        with whole(path) as part:
+            picture.image.save(part, "PNG")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); give another by --output") from error
     return [*lines, _line("picture", f"{path}: {picture.legend}")]
 
 
