@@ -72,8 +72,8 @@ def _painted_bytes(all_spans: Sequence[list[int]], size_hw: tuple[int, int], val
     """The same in uint8: slices of bytes cost half of what slices of an array do."""
     frame = bytearray(size_hw[0] * size_hw[1])
     for value, edges in zip(values, all_spans, strict=True):
-        fill = bytes([value]) * size_hw[0]  # a run seldom fills more than a column
-        for start, stop in zip(edges[0::2], edges[1::2], strict=False):
-            length = stop - start
-            frame[start:stop] = fill[:length] if length <= size_hw[0] else bytes([value]) * length
+        runs = list(zip(edges[0::2], edges[1::2], strict=False))
+        fill = bytes([value]) * max((stop - start for start, stop in runs), default=0)
+        for start, stop in runs:
+            frame[start:stop] = fill[: stop - start]
     return np.frombuffer(frame, np.uint8).reshape(size_hw, order="F")
