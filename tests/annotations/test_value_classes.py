@@ -71,3 +71,24 @@ def test_a_names_file_that_is_not_text_is_a_user_error(tmp_path):
     with pytest.raises(UserError) as error:
         named(tmp_path, "classes.txt", b"\xff\xfe\x00")
     assert str(error.value) == ("classes.txt: cannot be read as UTF-8 text; save it so, or take it out of the source")
+
+
+def test_two_files_that_do_not_agree_are_an_error_that_names_both(tmp_path):
+    for folder, names in (("x", "sky\nroad\n"), ("y", "sky\ncar\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "classes.txt").write_text(names)
+    source = Source(tmp_path, ("x/classes.txt", "y/classes.txt"), {})
+    with pytest.raises(UserError) as error:
+        value_classes(source, ["x", "y"], None)
+    assert str(error.value) == (
+        "x/classes.txt names the value 1 'road', y/classes.txt names it 'car'; make them agree, or say what the "
+        "values mean under ingest.mask_values"
+    )
+
+
+def test_a_longer_file_of_names_completes_a_shorter_one(tmp_path):
+    for folder, names in (("x", "sky\nroad\n"), ("y", "sky\nroad\ncar\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "classes.txt").write_text(names)
+    source = Source(tmp_path, ("x/classes.txt", "y/classes.txt"), {})
+    assert value_classes(source, ["x", "y"], None).names == {0: "sky", 1: "road", 2: "car"}

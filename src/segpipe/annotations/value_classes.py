@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from segpipe.annotations.source import Source
 from segpipe.classes import BACKGROUND, BACKGROUND_INDEX, IGNORE_INDEX
+from segpipe.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +47,33 @@ class ValueClasses:
 
 
 def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, str] | None) -> ValueClasses:
-    """What the user gave; else the first names file in the source's `folders`; else the values are the names.
+    """What the user gave; else the names files in the source's `folders`, one each; else the values are the names.
 
-    given: class name, "background" or "ignore" by stored value.
+    Raises UserError if two of them do not agree. given: class name, "background" or "ignore" by stored value.
     """
     if given:
         return ValueClasses({value: meant_by_user(name) for value, name in given.items()}, BY_USER)
+    tables: dict[str, dict[int, str]] = {}
     for folder in folders:
-        for name in NAMES_FILES:
-            file = name if folder == "." else f"{folder}/{name}"
-            if file in source.files:
-                names = _names(source.text(file))
-                logger.info("%s names %d stored values", file, len(names))
-                return ValueClasses(names, file)
-    return ValueClasses({}, "")
+        files = (name if folder == "." else f"{folder}/{name}" for name in NAMES_FILES)
+        file = next((file for file in files if file in source.files), None)
+        if file is not None:
+            tables[file] = _names(source.text(file))
+            logger.info("%s names %d stored values", file, len(tables[file]))
+    _refuse_conflict(tables)
+    names = {value: name for table in reversed(tables.values()) for value, name in table.items()}
+    return ValueClasses(dict(sorted(names.items())), next(iter(tables), ""))
+
+
+def _refuse_conflict(tables: Mapping[str, Mapping[int, str]]) -> None:
+    """Raises UserError if a value has different names in two files: one class table holds for all masks."""
+    first: dict[int, tuple[str, str]] = {}
+    for file, names in tables.items():
+        for value, name in names.items():
+            known, by = first.setdefault(value, (name, file))
+            if known != name:
+                problem = f"{by} names the value {value} {known!r}, {file} names it {name!r}"
+                raise UserError(f"{problem}; make them agree, or say what the values mean under ingest.mask_values")
 
 
 def _names(text: str) -> dict[int, str]:
