@@ -1,5 +1,6 @@
 """`python -m segpipe explain` over a small data set that went through the pipeline."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -184,4 +185,36 @@ def test_a_picture_that_cannot_be_written(here, capsys):
     Path("taken").write_text("a file")
     assert refused(capsys, "explain", "instances.json#1", "--output", "taken/x.png") == (
         "segpipe explain: taken/x.png: cannot be written (File exists); give another by --output"
+    )
+
+
+@pytest.mark.parametrize("record", ["instances.json#1", "a.png"])
+def test_a_photograph_that_changed_since(here, capsys, record):
+    put_pictures(Path("source"), ["a.png"], (20, 20))
+    assert told(capsys, record)[-1] == (
+        "picture      none: a.png: its size changed since validate ran; run `dvc repro`"
+    )
+    Path("source/a.png").unlink()
+    assert told(capsys, record)[-1] == "picture      none: a.png: no such file; restore it or remove its record"
+
+
+def test_records_of_another_run(here, capsys):
+    document = json.loads(Path("source/instances.json").read_text(encoding="utf-8"))
+    document["annotations"].pop()
+    put_json(Path("source/instances.json"), document)
+    ingest.main()
+    assert refused(capsys, "explain", "1") == (
+        "segpipe explain: data/checked/ledger.parquet: is not of the records in data/records; run `dvc repro`"
+    )
+
+
+def test_a_table_that_cannot_be_read(here, capsys):
+    Path("data/checked/instances.parquet").write_bytes(b"no table")
+    assert "run `dvc repro`, its files are of another version" in refused(capsys, "explain", "1")
+
+
+def test_away_from_the_project(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert refused(capsys, "explain", "1") == (
+        "segpipe explain: params.yaml: no such file; run from the project's top folder"
     )

@@ -75,11 +75,10 @@ def _of_one(account: Account, row: Row, settings: Settings) -> tuple[list[str], 
         return [*lines, *_advice(row)], _undrawn_picture(account, instance, settings)
     seen = _seen(task, position)
     lines += [*_rasterized(account, row, seen, settings), *_split_lines(account, row), *_advice(row)]
-    try:
-        image = photos.read_rgb(settings.root / task.photo.file, task.photo.frame)
-    except AnnotationError as error:
-        return lines, f"none: {task.photo.file}: {error}"
-    return lines, pictures.of_instance(image, task.instances[position], seen.mask, seen.visible)
+    pixels = _pixels(task.photo, settings)
+    if isinstance(pixels, str):
+        return lines, pixels
+    return lines, pictures.of_instance(pixels, task.instances[position], seen.mask, seen.visible)
 
 
 def _of_image(account: Account, row: Row, settings: Settings) -> tuple[list[str], pictures.Drawn | str]:
@@ -103,17 +102,27 @@ def _of_image(account: Account, row: Row, settings: Settings) -> tuple[list[str]
     ]
     if photo is None:
         return lines, _undrawn_picture(account, None, settings, image)
-    _, label_map = drawing.paint(task := _task(account, photo, settings))
-    try:
-        pixels = photos.read_rgb(settings.root / task.photo.file, photo.frame)
-    except AnnotationError as error:
-        return lines, f"none: {photo.file}: {error}"
+    pixels = _pixels(photo, settings)
+    if isinstance(pixels, str):
+        return lines, pixels
+    _, label_map = drawing.paint(_task(account, photo, settings))
     return lines, pictures.of_photograph(pixels, label_map, account.classes)
+
+
+def _pixels(photo: Photo, settings: Settings) -> np.ndarray | str:
+    """The photograph as validate saw it, uint8 (H, W, 3), or a word on why there is none."""
+    try:
+        pixels = photos.read_rgb(settings.root / photo.file, photo.frame)
+    except AnnotationError as error:
+        return f"none: {photo.file}: {error}"
+    if pixels.shape[:2] != (photo.height, photo.width):
+        return f"none: {photo.file}: its size changed since validate ran; run `dvc repro`"
+    return pixels
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one instance covers and what of it shows, bool (H, W); pixels that others own of it, and it of theirs."""
+    """What one instance covers and what of it shows, bool (H, W); the others on top of it and how many pixels each."""
 
     mask: np.ndarray
     visible: np.ndarray
