@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -157,6 +158,7 @@ class Train(Section):
     budget_hours: Positive
     checkpoint_minutes: Positive
     device: Literal["auto", "cpu", "cuda"]
+    processes: Annotated[int, Field(ge=1, le=64)]
     amp: bool
 
 
@@ -220,7 +222,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
+        sys.exit(f"error: {error}" if is_first else 1)
     except KeyboardInterrupt:
         sys.exit("error: stopped by Ctrl-C; run it again")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from segpipe.models import card as model_card
 from segpipe.models import device as devices
 from segpipe.tracking import provenance, runs
 from segpipe.tracking.interface import RunFacts
-from segpipe.training import history, loop
+from segpipe.training import history, launch, loop, team
 from segpipe.training.batches import TrainingData
 from segpipe.training.inputs import inputs_hash
 from segpipe.training.recipe import Augment, Loss, Recipe
@@ -31,7 +32,12 @@ def main() -> None:
     """Train, or go on where an earlier process was stopped; write the model, its curves and its run."""
     params = load()
     own = params.train
-    device = devices.pick(own.device)
+    if own.processes > 1 and not launch.is_launched():
+        sys.exit(launch.launch([sys.executable, "-m", "stages.train"], own.processes))
+    device = team.own_device(devices.pick(own.device))
+    mates = team.join(device, own.batch_size)
+    if mates.rank:
+        logging.getLogger().setLevel(logging.WARNING)  # the first process speaks for all
     store = Store.open(STORE)
     data = _data(store, split_table.read(SPLITS))
     settings = own.model_dump(mode="json", exclude=set(UNDECISIVE)) | {"seed": params.seed}
@@ -40,6 +46,11 @@ def main() -> None:
     origin = weights.load_pretrained(segmenter, own.encoder, own.weights)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
 
+    training = loop.fit(segmenter, data, _recipe(own, params.seed), Path(".segpipe/checkpoints"), inputs, device, mates)
+    if mates.rank:
+        for _ in training:
+            pass
+        return
     facts = RunFacts(
         name=f"{own.architecture}-{own.encoder}",
         inputs=inputs,
@@ -49,9 +60,7 @@ def main() -> None:
     )
     with runs.open_training(facts, runs.Settings(**params.tracking.model_dump())) as tracked:
         records = []
-        for record in loop.fit(
-            segmenter, data, _recipe(own, params.seed), Path(".segpipe/checkpoints"), inputs, device
-        ):
+        for record in training:
             records.append(record)
             tracked.log_metrics({"epoch": dataclasses.asdict(record)}, step=record.epoch)
         summary = history.summary(records, own.epochs, own.patience, own.ship)

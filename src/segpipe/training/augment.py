@@ -7,6 +7,7 @@ the network (`apply`), so a GPU never waits to learn what was drawn.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -32,7 +33,7 @@ class Draws:
     contrast: Tensor
     redrawn: int
 
-    def rows(self, rows: slice) -> "Draws":
+    def rows(self, rows: "slice | np.ndarray") -> "Draws":
         """Those of some of the pictures."""
         return Draws(self.theta[rows], self.colour[rows], self.contrast[rows], self.redrawn)
 

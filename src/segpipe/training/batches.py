@@ -13,6 +13,7 @@ from torch import Tensor
 from segpipe.training import augment, randomness, rare
 from segpipe.training.augment import Draws
 from segpipe.training.recipe import Recipe
+from segpipe.training.team import ALONE, Team
 
 _AHEAD = 2  # batches fetched beforehand
 
@@ -57,10 +58,11 @@ class Batch:
         size = -(-len(self.images) // parts)
         return [self.rows(slice(start, start + size)) for start in range(0, len(self.images), size)]
 
-    def rows(self, rows: slice) -> "Batch":
+    def rows(self, rows: "slice | np.ndarray") -> "Batch":
         """Some of its pictures."""
         draws = self.draws and self.draws.rows(rows)
-        return replace(self, images=self.images[rows], labels=self.labels[rows], draws=draws, keys=self.keys[rows])
+        keys = tuple(np.array(self.keys)[rows].tolist())
+        return replace(self, images=self.images[rows], labels=self.labels[rows], draws=draws, keys=keys)
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
@@ -69,26 +71,34 @@ class Batch:
 
 
 def training_batches(
-    data: TrainingData, recipe: Recipe, epoch: int, first_step: int, device: torch.device
+    data: TrainingData, recipe: Recipe, epoch: int, first_step: int, device: torch.device, team: Team = ALONE
 ) -> Iterator[Batch]:
-    """The epoch's batches from `first_step` on, on `device`, with what is drawn for each picture."""
+    """The epoch's batches from `first_step` on, on `device`, with what is drawn for each picture.
+
+    In a team this process's rows of them: everybody draws for the whole batch, so that the draws are the same.
+    """
     order = randomness.order(len(data.train_index), recipe.pictures_per_step, recipe.seed, epoch)
     positions, size_hw = data.train_index[order], crop_hw(data, recipe)
     rarity = rare.rarity(data.class_pixels[data.train_index])
+    own = team.own_rows(recipe.pictures_per_step, recipe.accumulate)
 
     def fetch(step: int) -> Batch:
-        batch = _gather(data, positions[step], device)
+        batch = _gather(data, positions[step][own], device)
+        labels = batch.labels if team.size == 1 else torch.from_numpy(np.asarray(data.labels[positions[step]]))
         generator = randomness.generator(recipe.seed, randomness.AUGMENT, epoch, step)
         share = recipe.rare_class_share
-        aims = rare.aims(batch.labels, rarity, share, generator) if share else None
-        return replace(batch, draws=augment.draw(batch.labels, size_hw, recipe.augment, generator, aims))
+        aims = rare.aims(labels, rarity, share, generator) if share else None
+        draws = augment.draw(labels, size_hw, recipe.augment, generator, aims)
+        return replace(batch, draws=draws if team.size == 1 else draws.rows(own))
 
     return _ahead(fetch, first_step, len(positions), device)
 
 
-def validation_batches(data: TrainingData, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    """All validation pictures in order, on `device`; the last batch may be smaller."""
-    starts = range(0, len(data.val_index), batch_size)
+def validation_batches(
+    data: TrainingData, batch_size: int, device: torch.device, team: Team = ALONE
+) -> Iterator[Batch]:
+    """All validation pictures in order, on `device`; the last batch may be smaller. In a team every size-th batch."""
+    starts = range(team.rank * batch_size, len(data.val_index), team.size * batch_size)
 
     def fetch(step: int) -> Batch:
         return _gather(data, data.val_index[starts[step] : starts[step] + batch_size], device)

@@ -15,6 +15,7 @@ from segpipe.classes import IGNORE_INDEX
 from segpipe.errors import UserError
 from segpipe.training import augment, schedule
 from segpipe.training.batches import Batch
+from segpipe.training.team import ALONE, Team
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 _log = logging.getLogger(__name__)
@@ -47,13 +48,14 @@ def train_one_epoch(
     first_step: int,
     parts: int,
     autocast: torch.autocast,
+    team: Team = ALONE,
 ) -> Iterator[StepResult]:
     """Train step by step; the caller may stop between any two.
 
     segmenter: in the mode to train in; criterion: (logits, target) -> loss; lr_factor, step_seed: of the 0-based step
     in the epoch; batches: from `first_step` on, one a step; parts: in so many parts a batch goes through the network,
-    in more where the GPU's memory is too small; autocast: around the network only. Raises UserError for a loss or
-    gradient that is not finite, before it reaches the weights.
+    in more where the GPU's memory is too small; autocast: around the network only; team: with whom each batch is
+    shared. Raises UserError for a loss or gradient that is not finite, before it reaches the weights.
     """
     start = time.perf_counter()
     for step, batch in enumerate(batches, first_step):
@@ -62,10 +64,11 @@ def train_one_epoch(
             torch.manual_seed(step_seed(step))  # dropout and the like
             optimizer.zero_grad(set_to_none=True)
             try:
-                loss, labelled = _backward(segmenter, criterion, batch.split(parts), crop_hw, autocast)
+                loss, labelled = _backward(segmenter, criterion, batch.split(parts), crop_hw, autocast, team)
                 break
             except torch.OutOfMemoryError:
-                parts = _more_parts(parts, len(batch.images))
+                parts = _more_parts(parts, len(batch.images), team)
+        team.sum_gradients(segmenter)
         norm = schedule.clip_gradients(segmenter, clip_norm)
         # The step's only wait for a GPU.
         loss_value, norm_value, any_labelled = torch.stack([loss, norm, labelled.to(loss.dtype)]).tolist()
@@ -75,7 +78,7 @@ def train_one_epoch(
         yield StepResult(
             loss=loss_value,
             lr=lr,
-            pictures=len(batch.images),
+            pictures=len(batch.images) * team.size,
             is_all_ignored=not any_labelled,
             redrawn_crops=batch.draws.redrawn if batch.draws else 0,
             seconds=now - start,
@@ -85,13 +88,18 @@ def train_one_epoch(
 
 
 def validate(
-    segmenter: nn.Module, criterion: Criterion, batches: Iterable[Batch], seen: Tensor, autocast: torch.autocast
+    segmenter: nn.Module,
+    criterion: Criterion,
+    batches: Iterable[Batch],
+    seen: Tensor,
+    autocast: torch.autocast,
+    team: Team = ALONE,
 ) -> tuple[float, np.ndarray]:
     """Predict every validation picture at the store's size.
 
     seen: bool (C,), on the device; pixels of classes that training never showed do not count in the loss, in which
     they would drown all others, but do in the matrix. Returns the mean loss per picture and the confusion matrix,
-    int64 (C, C), rows target (as segpipe.evaluation.confusion counts it).
+    int64 (C, C), rows target (as segpipe.evaluation.confusion counts it), over the batches of the whole team.
     """
     segmenter.eval()
     total, pictures = 0.0, 0
@@ -102,7 +110,10 @@ def validate(
             total += float(criterion(logits, _shown_only(batch.labels, seen))) * len(batch.images)
             matrix += _confusion(batch.labels, logits.argmax(dim=1), len(seen))
         pictures += len(batch.images)
-    return total / max(1, pictures), matrix.cpu().numpy()
+    sums = torch.tensor([total, pictures], dtype=torch.float64, device=seen.device)
+    team.sum([sums])
+    team.sum([matrix])
+    return float(sums[0] / sums[1].clamp(min=1)), matrix.cpu().numpy()
 
 
 def _backward(
@@ -111,6 +122,7 @@ def _backward(
     parts: Sequence[Batch],
     crop_hw: tuple[int, int],
     autocast: torch.autocast,
+    team: Team,
 ) -> tuple[Tensor, Tensor]:
     """Add up the gradient of the parts' mean loss. Returns that loss and whether any pixel has a label, scalars."""
     losses, labelled = [], []
@@ -118,16 +130,17 @@ def _backward(
         images, labels = _varied(part, crop_hw)
         with autocast:
             logits = segmenter(images)
-        loss = criterion(logits, labels) / len(parts)
+        labels = team.gathered(labels)
+        loss = criterion(team.gathered(logits), labels) / len(parts)
         loss.backward()
         losses.append(loss.detach())
         labelled.append((labels != IGNORE_INDEX).any())
     return torch.stack(losses).sum(), torch.stack(labelled).any()
 
 
-def _more_parts(parts: int, pictures: int) -> int:
+def _more_parts(parts: int, pictures: int, team: Team) -> int:
     """Twice as many, each of 2 pictures or more (batch norm). Raises UserError where that is not possible."""
-    if pictures < 4 * parts:
+    if pictures < 4 * parts or team.size > 1:  # the others do not know
         raise UserError(
             f"the GPU's memory is too small for {-(-pictures // parts)} pictures at once; "
             "lower train.crop or train.batch_size, or choose a smaller train.encoder"

@@ -25,12 +25,19 @@ from segpipe.training.losses import Criterion
 from segpipe.training.progress import Progress
 from segpipe.training.recipe import Recipe
 from segpipe.training.stop import Stopped, StopSignals
+from segpipe.training.team import ALONE, Team
 
 _log = logging.getLogger(__name__)
 
 
 def fit(
-    segmenter: Segmenter, data: TrainingData, recipe: Recipe, checkpoints: Path, inputs: str, device: torch.device
+    segmenter: Segmenter,
+    data: TrainingData,
+    recipe: Recipe,
+    checkpoints: Path,
+    inputs: str,
+    device: torch.device,
+    team: Team = ALONE,
 ) -> Iterator[EpochRecord]:
     """Train `segmenter` in place and give one record per epoch; at the end it holds the weights to ship.
 
@@ -39,9 +46,10 @@ def fit(
     highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs give equal weights
     on a CPU, killed and resumed or not; on a CPU PyTorch's deterministic algorithms are switched on for the process.
     The budget ends the training early: the last record is then incomplete, or epochs are missing. Raises UserError for
-    a loss that is not finite, and after SIGINT or SIGTERM, when the checkpoint is written.
+    a loss that is not finite, and after SIGINT or SIGTERM, when the checkpoint is written. In a team every process
+    calls it with the same arguments and gets the same records; `checkpoints` is a folder that all of them see.
     """
-    run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device)
+    run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device, team)
     for record in run.state.records:
         yield dataclasses.replace(record, resumed=True)
     with run.signals, Progress(recipe.epochs, run.steps, recipe.pictures_per_step, run.done_steps) as progress:
@@ -60,13 +68,20 @@ class _Run:
     """One process's part of a training."""
 
     def __init__(
-        self, segmenter: Segmenter, data: TrainingData, recipe: Recipe, path: Path, device: torch.device
+        self,
+        segmenter: Segmenter,
+        data: TrainingData,
+        recipe: Recipe,
+        path: Path,
+        device: torch.device,
+        team: Team,
     ) -> None:
         _prepare(device)
+        team.prepare(segmenter, device)
         self.segmenter = segmenter.to(device)
         self.segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
-        self.signals = StopSignals()
+        self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)
         self.steps = batches.steps_per_epoch(data, recipe)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer]
         self.optimizer = optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
@@ -89,7 +104,7 @@ class _Run:
         if history.is_out_of_patience(self.state.records, self.recipe.patience):
             _log.info("no epoch of the last %d was better: training ends", self.recipe.patience)
             return False
-        is_late = self.budget.is_spent() and bool(self.state.records) and not self.state.sums.step
+        is_late = self._is_time_up() and bool(self.state.records) and not self.state.sums.step
         if is_late:
             _log.info("the time budget is used up after %d epochs", len(self.state.records))
             self._save()  # with the time used: started again, it ends here again
@@ -98,7 +113,7 @@ class _Run:
     def train_epoch(self, progress: Progress) -> bool:
         """Train to the end of the epoch under way; False if the budget ended it early."""
         sums = self.state.sums
-        if self.budget.is_spent():
+        if self._is_time_up():
             return False
         for result in self._training_steps():
             _count(sums, result)
@@ -107,7 +122,7 @@ class _Run:
             progress.step(self.state.epoch, sums.step, _mean_loss(sums) or 0.0)
             if not self.state.records:
                 self.budget.guess_validation(sums.seconds / sums.pictures, len(self.data.val_index))
-            if sums.step < self.steps and self.budget.is_spent():
+            if sums.step < self.steps and self._is_time_up():
                 _log.info("the time budget is used up in epoch %d, step %d", self.state.epoch, sums.step)
                 self._save()
                 return False
@@ -158,14 +173,19 @@ class _Run:
             self.segmenter,
             self.criterion,
             self.optimizer,
-            self.signals.watched(batches.training_batches(self.data, self.recipe, number, first_step, self.device)),
+            self.signals.watched(
+                batches.training_batches(self.data, self.recipe, number, first_step, self.device, self.team)
+            ),
             crop_hw=batches.crop_hw(self.data, self.recipe),
             clip_norm=self.recipe.clip_norm,
             lr_factor=lambda step: schedule.lr_factor(before + step, self.recipe.epochs * self.steps, warmup, fall),
-            step_seed=lambda step: randomness.seed_for(self.recipe.seed, randomness.NETWORK, number, step),
+            step_seed=lambda step: (
+                randomness.seed_for(self.recipe.seed, randomness.NETWORK, number, step) + self.team.rank
+            ),
             first_step=first_step,
             parts=self.recipe.accumulate,
             autocast=self.autocast,
+            team=self.team,
         )
 
     def _criterion(self) -> Criterion:
@@ -174,8 +194,11 @@ class _Run:
         return Criterion(self.recipe.loss, self.segmenter.seen, on_device, self.recipe.label_smoothing)
 
     def _validated(self) -> tuple[float, np.ndarray]:
-        pictures = self.signals.watched(batches.validation_batches(self.data, self.recipe.batch_size, self.device))
-        return epoch.validate(self.segmenter, self.criterion, pictures, self.segmenter.seen, self.autocast)
+        pictures = batches.validation_batches(self.data, self.recipe.batch_size, self.device, self.team)
+        self.signals.check()
+        if self.team.size == 1:  # the others have other numbers of batches: they cannot agree at each one
+            pictures = self.signals.watched(pictures)
+        return epoch.validate(self.segmenter, self.criterion, pictures, self.segmenter.seen, self.autocast, self.team)
 
     def _record(self, is_complete: bool, val_loss: float, matrix: np.ndarray, seconds: float) -> EpochRecord:
         sums, miou = self.state.sums, scores.mean_iou(matrix)
@@ -207,6 +230,9 @@ class _Run:
             _log.info("the inputs have changed since the last training: training starts afresh")
         return state or State()
 
+    def _is_time_up(self) -> bool:
+        return self.team.any(self.budget.is_spent())
+
     def _average(self) -> WeightAverage | None:
         if not self.recipe.ema_decay:
             return None
@@ -218,6 +244,8 @@ class _Run:
     def _save(self) -> bool:
         """Save where the training stands. A full disk does not end it: the next try may go through."""
         is_saved = False
+        if self.team.rank:  # the first one saves for all
+            return True
         self.state.used_seconds, self.state.validation_seconds = self.budget.used, self.budget.validation
         self.state.average = self.average.weights if self.average is not None else None
         try:
