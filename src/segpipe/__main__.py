@@ -3,11 +3,14 @@
 import argparse
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from segpipe.annotations.colour_classes import parsed_colour
+from segpipe.annotations.detect import MaskOptions
 from segpipe.annotations.formats import AUTO
 from segpipe.dataset import parallel
 from segpipe.dataset.transforms import Fit
@@ -33,6 +36,8 @@ def _explained(asked: argparse.Namespace) -> list[str]:
     try:
         from stages.params import load  # the one thing that knows params.yaml; here as a command, not as a library
     except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("stages"):
+            raise
         raise UserError("no stages/ here; run from the project's top folder") from error
     params = load()
     settings = record.Settings(
@@ -44,15 +49,33 @@ def _explained(asked: argparse.Namespace) -> list[str]:
 
 
 def _converted(asked: argparse.Namespace) -> list[str]:
+    if asked.workers < 0:
+        raise UserError(f"--workers is {asked.workers}; it must be 0 or more")
+    named = dict(map(_value_and_name, asked.mask_values))
+    masks = MaskOptions(
+        values={int(value): name for value, name in named.items() if "," not in value} or None,
+        colours={parsed_colour(value): name for value, name in named.items() if "," in value} or None,
+        mapper=partial(parallel.ordered, workers=asked.workers, what="pictures"),
+    )
     return convert.convert(
         asked.source,
         asked.out,
         asked.to,
         format=asked.format,
+        masks=masks,
         classes=asked.classes,
         copy_images=asked.copy_images,
-        mapper=partial(parallel.ordered, workers=asked.workers, what="pictures"),
     )
+
+
+def _value_and_name(text: str) -> tuple[str, str]:
+    """The parts of "7=car" or "128,0,0=car"."""
+    value, equals, name = text.partition("=")
+    if not equals or not name.strip() or not re.fullmatch(r"[0-9]{1,9}|[0-9]+,[0-9]+,[0-9]+", value):
+        raise UserError(
+            f"--mask-values {text!r}: write a stored number or colour and its name, like 7=car or 128,0,0=car"
+        )
+    return value, name.strip()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument("out", type=Path, metavar="OUT", help="new or empty folder")
     two.add_argument("--to", required=True, choices=sorted(convert.WRITERS))
     two.add_argument("--format", default=AUTO, help="format of SRC (default: found out)")
+    two.add_argument(
+        "--mask-values", nargs="+", default=[], metavar="V=NAME", help="what masks of SRC store: 7=car ..."
+    )
     two.add_argument("--classes", nargs="+", default=[], help="only these, in this order (default: all)")
     two.add_argument("--copy-images", action="store_true", help="photographs too, so that OUT stands alone")
     two.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")

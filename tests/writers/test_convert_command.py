@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from segpipe.__main__ import main
-from tests.annotations.folders import coco, drawn, photo, put_json, put_pictures
+from segpipe.masks import label_png
+from tests.annotations.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 from tests.conftest import ROOT
 
 
@@ -69,6 +70,24 @@ def test_classes_are_chosen_and_ordered(source, tmp_path):
     out = tmp_path / "out"
     assert main(["convert", str(source), str(out), "--to", "masks", "--classes", "dog", "--workers", "1"]) == 0
     assert (out / "classes.txt").read_text() == "background\ndog\n"
+
+
+def test_what_masks_store_can_be_said(tmp_path):
+    put_pictures(tmp_path / "source/images", ["a.jpg"], (3, 2))
+    put_mask(tmp_path / "source/masks/a.png", [[0, 7, 7], [0, 9, 255]])
+    out = tmp_path / "out"
+    said = ["--mask-values", "7=car", "9=ignore", "--workers", "1"]
+    assert main(["convert", str(tmp_path / "source"), str(out), "--to", "masks", *said]) == 0
+    assert (out / "classes.txt").read_text() == "background\ncar\n"
+    assert label_png.read(out / "masks/images/a.png").tolist() == [[0, 1, 1], [0, 255, 255]]
+
+
+@pytest.mark.parametrize("said", ["car", "x=car", "7=", "1,2=car"])
+def test_a_mask_value_that_is_none(source, tmp_path, capsys, said):
+    assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--mask-values", said) == (
+        f"segpipe convert: --mask-values {said!r}: write a stored number or colour and its name, "
+        "like 7=car or 128,0,0=car"
+    )
 
 
 def test_an_unknown_class(source, tmp_path, capsys):

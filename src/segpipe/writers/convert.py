@@ -6,17 +6,19 @@ from pathlib import Path
 
 from segpipe.annotations.detect import MaskOptions, read_source
 from segpipe.annotations.formats import AUTO
-from segpipe.annotations.mask_surveys import Mapper
 from segpipe.errors import UserError
 from segpipe.records import Dataset
-from segpipe.writers import coco, labelme, masks, target, voc, yolo
+from segpipe.writers import coco, labelme, target, voc, yolo
+from segpipe.writers import masks as index_masks
 from segpipe.writers.target import Target, Written
+
+_BY_FOLDERS = MaskOptions()
 
 # A new target is one module with `write`, and its line here.
 WRITERS: Mapping[str, Callable[[Dataset, Target], Written]] = {
     "coco": coco.write,
     "labelme": labelme.write,
-    "masks": masks.write,
+    "masks": index_masks.write,
     "voc": voc.write,
     "yolo": yolo.write,
 }
@@ -35,24 +37,23 @@ def convert(
     to: str,
     *,
     format: str = AUTO,
+    masks: MaskOptions = _BY_FOLDERS,
     classes: Sequence[str] = (),
     copy_images: bool = False,
-    mapper: Mapper = map,
 ) -> list[str]:
     """Write the source `root` to `out` in the format `to`, one of WRITERS; the lines that say what came of it.
 
-    Raises UserError if `out` is not empty or lies in the source, or the source cannot be read as a whole.
+    masks: how to read masks, and how to map over pictures. Raises UserError if `out` is not empty or lies in the source,
+    or the source cannot be read as a whole.
     """
     target.check(root, out)
-    dataset = read_source(root, format, MaskOptions(mapper=mapper))
+    dataset = read_source(root, format, masks)
     if classes:
         dataset = target.of_classes(dataset, classes)
     try:
-        written = WRITERS[to](dataset, Target(root, out, copy_images, mapper))
+        written = WRITERS[to](dataset, Target(root, out, copy_images, masks.mapper))
     except OSError as error:
-        raise UserError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); free it and start anew"
-        ) from error
+        raise UserError(f"{error.filename or out}: {error.strerror}; mend that, empty {out}, start anew") from error
     if not written.counts["pictures"]:
         reasons = ", ".join(f"{count} {what}" for what, count in _largest(written.dropped))
         raise UserError(f"{root}: no photograph can be written as {to} ({reasons}); mend the source")
