@@ -43,7 +43,7 @@ def convert(
 ) -> list[str]:
     """Write the source `root` to `out` in the format `to`, one of WRITERS; the lines that say what came of it.
 
-    masks: how to read masks, and how to map over pictures. Raises UserError if `out` is not empty or lies in the source,
+    masks: how to read masks, and how to map over pictures. Raises UserError if `out` is not empty or in the source,
     or the source cannot be read as a whole.
     """
     target.check(root, out)
