@@ -136,7 +136,7 @@ class Train(Section):
     architecture: str
     encoder: str
     weights: str
-    epochs: Annotated[int, Field(ge=1, le=10_000)]
+    epochs: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     accumulate: Annotated[int, Field(ge=1, le=1024)]
     crop: tuple[Side, Side] | None
@@ -229,7 +229,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _said(fault: Any, document: Any) -> str:
-    place = [str(part) for part in fault["loc"] if not str(part).startswith(("literal[", "list["))]
+    place = [str(part) for part in fault["loc"] if not str(part).startswith(("literal[", "list[", "constrained-"))]
     key = ".".join(place)
     if fault["type"] == "extra_forbidden":
         return f"{key}: no such key{_nearest(place)}"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from segpipe.dataset import split_table
 from segpipe.dataset.store import Store
@@ -16,14 +17,15 @@ from segpipe.models import card as model_card
 from segpipe.models import device as devices
 from segpipe.tracking import provenance, runs
 from segpipe.tracking.interface import RunFacts
-from segpipe.training import history, launch, loop, team
+from segpipe.training import checkpoint, forecast, history, launch, loop, team
 from segpipe.training.batches import TrainingData
 from segpipe.training.inputs import inputs_hash
 from segpipe.training.recipe import Augment, Loss, Recipe
-from stages.params import Train, load, run
+from stages.params import Params, Train, load, run
 
 logger = logging.getLogger(__name__)
 STORE, SPLITS, MODEL = Path("data/store"), Path("data/splits.csv"), Path("models/model.pt")
+CHECKPOINTS = Path(".segpipe/checkpoints")
 CURVES = Path("metrics/plots/train/epochs.csv")
 UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device")  # settings that change no result
 
@@ -38,15 +40,11 @@ def main() -> None:
     mates = team.join(device, own.batch_size)
     if mates.rank:
         logging.getLogger().setLevel(logging.WARNING)  # the first process speaks for all
-    store = Store.open(STORE)
-    data = _data(store, split_table.read(SPLITS))
-    settings = own.model_dump(mode="json", exclude=set(UNDECISIVE)) | {"seed": params.seed}
-    inputs = inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)
-    segmenter = build.segmenter(own.architecture, own.encoder, len(store.classes), data.seen, params.seed)
-    origin = weights.load_pretrained(segmenter, own.encoder, own.weights)
+    store, data, segmenter, origin = data_and_network(params)
+    inputs = _inputs(own, params.seed)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
-
-    training = loop.fit(segmenter, data, _recipe(own, params.seed), Path(".segpipe/checkpoints"), inputs, device, mates)
+    own_recipe = _planned(own, params.seed, segmenter, data, checkpoint.path_of(CHECKPOINTS, inputs), device, mates)
+    training = loop.fit(segmenter, data, own_recipe, CHECKPOINTS, inputs, device, mates)
     if mates.rank:
         for _ in training:
             pass
@@ -63,7 +61,7 @@ def main() -> None:
         for record in training:
             records.append(record)
             tracked.log_metrics({"epoch": dataclasses.asdict(record)}, step=record.epoch)
-        summary = history.summary(records, own.epochs, own.patience, own.ship)
+        summary = history.summary(records, own_recipe.epochs, own.patience, own.ship)
         card = model_card.ModelCard(
             architecture=own.architecture,
             encoder=own.encoder,
@@ -84,6 +82,40 @@ def main() -> None:
         tracked.log_model(MODEL)
 
 
+def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segmenter, str]:
+    """What is trained with, what is trained, and where its weights came from."""
+    own, store = params.train, Store.open(STORE)
+    data = _data(store, split_table.read(SPLITS))
+    segmenter = build.segmenter(own.architecture, own.encoder, len(store.classes), data.seen, params.seed)
+    return store, data, segmenter, weights.load_pretrained(segmenter, own.encoder, own.weights)
+
+
+def _inputs(own: Train, seed: int) -> str:
+    """A hash of all that decides the result; the budget does only where it decides the number of epochs."""
+    undecisive = set(UNDECISIVE) - ({"budget_hours"} if own.epochs == "auto" else set())
+    settings = own.model_dump(mode="json", exclude=undecisive) | {"seed": seed}
+    return inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)
+
+
+def _planned(
+    own: Train,
+    seed: int,
+    segmenter: build.Segmenter,
+    data: TrainingData,
+    path: Path,
+    device: torch.device,
+    mates: team.Team,
+) -> Recipe:
+    """The recipe; before a training's first step also what to expect of it."""
+    budget, note = 3600 * own.budget_hours, checkpoint.note_of(path)
+    if path.is_file() and own.epochs != "auto":
+        return recipe(own, seed, own.epochs)
+    measured = forecast.probe(segmenter, data, recipe(own, seed, epochs=1), device, mates)
+    epochs = forecast.planned_epochs(note, measured, budget, mates) if own.epochs == "auto" else own.epochs
+    forecast.tell(measured, epochs, budget, path.parent)
+    return recipe(own, seed, epochs)
+
+
 def _data(store: Store, splits: dict[str, str]) -> TrainingData:
     sides = np.array([splits[key] for key in store.keys])
     if not (sides == "train").any():
@@ -99,9 +131,10 @@ def _data(store: Store, splits: dict[str, str]) -> TrainingData:
     )
 
 
-def _recipe(own: Train, seed: int) -> Recipe:
+def recipe(own: Train, seed: int, epochs: int) -> Recipe:
+    """params.yaml's train section as the library takes it."""
     return Recipe(
-        epochs=own.epochs,
+        epochs=epochs,
         batch_size=own.batch_size,
         accumulate=own.accumulate,
         crop_hw=own.crop,

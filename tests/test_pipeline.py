@@ -126,3 +126,10 @@ def test_a_broken_source_ends_with_one_line_and_no_output(project):
         "error: data/nowhere: no such folder; set ingest.source in params.yaml to the folder of your photographs\n"
     )
     project.git("checkout", "-q", "--", "params.yaml")
+
+
+def test_a_forecast_says_what_training_will_take_and_writes_nothing(project):
+    said = project.run("python", "-m", "stages.forecast")
+    assert "forecast: 1 epochs of " in said
+    assert "% of the time waiting for pictures" in said
+    assert project.git("status", "--porcelain") == ""

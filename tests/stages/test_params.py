@@ -24,6 +24,9 @@ def test_the_projects_own_params_are_sound(tmp_path):
     ("old", "new", "said"),
     [
         ("  lr: 0.001", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
+        ("  epochs: 12", "  epochs: soon", "train.epochs: input should be 'auto', not 'soon'"),
+        ("  epochs: 12", "  epochs: 0", "train.epochs: input should be greater than or equal to 1, not 0"),
+        ("    cross_entropy: 1.0\n    dice: 1.0", "    cross_entropy: 0\n    dice: 0", "train.loss: at least one part"),
         ("  lr: 0.001", "  learn_rate: 1", "train.learn_rate: no such key"),
         (
             "  batch_size: 8\n  accum",

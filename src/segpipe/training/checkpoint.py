@@ -62,6 +62,11 @@ def path_of(folder: Path, inputs: str) -> Path:
     return folder / f"{inputs}.pt"
 
 
+def note_of(path: Path) -> Path:
+    """Where the plan of the training with that checkpoint is noted."""
+    return path.with_suffix(".json")
+
+
 def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -> None:
     """Write the checkpoint, whole or not at all. Raises OSError."""
     document = {
@@ -107,6 +112,7 @@ def keep_few(path: Path) -> None:
     others = sorted((p for p in path.parent.glob("*.pt") if p != path), key=lambda p: (p.stat().st_mtime, p.name))
     for old in others[: max(0, len(others) - KEPT)]:
         old.unlink(missing_ok=True)
+        note_of(old).unlink(missing_ok=True)
 
 
 def _check(document: dict[str, Any], path: Path, segmenter: Segmenter) -> None:

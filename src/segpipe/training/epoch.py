@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +49,7 @@ def train_one_epoch(
     parts: int,
     autocast: torch.autocast,
     team: Team = ALONE,
-) -> Iterator[StepResult]:
+) -> Generator[StepResult, None, None]:
     """Train step by step; the caller may stop between any two.
 
     segmenter: in the mode to train in; criterion: (logits, target) -> loss; lr_factor, step_seed: of the 0-based step

@@ -76,17 +76,15 @@ class _Run:
         device: torch.device,
         team: Team,
     ) -> None:
-        _prepare(device)
-        team.prepare(segmenter, device)
-        self.segmenter = segmenter.to(device)
-        self.segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+        prepare(device)
+        self.segmenter = placed(segmenter, device, team)
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
         self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)
         self.steps = batches.steps_per_epoch(data, recipe)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer]
         self.optimizer = optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
-        self.autocast = _autocast(device, recipe.amp)
-        self.criterion = self._criterion()
+        self.autocast = autocast(device, recipe.amp)
+        self.criterion = criterion(segmenter, data, recipe, device)
         self.state = self._resumed()
         self.average = self._average()
         self.budget = Budget(recipe.budget_seconds, self.state.used_seconds, self.state.validation_seconds)
@@ -188,11 +186,6 @@ class _Run:
             team=self.team,
         )
 
-    def _criterion(self) -> Criterion:
-        weights = class_weights(self.recipe.class_weights, self.data.class_pixels[self.data.train_index])
-        on_device = None if weights is None else torch.from_numpy(weights).to(self.device)
-        return Criterion(self.recipe.loss, self.segmenter.seen, on_device, self.recipe.label_smoothing)
-
     def _validated(self) -> tuple[float, np.ndarray]:
         pictures = batches.validation_batches(self.data, self.recipe.batch_size, self.device, self.team)
         self.signals.check()
@@ -273,7 +266,22 @@ def _mean_loss(sums: Sums) -> float | None:
     return sums.loss / labelled if labelled else None
 
 
-def _prepare(device: torch.device) -> None:
+def criterion(segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device) -> Criterion:
+    """What `recipe` says is to be minimised; the segmenter is on `device`."""
+    weights = class_weights(recipe.class_weights, data.class_pixels[data.train_index])
+    on_device = None if weights is None else torch.from_numpy(weights).to(device)
+    return Criterion(recipe.loss, segmenter.seen, on_device, recipe.label_smoothing)
+
+
+def placed(segmenter: Segmenter, device: torch.device, team: Team) -> Segmenter:
+    """The segmenter itself, where and as it trains fastest."""
+    team.prepare(segmenter, device)
+    segmenter.to(device)
+    segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
+    return segmenter
+
+
+def prepare(device: torch.device) -> None:
     """Deterministic on a CPU, fast on a GPU."""
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -283,7 +291,7 @@ def _prepare(device: torch.device) -> None:
         torch.backends.cudnn.benchmark = True
 
 
-def _autocast(device: torch.device, amp: bool) -> torch.autocast:
+def autocast(device: torch.device, amp: bool) -> torch.autocast:
     """bfloat16 where the GPU computes in it; float32 elsewhere (on a CPU bfloat16 is slower)."""
     is_on = amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)

@@ -35,6 +35,14 @@ class Team:
         dist.all_reduce(votes, dist.ReduceOp.MAX, group=self.control)
         return bool(votes)
 
+    def least(self, value: int) -> int:
+        """The smallest of the processes' values."""
+        if self.control is None:
+            return value
+        values = torch.tensor(value)
+        dist.all_reduce(values, dist.ReduceOp.MIN, group=self.control)
+        return int(values)
+
     def own_rows(self, count: int, parts: int = 1) -> np.ndarray:
         """This process's rows of a batch of `count` that goes through the networks in equal parts: int64 positions."""
         return np.arange(count).reshape(parts, self.size, -1)[:, self.rank].ravel()

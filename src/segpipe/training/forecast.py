@@ -1,0 +1,168 @@
+"""How long a training will take and what it needs, measured in a few of its own steps on a copy of the network."""
+
+import copy
+import json
+import logging
+import resource
+import shutil
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from segpipe import files
+from segpipe.models.build import Segmenter
+from segpipe.training import batches, epoch, loop, schedule
+from segpipe.training.batches import TrainingData
+from segpipe.training.recipe import Recipe
+from segpipe.training.team import ALONE, Team
+
+_STEPS = 4  # the first one only warms up
+_VALIDATION_BATCHES = 2
+_FILLED = 0.95  # of the budget is planned: later steps may be slower than the first
+_MIB = 2**20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forecast:
+    """What was measured. seconds: of one step, and of a whole validation; steps: per epoch; data_wait_share: 0..1 of a
+    step; memory_bytes: the peak so far, of the GPU where there is one; disk_bytes: checkpoint and model."""
+
+    step_seconds: float
+    steps: int
+    validation_seconds: float
+    data_wait_share: float
+    memory_bytes: int
+    disk_bytes: int
+
+    @property
+    def epoch_seconds(self) -> float:
+        """An epoch with its validation."""
+        return self.steps * self.step_seconds + self.validation_seconds
+
+    def epochs_within(self, seconds: float) -> int:
+        """How many epochs fill that time, at least one."""
+        return max(1, int(_FILLED * seconds / self.epoch_seconds))
+
+
+def probe(
+    segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device, team: Team = ALONE
+) -> Forecast:
+    """Train a copy of the network for a few steps and validate with a few pictures; nothing else is changed."""
+    loop.prepare(device)
+    with torch.random.fork_rng():
+        twin = loop.placed(copy.deepcopy(segmenter), device, team)
+        optimizer = schedule.OPTIMIZERS[recipe.optimizer](twin, recipe.lr, recipe.weight_decay, 1.0)
+        steps = _timed_steps(twin, optimizer, data, recipe, device, team)
+        validation_seconds = _timed_validation(twin, data, recipe, device, team)
+    counted = steps[1:] or steps
+    seconds = sum(step.seconds for step in counted)
+    return Forecast(
+        step_seconds=seconds / len(counted),
+        steps=batches.steps_per_epoch(data, recipe),
+        validation_seconds=validation_seconds,
+        data_wait_share=sum(step.waited for step in counted) / seconds,
+        memory_bytes=_peak_memory(device),
+        disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
+    )
+
+
+def planned_epochs(note: Path, forecast: Forecast, budget_seconds: float, team: Team = ALONE) -> int:
+    """How many epochs fill the budget: what the note says, so that a resumed training keeps its plan, else as forecast.
+
+    In a team everybody plans what the slowest can do, and the first writes the note. Raises OSError.
+    """
+    if note.is_file():
+        return int(json.loads(note.read_text(encoding="utf-8"))["epochs"])
+    epochs = team.least(forecast.epochs_within(budget_seconds))
+    if not team.rank:
+        files.write_json(note, {"epochs": epochs})
+    return epochs
+
+
+def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -> None:
+    """Log what to expect of so many epochs, and warn if the budget or the disk under `folder` will not do."""
+    total, free = epochs * forecast.epoch_seconds, _free_bytes(folder)
+    _log.info(
+        "forecast: %d epochs of %s (%d steps of %.2f s, then %.1f s of validation): %s of a budget of %s",
+        *(epochs, _duration(forecast.epoch_seconds), forecast.steps, forecast.step_seconds),
+        *(forecast.validation_seconds, _duration(total), _duration(budget_seconds)),
+    )
+    _log.info(
+        "forecast: %.0f MiB of memory, %.0f MiB of disk (%.0f MiB free), %.0f %% of the time waiting for pictures",
+        *(forecast.memory_bytes / _MIB, forecast.disk_bytes / _MIB, free / _MIB, 100 * forecast.data_wait_share),
+    )
+    if total > budget_seconds:
+        within = int(budget_seconds / forecast.epoch_seconds)
+        _log.warning(
+            "the budget ends training after about %d of %d epochs; train.epochs: auto fits them", within, epochs
+        )
+    if forecast.disk_bytes > free:
+        _log.warning("the disk is too full for checkpoint and model")
+
+
+def _timed_steps(
+    twin: Segmenter, optimizer: Optimizer, data: TrainingData, recipe: Recipe, device: torch.device, team: Team
+) -> list[epoch.StepResult]:
+    schedule.train_mode(twin, is_encoder_frozen=False)
+    steps = epoch.train_one_epoch(
+        twin,
+        loop.criterion(twin, data, recipe, device),
+        optimizer,
+        batches.training_batches(data, recipe, 1, 0, device, team),
+        crop_hw=batches.crop_hw(data, recipe),
+        clip_norm=recipe.clip_norm,
+        lr_factor=lambda step: 0.0,  # the weights do not matter, and so nothing can go wrong with them
+        step_seed=lambda step: step,
+        first_step=0,
+        parts=recipe.accumulate,
+        autocast=loop.autocast(device, recipe.amp),
+        team=team,
+    )
+    with closing(steps):
+        return list(islice(steps, _STEPS))
+
+
+def _timed_validation(twin: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device, team: Team) -> float:
+    few = data.val_index[: _VALIDATION_BATCHES * recipe.batch_size * team.size]
+    if not len(few):
+        return 0.0
+    start = time.perf_counter()
+    pictures = batches.validation_batches(replace(data, val_index=few), recipe.batch_size, device, team)
+    criterion = loop.criterion(twin, data, recipe, device)
+    epoch.validate(twin, criterion, pictures, twin.seen, loop.autocast(device, recipe.amp), team)
+    return (time.perf_counter() - start) * len(data.val_index) / len(few)
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _disk(network: nn.Module, optimizer: Optimizer, has_average: bool) -> int:
+    """Bytes of the checkpoint (weights, those to ship, the average, the optimiser's), twice while the next one is
+    written, and of the model."""
+    weights = sum(tensor.nbytes for tensor in network.state_dict().values())
+    states = [value for state in optimizer.state.values() for value in state.values()]
+    optimizers = sum(value.nbytes for value in states if isinstance(value, torch.Tensor))
+    return 2 * ((2 + has_average) * weights + optimizers) + weights
+
+
+def _free_bytes(folder: Path) -> int:
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    return shutil.disk_usage(existing).free
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,102 @@
+import dataclasses
+import json
+import logging
+from collections import namedtuple
+
+import pytest
+import torch
+
+from segpipe.training import checkpoint, forecast
+from segpipe.training.forecast import Forecast
+from tests.training import tiny
+
+MINUTE = Forecast(
+    step_seconds=2.0,
+    steps=25,
+    validation_seconds=10.0,
+    data_wait_share=0.03,
+    memory_bytes=3 * 2**30,
+    disk_bytes=100 * 2**20,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    torch.use_deterministic_algorithms(False)
+
+
+def test_a_probe_measures_and_changes_nothing():
+    network, data = tiny.segmenter(), tiny.data(train=12, val=5)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    measured = forecast.probe(network, data, tiny.recipe(), tiny.CPU)
+    assert torch.equal(torch.rand(2), expected)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert measured.steps == 6
+    assert 0 < measured.step_seconds < 5
+    assert 0 < measured.validation_seconds < 5
+    assert 0 <= measured.data_wait_share <= 1
+    assert measured.memory_bytes > 50 * 2**20  # PyTorch alone
+
+
+def test_the_disk_is_that_of_two_checkpoints_and_the_model(tmp_path):
+    data, recipe = tiny.data(), tiny.recipe(epochs=1)
+    measured = forecast.probe(tiny.segmenter(), data, recipe, tiny.CPU)
+    network, _ = tiny.fit(tmp_path, data, recipe)
+    tiny.save(tmp_path / "model.pt", network)
+    written = 2 * checkpoint.path_of(tmp_path, "abc").stat().st_size + (tmp_path / "model.pt").stat().st_size
+    assert measured.disk_bytes == pytest.approx(written, rel=0.2)  # names and the like
+
+
+def test_without_validation_pictures_validation_takes_no_time():
+    assert forecast.probe(tiny.segmenter(), tiny.data(val=0), tiny.recipe(), tiny.CPU).validation_seconds == 0
+
+
+def test_the_epochs_that_fill_a_budget_leave_a_twentieth_of_it():
+    assert MINUTE.epoch_seconds == 60
+    assert MINUTE.epochs_within(3600) == 57
+    assert MINUTE.epochs_within(1) == 1
+
+
+def test_a_plan_is_made_once_and_kept(tmp_path):
+    note = checkpoint.note_of(tmp_path / "abc.pt")
+    assert forecast.planned_epochs(note, MINUTE, 3600) == 57
+    assert json.loads(note.read_text()) == {"epochs": 57}
+    faster = dataclasses.replace(MINUTE, step_seconds=1.0)
+    assert forecast.planned_epochs(note, faster, 3600) == 57
+
+
+def test_old_plans_go_with_their_checkpoints(tmp_path):
+    for name in ("a", "b", "c", "d", "own"):
+        (tmp_path / f"{name}.pt").touch()
+        (tmp_path / f"{name}.json").touch()
+    checkpoint.keep_few(tmp_path / "own.pt")
+    assert {path.stem for path in tmp_path.glob("*.json")} == {path.stem for path in tmp_path.glob("*.pt")}
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_what_to_expect_is_told_in_two_lines(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        forecast.tell(MINUTE, 30, 3600, tmp_path / "not" / "yet")
+    first, second = caplog.messages
+    assert first == (
+        "forecast: 30 epochs of 60.0 s (25 steps of 2.00 s, then 10.0 s of validation): 30 min of a budget of 60 min"
+    )
+    assert second.startswith("forecast: 3072 MiB of memory, 100 MiB of disk (")
+    assert second.endswith(" MiB free), 3 % of the time waiting for pictures")
+
+
+def test_a_budget_that_will_not_do_and_a_full_disk_are_warned_of(tmp_path, caplog, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(forecast.shutil, "disk_usage", lambda path: usage(2**30, 2**30, 2**20))
+    forecast.tell(MINUTE, 100, 3600, tmp_path)
+    assert caplog.messages == [
+        "the budget ends training after about 60 of 100 epochs; train.epochs: auto fits them",
+        "the disk is too full for checkpoint and model",
+    ]
