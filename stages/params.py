@@ -161,6 +161,12 @@ class Train(Section):
     processes: Annotated[int, Field(ge=1, le=64)]
     amp: bool
 
+    @model_validator(mode="after")
+    def _shares_out(self) -> "Train":
+        if self.batch_size % self.processes:
+            raise ValueError(f"batch_size {self.batch_size} cannot be shared by {self.processes} processes")
+        return self
+
 
 class Evaluate(Section):
     """batch_size: pictures predicted at once."""

@@ -24,6 +24,7 @@ def test_the_projects_own_params_are_sound(tmp_path):
     ("old", "new", "said"),
     [
         ("  lr: 0.001", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
+        ("  processes: 1", "  processes: 3", "train: batch_size 8 cannot be shared by 3 processes"),
         ("  epochs: 12", "  epochs: soon", "train.epochs: input should be 'auto', not 'soon'"),
         ("  epochs: 12", "  epochs: 0", "train.epochs: input should be greater than or equal to 1, not 0"),
         ("    cross_entropy: 1.0\n    dice: 1.0", "    cross_entropy: 0\n    dice: 0", "train.loss: at least one part"),

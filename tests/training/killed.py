@@ -18,6 +18,7 @@ from tests.training import tiny
 
 DATA_SIZE = {"train": 6, "val": 2}
 STEPS = 9  # 3 epochs of 3 steps
+OPTIONS = {"checkpoint_minutes": 0, "ema_decay": 0.9}
 # Where to be killed: the function of a library that is called, and at which call, in one killed run after another.
 SCENARIOS = {
     "in the first step": [("step", 1)],
@@ -74,14 +75,14 @@ def train(folder: Path) -> None:
         return step(*args, **kwargs)
 
     torch.optim.AdamW.step = counted
-    network, _ = tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(checkpoint_minutes=0))
+    network, _ = tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(**OPTIONS))
     tiny.save(folder / "model.bin", network)
     (folder / "steps").write_text(str(steps[0]))
 
 
 def killed(folder: Path, place: str, call: int) -> None:
     kill_at(place, call)
-    tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(checkpoint_minutes=0))
+    tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(**OPTIONS))
 
 
 def main(folder: Path) -> None:
