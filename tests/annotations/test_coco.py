@@ -83,13 +83,20 @@ def test_an_instance_without_a_ring_left_cannot_be_used(tmp_path):
     assert (instance.image_key, instance.category) == ("a", "cat")  # what could be read stays
 
 
+def test_a_record_with_nothing_but_a_bbox_is_a_box(tmp_path):
+    instance = only(read_one(tmp_path, drawn(segmentation=[], bbox=[1, 1, 4, 2.5])))
+    assert (instance.problem, instance.kind, instance.rings) == ("", "box", ((1, 1, 5, 1, 5, 3.5, 1, 3.5),))
+
+
 @pytest.mark.parametrize(
     ("changes", "reason", "detail"),
     [
-        ({"segmentation": ...}, "bad_record", "has no segmentation; draw its outline or delete it"),
-        ({"segmentation": []}, "bad_record", "has no segmentation; draw its outline or delete it"),
-        ({"segmentation": {}}, "bad_record", "has no segmentation; draw its outline or delete it"),
-        ({"segmentation": None, "bbox": [1, 1, 2, 2]}, "bad_record", "has a box but no segmentation; draw its"),
+        ({"segmentation": ...}, "bad_record", "has no segmentation and no bbox; draw its outline or delete it"),
+        ({"segmentation": []}, "bad_record", "has no segmentation and no bbox; draw its outline or delete it"),
+        ({"segmentation": {}}, "bad_record", "has no segmentation and no bbox; draw its outline or delete it"),
+        ({"segmentation": None, "bbox": [1, 1, 2]}, "bad_record", "has no segmentation, and its bbox [1, 1, 2] is not"),
+        ({"segmentation": [], "bbox": [1, 1, 0, 2]}, "bad_record", "has no segmentation, and its bbox [1, 1, 0, 2] is"),
+        ({"segmentation": [], "bbox": "1 1 2 2"}, "bad_record", "has no segmentation, and its bbox '1 1 2 2' is not"),
         ({"segmentation": "POLYGON"}, "bad_record", "segmentation 'POLYGON' is neither a list of rings nor an RLE"),
         ({"segmentation": TRIANGLE}, "bad_ring", "segmentation[0]: 1.0 is not a list of numbers"),
         ({"segmentation": RLE | {"size": [6]}}, "bad_rle", "RLE size [6] is not [height, width]"),

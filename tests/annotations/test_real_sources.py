@@ -66,9 +66,9 @@ def test_coco_minis_crowds_rings_and_sizes_are_those_of_the_file(real_data):
             assert (image.width, image.height) == sizes[Path(image.file).name]
 
 
-def test_boxes_of_cvat_without_a_region_are_said(real_data):
+def test_boxes_of_cvat_without_a_region_are_boxes(real_data):
     dataset = read_source(real_data / "multi_format/coco1.0")
-    assert Counter(instance.problem for instance in dataset.instances) == {"bad_record": 18, "": 5}
+    assert Counter(instance.kind for instance in dataset.instances) == {"box": 18, "region": 5}
     assert {i.detail.split(";")[0] for i in dataset.instances if i.problem} == {"has a box but no segmentation"}
 
 

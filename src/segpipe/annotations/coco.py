@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from segpipe.annotations import values
+from segpipe.annotations import curves, values
 from segpipe.annotations.coco_images import read_images
 from segpipe.annotations.source import Source
 from segpipe.annotations.values import Id
@@ -205,9 +205,19 @@ def _shape(record: dict[str, Any]) -> dict[str, Any]:
     if isinstance(segmentation, list) and segmentation:
         return _rings(segmentation)
     if not segmentation:
-        problem = "has a box but no segmentation" if record.get("bbox") else "has no segmentation"
-        raise AnnotationError(f"{problem}; draw its outline or delete it")
+        return _box(record.get("bbox"))
     raise AnnotationError(f"segmentation {reprlib.repr(segmentation)} is neither a list of rings nor an RLE")
+
+
+def _box(bbox: Any) -> dict[str, Any]:
+    """What a record without segmentation shows: its box [x, y, width, height]."""
+    if not bbox:
+        raise AnnotationError("has no segmentation and no bbox; draw its outline or delete it")
+    if not isinstance(bbox, list) or len(bbox) != 4 or not values.are_numbers(bbox) or min(bbox[2:]) <= 0:
+        problem = f"has no segmentation, and its bbox {reprlib.repr(bbox)} is not [x, y, width, height] in pixels"
+        raise AnnotationError(f"{problem}; draw its outline or delete it")
+    left, top, width, height = map(float, bbox)
+    return {"kind": "box", "rings": (curves.box(left, top, left + width, top + height),)}
 
 
 def _rings(segmentation: list[Any]) -> dict[str, Any]:

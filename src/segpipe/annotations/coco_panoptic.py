@@ -66,7 +66,11 @@ def read(source: Source, documents: Mapping[str, Document], mapper: Mapper = map
     used, is one with a problem. Never raises for a single record.
     """
     finder = Finder(source)
-    entries = [_entry(finder, file, n, r) for file, doc in documents.items() for n, r in enumerate(doc["annotations"])]
+    entries = [
+        _entry(source, finder, file, n, r, _photo_names(doc))
+        for file, doc in documents.items()
+        for n, r in enumerate(doc["annotations"])
+    ]
     pngs = sorted({entry.png for entry in entries if entry.png})
     surveys = dict(zip(pngs, mapper(survey, [source.root / png for png in pngs]), strict=True))
     images, keys = read_images(_without(source, pngs), {file: doc["images"] for file, doc in documents.items()})
@@ -91,23 +95,35 @@ def _without(source: Source, pngs: Sequence[str]) -> Source:
     return Source(source.root, tuple(file for file in source.files if file not in taken), source.refused)
 
 
-def _entry(finder: Finder, file: str, position: int, record: Any) -> _Entry:
+def _photo_names(document: Document) -> frozenset[str]:
+    named = (record.get("file_name") for record in document["images"] if isinstance(record, dict))
+    return frozenset(name for name in named if isinstance(name, str))
+
+
+def _entry(source: Source, finder: Finder, file: str, position: int, record: Any, photos: frozenset[str]) -> _Entry:
+    """The entry of a record. photos: the names of photographs, which stand elsewhere than a PNG of the same name."""
     try:
         name = values.text(values.json_object(record), "file_name")
     except AnnotationError as error:
         return _Entry(file, position, record, "", str(error))
-    png = finder.exactly(name, _folders(file))
+    png = finder.exactly(name, _folders(file, also_of_photos=name not in photos))
+    if png in source.refused:
+        return _Entry(file, position, record, "", f"{png} {source.refused[png]}")
     problem = "" if png else f"no file {name!r} in the folder of its PNGs; put it there or delete the record"
     return _Entry(file, position, record, png or "", problem)
 
 
-def _folders(json_file: str) -> list[str]:
-    """Where the PNGs may stand: in a folder of the JSON's name, beside it or above it."""
+def _folders(json_file: str, also_of_photos: bool) -> list[str]:
+    """Where the PNGs may stand: in a folder of the JSON's name, beside it or above it.
+
+    also_of_photos: in the folder of the split's name too, which may be that of the photographs.
+    """
     stem = posixpath.splitext(posixpath.basename(json_file))[0]
     bases = [folder_of(json_file)]
     while bases[-1] != ".":
         bases.append(folder_of(bases[-1]))
-    names = (stem, re.sub(r"^panoptic_", "", stem), "panoptic", "masks", "annotations")
+    split = [re.sub(r"^panoptic_", "", stem)] if also_of_photos else []
+    names = (stem, *split, "panoptic", "masks", "annotations")
     return [posixpath.join(base, name) for name in names for base in bases]
 
 
@@ -147,12 +163,12 @@ def _segment(
         if value is None:
             raise AnnotationError(f"id {reprlib.repr(record.get('id'))} is no colour's number; export it again")
         known |= {"id": f"{bare.id}.{value}", "place": f"{known['place']} (id {value})"}
-        known["category"] = _category(record, classes)
-        known["role"] = _role(record)
         if found is None or found.problem:
             raise AnnotationError(entry.problem or f"{entry.png} {found.problem if found else ''}")
         pixels = dict(found.pixels).get(value, 0)
         known |= {"mask_file": entry.png, "mask_value": value, "area": float(pixels)}
+        known["category"] = _category(record, classes)
+        known["role"] = _role(record)
     except AnnotationError as error:
         known |= {"problem": error.reason, "detail": str(error)}
     return replace(bare, **known)

@@ -46,8 +46,9 @@ def colour_classes(
         for name, parse in _FILES.items():
             file = name if folder == "." else f"{folder}/{name}"
             if file in source.files:
+                text = source.text(file)
                 with at(file):
-                    found = list(parse(source.text(file)))
+                    found = list(parse(text))
                     table = _table([(colour, meant_by_file(name)) for name, colour in found])
                 if table:
                     logger.info("%s names %d colours", file, len(table))

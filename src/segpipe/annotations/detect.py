@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from segpipe.annotations import (
     coco_panoptic,
     coco_results,
     cvat,
+    documents,
     index_masks,
     labelme,
     labelme_xml,
@@ -27,7 +29,7 @@ from segpipe.annotations import (
 from segpipe.annotations.formats import AUTO
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.merging import Part, folders_below, merged, part_of
-from segpipe.annotations.source import Source, list_source
+from segpipe.annotations.source import Source, is_picture, list_source
 from segpipe.annotations.stored_values import Colour
 from segpipe.errors import UserError, at
 from segpipe.records import Dataset
@@ -193,8 +195,9 @@ def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:
     if places:
         return places
     raise UserError(
-        f"no annotations of format {_either(names)} among its files ({_suffixes(source)}); point ingest.source in "
-        "params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and ingest.mask_pattern"
+        f"no annotations of format {_either(names)} among its files ({_suffixes(source)}){_hint(source)}; "
+        "point ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern "
+        "and ingest.mask_pattern"
     )
 
 
@@ -226,6 +229,13 @@ def _refuse_several(places: Sequence[_Place]) -> list[_Place]:
         f"{places[0].folder}: recognised as {several}; keep the annotations of one of them there, or point "
         "ingest.source in params.yaml at that folder and set ingest.format to one of them"
     )
+
+
+def _hint(source: Source) -> str:
+    """Why a file that may have been meant to hold the annotations does not: the first such file, "" for none."""
+    refused = [f"{file} {why}" for file, why in source.refused.items() if not is_picture(file)]
+    broken = (f"{file}: {problem}" for file in source.files if (problem := documents.problem_of(source, file)))
+    return next((f"; {hint}" for hint in (*refused[:1], *islice(broken, 1))), "")
 
 
 def _either(names: list[str]) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.annotations import values
+from segpipe.annotations.source import Source
+from segpipe.annotations.xml_files import root_of
 from segpipe.errors import AnnotationError
 
 
@@ -27,6 +29,18 @@ def json_document(path: Path) -> dict[str, Any]:
         raise AnnotationError(f"{problem}; export it again, or take it out of the source") from error
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"not valid JSON ({error}); export it again, or take it out of the source") from error
+
+
+def problem_of(source: Source, file: str) -> str:
+    """Why a .json or .xml file cannot be read as what its name says, "" if it can, or has another name."""
+    try:
+        if file.lower().endswith(".json"):
+            json_document(source.root / file)
+        elif file.lower().endswith(".xml"):
+            root_of(source, file)
+    except AnnotationError as error:
+        return str(error)
+    return ""
 
 
 def json_list(document: dict[str, Any], key: str) -> list[Any]:

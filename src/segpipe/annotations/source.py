@@ -74,6 +74,9 @@ def list_source(root: Path) -> Source:
             refused[file] = why
         else:
             files.append(file)
+    for file in sorted(refused):
+        if not is_picture(file):  # a picture gets its row in the ledger
+            logger.warning("%s: not read: %s", file, refused[file])
     if not any(map(is_picture, files)):
         hint = next((f"; {file} {why}" for file, why in sorted(refused.items())), "")
         kinds = ", ".join(SUPPORTED_SUFFIXES)

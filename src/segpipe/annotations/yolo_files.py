@@ -80,8 +80,11 @@ def class_names(source: Source) -> dict[str, ClassNames]:
     """The class names by the folder that they stand in. Raises UserError for a broken file of them."""
     tables: dict[str, ClassNames] = {}
     for file in [*source.with_suffix(".yaml"), *source.with_suffix(".yml")]:
+        if b"names" not in file_bytes(source.root / file):
+            continue
+        text = source.text(file)
         with at(file):
-            table = _of_yaml(source, file)
+            table = _of_yaml(text, file)
         if table is not None:
             tables.setdefault(folder_of(file), table)
     for name in _NAMES_FILES:
@@ -93,11 +96,9 @@ def class_names(source: Source) -> dict[str, ClassNames]:
     return tables
 
 
-def _of_yaml(source: Source, file: str) -> ClassNames | None:
-    if b"names" not in file_bytes(source.root / file):
-        return None
+def _of_yaml(text: str, file: str) -> ClassNames | None:
     try:
-        document = yaml.load(source.text(file), Loader=yaml.BaseLoader)  # every scalar a text, no objects
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # every scalar a text, no objects
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = f"not valid YAML ({' '.join(str(error).split())[:120]})"
         raise UserError(f"{problem}; mend it, or take it out of the source") from error

@@ -143,6 +143,8 @@ def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[
 
 def _judge(instance: Instance, photo: Photo, task: Task) -> tuple[Instance | None, Row]:
     """The instance as it will be drawn, or None, and its ledger row."""
+    if _is_unnamed_value(instance):
+        return _unnamed_value(instance, photo, task.root)
     refusal = _refusal(instance, task.selected)
     if refusal:
         return None, refusal
@@ -156,6 +158,22 @@ def _judge(instance: Instance, photo: Photo, task: Task) -> tuple[Instance | Non
     except AnnotationError as error:
         return None, _row(instance, ledger.DROPPED, error.reason, str(error))
     return drawable, _with_note(row, instance, task.shapes)
+
+
+def _is_unnamed_value(instance: Instance) -> bool:
+    """Whether it is pixels of a mask whose class is not known."""
+    return instance.problem == "unknown_category" and (instance.mask_value is not None or instance.rle is not None)
+
+
+def _unnamed_value(instance: Instance, photo: Photo, root: Path) -> tuple[Instance | None, Row]:
+    """Such pixels show something, so that they must not count as background: they are painted as ignore."""
+    try:
+        drawable, row = _drawable(replace(instance, role="ignore", problem=""), photo, root)
+    except AnnotationError as error:
+        return None, _row(instance, ledger.DROPPED, error.reason, str(error))
+    if row.verdict != ledger.IGNORED:
+        return drawable, row
+    return drawable, replace(row, reason="unknown_category", detail=f"{instance.detail}; painted as ignore")
 
 
 def _as_region(instance: Instance, shapes: ShapePolicies) -> Instance:
@@ -255,6 +273,8 @@ def _of_skipped(row: Row) -> Row:
     """An ignored region of a picture that is skipped is not drawn either."""
     if row.verdict not in ledger.DRAWN:
         return row
+    if row.reason == "unknown_category":  # a defect, skipped or not
+        return replace(row, verdict=ledger.DROPPED)
     return replace(row, verdict=ledger.DISCARDED, reason="image_skipped", detail="its picture is skipped")
 
 

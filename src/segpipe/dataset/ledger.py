@@ -23,6 +23,7 @@ DISCARDED = "discarded"  # by choice: a class not selected, crowd: drop
 SKIPPED = "skipped"  # an image without a matching annotation
 VERDICTS = (KEPT, REPAIRED, CLIPPED, HIDDEN, IGNORED, DROPPED, DISCARDED, SKIPPED)
 DRAWN = (KEPT, REPAIRED, CLIPPED, IGNORED)
+_DEFECTS_IGNORED = ("unknown_category",)  # painted as ignore for want of anything better
 _WORST_SHOWN = 5
 
 
@@ -106,7 +107,7 @@ def warnings(rows: Iterable[Row]) -> list[str]:
     """A line for each reason why images or annotations are not used as they stand, with the first case."""
     cases: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        if row.reason and row.verdict not in (KEPT, IGNORED):
+        if row.reason and (row.verdict not in (KEPT, IGNORED) or row.reason in _DEFECTS_IGNORED):
             cases.setdefault((row.kind, row.verdict, row.reason), []).append(row)
     return [
         f"{len(own)} {kind}s {verdict}: {reason} (first: {own[0].place or own[0].id}: {own[0].detail})"

@@ -189,6 +189,13 @@ REASONS = (
         ("ingest.mask_values", "validate.box"),
     ),
     Reason(
+        "unknown_category", ledger.IGNORED, "Value of a mask that nothing names",
+        "A mask stores a value or colour that no list of classes names: its pixels show something, but not known what.",
+        "Its pixels are neither taught nor scored, since to call them background would be wrong.",
+        "Say what the value means, or complete the source's list of classes.",
+        ("ingest.mask_values",),
+    ),
+    Reason(
         "box", ledger.KEPT, "Box instead of an outline",
         "The annotation is a box: it says where the object is, not where it ends.",
         "All of its inside is drawn as the object.",

@@ -156,12 +156,15 @@ def bad_records(plot: Plot) -> None:
     """Records with a key missing or of the wrong kind: dropped."""
     images = plot.take(3, has_host(plot))
     whole = {"image_id": images[0]["id"], **fields_of("coin", [square(20.0, 20.0)], area=144.0)}
-    ids = [plot.add(**without(whole | {"image_id": image["id"]}, "segmentation")) for image in images[:2]]
+    shapeless = without(without(whole, "segmentation"), "bbox")
+    ids = [plot.add(**shapeless | {"image_id": image["id"]}) for image in images[:2]]
     ids.append(plot.add(**whole | {"image_id": images[2]["id"], "segmentation": "m 20 20 h 12"}))
     ids.append(plot.add(**without(whole, "category_id")))
     ids.append(plot.add(**without(whole, "image_id")))
     ids.append(plot.add(**whole | {"category_id": [1]}))
-    why = "segmentation is missing (2) or text (1); category_id is missing (1) or a list (1); image_id is missing (1)"
+    why = (
+        "no segmentation or bbox (2), text for segmentation (1); category_id missing (1) or a list (1); no image_id (1)"
+    )
     plot.about_annotations("bad_record", ("dropped", "bad_record"), ids, why)
 
 
