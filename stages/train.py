@@ -48,6 +48,7 @@ def main() -> None:
     if mates.rank:
         for _ in training:
             pass
+        team.leave(mates)
         return
     facts = RunFacts(
         name=f"{own.architecture}-{own.encoder}",
@@ -61,6 +62,7 @@ def main() -> None:
         for record in training:
             records.append(record)
             tracked.log_metrics({"epoch": dataclasses.asdict(record)}, step=record.epoch)
+        team.leave(mates)
         summary = history.summary(records, own_recipe.epochs, own.patience, own.ship)
         card = model_card.ModelCard(
             architecture=own.architecture,

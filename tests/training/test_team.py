@@ -78,6 +78,19 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(monkeypatch):
         team.join(tiny.CPU, 8)
 
 
+def test_on_a_cpu_every_process_has_the_device_it_was_given(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert team.own_device(tiny.CPU) == tiny.CPU
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 0, reason="a GPU is there")
+def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"^2 processes want a GPU each and there are 0; lower train.processes$"):
+        team.own_device(torch.device("cuda"))
+
+
 def test_one_alone_needs_no_others():
     rows, flags = torch.arange(3.0), [Team().any(flag) for flag in (True, False)]
     assert flags == [True, False]

@@ -59,8 +59,9 @@ def _first_failure(team: Sequence["subprocess.Popen[bytes]"]) -> int:
 def _environment(rank: int, size: int, port: int) -> dict[str, str]:
     """What torch.distributed reads; and each process gets its part of the cores."""
     threads = str(max(1, (os.cpu_count() or 1) // size))
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return {"OMP_NUM_THREADS": threads} | os.environ | {name: str(value) for name, value in place.items()}
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    values = {name: str(value) for name, value in place.items()}
+    return {"OMP_NUM_THREADS": threads} | os.environ | values | {"MASTER_ADDR": "127.0.0.1"}
 
 
 def _free_port() -> int:

@@ -2,6 +2,7 @@
 
 Started by torchrun or by segpipe.training.launch; NCCL between GPUs, gloo between CPUs. All processes do the same
 steps with the same weights, so a loss over the whole batch (Dice, Lovász) is exact and not a mean over the processes'.
+The result is that of one process within float error, but for dropout: each process draws the masks of its own rows.
 """
 
 import os
@@ -101,10 +102,18 @@ def leave(team: Team) -> None:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """This process's GPU where there are several."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    return device
+    """This process's GPU where there are several; raises UserError where there are too few."""
+    if device.type != "cuda" or device.index is not None or "LOCAL_RANK" not in os.environ:
+        return device
+    number, needed, there = (
+        int(os.environ["LOCAL_RANK"]),
+        int(os.environ["LOCAL_WORLD_SIZE"]),
+        torch.cuda.device_count(),
+    )
+    if needed > there:
+        raise UserError(f"{needed} processes want a GPU each and there are {there}; lower train.processes")
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 class _SyncedBatchNorm2d(nn.BatchNorm2d):
