@@ -227,11 +227,20 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         main()
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
     except UserError as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
         sys.exit(f"error: {error}" if is_first else 1)
     except KeyboardInterrupt:
         sys.exit("error: stopped by Ctrl-C; run it again")
+
+
+def check() -> None:
+    """What must hold before the pipeline starts: params.yaml is sound, and the source is there."""
+    source = Path(load().ingest.source)
+    if not source.is_dir():
+        raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
 
 
 def _said(fault: Any, document: Any) -> str:
@@ -257,3 +266,7 @@ def _nearest(place: list[str]) -> str:
 
 def _fields(section: Any) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
+
+
+if __name__ == "__main__":
+    run(check)

@@ -54,6 +54,26 @@ def test_a_wrong_value_is_named_with_its_key(tmp_path, old, new, said):
     assert "\n" not in str(caught.value)
 
 
+def command(folder: Path, module: str) -> subprocess.CompletedProcess:
+    root = Path(params.__file__).parent.parent
+    env = {"PYTHONPATH": f"{root}:{root / 'src'}", "PATH": ""}
+    return subprocess.run([sys.executable, "-m", module], cwd=folder, env=env, capture_output=True, text=True)
+
+
+def test_a_missing_source_is_told_before_the_pipeline_starts(tmp_path):
+    tmp_path.joinpath("params.yaml").write_text(TEXT.replace("source: data/demo", "source: nowhere", 1))
+    done = command(tmp_path, "stages.params")
+    said = "error: params.yaml: ingest.source: nowhere is no folder; name the folder of your photographs\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_a_stage_without_what_it_reads_names_the_file_and_the_way(tmp_path):
+    tmp_path.joinpath("params.yaml").write_text(TEXT)
+    done = command(tmp_path, "stages.validate")
+    said = "error: data/records/categories.parquet: no such file; `dvc repro` runs the stages that make it\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def test_all_faults_are_told_at_once(tmp_path):
     text = TEXT.replace("  lr: 0.001", "  lr: -1").replace("fit: letterbox", "fit: squash")
     with pytest.raises(UserError, match=r"rasterize\.fit.*train\.lr"):
@@ -63,14 +83,7 @@ def test_all_faults_are_told_at_once(tmp_path):
 @pytest.mark.parametrize("stage", ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"])
 def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
     tmp_path.joinpath("params.yaml").write_text(TEXT.replace("epochs: 12", "epochs: none"))
-    root = Path(params.__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{root}:{root / 'src'}", "PATH": ""},
-        capture_output=True,
-        text=True,
-    )
+    done = command(tmp_path, f"stages.{stage}")
     assert done.returncode == 1
     assert done.stderr.startswith("error: params.yaml: train.epochs: ")
     assert done.stderr.count("\n") == 1
