@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test check-real lint forecast ui demo use deps lock bench
+.PHONY: help setup repro test faults check-real lint forecast ui demo use deps lock bench
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,10 +21,14 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 repro: setup ## run the pipeline: only what changed since the last run
+	@python -m stages.params
 	dvc repro
 
 test: setup ## all tests
 	python -m pytest
+
+faults: setup ## bad input of every kind, each against its expected verdict
+	python -m pytest tests/faults
 
 check-real: setup ## the pipeline over real photographs, where SEGPIPE_REAL_DATA (../shared/data) is there
 	python -m pytest -m real tests/real

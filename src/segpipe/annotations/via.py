@@ -232,6 +232,8 @@ def _shape(shape: Any) -> dict[str, Any]:
         return {"kind": "line", "rings": (point_lists.pairs(xs, ys, least=2),)}
     if form == "rect":
         x, y, width, height = point_lists.numbers(record, "x", "y", "width", "height")
+        if min(width, height) < 0:
+            raise AnnotationError(f"a box of {width:g} x {height:g} has no inside; draw it again or delete it")
         return {"kind": "box", "rings": (curves.box(x, y, x + width, y + height),)}
     if form == "circle":
         return {"rings": (curves.circle(*point_lists.numbers(record, "cx", "cy", "r")),)}

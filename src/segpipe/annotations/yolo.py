@@ -163,6 +163,8 @@ def _box(numbers: Sequence[float], size_wh: tuple[int, int]) -> Ring:
     if len(numbers) < 4:
         raise AnnotationError(f"{len(numbers)} numbers are no box; mend the line or delete it", "bad_ring")
     x, y, width, height = numbers[:4]
+    if min(width, height) < 0:
+        raise AnnotationError(f"a box of {width:g} x {height:g} has no inside; mend the line or delete it")
     return curves.box(*_in_pixels([x - width / 2, y - height / 2, x + width / 2, y + height / 2], size_wh))
 
 

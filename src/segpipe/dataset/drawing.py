@@ -17,6 +17,8 @@ from segpipe.masks.priority import Paint
 from segpipe.masks.regions import regions_of
 from segpipe.records import Instance
 
+_CHANGED = "it could be read when validate ran: run `dvc repro` again"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
@@ -71,7 +73,7 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
     Returns who owns each pixel, integer (H, W), 0 nobody, else i + 1 for instances[i]; and the label map, uint8 (H, W).
     """
     size_hw = (task.photo.height, task.photo.width)
-    regions = regions_of(task.instances, size_hw, task.root)
+    regions = _regions(task, size_hw)
     paints = [
         Paint(i.category, rle.area_px(r), i.role != "object" and not i.layered)
         for i, r in zip(task.instances, regions, strict=True)
@@ -81,6 +83,13 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
     owners = [i + 1 for i in order]
     ordered = [regions[i] for i in order]
     return raster.paint(ordered, size_hw, owners), raster.paint(ordered, size_hw, [values[i] for i in owners])
+
+
+def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
+    try:
+        return regions_of(task.instances, size_hw, task.root)
+    except AnnotationError as error:  # of a mask file
+        raise UserError(f"{task.root / task.photo.file}: {error}; {_CHANGED}") from error
 
 
 def _counted(task: Task, owners: np.ndarray, fitted: np.ndarray, label_map: np.ndarray) -> Drawn:
@@ -108,7 +117,7 @@ def _read(task: Task) -> np.ndarray:
     try:
         image = photos.read_rgb(path, photo.frame)
     except AnnotationError as error:
-        raise UserError(f"{path}: {error}; it could be read when validate ran: run `dvc repro` again") from error
+        raise UserError(f"{path}: {error}; {_CHANGED}") from error
     if image.shape[:2] != (photo.height, photo.width):
         raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
     return image

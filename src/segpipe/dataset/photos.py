@@ -89,6 +89,8 @@ def _open(path: Path) -> Image.Image:
         raise _unsupported(f"{path.suffix or 'such'} files") from None
     if image.format not in FORMATS:
         raise _unsupported(f"{image.format} pictures")
+    if image.mode == "F":
+        raise _unsupported("pictures of floating-point numbers, whose range is not known,")
     if image.width * image.height > MAX_PIXELS:
         problem = f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}; cut it into parts"
         raise AnnotationError(problem, "unreadable")
@@ -96,7 +98,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+    if image.mode.startswith("I;16") or image.mode == "I":
         return _scaled_to_8_bit(image).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -1,0 +1,256 @@
+"""Photographs of every kind and condition, each beside a sound one: kept with the right pixels, or dropped by name."""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segpipe.dataset import photos
+from segpipe.errors import UserError
+from tests.faults import sources
+from tests.faults.way import Account, Verdict, World, go
+
+NOISE = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
+PICTURE = Image.fromarray(NOISE)
+OTHER = Image.fromarray(NOISE[::-1])
+KEPT: Verdict = ("kept", "")
+UNREADABLE: Verdict = ("dropped", "unreadable")
+UNSUPPORTED: Verdict = ("dropped", "unsupported_format")
+MISSING: Verdict = ("dropped", "missing_file")
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds next to nothing."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(10))), (b"IEND", b""))
+    packed = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def moving(path: Path, **options: object) -> None:
+    PICTURE.save(path, save_all=True, append_images=[OTHER], **options)
+
+
+def cut(path: Path) -> None:
+    PICTURE.save(path)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+PICTURES: dict[str, tuple[Callable[[Path], object], Verdict]] = {
+    "cmyk.jpg": (lambda p: PICTURE.convert("CMYK").save(p), KEPT),
+    "grey.png": (lambda p: PICTURE.convert("L").save(p), KEPT),
+    "bits.png": (lambda p: PICTURE.convert("1").save(p), KEPT),
+    "palette.png": (lambda p: PICTURE.quantize(16).save(p), KEPT),
+    "alpha.png": (lambda p: PICTURE.convert("RGBA").save(p), KEPT),
+    "grey_alpha.png": (lambda p: PICTURE.convert("LA").save(p), KEPT),
+    "deep.png": (lambda p: Image.fromarray(NOISE[..., 0].astype(np.uint16) * 257).save(p), KEPT),
+    "lab.tif": (lambda p: PICTURE.convert("LAB").save(p), KEPT),
+    "floats.tif": (lambda p: Image.fromarray(NOISE[..., 0].astype(np.float32) / 255).save(p), UNSUPPORTED),
+    "moving.webp": (lambda p: moving(p, lossless=True), KEPT),  # the first frame counts, as for all that move
+    "moving.png": (moving, KEPT),
+    "pages.tif": (moving, KEPT),
+    "moving.gif": (moving, UNSUPPORTED),
+    "gif_named.png": (lambda p: PICTURE.save(p, "GIF"), UNSUPPORTED),
+    "jpeg_named.png": (lambda p: PICTURE.save(p, "JPEG"), KEPT),
+    "postscript.jpg": (lambda p: p.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 12 8\n"), UNSUPPORTED),
+    "drawing.svg": (lambda p: p.write_text("<svg/>"), UNSUPPORTED),
+    "profile.png": (lambda p: PICTURE.save(p, icc_profile=b"broken"), KEPT),
+    "broken_exif.jpg": (lambda p: PICTURE.save(p, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), KEPT),
+    "zero_bytes.png": (lambda p: p.write_bytes(b""), UNREADABLE),
+    "text.jpg": (lambda p: p.write_text("no picture"), UNREADABLE),
+    "cut.jpg": (cut, UNREADABLE),
+    "cut.png": (cut, UNREADABLE),
+    "three_hundred_megapixels.png": (lambda p: p.write_bytes(png_header(20_000, 15_001)), UNREADABLE),
+    "largest.png": (lambda p: p.write_bytes(png_header(2**31 - 1, 2**31 - 1)), UNREADABLE),
+    "of_no_size.png": (lambda p: p.write_bytes(png_header(0, 0)), UNREADABLE),
+    "header_only.png": (lambda p: p.write_bytes(png_header(12, 8)), UNREADABLE),
+    "folder.png": (lambda p: p.mkdir(), MISSING),
+    "pipe.png": (lambda p: os.mkfifo(p), MISSING),
+    "absent.png": (lambda p: None, MISSING),
+    "to_itself.png": (lambda p: p.symlink_to(p.name), UNREADABLE),
+}
+
+
+def put(world: World, name: str, make: Callable[[Path], object]) -> None:
+    """The picture with a cat, and a sound one with a dog."""
+    sources.put_photo(world.source / "b.png", 1)
+    make(world.source / name)
+    document = sources.coco_document(sources.drawn(1, 1))
+    document["images"][0]["file_name"] = name
+    sources.put(world.source, "instances.json", document)
+
+
+def fate(account: Account, key: str) -> tuple[Verdict, Verdict]:
+    """Of the photograph and of the annotation on it, once the other photograph is seen to be kept."""
+    assert account.images["b"] == KEPT
+    assert account.annotations["instances.json#9"] == KEPT
+    assert len(account.images) == 2
+    return account.images[key], account.annotations["instances.json#1"]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_each_picture_has_its_verdict(world, name):
+    make, verdict = PICTURES[name]
+    put(world, name, make)
+    account = go(world)
+    lost = ("dropped", "image_lost")
+    assert fate(account, Path(name).stem) == (verdict, KEPT if verdict == KEPT else lost)
+    assert len(account.label_maps) == 1 + (verdict == KEPT)
+
+
+def test_of_moving_pictures_the_first_frame_counts(tmp_path):
+    for name in ("a.png", "a.tif"):
+        moving(tmp_path / name)
+        np.testing.assert_array_equal(photos.read_rgb(tmp_path / name), NOISE)
+
+
+def test_a_link_that_leaves_the_source_is_not_read(world):
+    put(world, "a.png", lambda p: p.symlink_to(world.outside / "a.png"))
+    account = go(world)
+    assert fate(account, "a") == (UNREADABLE, ("dropped", "image_lost"))
+    assert "link that leaves the source" in account.detail("a")
+
+
+def exif(path: Path, orientation: int) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    PICTURE.save(path, exif=tags)
+
+
+@pytest.mark.parametrize("orientation", [*range(10), 99])
+@pytest.mark.parametrize("declared", ["viewed", "stored"])
+def test_every_orientation_is_used_in_the_frame_that_was_annotated(world, orientation, declared):
+    put(world, "a.jpg", lambda path: exif(path, orientation))
+    turned = orientation in (5, 6, 7, 8)
+    width, height = (8, 12) if turned and declared == "viewed" else (12, 8)
+    document = sources.coco_document(sources.drawn(1, 1))
+    document["images"][0] |= {"file_name": "a.jpg", "width": width, "height": height}
+    sources.put(world.source, "instances.json", document)
+    account = go(world)
+    assert fate(account, "a") == (KEPT, KEPT)
+    assert account.label_maps["a"].shape == (height, width)
+    assert (account.label_maps["a"] == 1).sum() == 12
+
+
+def test_a_name_that_is_not_utf8_is_refused_and_the_others_go_on(world):
+    sources.put_coco(world.source)
+    try:
+        Path(os.fsdecode(os.fsencode(world.source) + b"/caf\xe9.png")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    account = go(world)
+    assert account.images.pop("caf_xe9") == UNREADABLE
+    assert set(account.images.values()) == {KEPT, UNREADABLE}
+
+
+def test_names_of_every_script_and_length_are_kept(world):
+    names = ["砂浜 小石.png", "фото.png", "e\u0301.png", "a b%20c.png", "x" * 200 + ".png", "-rf.png", "#1?.png"]
+    images = [sources.photo(number, name) for number, name in enumerate(names, start=1)]
+    for number, name in enumerate(names):
+        sources.put_photo(world.source / name, number)
+    drawn = [sources.drawn(number, number) for number in range(1, len(names) + 1)]
+    sources.put(
+        world.source, "instances.json", {"images": images, "annotations": drawn, "categories": sources.CATEGORIES}
+    )
+    account = go(world)
+    assert list(account.images.values()) == [KEPT] * len(names)
+    assert list(account.annotations.values()) == [KEPT] * len(names)
+
+
+# ---- names of photographs in annotation files
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("./a.png", True),
+        ("A.PNG", True),
+        ("a%2Epng", True),
+        ("C:\\photos\\a.png", True),
+        ("..\\outside\\a.png", True),  # the source's own a.png: a name leads nowhere, it only names
+        ("../outside/a.png", True),
+        ("{outside}/a.png", True),
+        ("%2e%2e%2foutside%2fa.png", True),
+        ("file:///a.png", True),
+        ("sub//../a.png", True),
+        ("{outside}/secret.txt", False),
+        ("../outside/secret.txt", False),
+        ("/etc/passwd", False),
+        ("instances.json", False),
+        ("a.png\0", False),
+        ("http://127.0.0.1:9/x.png", False),
+        ("..", False),
+        (".", False),
+        ("/", False),
+        ("~/x.png", False),
+    ],
+)
+def test_names_mean_files_of_the_source_or_none(world, name, found):
+    sources.put_coco(world.source)
+    document = sources.coco_document(sources.drawn(1, 1))
+    document["images"][0]["file_name"] = name.replace("{outside}", str(world.outside))
+    sources.put(world.source, "instances.json", document)
+    account = go(world)
+    if found:
+        assert account.images == {"a": KEPT, "b": KEPT}
+        assert account.annotations["instances.json#1"] == KEPT
+    else:
+        assert account.annotations["instances.json#1"] == ("dropped", "image_lost")
+        assert [verdict for verdict, _ in account.images.values()].count("dropped") == 1
+        assert ("skipped", "not_annotated") in account.images.values()  # a.png
+
+
+# ---- between the stages
+
+
+def cat_and_dog(world: World) -> Path:
+    sources.put_coco(world.source)
+    return world.source / "a.png"
+
+
+@pytest.mark.parametrize("change", ["gone", "empty", "cut", "folder", "text", "other size"])
+def test_a_photograph_that_changes_after_validate_asks_for_another_run(world, change):
+    path = cat_and_dog(world)
+
+    def between() -> None:
+        data = path.read_bytes()
+        path.unlink()
+        if change == "folder":
+            path.mkdir()
+        elif change == "other size":
+            sources.put_photo(path, size_wh=(13, 8))
+        elif change != "gone":
+            path.write_bytes({"empty": b"", "cut": data[:-40], "text": b"no picture"}[change])
+
+    with pytest.raises(UserError) as error:
+        go(world, between)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "run `dvc repro` again" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", ["gone", "other size"])
+def test_a_mask_that_changes_after_validate_asks_for_another_run(world, change):
+    sources.put_index_masks(world.source)
+    path = world.source / "masks/a.png"
+
+    def between() -> None:
+        path.unlink()
+        if change == "other size":
+            Image.new("L", (13, 8), 1).save(path)
+
+    with pytest.raises(UserError, match=r"images/a\.png: .*run `dvc repro` again"):
+        go(world, between)
+
+
+def test_a_source_that_is_gone_after_validate_asks_for_another_run(world):
+    cat_and_dog(world)
+    with pytest.raises(UserError, match="run `dvc repro` again"):
+        go(world, lambda: world.source.rename(world.work / "moved"))
