@@ -1,11 +1,13 @@
 """Annotation files that are cut short, no text, links, folders, or gone: who pays for it, and who must not."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from segpipe.dataset import ledger
 from segpipe.errors import UserError
 from tests.faults import sources
 from tests.faults.way import World, go
@@ -188,6 +190,21 @@ def test_entities_in_a_file_of_all_pictures_end_the_run(world, kind):
         go(world)
 
 
+@pytest.mark.parametrize("kind", ["half", *DAMAGED])
+def test_broken_results_are_named_although_the_list_of_pictures_is_sound(world, kind):
+    path = put(world, "coco_results")
+    path.write_bytes(damaged(kind, path))
+    with pytest.raises(UserError, match=r"its coco files hold no annotation; results\.json: "):
+        go(world)
+
+
+def test_files_without_any_annotation_end_the_run(world):
+    sources.put_coco(world.source)
+    sources.put(world.source, "instances.json", {"images": [], "annotations": [], "categories": []})
+    with pytest.raises(UserError, match="no annotation has a class; nothing is left to learn"):
+        go(world)
+
+
 def test_yaml_makes_no_objects(world):
     put(world, "yolo")
     pwned = world.outside / "pwned"
@@ -247,7 +264,33 @@ def test_an_unnamed_value_beside_a_named_one_is_painted_as_ignore(world):
     assert account.annotations["masks/a.png#1"] == KEPT
     assert account.annotations["masks/a.png#7"] == ("ignored", "unknown_category")
     assert "classes.txt does not name the value 7" in account.detail("masks/a.png#7")
+    assert len(ledger.warnings(account.rows)) == 1  # of what is ignored, a defect is said
     drawn = account.label_maps["images__a"]
     assert (drawn == 255).sum() == 8
     assert (drawn[:2, 8:] == 255).all()
     assert (drawn == 1).sum() == 12
+
+
+def test_a_panoptic_segment_of_an_unknown_class_is_painted_as_ignore(world):
+    put(world, "coco_panoptic")
+    path = world.source / "panoptic_val.json"
+    document = json.loads(path.read_text())
+    (segment,) = document["annotations"][0]["segments_info"]
+    document["annotations"][0]["segments_info"].append({**segment, "id": 5, "category_id": 77})
+    path.write_text(json.dumps(document))
+    with Image.open(world.source / "panoptic_val/a.png") as picture:
+        mask = picture.copy()
+    mask.paste((5, 0, 0), (8, 0, 12, 2))
+    mask.save(world.source / "panoptic_val/a.png")
+    account = go(world)
+    assert account.annotations["panoptic_val.json#1.5"] == ("ignored", "unknown_category")
+    assert account.annotations["panoptic_val.json#1.300"] == KEPT
+    assert (account.label_maps["val__a"] == 255).sum() == 96 - 12
+
+
+def test_an_id_that_is_none_of_cityscapes_is_painted_as_ignore(world):
+    path = put(world, "cityscapes_ids")
+    sources.put_values(path, 77, background=7)
+    account = go(world)
+    assert account.annotations[f"{FILES['cityscapes_ids']}#77"] == ("ignored", "unknown_category")
+    assert (account.label_maps[MASKS["cityscapes_ids"][1]] == 255).sum() == 12

@@ -155,12 +155,14 @@ def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions
     """Read the source folder `root` in one of FORMATS, or in the one that recognises it.
 
     Raises UserError, one line that starts with `root`: no such folder, no picture in it, an annotation file that
-    is broken as a whole, no format that recognises it, or several. With format AUTO a source of several formats is
-    read folder by folder, each recognised on its own, into one data set.
+    is broken as a whole, no format that recognises it, or several. With format AUTO a source of
+    several formats is read folder by folder, each recognised on its own, into one data set.
     """
     source = list_source(root)
     with at(str(root)):
         dataset = merged(source, [_read(place) for place in _places(source, format, masks)])
+        if not dataset.instances and (hint := _hint(source)):
+            raise UserError(f"its {dataset.format} files hold no annotation{hint}")
     for kind, records in (("images", dataset.images), ("annotations", dataset.instances)):
         problems = Counter(record.problem for record in records if record.problem)
         logger.info("%d %s%s", len(records), kind, f", of them {dict(problems)}" if problems else "")
