@@ -65,9 +65,8 @@ def _write(report: DataReport) -> None:
     report.classes.write(folder / "classes.json")
     write_json(folder / "class_indices.json", report.indices)
     findings = validation.findings(validated.photos)
-    by_class = validation.by_class(validated.rows)
     counts = ledger.summary(validated.rows)
-    write_json(Path("metrics/validate.json"), counts | {"findings": findings, "by_class": by_class})
+    write_json(Path("metrics/validate.json"), counts | {"findings": findings})
 
 
 if __name__ == "__main__":

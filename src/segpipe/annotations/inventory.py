@@ -7,7 +7,7 @@ from segpipe.records import Dataset
 
 
 def inventory(dataset: Dataset) -> dict[str, Any]:
-    """Counts for a metrics file: images by split, annotations by class, and the records with a problem by reason."""
+    """Counts for a metrics file: images by split, annotations by role, and the records with a problem by reason."""
     images, instances = dataset.images, dataset.instances
     return {
         "format": dataset.format,
@@ -20,7 +20,6 @@ def inventory(dataset: Dataset) -> dict[str, Any]:
         },
         "annotations": {
             "in": len(instances),
-            "by_class": dict(Counter(instance.category for instance in instances if instance.category)),
             "by_kind": dict(Counter(instance.kind for instance in instances)),
             "by_role": dict(Counter(instance.role for instance in instances)),
             "problems": dict(Counter(instance.problem for instance in instances if instance.problem)),

@@ -89,15 +89,6 @@ def noted(photos: Sequence[Photo]) -> dict[str, list[Photo]]:
     }
 
 
-def by_class(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
-    """Annotations of each category by verdict."""
-    counts: dict[str, Counter[str]] = {}
-    for row in rows:
-        if row.kind == "annotation" and row.category:
-            counts.setdefault(row.category, Counter())[row.verdict] += 1
-    return {category: dict(verdicts) for category, verdicts in counts.items()}
-
-
 def write_photos(path: Path, photos: Iterable[Photo]) -> None:
     """Write the photos as parquet."""
     write_rows(path, [asdict(photo) for photo in photos], _SCHEMA)
