@@ -20,15 +20,6 @@ MINUTE = Forecast(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    torch.use_deterministic_algorithms(False)
-
-
 def test_a_probe_measures_and_changes_nothing():
     network, data = tiny.segmenter(), tiny.data(train=12, val=5)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -15,15 +15,6 @@ from tests.training import tiny
 A_WEIGHT = "network.encoder.model.conv_stem.weight"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    torch.use_deterministic_algorithms(False)
-
-
 def predicted(network, data, index):
     with torch.no_grad():
         images = torch.from_numpy(data.images[index]).permute(0, 3, 1, 2)

@@ -9,12 +9,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from segpipe.errors import AnnotationError
 from segpipe.files import write_text
 from segpipe.masks import geometry, rle
 from segpipe.records import Dataset, Instance, Rle
 from segpipe.writers import outlines
-from segpipe.writers.target import SPLITS, Page, Target, Written, pages
+from segpipe.writers.target import SPLITS, Page, Target, Written, accepted, pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +58,8 @@ def _image(number: int, page: Page) -> dict[str, Any]:
 
 def _annotations(page: Page, categories: tuple[str, ...], root: Path, written: Written) -> list[dict[str, Any]]:
     records = []
-    for instance in page.instances:
-        refused = _refused(instance)
-        if refused:
-            written.dropped[refused] += 1
-            continue
-        try:
-            shape = _shape(instance, page.size_hw, root, written)
-        except AnnotationError as error:
-            written.dropped[f"annotation: {error.reason}"] += 1
-            continue
+    shapes = accepted(page, _refused, lambda instance: _shape(instance, page.size_hw, root, written), written)
+    for instance, shape in shapes:
         written.counts["crowds" if instance.role == "crowd" else "objects"] += 1
         records.append({
             "category_id": categories.index(instance.category) + 1,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.source import folder_of, split_named
@@ -14,6 +15,7 @@ from segpipe.errors import AnnotationError, UserError
 from segpipe.files import whole
 from segpipe.records import Dataset, Image, Instance
 
+Shape = TypeVar("Shape")
 SPLITS = ("train", "val", "test", None)
 
 
@@ -50,6 +52,23 @@ class Page:
     image: Image
     size_hw: tuple[int, int]
     instances: tuple[Instance, ...]
+
+
+def accepted(
+    page: Page, refused: Callable[[Instance], str], shape: Callable[[Instance], Shape], written: Written
+) -> Iterator[tuple[Instance, Shape]]:
+    """Each instance of the page with its shape in the target; what is refused, or cannot be drawn, is counted."""
+    for instance in page.instances:
+        reason = refused(instance)
+        if reason:
+            written.dropped[reason] += 1
+            continue
+        try:
+            found = shape(instance)
+        except AnnotationError as error:
+            written.dropped[f"annotation: {error.reason}"] += 1
+            continue
+        yield instance, found
 
 
 def check(root: Path, out: Path) -> None:

@@ -18,7 +18,7 @@ from segpipe.masks import raster
 from segpipe.masks.geometry import Ring
 from segpipe.records import Dataset, Instance
 from segpipe.writers import outlines
-from segpipe.writers.target import Page, Target, Written, by_split, pages, places, suffix
+from segpipe.writers.target import Page, Target, Written, accepted, by_split, pages, places, suffix
 
 
 def write(dataset: Dataset, target: Target) -> Written:
@@ -61,16 +61,8 @@ def _data_yaml(splits: Sequence[str], names: Sequence[str]) -> str:
 
 def _lines(page: Page, categories: tuple[str, ...], root: Path, written: Written) -> list[str]:
     lines = []
-    for instance in page.instances:
-        refused = _refused(instance)
-        if refused:
-            written.dropped[refused] += 1
-            continue
-        try:
-            fractions = _fractions(instance, page.size_hw, root, written)
-        except AnnotationError as error:
-            written.dropped[f"annotation: {error.reason}"] += 1
-            continue
+    shapes = accepted(page, _refused, lambda instance: _fractions(instance, page.size_hw, root, written), written)
+    for instance, fractions in shapes:
         written.counts["objects"] += 1
         lines.append(" ".join([str(categories.index(instance.category)), *map(repr, fractions)]))
     return lines
