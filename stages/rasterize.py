@@ -31,7 +31,8 @@ def main() -> None:
     )
     store.begin(packed, len(tasks), fit)
     spread = partial(parallel.ordered, drawing.draw, workers=params.compute.workers, what="label maps drawn")
-    drawn = redrawing.draw_all(tasks, memory.FOLDER / "rasterize", spread)
+    keys, kept = redrawing.keys_of(tasks), memory.FOLDER / "rasterize"
+    drawn = redrawing.draw_all(tasks, keys, kept, spread)
     rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
     class_pixels = rasterizing.class_pixels(drawn)
 
@@ -41,7 +42,7 @@ def main() -> None:
     pixels = rasterizing.pixel_summary(drawn, classes.names)
     vanished = {"vanished_at_training_size": rasterizing.vanished(rows)}
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | vanished)
-    redrawing.keep(tasks, drawn, memory.FOLDER / "rasterize")
+    redrawing.keep(tasks, keys, drawn, kept)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a source folder says, format by format made equal: images, instances, category names."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,3 +86,11 @@ class Dataset:
     categories: tuple[str, ...]
     images: tuple[Image, ...]
     instances: tuple[Instance, ...]
+
+
+def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
+    """The instances of each image by its key, in their order; "" holds those that name no known image."""
+    grouped: dict[str, list[Instance]] = {}
+    for instance in instances:
+        grouped.setdefault(instance.image_key, []).append(instance)
+    return grouped

@@ -43,9 +43,10 @@ def rasterize(root: Path, out: Path, kept: Path, widths: dict[int, float], size_
         anew.extend(task.photo.key for task in new)
         return map(drawing.draw, new)
 
-    drawn = redrawing.draw_all(tasks, kept, spread)
+    keys = redrawing.keys_of(tasks)
+    drawn = redrawing.draw_all(tasks, keys, kept, spread)
     store.finish(out / "store", [p.key for p in photos], CLASSES, fit, rasterizing.class_pixels(drawn))
-    redrawing.keep(tasks, drawn, kept)
+    redrawing.keep(tasks, keys, drawn, kept)
     return anew
 
 

@@ -44,9 +44,8 @@ def remarks(element: Element) -> str:
 
 def _box(element: Element) -> Fields:
     left, top, right, bottom = (_number(element, key) for key in ("xtl", "ytl", "xbr", "ybr"))
-    ring = curves.box(left, top, right, bottom)
-    centre = (left + right) / 2, (top + bottom) / 2
-    return {"kind": "box", "rings": (_turned(ring, centre, _number(element, "rotation", 0.0)),)}
+    ring = curves.turned(curves.box(left, top, right, bottom), _number(element, "rotation", 0.0))
+    return {"kind": "box", "rings": (ring,)}
 
 
 def _ellipse(element: Element) -> Fields:
@@ -74,16 +73,6 @@ _DRAWN: Mapping[str, Callable[[Element], Fields]] = {
     "polyline": _polyline,
     "points": _point_set,
 }
-
-
-def _turned(ring: Ring, centre: tuple[float, float], angle_deg: float) -> Ring:
-    """The ring turned clockwise as seen (y points down)."""
-    if not angle_deg:
-        return ring
-    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-    offsets = [(x - centre[0], y - centre[1]) for x, y in zip(ring[::2], ring[1::2], strict=True)]
-    turned = [(x * cosine - y * sine, x * sine + y * cosine) for x, y in offsets]
-    return tuple(part for x, y in turned for part in (centre[0] + x, centre[1] + y))
 
 
 def _points(element: Element) -> Ring:

@@ -9,7 +9,7 @@ from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Kind, Row
 from segpipe.dataset.reasons import FINDINGS, Reason, reason_of
 from segpipe.dataset.validation import Validated, noted
-from segpipe.records import Dataset, Image, Instance
+from segpipe.records import Dataset, Image, Instance, by_image
 
 _EXAMPLES = 6
 _LISTED = 200
@@ -61,9 +61,7 @@ def source(root: Path, dataset: Dataset, validated: Validated) -> Source:
     """Index a data set, its annotations as they are drawn where they are drawn."""
     drawn = {instance.id: instance for instance in validated.instances}
     instances = {instance.id: drawn.get(instance.id, instance) for instance in dataset.instances}
-    on_image: dict[str, list[Instance]] = {}
-    for instance in instances.values():
-        on_image.setdefault(instance.image_key, []).append(instance)
+    on_image = by_image(instances.values())
     images = {image.key: image for image in dataset.images}
     return Source(root, images, instances, on_image, {photo.key: photo for photo in validated.photos})
 

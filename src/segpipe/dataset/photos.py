@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segpipe.annotations.source import SUPPORTED_SUFFIXES
 from segpipe.errors import AnnotationError
 
 Frame = Literal["viewed", "stored"]
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 300_000_000  # a decoded picture of that size takes 0.9 GB
 Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
 
@@ -84,7 +84,7 @@ def _open(path: Path) -> Image.Image:
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
     except UnidentifiedImageError:
-        if path.suffix.lower() in _SUFFIXES:
+        if path.suffix.lower() in SUPPORTED_SUFFIXES:
             raise AnnotationError("holds no picture; replace or remove the file", "unreadable") from None
         raise _unsupported(f"{path.suffix or 'such'} files") from None
     if image.format not in FORMATS:

@@ -14,7 +14,7 @@ from segpipe.dataset.checks import Photo
 from segpipe.dataset.drawing import Drawn, Task
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.transforms import Fit
-from segpipe.records import Instance
+from segpipe.records import Instance, by_image
 
 
 def tasks(
@@ -29,14 +29,12 @@ def tasks(
     store: Path,
 ) -> list[Task]:
     """One task a photo, in the order of the photos, which becomes the order of the store."""
-    by_image: dict[str, list[Instance]] = {}
-    for instance in instances:
-        by_image.setdefault(instance.image_key, []).append(instance)
+    of_image = by_image(instances)
     return [
         Task(
             root=root,
             photo=photo,
-            instances=tuple(by_image.get(photo.key, ())),
+            instances=tuple(of_image.get(photo.key, ())),
             indices=dict(indices),
             classes=classes,
             priority=priority if isinstance(priority, str) else tuple(priority),

@@ -29,7 +29,7 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
         memory.key_of(
             code,
             _content(task.root / task.image.file) if task.image.file else None,
-            sorted({(i.mask_file, _content(task.root / i.mask_file)) for i in task.instances if i.mask_file}),
+            sorted((file, _content(task.root / file)) for file in {i.mask_file for i in task.instances if i.mask_file}),
             task.image,
             task.instances,
             sorted(task.selected),

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from segpipe.dataset import drawing, memory, store
 from segpipe.dataset.drawing import Drawn, Task
 from segpipe.files import sha256_of, write_bytes
@@ -21,26 +23,26 @@ class Kept:
     drawn: Drawn
 
 
-def draw_all(tasks: Sequence[Task], folder: Path, spread: Spread) -> list[Drawn]:
+def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: Spread) -> list[Drawn]:
     """Draw every task into its masks and store folders, or take it over from `folder`; in order.
 
-    spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw). Call `keep` after the
-    store is finished.
+    keys: of `keys_of`; spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw).
+    Call `keep` after the store is finished.
     """
-    known: dict[str, Kept] = memory.load(folder / _INDEX)
-    keys = keys_of(tasks)
-    source = (folder / _IMAGES, folder / _LABELS)
-    if not all(path.is_file() for path in source):
-        known = {}
+    files = (folder / _IMAGES, folder / _LABELS)
+    known: dict[str, Kept] = memory.load(folder / _INDEX) if all(path.is_file() for path in files) else {}
+    if known:
+        images, labels = (np.load(path, mmap_mode="r") for path in files)
     for task, key in zip(tasks, keys, strict=True):
         if key in known:
-            store.copy(task.store, task.position, source, known[key].row)
+            row = known[key].row
+            store.put(task.store, task.position, images[row], labels[row])
             write_bytes(drawing.mask_path(task), known[key].png, durable=False)
     drawn = {key: kept.drawn for key, kept in known.items()}
     return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
 
 
-def keep(tasks: Sequence[Task], drawn: Sequence[Drawn], folder: Path) -> None:
+def keep(tasks: Sequence[Task], keys: Sequence[str], drawn: Sequence[Drawn], folder: Path) -> None:
     """Keep what was drawn for the next run, and nothing older. Kept files share their bytes with the store's."""
     if not tasks:
         return
@@ -49,7 +51,7 @@ def keep(tasks: Sequence[Task], drawn: Sequence[Drawn], folder: Path) -> None:
         memory.keep_file(tasks[0].store / name, folder / name)
     kept = {
         key: Kept(task.position, drawing.mask_path(task).read_bytes(), result)
-        for task, key, result in zip(tasks, keys_of(tasks), drawn, strict=True)
+        for task, key, result in zip(tasks, keys, drawn, strict=True)
     }
     memory.save(folder / _INDEX, kept)
 
@@ -62,7 +64,7 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             code,
             (task.photo.sha256, task.photo.frame, task.photo.height, task.photo.width),
             task.instances,
-            sorted({sha256_of(task.root / i.mask_file) for i in task.instances if i.mask_file}),
+            sorted(sha256_of(task.root / file) for file in {i.mask_file for i in task.instances if i.mask_file}),
             sorted(task.indices.items()),
             task.classes,
             task.priority,

@@ -58,12 +58,6 @@ def put(folder: Path, position: int, image: np.ndarray, labels: np.ndarray) -> N
     open_memmap(folder / _LABELS, "r+")[position] = labels
 
 
-def copy(folder: Path, position: int, source: tuple[Path, Path], row: int) -> None:
-    """Write one row from another store's (images.npy, labels.npy)."""
-    images, labels = (np.load(path, mmap_mode="r") for path in source)
-    put(folder, position, images[row], labels[row])
-
-
 def finish(folder: Path, keys: Sequence[str], classes: ClassTable, fit: Fit, class_pixels: np.ndarray) -> None:
     """Complete the store, class_pixels int64 (N, C)."""
     with whole(folder / "class_pixels.npy") as part, part.open("wb") as file:

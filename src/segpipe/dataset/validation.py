@@ -14,7 +14,7 @@ from segpipe.dataset.duplicates import equal_pairs
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.tables import read_rows, write_rows
 from segpipe.errors import UserError
-from segpipe.records import Dataset, Instance
+from segpipe.records import Dataset, Instance, by_image
 
 _INTEGERS = ("width", "height", "orientation")
 _FLAGS = ("undecidable", "background")
@@ -44,11 +44,9 @@ def tasks(
     shapes: ShapePolicies,
 ) -> list[Task]:
     """One task an image, with its instances in the order of their records."""
-    by_image: dict[str, list[Instance]] = {}
-    for instance in dataset.instances:
-        by_image.setdefault(instance.image_key, []).append(instance)
+    of_image = by_image(dataset.instances)
     return [
-        Task(root, image, tuple(by_image.get(image.key, ())), frozenset(selected), crowd, keep_empty, shapes)
+        Task(root, image, tuple(of_image.get(image.key, ())), frozenset(selected), crowd, keep_empty, shapes)
         for image in dataset.images
     ]
 

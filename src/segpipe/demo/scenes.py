@@ -138,11 +138,8 @@ def _truth(thing: Thing, over: Polygon, size_hw: tuple[int, int]) -> Truth | Non
 
 def _region(shape: MultiPolygon, size_hw: tuple[int, int]) -> rle.Region:
     """The pixels of a shape: those of its exteriors without those of its holes."""
-    region = raster.draw([flat_ring(part.exterior.coords) for part in shape.geoms], size_hw)
     holes = [flat_ring(hole.coords) for part in shape.geoms for hole in part.interiors]
-    if not holes:
-        return region
-    return raster.of_mask(raster.paint([region, raster.draw(holes, size_hw)], size_hw) == 1)
+    return raster.draw([flat_ring(part.exterior.coords) for part in shape.geoms], size_hw, holes)
 
 
 def flat_ring(coords: object) -> list[float]:

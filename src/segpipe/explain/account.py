@@ -13,7 +13,7 @@ from segpipe.dataset import ledger, tables, validation
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Row
 from segpipe.errors import UserError
-from segpipe.records import Image, Instance
+from segpipe.records import Image, Instance, by_image
 
 _SHOWN = 10
 
@@ -56,9 +56,7 @@ def read(data: Path) -> Account:
 
 def _read(data: Path) -> Account:
     records = tables.read_dataset(data / "records")
-    drawn: dict[str, list[Instance]] = {}
-    for instance in tables.read_instances(data / "checked/instances.parquet"):
-        drawn.setdefault(instance.image_key, []).append(instance)
+    drawn = by_image(tables.read_instances(data / "checked/instances.parquet"))
     checked = _by_id(ledger.read(data / "checked/ledger.parquet"))
     final = data / "ledger.parquet"
     rows = _by_id(ledger.read(final)) if final.is_file() else {}

@@ -13,7 +13,7 @@ from segpipe.annotations.source import folder_of, split_named
 from segpipe.dataset import photos
 from segpipe.errors import AnnotationError, UserError
 from segpipe.files import whole
-from segpipe.records import Dataset, Image, Instance
+from segpipe.records import Dataset, Image, Instance, by_image
 
 Shape = TypeVar("Shape")
 SPLITS = ("train", "val", "test", None)
@@ -102,11 +102,9 @@ def pages(dataset: Dataset, root: Path, written: Written) -> list[Page]:
 
     Raises UserError if no photograph is left.
     """
-    by_image: dict[str, list[Instance]] = {}
-    for instance in dataset.instances:
-        by_image.setdefault(instance.image_key, []).append(instance)
-    found = list(_pages(dataset, root, by_image, written))
-    for homeless in by_image.values():
+    of_image = by_image(dataset.instances)
+    found = list(_pages(dataset, root, of_image, written))
+    for homeless in of_image.values():
         written.dropped.update(_reason(instance) or "annotation: image_lost" for instance in homeless)
     if not found:
         reasons = ", ".join(f"{count} {reason}" for reason, count in written.dropped.most_common())
@@ -115,14 +113,14 @@ def pages(dataset: Dataset, root: Path, written: Written) -> list[Page]:
     return found
 
 
-def _pages(dataset: Dataset, root: Path, by_image: dict[str, list[Instance]], written: Written) -> Iterator[Page]:
+def _pages(dataset: Dataset, root: Path, of_image: dict[str, list[Instance]], written: Written) -> Iterator[Page]:
     for image in dataset.images:
         try:
             size_hw = _size_hw(image, root)
         except AnnotationError as error:
             written.dropped[f"photograph: {error.reason}"] += 1
             continue
-        instances = by_image.pop(image.key, [])
+        instances = of_image.pop(image.key, [])
         written.dropped.update(filter(None, map(_reason, instances)))
         written.changed["annotations lost outlines that enclose nothing"] += sum(
             not i.problem and i.rings_refused > 0 for i in instances
