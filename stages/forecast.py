@@ -2,19 +2,18 @@
 
 from segpipe.models import device as devices
 from segpipe.training import forecast
-from stages import train
+from stages import training_setup
 from stages.params import load, run
 
 
 def main() -> None:
     """Measure a few steps and say what to expect."""
     params = load()
-    own, device = params.train, devices.pick(params.train.device)
-    data, segmenter = train.data_and_network(params)[1:3]
-    recipe = train.recipe(own, params.seed, epochs=1)
-    measured, budget = forecast.probe(segmenter, data, recipe, device), 3600 * own.budget_hours
-    epochs = measured.epochs_within(budget) if own.epochs == "auto" else own.epochs
-    forecast.tell(measured, epochs, budget, train.CHECKPOINTS)
+    data, segmenter = training_setup.data_and_network(params)[1:3]
+    recipe, budget = training_setup.recipe(params), 3600 * params.train.budget_hours
+    measured = forecast.probe(segmenter, data, recipe, devices.pick(params.train.device))
+    epochs = measured.epochs_within(budget) if params.train.epochs == "auto" else recipe.epochs
+    forecast.tell(measured, epochs, budget, training_setup.CHECKPOINTS)
 
 
 if __name__ == "__main__":

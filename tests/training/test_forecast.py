@@ -1,5 +1,3 @@
-import dataclasses
-import json
 import logging
 from collections import namedtuple
 
@@ -53,23 +51,6 @@ def test_the_epochs_that_fill_a_budget_leave_a_twentieth_of_it():
     assert MINUTE.epoch_seconds == 60
     assert MINUTE.epochs_within(3600) == 57
     assert MINUTE.epochs_within(1) == 1
-
-
-def test_a_plan_is_made_once_and_kept(tmp_path):
-    note = checkpoint.note_of(tmp_path / "abc.pt")
-    assert forecast.planned_epochs(note, MINUTE, 3600) == 57
-    assert json.loads(note.read_text()) == {"epochs": 57}
-    faster = dataclasses.replace(MINUTE, step_seconds=1.0)
-    assert forecast.planned_epochs(note, faster, 3600) == 57
-
-
-def test_old_plans_go_with_their_checkpoints(tmp_path):
-    for name in ("a", "b", "c", "d", "own"):
-        (tmp_path / f"{name}.pt").touch()
-        (tmp_path / f"{name}.json").touch()
-    checkpoint.keep_few(tmp_path / "own.pt")
-    assert {path.stem for path in tmp_path.glob("*.json")} == {path.stem for path in tmp_path.glob("*.pt")}
-    assert len(list(tmp_path.iterdir())) == 8
 
 
 def test_what_to_expect_is_told_in_two_lines(tmp_path, caplog):

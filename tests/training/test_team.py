@@ -34,16 +34,17 @@ def train(folder, processes, changes="{}"):
 
 
 def test_two_processes_train_as_one(tmp_path):
-    changes = '{"ema_decay": 0.5, "accumulate": 2, "rare_class_share": 0.5}'
+    # A low rate: batch norm over few pictures magnifies what rounding leaves, the more, the larger the steps.
+    changes = '{"ema_decay": 0.5, "accumulate": 2, "rare_class_share": 0.5, "lr": 1e-4}'
     records, weights = train(tmp_path / "one", 1, changes)
     theirs, others = train(tmp_path / "two", 2, changes)
     assert [r.step for r in records] == [r.step for r in theirs] == [2, 4]  # 10 pictures, 8 a step
-    assert [r.train_loss for r in theirs] == pytest.approx([r.train_loss for r in records], rel=1e-3)
-    assert [r.val_loss for r in theirs] == pytest.approx([r.val_loss for r in records], rel=1e-2)
+    assert [r.train_loss for r in theirs] == pytest.approx([r.train_loss for r in records], rel=1e-4)
+    assert [r.val_loss for r in theirs] == pytest.approx([r.val_loss for r in records], rel=1e-4)
     assert [r.val_miou for r in theirs] == pytest.approx([r.val_miou for r in records], abs=5e-3)
     assert list(others) == list(weights)
     flat, same = (torch.cat([t.float().flatten() for t in state.values()]) for state in (weights, others))
-    assert (flat - same).norm() < 1e-3 * flat.norm()
+    assert (flat - same).norm() < 1e-4 * flat.norm()
 
 
 def test_rows_are_shared_out_part_by_part_without_gap_or_overlap():

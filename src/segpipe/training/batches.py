@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segpipe.dataset.store import Store
+from segpipe.errors import UserError
 from segpipe.training import augment, randomness, rare
 from segpipe.training.augment import Draws
 from segpipe.training.recipe import Recipe
@@ -34,6 +36,24 @@ class TrainingData:
     val_index: np.ndarray
     class_pixels: np.ndarray
     class_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, store: Store, splits: Mapping[str, str]) -> "TrainingData":
+        """A store's pictures; splits: train, val, test or "" by picture key. Raises UserError where none trains."""
+        sides = np.array([splits[key] for key in store.keys])
+        if not (sides == "train").any():
+            raise UserError(
+                "data/splits.csv: no image is left to train on; lower split.val and split.test in params.yaml"
+            )
+        return cls(
+            images=store.images,
+            labels=store.labels,
+            keys=store.keys,
+            train_index=np.flatnonzero(sides == "train"),
+            val_index=np.flatnonzero(sides == "val"),
+            class_pixels=store.class_pixels,
+            class_names=store.classes.names,
+        )
 
     @property
     def seen(self) -> tuple[bool, ...]:

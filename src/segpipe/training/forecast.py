@@ -1,7 +1,6 @@
 """How long a training will take and what it needs, measured in a few of its own steps on a copy of the network."""
 
 import copy
-import json
 import logging
 import resource
 import shutil
@@ -16,7 +15,6 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from segpipe import files
 from segpipe.models.build import Segmenter
 from segpipe.training import batches, epoch, loop, schedule
 from segpipe.training.batches import TrainingData
@@ -72,19 +70,6 @@ def probe(
         memory_bytes=_peak_memory(device),
         disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
     )
-
-
-def planned_epochs(note: Path, forecast: Forecast, budget_seconds: float, team: Team = ALONE) -> int:
-    """How many epochs fill the budget: what the note says, so that a resumed training keeps its plan, else as forecast.
-
-    In a team everybody plans what the slowest can do, and the first writes the note. Raises OSError.
-    """
-    if note.is_file():
-        return int(json.loads(note.read_text(encoding="utf-8"))["epochs"])
-    epochs = team.least(forecast.epochs_within(budget_seconds))
-    if not team.rank:
-        files.write_json(note, {"epochs": epochs})
-    return epochs
 
 
 def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -> None:

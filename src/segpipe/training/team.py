@@ -5,6 +5,7 @@ steps with the same weights, so a loss over the whole batch (Dice, Lovász) is e
 The result is that of one process within float error, but for dropout: each process draws the masks of its own rows.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ ALONE = Team()
 def join(device: torch.device, batch_size: int) -> Team:
     """Meet the other processes, if torchrun or segpipe.training.launch started this one as one of several.
 
-    Raises UserError where the batch cannot be shared out evenly.
+    The first process speaks for all: the others only warn. Raises UserError where the batch cannot be shared evenly.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -92,6 +93,8 @@ def join(device: torch.device, batch_size: int) -> Team:
     if batch_size % size:
         raise UserError(f"train.batch_size {batch_size} cannot be shared by {size} processes; make it a multiple")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if dist.get_rank():
+        logging.getLogger().setLevel(logging.WARNING)
     return Team(dist.get_rank(), size, dist.new_group(backend="gloo"))
 
 

@@ -1,0 +1,60 @@
+"""What `train` and `forecast` share: data and network, and params.yaml's train section as the library takes it."""
+
+from pathlib import Path
+
+from segpipe.dataset import split_table
+from segpipe.dataset.store import Store
+from segpipe.models import build, weights
+from segpipe.training.batches import TrainingData
+from segpipe.training.inputs import inputs_hash
+from segpipe.training.recipe import Augment, Loss, Recipe
+from stages.params import Params
+
+STORE, SPLITS = Path("data/store"), Path("data/splits.csv")
+CHECKPOINTS = Path(".segpipe/checkpoints")
+UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device")  # settings that change no result
+
+
+def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segmenter, str]:
+    """What is trained with, what is trained, and where its weights came from."""
+    own, store = params.train, Store.open(STORE)
+    data = TrainingData.of(store, split_table.read(SPLITS))
+    segmenter = build.segmenter(own.architecture, own.encoder, len(store.classes), data.seen, params.seed)
+    return store, data, segmenter, weights.load_pretrained(segmenter, own.encoder, own.weights)
+
+
+def inputs(params: Params) -> str:
+    """A hash of all that decides the result; the budget does only where it decides the number of epochs."""
+    undecisive = set(UNDECISIVE) - ({"budget_hours"} if params.train.epochs == "auto" else set())
+    settings = params.train.model_dump(mode="json", exclude=undecisive) | {"seed": params.seed}
+    return inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)
+
+
+def recipe(params: Params) -> Recipe:
+    """How to train; with `epochs: auto` for one epoch until `planning` says for how many."""
+    own = params.train
+    return Recipe(
+        epochs=1 if own.epochs == "auto" else own.epochs,
+        batch_size=own.batch_size,
+        accumulate=own.accumulate,
+        crop_hw=own.crop,
+        optimizer=own.optimizer,
+        schedule=own.schedule,
+        lr=own.lr,
+        weight_decay=own.weight_decay,
+        encoder_lr_factor=own.encoder_lr_factor,
+        warmup_epochs=own.warmup_epochs,
+        loss=Loss(**own.loss.model_dump()),
+        label_smoothing=own.label_smoothing,
+        class_weights=own.class_weights,
+        rare_class_share=own.rare_class_share,
+        freeze_epochs=own.freeze_epochs,
+        ema_decay=own.ema_decay,
+        ship=own.ship,
+        patience=own.patience,
+        augment=Augment(**own.augment.model_dump()),
+        budget_seconds=own.budget_hours * 3600,
+        checkpoint_minutes=own.checkpoint_minutes,
+        amp=own.amp,
+        seed=params.seed,
+    )
