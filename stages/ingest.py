@@ -19,7 +19,7 @@ def main() -> None:
         colours={parsed_colour(c): name for c, name in params.ingest.mask_values.items() if "," in c} or None,
         image_pattern=params.ingest.image_pattern,
         mask_pattern=params.ingest.mask_pattern,
-        mapper=partial(parallel.ordered, workers=params.compute.workers, what="masks read"),
+        mapper=partial(parallel.ordered, workers=params.compute.workers, dask=params.compute.dask, what="masks read"),
     )
     dataset = read_source(Path(params.ingest.source), params.ingest.format, masks)
     tables.write_dataset(Path("data/records"), dataset)

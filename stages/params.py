@@ -31,9 +31,10 @@ class Section(BaseModel):
 
 
 class Compute(Section):
-    """workers: processes for per-image work, 0: one a core."""
+    """workers: processes for per-image work, 0: one a core; dask: the scheduler of a cluster that does it instead."""
 
     workers: Annotated[int, Field(ge=0, le=1024)]
+    dask: str
 
 
 class Ingest(Section):

@@ -30,7 +30,13 @@ def main() -> None:
         store=packed,
     )
     store.begin(packed, len(tasks), fit)
-    spread = partial(parallel.ordered, drawing.draw, workers=params.compute.workers, what="label maps drawn")
+    spread = partial(
+        parallel.ordered,
+        drawing.draw,
+        workers=params.compute.workers,
+        dask=params.compute.dask,
+        what="label maps drawn",
+    )
     keys, kept = redrawing.keys_of(tasks), memory.FOLDER / "rasterize"
     drawn = redrawing.draw_all(tasks, keys, kept, spread)
     rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)

@@ -19,7 +19,13 @@ def main() -> None:
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
     selected = selection.select(params.ingest.classes, dataset.categories, used)
-    spread = partial(parallel.ordered, checks.check, workers=params.compute.workers, what="photographs checked")
+    spread = partial(
+        parallel.ordered,
+        checks.check,
+        workers=params.compute.workers,
+        dask=params.compute.dask,
+        what="photographs checked",
+    )
     checked = rechecking.check_all(_tasks(params, dataset, selected), memory.FOLDER / "validate.pickle", spread)
     validated = validation.collect(dataset, selected, checked)
     report = DataReport(

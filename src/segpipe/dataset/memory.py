@@ -62,6 +62,7 @@ def recalled(
     computed = compute(new)
     for key in keys:
         yield known[key] if key in known else next(computed)
+    assert next(computed, None) is None, "more results than tasks"  # and what computes them comes to its end
 
 
 def keep_file(source: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""One function mapped over images by local processes; results come in order, whatever the number of workers."""
+"""One function mapped over images by processes, here or on a cluster; results come in order, whoever works."""
 
 import logging
 import multiprocessing
@@ -6,8 +6,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from segpipe.dataset import cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,44 +20,83 @@ logger = logging.getLogger(__name__)
 _REPORT_SECONDS = 15.0
 _IN_FLIGHT = 4  # chunks a worker may have waiting: bounds memory, hides uneven items
 _MAX_CHUNK = 16
+_BUSY = 0.75  # of the workers' time; one that waits for others' results is not computing either
 
 
-def ordered(function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str) -> Iterator[Result]:
+@dataclass(frozen=True, slots=True)
+class Worked(Generic[Result]):
+    """The results of a chunk of items and the processor time that they took."""
+
+    results: list[Result]
+    busy_seconds: float
+
+
+def ordered(
+    function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str, dask: str = ""
+) -> Iterator[Result]:
     """Yield function(item) for each item, in order. workers: processes; 0 means one for each core; 1 runs here.
 
-    function and items must pickle; what names the items in the progress lines, which tell items a second.
+    dask: the address of a scheduler whose cluster does the work instead. function and items must pickle; what names
+    the items in the progress lines, which tell items a second and what limits them.
     """
-    workers = min(workers or os.cpu_count() or 1, max(1, len(items)))
-    results = map(function, items) if workers == 1 else _spread(function, items, workers)
-    yield from _reported(results, len(items), what)
+    if not items:
+        return
+    with _pool(min(workers or os.cpu_count() or 1, len(items)), dask) as (pool, count):
+        yield from _reported(_spread(function, items, pool, count), len(items), count, what)
 
 
-def _spread(function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterator[Result]:
+@contextmanager
+def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
+    """What runs the tasks, and how many at once; None: this process."""
+    if dask:
+        with cluster.joined(dask) as joined:
+            yield joined
+    elif workers == 1:
+        yield None, 1
+    else:
+        # fork is unsafe beside threads and spawn starts slowly; forkserver is neither
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+            yield pool, workers
+
+
+def _spread(
+    function: Callable[[Item], Result], items: Sequence[Item], pool: Executor | None, workers: int
+) -> Iterator[Worked[Result]]:
+    if pool is None:
+        yield from (_each(function, [item]) for item in items)
+        return
     size = max(1, min(_MAX_CHUNK, len(items) // (workers * _IN_FLIGHT)))
     chunks = [items[i : i + size] for i in range(0, len(items), size)]
-    # fork is unsafe beside threads and spawn starts slowly; forkserver is neither
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        waiting: deque[Future[list[Result]]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(_each, function, chunk))
-            if len(waiting) > workers * _IN_FLIGHT:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+    waiting: deque[Future[Worked[Result]]] = deque()
+    for chunk in chunks:
+        waiting.append(pool.submit(_each, function, chunk))
+        if len(waiting) > workers * _IN_FLIGHT:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
-def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
-    return [function(item) for item in chunk]
+def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> Worked[Result]:
+    before = time.process_time()
+    results = [function(item) for item in chunk]
+    return Worked(results, time.process_time() - before)
 
 
-def _reported(results: Iterator[Result], total: int, what: str) -> Iterator[Result]:
+def _reported(worked: Iterator[Worked[Result]], total: int, workers: int, what: str) -> Iterator[Result]:
     start = last = time.monotonic()
-    for done, result in enumerate(results, start=1):
-        yield result
-        now = time.monotonic()
-        if now - last > _REPORT_SECONDS and done < total:
+    done, busy = 0, 0.0
+    for part in worked:
+        done, busy, now = done + len(part.results), busy + part.busy_seconds, time.monotonic()
+        seconds = max(now - start, 1e-9)
+        if done == total:
+            logger.info(pace(total, what, seconds, min(1.0, busy / (seconds * workers))))
+        elif now - last > _REPORT_SECONDS:
             last = now
-            logger.info("%d of %d %s, %.1f a second", done, total, what, done / (now - start))
-    seconds = max(time.monotonic() - start, 1e-9)
-    logger.info("%d %s in %.1f s, %.1f a second", total, what, seconds, total / seconds)
+            logger.info("%d of %d %s, %.1f a second", done, total, what, done / seconds)
+        yield from part.results
+
+
+def pace(count: int, what: str, seconds: float, busy: float) -> str:
+    """A line on how fast items went and what limits it. busy: the share of the workers' time spent computing, 0..1."""
+    limit = "the processors limit it" if busy >= _BUSY else "reading, writing or other work limits it"
+    return f"{count} {what} in {seconds:.1f} s, {count / seconds:.1f} a second; {busy:.0%} of it computing: {limit}"

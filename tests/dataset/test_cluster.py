@@ -1,0 +1,70 @@
+"""Work on a Dask cluster: a real scheduler and real workers on this machine."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from distributed import Client, LocalCluster
+
+from segpipe.dataset import cluster
+from segpipe.dataset.parallel import ordered
+from segpipe.errors import AnnotationError, UserError
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def workers(here) -> Iterator[LocalCluster]:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as running:
+        yield running
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def refuse(number: int) -> int:
+    raise AnnotationError(f"{number} is no picture", "unreadable")
+
+
+def on(scheduler: str, function=square, numbers=range(101)) -> list[int]:
+    return list(ordered(function, list(numbers), 0, "numbers", dask=scheduler))
+
+
+def test_results_come_in_order_and_errors_as_they_are(workers, here):
+    address = workers.scheduler_address
+    assert on(address) == [n * n for n in range(101)]
+    assert on(address, numbers=[]) == []
+    with pytest.raises(AnnotationError, match="is no picture") as caught:
+        on(address, refuse)
+    assert caught.value.reason == "unreadable"
+    assert not list((here / ".segpipe").iterdir())
+
+
+def test_a_scheduler_that_does_not_answer_is_named(here, monkeypatch):
+    monkeypatch.setattr(cluster, "_PATIENCE", "1s")
+    with pytest.raises(UserError, match=r"^compute\.dask: no scheduler answers at tcp://127\.0\.0\.1:1 \(.*start one"):
+        on("tcp://127.0.0.1:1")
+    with pytest.raises(UserError, match=r"^compute\.dask: no scheduler answers at nonsense://x"):
+        on("nonsense://x")
+
+
+def test_workers_elsewhere_and_no_workers_are_refused(here, tmp_path_factory):
+    with LocalCluster(n_workers=0, dashboard_address=None) as empty:
+        with pytest.raises(UserError, match="has no workers; start them with `dask worker"):
+            on(empty.scheduler_address)
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", empty.scheduler_address, "--no-dashboard"]
+        stranger = subprocess.Popen(worker, cwd=tmp_path_factory.mktemp("elsewhere"), stderr=subprocess.DEVNULL)
+        try:
+            with Client(empty.scheduler_address) as client:
+                client.wait_for_workers(1, timeout=60)
+            with pytest.raises(UserError, match=r"does not run in this folder; start its workers in .* share"):
+                on(empty.scheduler_address)
+        finally:
+            stranger.terminate()
+            stranger.wait()
