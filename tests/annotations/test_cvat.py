@@ -156,3 +156,10 @@ def test_other_xml_is_none_of_cvats(tmp_path):
     (tmp_path / "a.xml").write_text("<annotation><object/></annotation>")
     (tmp_path / "b.xml").write_text("<annotations><page/></annotations>")
     assert cvat.recognise(list_source(tmp_path)) == {}
+
+
+def test_a_task_that_counts_a_thousand_million_frames_has_those_that_are_there(tmp_path):
+    put_pictures(tmp_path, ["images/frame_000007.png"])
+    meta = "<meta><task><start_frame>0</start_frame><stop_frame>999999999</stop_frame></task></meta>"
+    dataset = read(tmp_path, '<track id="0" label="cat"/>', meta=meta)
+    assert [image.file for image in dataset.images] == ["images/frame_000007.png"]

@@ -54,6 +54,12 @@ def test_of_several_of_that_name_the_one_whose_folders_agree_is_meant(tmp_path):
     assert files.by_name("D:\\set\\val\\a.jpg", set()) == "val/a.jpg"
 
 
+def test_folders_count_from_the_last_backwards_and_taken_files_do_not(tmp_path):
+    files = finder(tmp_path, "x/s1/rgb.jpg", "y/s1/rgb.jpg", "y/s2/rgb.jpg")
+    assert files.by_name("/data/y/s1/rgb.jpg", set()) == "y/s1/rgb.jpg"
+    assert files.by_name("/data/y/s1/rgb.jpg", {"y/s1/rgb.jpg"}) == "x/s1/rgb.jpg"
+
+
 def test_several_equally_good_files_are_none(tmp_path):
     with pytest.raises(AnnotationError) as error:
         finder(tmp_path, "x/a.jpg", "y/a.jpg").by_name("/z/a.jpg", set())

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.annotations.source import list_source, split_named, unlisted
+from segpipe.annotations.source import below, list_source, split_named, unlisted
 from segpipe.errors import UserError
 from tests.annotations.folders import put_pictures
 
@@ -46,6 +46,35 @@ def test_a_link_to_a_folder_is_not_followed_even_around_in_a_circle(tmp_path, ca
     (tmp_path / "in" / "circle").symlink_to(tmp_path)
     assert list_source(tmp_path).files == ("in/a.jpg",)
     assert "in/circle: is a link to a folder, which is not followed" in caplog.text
+
+
+def test_what_is_no_file_is_refused_also_behind_a_link(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("pipe.jpg")
+    source = list_source(tmp_path)
+    assert source.files == ("a.jpg",)
+    assert source.refused == dict.fromkeys(["link.jpg", "pipe.jpg"], "is no file but a pipe or a device; remove it")
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    folders = [f"{tmp_path}/{'/'.join('x' * depth)}" for depth in range(1, 1101)]
+    for folder in folders:
+        os.mkdir(folder)  # noqa: PTH102 - pathlib and shutil recurse
+    (tmp_path / "a.jpg").rename(f"{folders[-1]}/b.jpg")
+    found = list_source(tmp_path).files
+    os.remove(f"{folders[-1]}/b.jpg")  # noqa: PTH107
+    os.removedirs(folders[-1])  # noqa: PTH112
+    assert [len(file.split("/")) for file in found] == [1101]
+
+
+def test_the_files_below_a_folder_are_those_whose_path_begins_with_it():
+    files = ["a-b/1", "a.jpg", "a/1", "a/b/2", "a0/3", "b/4"]
+    assert below(files, "a") == ["a/1", "a/b/2"]
+    assert below(files, "a/b") == ["a/b/2"]
+    assert below(files, "c") == []
+    assert below(files, ".") == files
 
 
 def test_a_name_that_is_not_utf8_is_refused_and_shown_with_its_bytes(tmp_path):

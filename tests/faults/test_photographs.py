@@ -72,7 +72,7 @@ PICTURES: dict[str, tuple[Callable[[Path], object], Verdict]] = {
     "of_no_size.png": (lambda p: p.write_bytes(png_header(0, 0)), UNREADABLE),
     "header_only.png": (lambda p: p.write_bytes(png_header(12, 8)), UNREADABLE),
     "folder.png": (lambda p: p.mkdir(), MISSING),
-    "pipe.png": (lambda p: os.mkfifo(p), MISSING),
+    "pipe.png": (lambda p: os.mkfifo(p), UNREADABLE),
     "absent.png": (lambda p: None, MISSING),
     "to_itself.png": (lambda p: p.symlink_to(p.name), UNREADABLE),
 }

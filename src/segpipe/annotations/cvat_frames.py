@@ -18,7 +18,8 @@ def frame_records(source: Source, file: str, root: Element) -> list[dict[str, An
     """An image record for each frame that the task counts or a track names: id, file_name, frame and declared size."""
     picture_of = _pictures(source, file)
     named = {int(text) for shape in root.iterfind("track/*") if _NUMBER.fullmatch(text := shape.get("frame", ""))}
-    frames = sorted(named | (picture_of.keys() & _counted(root)))
+    counted = _counted(root)
+    frames = sorted(named | {frame for frame in picture_of if frame in counted})
     size = _original_size(root)
     return [
         {"id": number, "frame": frame, "file_name": picture_of.get(frame, f"frame_{frame:06d}"), **size}

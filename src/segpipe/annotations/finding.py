@@ -20,9 +20,10 @@ class Finder:
 
     def __init__(self, source: Source) -> None:
         self._by_path = {_composed(file): file for file in [*source.files, *source.refused]}
-        self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._by_end: dict[str, list[str]] = defaultdict(list)
         for file in source.pictures:
-            self._by_name[_folded_parts(file)[-1]].append(file)
+            for end in _ends(file):
+                self._by_end[end].append(file)
 
     def exactly(self, name: str, folders: Iterable[str]) -> str | None:
         """The file, refused ones included, that `name` means as written, from the first of `folders` that holds it."""
@@ -52,9 +53,9 @@ class Finder:
         )
 
     def _best(self, path: str, taken: Container[str]) -> list[str]:
-        parts = _folded_parts(path)
-        shared = {file: _agreement(file, parts) for file in self._by_name.get(parts[-1], []) if file not in taken}
-        return [file for file, count in shared.items() if count == max(shared.values())]
+        """The pictures, not in `taken`, that share most parts with `path`, counted from the last backwards."""
+        untaken = ([file for file in self._by_end.get(end, ()) if file not in taken] for end in _ends(path))
+        return next(filter(None, untaken), [])
 
 
 def inside(name: str) -> str:
@@ -69,14 +70,10 @@ def _spellings(name: str) -> list[str]:
     return list(dict.fromkeys([slashed, unquote(slashed)]))
 
 
-def _folded_parts(path: str) -> list[str]:
-    return [_composed(part).casefold() for part in path.split("/")]
-
-
-def _agreement(file: str, parts: list[str]) -> int:
-    """How many parts, from the last backwards, `file` shares with the name looked for."""
-    pairs = zip(reversed(_folded_parts(file)), reversed(parts), strict=False)
-    return next((i for i, (ours, theirs) in enumerate(pairs) if ours != theirs), min(file.count("/") + 1, len(parts)))
+def _ends(path: str) -> list[str]:
+    """The path and what is left of it without its first folder, its first two ...; small letters."""
+    parts = _composed(path).casefold().split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _composed(path: str) -> str:

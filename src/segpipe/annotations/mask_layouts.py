@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from segpipe.annotations.source import SPLIT_WORDS, Source, folder_of, split_named
+from segpipe.annotations.source import SPLIT_WORDS, Source, below, folder_of, split_named
 from segpipe.errors import UserError
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")
@@ -144,8 +144,8 @@ def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others:
     lone: dict[str, str] = {}
     images: set[str] = set()
     for image_folder, mask_folder in pairs:
-        image_stems = _stems(_below(source, image_folder), image_folder)
-        matched, left = _matched(image_stems, _stems(_below(source, mask_folder), mask_folder))
+        image_stems = _stems(below(source.pictures, image_folder), image_folder)
+        matched, left = _matched(image_stems, _stems(below(source.pictures, mask_folder), mask_folder))
         images.update(image_stems)
         mask_of |= matched
         lone |= left
@@ -158,16 +158,12 @@ def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others:
         mask_of=mask_of,
         lone=lone,
         split_of={file: _split(file, mask_of) for file in sorted(images)},
-        others=frozenset(file for folder in others for file in _below(source, folder)),
+        others=frozenset(file for folder in others for file in below(source.pictures, folder)),
     )
 
 
 def _split(image: str, mask_of: Mapping[str, str]) -> str | None:
     return split_named(folder_of(image)) or split_named(folder_of(mask_of.get(image, "")))
-
-
-def _below(source: Source, folder: str) -> list[str]:
-    return [file for file in source.pictures if file.startswith(f"{folder}/")]
 
 
 def _with_voc_sets(source: Source, layout: Layout) -> Layout:

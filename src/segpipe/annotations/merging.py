@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from segpipe.annotations.keys import with_keys
-from segpipe.annotations.source import Source, is_picture, unlisted
+from segpipe.annotations.source import Source, below, is_picture, unlisted
 from segpipe.records import Dataset, Image, Instance
 
 logger = logging.getLogger(__name__)
@@ -25,15 +25,15 @@ def folders_below(source: Source, folder: str) -> list[str]:
     prefix = "" if folder == "." else f"{folder}/"
     inner = {
         file[len(prefix) :].split("/")[0]
-        for file in source.files
-        if file.startswith(prefix) and "/" in file[len(prefix) :]
+        for file in below(source.files, folder)
+        if "/" in file[len(prefix) :]
     }
     return [prefix + name for name in sorted(inner)]
 
 
 def part_of(source: Source, folder: str) -> Source | None:
     """The files of the source below `folder`, by the same paths; None if no picture is among them."""
-    files = tuple(file for file in source.files if file.startswith(f"{folder}/"))
+    files = tuple(below(source.files, folder))
     refused = {file: why for file, why in source.refused.items() if file.startswith(f"{folder}/")}
     return Source(source.root, files, refused) if any(map(is_picture, files)) else None
 

@@ -15,7 +15,7 @@ import numpy as np
 from segpipe.annotations import mask_layouts, runs
 from segpipe.annotations.keys import with_keys
 from segpipe.annotations.mask_surveys import Mapper, survey_of
-from segpipe.annotations.source import Source, folder_of, split_named, unlisted
+from segpipe.annotations.source import Source, below, folder_of, split_named, unlisted
 from segpipe.annotations.stored_values import Stored, read_stored
 from segpipe.annotations.value_classes import IGNORE, meant_by_user
 from segpipe.classes import BACKGROUND
@@ -48,8 +48,7 @@ def recognise(source: Source) -> ObjectMasks | None:
     images: set[str] = set()
     all_masks: set[str] = set()
     for image_folder, mask_folder in mask_layouts.plain_folders(source):
-        photos = [file for file in source.pictures if file.startswith(f"{image_folder}/")]
-        masks = [file for file in source.pictures if file.startswith(f"{mask_folder}/")]
+        photos, masks = below(source.pictures, image_folder), below(source.pictures, mask_folder)
         images.update(photos)
         all_masks.update(masks)
         photo_of.update(_by_stem(photos, image_folder, masks, mask_folder) or _of_one(photos, masks))

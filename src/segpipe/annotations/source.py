@@ -3,8 +3,9 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from segpipe.errors import UserError
@@ -33,17 +34,17 @@ _WORD = re.compile(r"[^\W\d_]+")
 class Source:
     """A source folder. files: POSIX paths inside it, sorted, without hidden ones.
 
-    refused: files that are there and must not be read, each with the reason in words.
+    refused: files that are there and must not be read, each with the reason in words; pictures: the files that are
+    pictures by their suffix, readable here or not.
     """
 
     root: Path
     files: tuple[str, ...]
     refused: dict[str, str]
+    pictures: tuple[str, ...] = field(init=False)
 
-    @property
-    def pictures(self) -> tuple[str, ...]:
-        """The files that are pictures by their suffix, readable here or not."""
-        return tuple(filter(is_picture, self.files))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pictures", tuple(filter(is_picture, self.files)))
 
     def text(self, file: str) -> str:
         """What a UTF-8 text file of the source says. Raises UserError."""
@@ -59,6 +60,13 @@ class Source:
         return [file for file in self.files if file.lower().endswith(suffix)]
 
 
+def below(files: Sequence[str], folder: str) -> Sequence[str]:
+    """Those of sorted `files` that lie below a folder, "." for the source itself; many times cheaper than a search."""
+    if folder == ".":
+        return files
+    return files[bisect_left(files, f"{folder}/") : bisect_left(files, f"{folder}0")]  # "0" comes after "/"
+
+
 def list_source(root: Path) -> Source:
     """List the files of `root`. Links to folders are not followed, links that leave `root` are refused.
 
@@ -69,7 +77,7 @@ def list_source(root: Path) -> Source:
         raise UserError(f"{root}: {problem}; set ingest.source in params.yaml to the folder of your photographs")
     files: list[str] = []
     refused: dict[str, str] = {}
-    for file, why in _walk(root, root.resolve(), ""):
+    for file, why in _walk(root):
         if why:
             refused[file] = why
         else:
@@ -86,7 +94,7 @@ def list_source(root: Path) -> Source:
 
 def is_picture(file: str) -> bool:
     """Whether the suffix is one of a picture."""
-    return PurePosixPath(file).suffix.lower() in _PICTURE_SUFFIXES
+    return os.path.splitext(file)[1].lower() in _PICTURE_SUFFIXES
 
 
 def split_named(path: str) -> str | None:
@@ -117,22 +125,31 @@ def folder_of(file: str) -> str:
     return str(PurePosixPath(file).parent)
 
 
-def _walk(folder: Path, root: Path, prefix: str) -> Iterator[tuple[str, str]]:
-    """(file, why it is refused or "") of everything below, folders first to last by name."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
-    except OSError as error:
-        logger.warning("%s: cannot be listed (%s); its files are left out", prefix or folder, error.strerror)
-        return
-    for entry in found:
-        file = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), root, f"{file}/")
-        elif entry.is_symlink():
-            yield from _link(Path(entry.path), root, file)
-        elif entry.is_file():
-            yield _named(file)
+def _walk(root: Path) -> Iterator[tuple[str, str]]:
+    """(file, why it is refused or "") of everything below."""
+    real_root, folders = root.resolve(), [(root, "")]
+    while folders:  # no recursion: folders may be nested deeper than calls
+        folder, prefix = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            logger.warning("%s: cannot be listed (%s); its files are left out", prefix or folder, error.strerror)
+            continue
+        for entry in found:
+            file = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((Path(entry.path), f"{file}/"))
+            elif entry.is_symlink():
+                yield from _link(Path(entry.path), real_root, file)
+            else:
+                yield _named(file, _why_unreadable(Path(entry.path)))
+
+
+def _why_unreadable(path: Path) -> str:
+    if not path.is_file():
+        return "is no file but a pipe or a device; remove it"
+    return "" if os.access(path, os.R_OK) else "may not be read by you; change its permissions"
 
 
 def _link(path: Path, root: Path, file: str) -> Iterator[tuple[str, str]]:
@@ -146,7 +163,7 @@ def _link(path: Path, root: Path, file: str) -> Iterator[tuple[str, str]]:
     elif not target.is_relative_to(root):
         yield _named(file, "is a link that leaves the source; put the file itself there (DVC: cache.type copy)")
     else:
-        yield _named(file)
+        yield _named(file, _why_unreadable(target))
 
 
 def _named(file: str, why: str = "") -> tuple[str, str]:
