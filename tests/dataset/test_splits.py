@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from segpipe.dataset import splits
-from segpipe.dataset.duplicates import close_pairs, equal_pairs, groups
+from segpipe.dataset.looks import PARTS, TURNED
 from segpipe.dataset.splits import Candidate
 from segpipe.errors import UserError
 
@@ -14,7 +14,7 @@ def candidate(number: int, **fields) -> Candidate:
     own = {
         "key": f"image{number}",
         "sha256": digest,
-        "phash": digest[:16],
+        "phash": digest[:16] * (TURNED + PARTS),
         "scene": "",
         "source_split": None,
         "empty": False,
@@ -51,7 +51,7 @@ def test_another_seed_is_another_split():
 def test_equal_files_and_near_duplicates_share_a_side():
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
-    flipped = [f"{int(image.phash, 16) ^ 0b1011:016x}" for image in images[100:]]  # 3 bits of 64
+    flipped = [f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (TURNED + PARTS) for image in images[100:]]  # 3 bits
     near = [candidate(2000 + i, phash=phash) for i, phash in enumerate(flipped)]
     everything = [*images, *equal, *near]
     rows = placed(everything)
@@ -133,19 +133,3 @@ def test_warnings_name_what_is_missing():
     assert lines[0] == "no image is left for val"
     assert lines[1] == "class cat has no pixel in test"
     assert lines[2].startswith("2 of 2 images are one group")
-
-
-def test_close_pairs_are_all_pairs_within_the_distance():
-    rng = np.random.default_rng(0)
-    bits = rng.integers(0, 2**16, 1500, np.uint64)
-    hashes = [f"{int(b):016x}" for b in bits]
-    expected = {
-        (i, j) for i in range(0, 1500) for j in range(i + 1, 1500) if (int(bits[i]) ^ int(bits[j])).bit_count() <= 1
-    }
-    assert set(close_pairs(hashes, 1)) == expected
-    assert expected
-
-
-def test_groups_join_over_others():
-    assert groups(5, [(3, 1), (4, 3)]) == [0, 1, 2, 1, 1]
-    assert list(equal_pairs(["a", "b", "a", "a"])) == [(0, 2), (0, 3)]

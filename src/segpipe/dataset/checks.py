@@ -5,10 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import imagehash
-from PIL import Image as Picture
-
-from segpipe.dataset import ledger, photos
+from segpipe.dataset import ledger, looks, photos
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.photos import Frame
 from segpipe.errors import AnnotationError
@@ -56,7 +53,7 @@ class Task:
 class Photo:
     """A photograph that decodes. frame: which pixels are used; undecidable: both frames fit the declared size.
 
-    width, height: in that frame; sha256: of the file; phash: 64-bit perceptual hash of those pixels, hex;
+    width, height: in that frame; sha256: of the file; phash: `looks.hashes` of those pixels;
     background: its record has no object, and that is taken as the truth.
     """
 
@@ -122,7 +119,7 @@ def _photo(task: Task, matching: bool) -> Photo:
         orientation=orientation,
         undecidable=undecidable,
         sha256=sha256_of(path),
-        phash=str(imagehash.phash(Picture.fromarray(pixels))),
+        phash=looks.hashes(pixels),
         background=task.keep_empty and image.annotated and not matching,
     )
 

@@ -3,39 +3,58 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-_BLOCK = 1024  # rows of the distance matrix held at once: 1024 x 8,000 distances are 8 MB
+from segpipe.dataset.looks import TURNED, numbers
 
-
-def close_pairs(hashes: Sequence[str], distance: int) -> Iterator[tuple[int, int]]:
-    """Positions (i, j), i < j, of 64-bit hex hashes that differ in at most `distance` bits."""
-    bits = np.array([int(text, 16) for text in hashes], np.uint64)
-    for start in range(0, len(bits), _BLOCK):
-        differing = np.bitwise_count(bits[start : start + _BLOCK, None] ^ bits[None, :])
-        rows, columns = np.nonzero(differing <= distance)
-        upper = columns > rows + start
-        yield from zip((rows[upper] + start).tolist(), columns[upper].tolist(), strict=True)
+_BLOCK = 64  # rows of the distance matrix held at once: they fit the processor's cache
 
 
-def equal_pairs(names: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Positions (first, i) of equal names."""
+def close_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
+    """Pairs (i, j), i < j, of photographs at most `distance` bits apart, int64 (K, 2) a block; hashes: `looks.hashes`.
+
+    A photograph of one shade has no hash and is close to none.
+    """
+    hashed = np.array([position for position, text in enumerate(hashes) if text], np.int64)
+    of = numbers([hashes[position] for position in hashed])
+    for start in range(0, len(of), _BLOCK):
+        near = distances(of[start : start + _BLOCK, None], of[None, start:]) <= distance
+        rows, columns = np.nonzero(near)
+        later = columns > rows
+        yield hashed[np.stack([rows[later], columns[later]], axis=1) + start]
+
+
+def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Bits between photographs given by their `looks.numbers`, uint8 in the shape that both broadcast to.
+
+    As far as one of them, turned and mirrored in any way, is from the other or from a part of the other.
+    """
+    nearest = np.full(np.broadcast_shapes(one.shape, other.shape)[:-1], 64, np.uint8)
+    differing = np.empty(nearest.shape, np.uint64)
+    for turn in range(TURNED):
+        for view in (0, *range(TURNED, one.shape[-1])):
+            for a, b in ((turn, view), (view, turn)) if view else ((turn, view),):
+                np.bitwise_xor(one[..., a], other[..., b], out=differing)
+                np.minimum(nearest, np.bitwise_count(differing), out=nearest)
+    return nearest
+
+
+def equal_pairs(names: Sequence[str]) -> np.ndarray:
+    """Positions (first, i) of equal names, int64 (K, 2)."""
     first: dict[str, int] = {}
-    for position, name in enumerate(names):
-        if first.setdefault(name, position) != position:
-            yield first[name], position
+    pairs = [(first.setdefault(name, position), position) for position, name in enumerate(names)]
+    return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
 
 
-def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+def groups(count: int, pairs: Iterable[np.ndarray]) -> np.ndarray:
     """For each of `count` positions the lowest position that pairs connect it with, directly or through others."""
-    root = list(range(count))
-
-    def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
-    for i, j in pairs:
-        low, high = sorted((find(i), find(j)))
-        root[high] = low
-    return [find(i) for i in range(count)]
+    lowest = np.arange(count)
+    for part in pairs:
+        ends = lowest[part]  # what is connected already counts as one
+        edges = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), (count, count))
+        labels = connected_components(edges, directed=False)[1]
+        first = np.full(count, count)
+        np.minimum.at(first, labels, lowest)
+        lowest = first[labels[lowest]]
+    return lowest

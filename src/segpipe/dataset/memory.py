@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(".segpipe/cache")
 _PACKAGES = ("", "annotations", "masks", "dataset")
-_LIBRARIES = ("imagehash", "numpy", "pillow", "pycocotools", "shapely")
+_LIBRARIES = ("numpy", "pillow", "pycocotools", "scipy", "shapely")
 
 
 def version() -> str:

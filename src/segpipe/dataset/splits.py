@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -109,11 +110,11 @@ def leaks(candidates: Sequence[Candidate], placed: Sequence[Placed], near_bits: 
     """How many val and test images have an equal or nearly equal image, or one of their scene, on another side."""
     split = [row.split for row in placed]
     pairs = {
-        "equal_images": equal_pairs([c.sha256 for c in candidates]),
-        "same_scene_images": equal_pairs(_scene_names(candidates)),
+        "equal_images": [equal_pairs([c.sha256 for c in candidates])],
+        "same_scene_images": [equal_pairs(_scene_names(candidates))],
         "near_duplicate_images": close_pairs([c.phash for c in candidates], near_bits),
     }
-    return {name: len(_leaking(split, list(found))) for name, found in pairs.items()}
+    return {name: len(set().union(*(_leaking(split, part) for part in found))) for name, found in pairs.items()}
 
 
 def summary(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
@@ -177,10 +178,9 @@ def _placed(
 
 
 def _groups(candidates: Sequence[Candidate], near_bits: int) -> list[int]:
-    pairs = list(equal_pairs([c.sha256 for c in candidates]))
-    pairs += equal_pairs(_scene_names(candidates))
-    pairs += close_pairs([c.phash for c in candidates], near_bits)
-    return groups(len(candidates), pairs)
+    same = [equal_pairs([c.sha256 for c in candidates]), equal_pairs(_scene_names(candidates))]
+    near = close_pairs([c.phash for c in candidates], near_bits)
+    return groups(len(candidates), chain(same, near)).tolist()
 
 
 def _scene_names(candidates: Sequence[Candidate]) -> list[str]:
@@ -202,6 +202,6 @@ def _shares(pixels: np.ndarray) -> np.ndarray:
     return shares
 
 
-def _leaking(split: Sequence[str], pairs: Sequence[tuple[int, int]]) -> set[int]:
-    crossing = [(i, j) for i, j in pairs if split[i] != split[j] and LEFT_OUT not in (split[i], split[j])]
+def _leaking(split: Sequence[str], pairs: np.ndarray) -> set[int]:
+    crossing = [(i, j) for i, j in pairs.tolist() if split[i] != split[j] and LEFT_OUT not in (split[i], split[j])]
     return {i for pair in crossing for i in pair if split[i] != TRAIN}

@@ -1,0 +1,186 @@
+"""How many copies of photographs are found at each distance, and how many different photographs are taken for copies.
+
+`python bench/duplicates.py [folder for sheets]` makes of real photographs the copies that people really have, hashes
+them as `validate` does, and prints Markdown tables; pictures are those of SEGPIPE_REAL_DATA (default ../shared/data).
+With a folder, sheets of the pairs that each distance adds are written there, to be looked at.
+"""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from segpipe.dataset import duplicates, looks, parallel, photos
+from segpipe.dataset.looks import PARTS, TURNED
+
+DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", "../shared/data"))
+SETS = {  # folder of photographs: how many of them, evenly spread, are copied
+    "coco_mini/train2017": 80,
+    "coco_mini/val2017": 79,
+    "car_damage/train": 150,
+    "car_damage/valid": 50,
+    "camvid/train": 45,
+    "camvid/val": 15,
+    "pets/images": 26,
+    "multi_format/coco1.0/images": 3,
+    "multi_format/grapes": 11,
+    "labelme/semantic": 3,
+    "exif": 18,
+}
+BITS = (4, 6, 8, 10, 12)
+SHEET_PAIRS, SHEET_SIDE = 48, 150
+
+
+def recompressed(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def cut(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
+    """Without these shares of its sides."""
+    width, height = image.size
+    return image.crop((int(width * left), int(height * top), int(width * (1 - right)), int(height * (1 - bottom))))
+
+
+def watermarked(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    place = (image.width * 0.03, image.height * 0.88)
+    ImageDraw.Draw(image).text(place, "(c) PHOTO 2024", "white", font_size=max(10, image.height // 14))
+    return image
+
+
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "a quarter of the size": lambda image: image.resize((image.width // 4, image.height // 4)),
+    "stretched to 416 x 416": lambda image: image.resize((416, 416)),
+    "JPEG quality 75": lambda image: recompressed(image, 75),
+    "JPEG quality 40": lambda image: recompressed(image, 40),
+    "JPEG quality 15": lambda image: recompressed(image, 15),
+    "brightness 0.7": lambda image: ImageEnhance.Brightness(image).enhance(0.7),
+    "brightness 1.4": lambda image: ImageEnhance.Brightness(image).enhance(1.4),
+    "contrast 0.6": lambda image: ImageEnhance.Contrast(image).enhance(0.6),
+    "contrast 1.5": lambda image: ImageEnhance.Contrast(image).enhance(1.5),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "blurred, radius 2": lambda image: image.filter(ImageFilter.GaussianBlur(2)),
+    "2 % cut off each side": lambda image: cut(image, 0.02, 0.02, 0.02, 0.02),
+    "5 % cut off each side": lambda image: cut(image, 0.05, 0.05, 0.05, 0.05),
+    "10 % cut off each side": lambda image: cut(image, 0.1, 0.1, 0.1, 0.1),
+    "5 % cut off right and below": lambda image: cut(image, 0, 0, 0.05, 0.05),
+    "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BILINEAR),
+    "turned by 5 degrees": lambda image: image.rotate(5, Image.Resampling.BILINEAR),
+    "watermark": watermarked,
+    "white frame of 5 %": lambda image: ImageOps.expand(image, max(image.size) // 20, "white"),
+    "padded to a square": lambda image: ImageOps.pad(image, (640, 640)),
+    "mirrored": ImageOps.mirror,
+    "upside down": lambda image: image.transpose(Image.Transpose.ROTATE_180),
+    "turned by 90 degrees": lambda image: image.transpose(Image.Transpose.ROTATE_90),
+    "mirrored, 5 % cut, JPEG 40": lambda image: recompressed(ImageOps.mirror(cut(image, 0.05, 0.05, 0.05, 0.05)), 40),
+}
+
+
+def own_hash(path: Path) -> str:
+    return looks.hashes(photos.read_rgb(path))
+
+
+def copies_hashes(path: Path) -> list[str]:
+    """The hashes of every kind of copy of a photograph."""
+    image = Image.fromarray(photos.read_rgb(path))
+    return [looks.hashes(np.asarray(copy(image))) for copy in COPIES.values()]
+
+
+def without_parts(hashes: np.ndarray) -> np.ndarray:
+    """As if only the whole picture in its orientations were hashed."""
+    return np.asfortranarray(np.concatenate([hashes[:, :TURNED], np.repeat(hashes[:, :1], PARTS, axis=1)], axis=1))
+
+
+def one_hash(hashes: np.ndarray) -> np.ndarray:
+    """As if only the whole picture as it is were hashed."""
+    return np.asfortranarray(np.repeat(hashes[:, :1], TURNED + PARTS, axis=1))
+
+
+WAYS = {"one hash": one_hash, "8 orientations": without_parts, "and parts": lambda hashes: hashes}
+COLUMNS = [("one hash", 8), ("8 orientations", 8), *(("and parts", bits) for bits in BITS)]
+
+
+def print_found(rows: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """A table of the percentage of pairs, given by the hashes of both sides, that each column finds."""
+    print("| pair | " + " | ".join(f"{way}, {bits}" for way, bits in COLUMNS) + " |")
+    print("|---" * (1 + len(COLUMNS)) + "|")
+    for name, sides in rows.items():
+        found = {way: duplicates.distances(*map(reduced, sides)) for way, reduced in WAYS.items()}
+        shares = [100 * float((found[way] <= bits).mean()) for way, bits in COLUMNS]
+        print(
+            f"| {name} | "
+            + " | ".join(f"{share:.1f}" if 0 < share < 100 else f"{share:.0f}" for share in shares)
+            + " |"
+        )
+
+
+def pairs_within(hashes: np.ndarray, bits: int) -> np.ndarray:
+    texts = [row.astype(">u8").tobytes().hex() for row in hashes]
+    return np.concatenate(list(duplicates.close_pairs(texts, bits)))
+
+
+def sheet(paths: Sequence[Path], pairs: np.ndarray, target: Path) -> None:
+    """Pairs side by side, evenly chosen."""
+    chosen = pairs[np.linspace(0, len(pairs) - 1, min(len(pairs), SHEET_PAIRS)).astype(int)]
+    canvas = Image.new("RGB", (4 * (2 * SHEET_SIDE + 10), -(-len(chosen) // 4) * (SHEET_SIDE + 10)))
+    for place, pair in enumerate(chosen):
+        for column, position in enumerate(pair):
+            image = Image.fromarray(photos.read_rgb(paths[position])).resize((SHEET_SIDE, SHEET_SIDE))
+            left = place % 4 * (2 * SHEET_SIDE + 10) + column * SHEET_SIDE
+            canvas.paste(image, (left, place // 4 * (SHEET_SIDE + 10)))
+    canvas.save(target)
+
+
+def main() -> None:
+    """Print the tables, and how long all pairs of 8,000 photographs take."""
+    folders = {name: sorted((DATA / name).glob("*.jpg")) for name in SETS}
+    paths = [path for found in folders.values() for path in found]
+    copied = [p for name, count in SETS.items() for p in folders[name][:: max(1, len(folders[name]) // count)]]
+    of = looks.numbers(list(parallel.ordered(own_hash, paths, 0, "photographs hashed")))
+    originals = of[[paths.index(path) for path in copied]]
+    made = list(zip(*parallel.ordered(copies_hashes, copied, 0, "photographs copied"), strict=True))
+
+    video = np.array(["camvid" in str(path) for path in paths])
+    follows = [i for i in range(len(paths) - 1) if video[i] and paths[i].stem[:6] == paths[i + 1].stem[:6]]
+    print(f"Copies of {len(copied)} photographs, {len(follows)} frames of camvid and the next one: percentage found\n")
+    rows = {kind: (originals, looks.numbers(texts)) for kind, texts in zip(COPIES, made, strict=True)}
+    print_found(rows | {"next frame": (of[follows], of[np.add(follows, 1)])})
+
+    known = np.array([path.parent.name if path.parent.name != "exif" else path.stem.split("_")[0] for path in paths])
+    print(f"\nPairs found among all {len(paths)} photographs; of two data sets: none of them can be a copy\n")
+    print("| way | bits | of two data sets | of one, without camvid | largest group | of camvid | largest group |")
+    print("|---|---|---|---|---|---|---|")
+    for name, way in WAYS.items():
+        last = np.empty((0, 2), np.int64)
+        for bits in BITS:
+            pairs = pairs_within(way(of), bits)
+            sets = np.array([path.relative_to(DATA).parts[0] for path in paths])
+            cross = sets[pairs[:, 0]] != sets[pairs[:, 1]]
+            same_shot = (sets[pairs[:, 0]] == "exif") & (known[pairs[:, 0]] == known[pairs[:, 1]])
+            frames = ~cross & video[pairs[:, 0]]
+            others = ~cross & ~frames & ~same_shot
+            sizes = [np.bincount(duplicates.groups(len(paths), [pairs[kind]])).max() for kind in (~frames, frames)]
+            print(f"| {name} | {bits} | {cross.sum()} | {others.sum()} | {sizes[0]} | {frames.sum()} | {sizes[1]} |")
+            if len(sys.argv) > 1:
+                shown = pairs[cross | others]
+                added = shown[~(shown[:, None] == last[None]).all(axis=2).any(axis=1)]
+                sheet(paths, added, Path(sys.argv[1]) / f"{name} {bits}.png")
+                last = shown
+
+    rng = np.random.default_rng(0)
+    texts = [rng.bytes(8 * (TURNED + PARTS)).hex() for _ in range(8000)]
+    start = time.perf_counter()
+    duplicates.groups(len(texts), duplicates.close_pairs(texts, 8))
+    print(f"\nAll pairs of 8,000 photographs: {time.perf_counter() - start:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""How a photograph looks: perceptual hashes that it shares with copies, recompressed, turned, mirrored, cut or framed.
+
+A hash is pHash, as imagehash.phash has it: which of the 8 x 8 lowest frequencies of the picture are above their median.
+Turning or mirroring a picture only swaps and negates its frequencies, so that all eight orientations come from one
+transform. `bench/duplicates.py` measures what is found, and what is mistaken for a copy.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from scipy.fft import dctn
+
+TURNED = 8  # hashes of the whole picture, one an orientation, the picture as it is first
+PARTS = 3  # hashes of what may be all that a copy shows: 0.9 and 0.8 of it, and all of it without its frame
+_THUMB, _SIDE, _LOW = 64, 32, 8
+_CROPS = (0.9, 0.8)
+_FLAT = 2.0  # a picture whose grey levels spread less has nothing to be known by
+_FRAME = 6  # rows and columns whose grey levels spread no more belong to a frame
+_LEAST = _THUMB // 4  # what must be left without the frame
+_SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # what mirroring does to the frequencies along one side
+
+
+def hashes(pixels: np.ndarray) -> str:
+    """The hashes of uint8 (H, W, 3) RGB pixels: TURNED + PARTS times 64 bits in hex; "" for a picture of one shade."""
+    grey = Image.fromarray(pixels).resize((_THUMB, _THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L")
+    shades = np.asarray(grey)
+    if shades.std() < _FLAT:
+        return ""
+    boxes = [_centre(1.0), *map(_centre, _CROPS), _inside(shades)]
+    views = [np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box)) for box in boxes]
+    low = dctn(np.stack(views).astype(np.float64), axes=(1, 2))[:, :_LOW, :_LOW]
+    blocks = np.concatenate([_orientations(low[0]), low[1:]]).reshape(-1, _LOW * _LOW)
+    bits = blocks > np.median(blocks, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).tobytes().hex()
+
+
+def numbers(texts: Sequence[str]) -> np.ndarray:
+    """What `hashes` gave for pictures that are not of one shade, as uint64 (N, TURNED + PARTS)."""
+    rows = np.frombuffer(bytes.fromhex("".join(texts)), ">u8").reshape(-1, TURNED + PARTS)
+    return rows.astype(np.uint64, order="F")  # one hash of all pictures side by side: they are compared that way
+
+
+def _orientations(low: np.ndarray) -> np.ndarray:
+    """(8, 8, 8): the frequencies of a picture and of its seven turned and mirrored versions."""
+    mirrored = [low, low * _SIGNS, low * _SIGNS[:, None], low * _SIGNS * _SIGNS[:, None]]
+    return np.stack([*mirrored, *(block.T for block in mirrored)])
+
+
+def _centre(share: float) -> tuple[float, float, float, float]:
+    margin = _THUMB * (1 - share) / 2
+    return margin, margin, _THUMB - margin, _THUMB - margin
+
+
+def _inside(shades: np.ndarray) -> tuple[float, float, float, float]:
+    """The box (left, top, right, bottom) that is left without rows and columns of one shade at the border."""
+    rows, columns = (np.flatnonzero(np.ptp(shades, axis=axis) > _FRAME) for axis in (1, 0))
+    if min(len(rows), len(columns)) < _LEAST:
+        return _centre(1.0)
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
