@@ -65,7 +65,7 @@ def test_folders_may_be_nested_deeper_than_calls(tmp_path):
     (tmp_path / "a.jpg").rename(f"{folders[-1]}/b.jpg")
     found = list_source(tmp_path).files
     os.remove(f"{folders[-1]}/b.jpg")  # noqa: PTH107
-    os.removedirs(folders[-1])  # noqa: PTH112
+    os.removedirs(folders[-1])
     assert [len(file.split("/")) for file in found] == [1101]
 
 

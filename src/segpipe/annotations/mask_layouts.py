@@ -104,7 +104,8 @@ Tree = Mapping[str, Mapping[str, str]]  # folder -> the folders in it, by name i
 
 
 def _tree(source: Source) -> Tree:
-    above = {str(folder) for file in source.pictures for folder in PurePosixPath(file).parents}
+    folders = {folder_of(file) for file in source.pictures}
+    above = folders | {str(folder) for inner in folders for folder in PurePosixPath(inner).parents}
     tree: dict[str, dict[str, str]] = {folder: {} for folder in sorted(above)}
     for folder in sorted(above - {"."}):
         tree[folder_of(folder)][PurePosixPath(folder).name.casefold()] = folder
@@ -129,9 +130,9 @@ def plain_folders(source: Source) -> list[tuple[str, str]]:
 def _plain_pairs(tree: Tree) -> tuple[list[tuple[str, str]], list[str]]:
     """(image folder, mask folder) of each place that has both, and further mask folders there."""
     pairs, others = [], []
-    for below in tree.values():
-        images = next((below[name] for name in _IMAGE_FOLDERS if name in below), None)
-        masks = [below[name] for name in _MASK_FOLDERS if name in below]
+    for inner in tree.values():
+        images = next((inner[name] for name in _IMAGE_FOLDERS if name in inner), None)
+        masks = [inner[name] for name in _MASK_FOLDERS if name in inner]
         if images and masks:
             pairs.append((images, masks[0]))
             others += masks[1:]

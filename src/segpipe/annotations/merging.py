@@ -23,11 +23,7 @@ class Part:
 def folders_below(source: Source, folder: str) -> list[str]:
     """The folders in `folder` that have files of the source somewhere below them."""
     prefix = "" if folder == "." else f"{folder}/"
-    inner = {
-        file[len(prefix) :].split("/")[0]
-        for file in below(source.files, folder)
-        if "/" in file[len(prefix) :]
-    }
+    inner = {file[len(prefix) :].split("/")[0] for file in below(source.files, folder) if "/" in file[len(prefix) :]}
     return [prefix + name for name in sorted(inner)]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ def list_source(root: Path) -> Source:
 
 def is_picture(file: str) -> bool:
     """Whether the suffix is one of a picture."""
-    return os.path.splitext(file)[1].lower() in _PICTURE_SUFFIXES
+    return os.path.splitext(file)[1].lower() in _PICTURE_SUFFIXES  # noqa: PTH122 - asked for each file, many times
 
 
 def split_named(path: str) -> str | None:
@@ -122,7 +123,7 @@ def unlisted(source: Source, listed: frozenset[str]) -> list[Image]:
 
 def folder_of(file: str) -> str:
     """The folder a file stands in, "." for the source itself."""
-    return str(PurePosixPath(file).parent)
+    return posixpath.dirname(file) or "."
 
 
 def _walk(root: Path) -> Iterator[tuple[str, str]]:
