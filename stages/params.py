@@ -13,9 +13,12 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from segpipe.annotations.formats import AUTO, FORMAT_NAMES
+from segpipe.classes import BACKGROUND, ClassTable
+from segpipe.dataset.selection import merging
 from segpipe.errors import UserError
 
 PARAMS = Path("params.yaml")
+_CLASS_TABLE = Path("data/checked/classes.json")
 _PART = "(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
 _STORED = re.compile(rf"[0-9]{{1,9}}|{_PART}, ?{_PART}, ?{_PART}")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -37,13 +40,29 @@ class Compute(Section):
     dask: str
 
 
+def _classes(value: Any) -> Any:
+    """Raises ValueError in words of the user's, not of each of the types that it may be."""
+    names = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    parts = [
+        part for name in names for part in (name if isinstance(name, list) and isinstance(value, dict) else [name])
+    ]
+    if value != AUTO and (not parts or not all(isinstance(part, str) and part.strip() for part in parts)):
+        raise ValueError("names no class; give auto, a list of names, or names by class: {vehicle: [car, bus]}")
+    if isinstance(value, dict):
+        try:
+            merging(value)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
 class Ingest(Section):
     """Where the photographs and annotations are, and which classes count."""
 
     source: Annotated[str, Field(min_length=1)]
     format: str
     task: Literal["multiclass", "binary"]
-    classes: Literal["auto"] | Annotated[list[str], Field(min_length=1)]
+    classes: Annotated[Literal["auto"] | list[str] | dict[str, str | list[str]], BeforeValidator(_classes)]
     mask_values: dict[str, str]
     image_pattern: str
     mask_pattern: str
@@ -54,6 +73,8 @@ class Ingest(Section):
             raise ValueError(f"format is {self.format!r}, none of {AUTO}, {', '.join(FORMAT_NAMES)}")
         if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
             raise ValueError("classes names a class twice")
+        if BACKGROUND in self.classes:
+            raise ValueError(f"classes names {BACKGROUND}, which is what no class covers; take it out")
         if bool(self.image_pattern) != bool(self.mask_pattern):
             raise ValueError("image_pattern and mask_pattern go together: give both or neither")
         strange = [value for value in self.mask_values if not _STORED.fullmatch(value)]
@@ -238,10 +259,24 @@ def run(main: Callable[[], None]) -> None:
 
 
 def check() -> None:
-    """What must hold before the pipeline starts: params.yaml is sound, and the source is there."""
-    source = Path(load().ingest.source)
+    """What must hold before the pipeline starts: params.yaml is sound, the source is there, DVC sees what changed."""
+    ingest = load().ingest
+    _refuse_unseen_order(ingest)
+    source = Path(ingest.source)
     if not source.is_dir():
         raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
+
+
+def _refuse_unseen_order(ingest: Ingest) -> None:
+    """DVC compares mappings without their order, which is that of the classes."""
+    if not isinstance(ingest.classes, dict) or ingest.task == "binary" or not _CLASS_TABLE.is_file():
+        return
+    before, now = ClassTable.read(_CLASS_TABLE).names[1:], tuple(ingest.classes)
+    if before != now and sorted(before) == sorted(now):
+        raise UserError(
+            "params.yaml: ingest.classes: only the order of the classes changed since validate ran, which DVC does not "
+            "see; run `dvc repro --force --single-item validate`, then go on"
+        )
 
 
 def _said(fault: Any, document: Any) -> str:

@@ -5,7 +5,18 @@ from functools import partial
 from pathlib import Path
 
 from segpipe.classes import ClassTable
-from segpipe.dataset import drawing, ledger, memory, parallel, rasterizing, redrawing, store, tables, validation
+from segpipe.dataset import (
+    drawing,
+    ledger,
+    memory,
+    parallel,
+    rasterizing,
+    redrawing,
+    selection,
+    store,
+    tables,
+    validation,
+)
 from segpipe.dataset.transforms import Fit
 from segpipe.files import write_json
 from stages.params import load, run
@@ -17,12 +28,14 @@ def main() -> None:
     checked, masks, packed = Path("data/checked"), Path("data/masks"), Path("data/store")
     photos = validation.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")
+    indices = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
+    selection.refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
     fit = Fit(params.rasterize.fit, params.rasterize.size)
     tasks = rasterizing.tasks(
         photos,
         tables.read_instances(checked / "instances.parquet"),
         Path(params.ingest.source),
-        indices=json.loads((checked / "class_indices.json").read_text(encoding="utf-8")),
+        indices=indices,
         classes=classes,
         priority=params.rasterize.priority,
         fit=fit,

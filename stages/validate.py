@@ -1,6 +1,7 @@
 """validate: data/records + every photograph -> data/checked, the ledger's first page and the data report."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def main() -> None:
     params = load()
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
-    selected = selection.select(params.ingest.classes, dataset.categories, used)
+    class_of = selection.select(params.ingest.classes, dataset.categories, used)
+    selected = selection.names(class_of)
     spread = partial(
         parallel.ordered,
         checks.check,
@@ -26,8 +28,8 @@ def main() -> None:
         dask=params.compute.dask,
         what="photographs checked",
     )
-    checked = rechecking.check_all(_tasks(params, dataset, selected), memory.FOLDER / "validate.pickle", spread)
-    validated = validation.collect(dataset, selected, checked)
+    checked = rechecking.check_all(_tasks(params, dataset, class_of), memory.FOLDER / "validate.pickle", spread)
+    validated = validation.collect(dataset, class_of, checked)
     report = DataReport(
         root=Path(params.ingest.source),
         dataset=dataset,
@@ -48,11 +50,11 @@ def main() -> None:
     _write(report)
 
 
-def _tasks(params: Params, dataset: Dataset, selected: tuple[str, ...]) -> list[checks.Task]:
+def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[checks.Task]:
     return validation.tasks(
         dataset,
         Path(params.ingest.source),
-        selected,
+        class_of,
         crowd=params.validation.crowd,
         keep_empty=params.validation.unannotated == "keep",
         shapes=checks.ShapePolicies(

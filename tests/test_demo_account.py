@@ -22,9 +22,10 @@ def drawn(tmp_path_factory):
     own = params.load(ROOT / "params.yaml")
     dataset = read_source(DEMO)
     used = {instance.category for instance in dataset.instances}
-    selected = selection.select(own.ingest.classes, dataset.categories, used)
-    tasks = validation.tasks(dataset, DEMO, selected, own.validation.crowd, False, checks.ShapePolicies())
-    validated = validation.collect(dataset, selected, map(checks.check, tasks))
+    class_of = selection.select(own.ingest.classes, dataset.categories, used)
+    selected = selection.names(class_of)
+    tasks = validation.tasks(dataset, DEMO, class_of, own.validation.crowd, False, checks.ShapePolicies())
+    validated = validation.collect(dataset, class_of, map(checks.check, tasks))
     classes = selection.class_table(selected, "multiclass")
     indices = selection.class_indices(selected, "multiclass")
     fit = Fit("letterbox", (64, 64))

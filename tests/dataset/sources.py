@@ -63,11 +63,12 @@ def dataset(folder: Path) -> Dataset:
 def report(folder: Path, source: Dataset | None = None) -> DataReport:
     """The checked data set, ready for the page."""
     source = source or dataset(folder)
-    tasks = validation.tasks(source, folder, SELECTED, crowd="ignore", keep_empty=False, shapes=checks.ShapePolicies())
+    class_of = {name: name for name in SELECTED}
+    tasks = validation.tasks(source, folder, class_of, crowd="ignore", keep_empty=False, shapes=checks.ShapePolicies())
     return DataReport(
         root=folder,
         dataset=source,
-        validated=validation.collect(source, SELECTED, map(checks.check, tasks)),
+        validated=validation.collect(source, class_of, map(checks.check, tasks)),
         classes=ClassTable(("background", *SELECTED)),
         indices={"cat": 1, "dog": 2},
         limits={"image": 0.5, "annotation": 0.1},

@@ -22,7 +22,7 @@ def picture(folder: Path, name: str = "a.jpg", orientation: int | None = None) -
 
 def judged(folder: Path, *instances: Instance, crowd="ignore", keep_empty=False, **image):
     record = Image(**{"key": "a", "file": "a.jpg"} | image)
-    return check(Task(folder, record, instances, frozenset({"cat"}), crowd, keep_empty))
+    return check(Task(folder, record, instances, {"cat": "cat"}, crowd, keep_empty))
 
 
 def instance(**fields) -> Instance:

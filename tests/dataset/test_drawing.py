@@ -87,7 +87,7 @@ def test_the_account_tells_hidden_and_vanished_objects(tmp_path):
     thin = Instance(id="5", image_key="a", category="cat", rings=(box(0, 3, 1, 1),))
     one = task(tmp_path, under, DOG, thin, size_hw=(2, 3))
     before = [
-        Row(kind="annotation", id=i, image_key="a", place=i, category=c)
+        Row(kind="annotation", id=i, image_key="a", place=i, class_name=c)
         for i, c in (("4", "dog"), ("2", "dog"), ("5", "cat"))
     ]
     rows = rasterizing.account(before, [one], [drawing.draw(one)])

@@ -13,7 +13,7 @@ def task(root: Path, name: str, category: str = "cat") -> Task:
     ring = (1.0, 1.0, 4.0, 1.0, 4.0, 4.0, 1.0, 4.0)
     instance = Instance(id=f"j#{name}", image_key=name, category=category, rings=(ring,))
     image = Image(key=name, file=f"{name}.png")
-    return Task(root, image, (instance,), frozenset({"cat", "dog"}), "ignore", False, ShapePolicies())
+    return Task(root, image, (instance,), {"cat": "cat", "dog": "dog"}, "ignore", False, ShapePolicies())
 
 
 def photograph(root: Path, name: str, grey: int = 9) -> None:
@@ -50,6 +50,6 @@ def test_a_changed_setting_checks_everything_anew(tmp_path):
     photograph(tmp_path, "a")
     one = task(tmp_path, "a")
     check(tmp_path, tmp_path / "m", [one])
-    changes = {"selected": frozenset({"cat"}), "crowd": "drop", "keep_empty": True}
+    changes = {"class_of": {"cat": "cat", "dog": "cat"}, "crowd": "drop", "keep_empty": True}
     for name, value in changes.items():
         assert check(tmp_path, tmp_path / "m", [replace(one, **{name: value})])[1] == ["a"]

@@ -6,12 +6,36 @@ from segpipe.errors import UserError
 
 
 def test_listed_classes_keep_their_order():
-    assert selection.select(["dog", "cat"], ["cat", "dog", "cow"], {"cat", "dog"}) == ("dog", "cat")
+    class_of = selection.select(["dog", "cat"], ["cat", "dog", "cow"], {"cat", "dog"})
+    assert list(class_of.items()) == [("dog", "dog"), ("cat", "cat")]
 
 
 def test_auto_takes_the_sources_order_and_leaves_out_what_is_never_used():
-    assert selection.select("auto", ["cow", "background", "cat"], {"cat", "cow", "background"}) == ("cow", "cat")
-    assert selection.select("auto", ["cow", "cat"], {"cat"}) == ("cat",)
+    class_of = selection.select("auto", ["cow", "background", "cat"], {"cat", "cow", "background"})
+    assert list(class_of.items()) == [("cow", "cow"), ("cat", "cat")]
+    assert selection.select("auto", ["cow", "cat"], {"cat"}) == {"cat": "cat"}
+
+
+def test_a_mapping_merges_and_renames_in_its_own_order():
+    used = {"bus", "car", "person", "truck", "tree"}
+    class_of = selection.select({"vehicle": ["truck", "car"], "human": "person"}, sorted(used), used)
+    assert class_of == {"truck": "vehicle", "car": "vehicle", "person": "human"}
+    assert selection.names(class_of) == ("vehicle", "human")
+
+
+def test_a_part_of_a_class_that_no_annotation_has_is_an_error_with_a_suggestion():
+    with pytest.raises(UserError, match="no annotation has the class 'buss'; did you mean 'bus'"):
+        selection.select({"vehicle": ["car", "buss"]}, ["bus", "car"], {"bus", "car"})
+
+
+def test_a_list_of_priorities_names_classes():
+    selection.refuse_unknown("smaller_on_top", ["vehicle"])
+    selection.refuse_unknown(["vehicle"], ["human", "vehicle"])
+    with pytest.raises(UserError) as caught:
+        selection.refuse_unknown(["vehicel"], ["human", "vehicle"])
+    assert str(caught.value) == (
+        "rasterize.priority names 'vehicel'; did you mean 'vehicle'? the classes are human, vehicle"
+    )
 
 
 def test_a_class_that_no_annotation_has_is_an_error_with_a_suggestion():

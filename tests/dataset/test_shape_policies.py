@@ -18,7 +18,7 @@ def judged(folder, fields, **policies):
     picture(folder)
     instance = Instance(**{"id": "1", "image_key": "a", "category": "cat", "place": "x"} | fields)
     shapes = ShapePolicies(**policies)
-    task = Task(folder, Image(key="a", file="a.jpg"), (instance,), frozenset({"cat"}), "ignore", False, shapes)
+    task = Task(folder, Image(key="a", file="a.jpg"), (instance,), {"cat": "cat"}, "ignore", False, shapes)
     checked = check(task)
     return checked.rows[1], checked.instances
 

@@ -13,7 +13,8 @@ from segpipe.dataset.statistics import (
 
 def row(image: str, category: str, px: int | None, verdict: str = "kept") -> Row:
     return Row(
-        kind="annotation", id="", image_key=image, place="", category=category, verdict=verdict, px_before=px
+        kind="annotation", id="", image_key=image, place="", category=f"a {category}", class_name=category,
+        verdict=verdict, px_before=px,
     )  # fmt: skip
 
 
@@ -26,7 +27,7 @@ ROWS = [
     row("b", "cat", None, "dropped"),
     row("c", "owl", None, "discarded"),
     row("c", "", None, "dropped"),
-    Row(kind="image", id="a", image_key="a", place="", category="cat"),
+    Row(kind="image", id="a", image_key="a", place="", class_name="cat"),
 ]
 
 

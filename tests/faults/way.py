@@ -94,9 +94,10 @@ def _ingest(world: World, **read: Any) -> Dataset:
 
 def _checked(world: World, dataset: Dataset) -> DataReport:
     used = {instance.category for instance in dataset.instances if instance.category}
-    selected = selection.select("auto", dataset.categories, used)
-    tasks = validation.tasks(dataset, world.source, selected, "ignore", False, checks.ShapePolicies())
-    validated = validation.collect(dataset, selected, map(checks.check, tasks))
+    class_of = selection.select("auto", dataset.categories, used)
+    selected = selection.names(class_of)
+    tasks = validation.tasks(dataset, world.source, class_of, "ignore", False, checks.ShapePolicies())
+    validated = validation.collect(dataset, class_of, map(checks.check, tasks))
     return DataReport(
         root=world.source,
         dataset=dataset,

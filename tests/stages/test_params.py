@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from segpipe.classes import ClassTable
 from segpipe.errors import UserError
 from stages import params
 
 TEXT = Path(params.__file__).parent.parent.joinpath("params.yaml").read_text(encoding="utf-8")
+CLASSES = next(f"{line}\n" for line in TEXT.splitlines() if line.startswith("  classes:"))
 
 
 def load(folder: Path, text: str) -> params.Params:
@@ -41,6 +43,12 @@ def test_the_projects_own_params_are_sound(tmp_path):
         ),
         ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
         ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
+        (CLASSES, "  classes: {}\n", "ingest.classes: names no class; give auto, a list of names"),
+        (CLASSES, "  classes: {a: [x], b: []}\n", "ingest.classes: 'b' is made of no category"),
+        (CLASSES, "  classes: {a: [x, y], b: y}\n", "'y' stands in 'a' and in 'b'; a category counts as one class"),
+        (CLASSES, "  classes: {a: [x, x]}\n", "'x' stands twice in 'a'"),
+        (CLASSES, "  classes: {background: [x]}\n", "ingest: classes names background, which is what no class"),
+        (CLASSES, "  classes: [x, background]\n", "ingest: classes names background, which is what no class"),
         ('image_pattern: ""', "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
         ("seed: 7", "seed: [", "is not YAML"),
         ("seed: 7\n", "", "seed: is missing"),
@@ -65,6 +73,21 @@ def test_a_missing_source_is_told_before_the_pipeline_starts(tmp_path):
     done = command(tmp_path, "stages.params")
     said = "error: params.yaml: ingest.source: nowhere is no folder; name the folder of your photographs\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_an_order_of_merged_classes_that_dvc_does_not_see_is_told(tmp_path):
+    tmp_path.joinpath("photos").mkdir()
+    tmp_path.joinpath("data/checked").mkdir(parents=True)
+    ClassTable(("background", "human", "vehicle")).write(tmp_path / "data/checked/classes.json")
+    text = TEXT.replace("source: data/demo", "source: photos", 1)
+    for classes, code in (("{human: [person], vehicle: [car]}", 0), ("{vehicle: [car], human: [person]}", 1)):
+        tmp_path.joinpath("params.yaml").write_text(text.replace(CLASSES, f"  classes: {classes}\n"))
+        done = command(tmp_path, "stages.params")
+        assert done.returncode == code
+    assert done.stderr == (
+        "error: params.yaml: ingest.classes: only the order of the classes changed since validate ran, which DVC does "
+        "not see; run `dvc repro --force --single-item validate`, then go on\n"
+    )
 
 
 def test_a_stage_without_what_it_reads_names_the_file_and_the_way(tmp_path):

@@ -19,7 +19,8 @@ def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") ->
 
 def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
     policies = checks.ShapePolicies()
-    tasks = validation.tasks(dataset, root, categories, crowd="ignore", keep_empty=True, shapes=policies)
+    class_of = {name: name for name in categories}
+    tasks = validation.tasks(dataset, root, class_of, crowd="ignore", keep_empty=True, shapes=policies)
     indices = selection.class_indices(categories, "multiclass")
     maps: dict[str, np.ndarray] = {}
     for checked in map(checks.check, tasks):

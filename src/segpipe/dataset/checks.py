@@ -1,6 +1,6 @@
 """One photograph and its annotations against each other: what can be used, what is corrected, what is left out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -36,14 +36,14 @@ class ShapePolicies:
 class Task:
     """One image to check.
 
-    selected: the class names that count; keep_empty: a record without objects is background; shapes: what boxes,
-    lines and points become.
+    class_of: the class that each category which counts is drawn as; keep_empty: a record without objects is
+    background; shapes: what boxes, lines and points become.
     """
 
     root: Path
     image: Image
     instances: tuple[Instance, ...]
-    selected: frozenset[str]
+    class_of: Mapping[str, str]
     crowd: CrowdPolicy
     keep_empty: bool
     shapes: ShapePolicies = ShapePolicies()
@@ -82,23 +82,33 @@ class Checked:
 def check(task: Task) -> Checked:
     """Decode the photograph once and judge it and every annotation on it; bad files never raise."""
     image = task.image
-    matching = any(_matches(instance, task.selected) for instance in task.instances)
+    matching = any(instance.category in task.class_of for instance in task.instances)
     try:
         photo = _photo(task, matching)
     except AnnotationError as error:
         row = _image_row(image, ledger.DROPPED, error.reason, str(error))
-        return Checked(None, (), (row, *(_row_of_lost(i, task) for i in task.instances)))
+        lost = (_classed(_row_of_lost(i, task), task.class_of) for i in task.instances)
+        return Checked(None, (), (row, *lost))
     judged = [_judge(instance, photo, task) for instance in task.instances]
-    rows = tuple(row for _, row in judged)
+    rows = tuple(_classed(row, task.class_of) for _, row in judged)
     if not matching and not photo.background:
         return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
-    drawable = tuple(instance for instance, _ in judged if instance is not None)
+    drawable = tuple(_as_class(instance, task.class_of) for instance, _ in judged if instance is not None)
     return Checked(photo, drawable, (_image_row(image, ledger.KEPT), *rows))
 
 
-def rows_without_image(instances: Sequence[Instance], selected: frozenset[str]) -> list[Row]:
+def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str]) -> list[Row]:
     """Ledger rows of the annotations that name no image of the data set."""
-    return [_refusal(i, selected) or _row(i, ledger.DROPPED, "unknown_image", i.detail) for i in instances]
+    rows = (_refusal(i, class_of) or _row(i, ledger.DROPPED, "unknown_image", i.detail) for i in instances)
+    return [_classed(row, class_of) for row in rows]
+
+
+def _classed(row: Row, class_of: Mapping[str, str]) -> Row:
+    return replace(row, class_name=class_of.get(row.category, ""))
+
+
+def _as_class(instance: Instance, class_of: Mapping[str, str]) -> Instance:
+    return replace(instance, category=class_of.get(instance.category, instance.category))
 
 
 def _photo(task: Task, matching: bool) -> Photo:
@@ -142,7 +152,7 @@ def _judge(instance: Instance, photo: Photo, task: Task) -> tuple[Instance | Non
     """The instance as it will be drawn, or None, and its ledger row."""
     if _is_unnamed_value(instance):
         return _unnamed_value(instance, photo, task.root)
-    refusal = _refusal(instance, task.selected)
+    refusal = _refusal(instance, task.class_of)
     if refusal:
         return None, refusal
     if instance.role == "crowd" and task.crowd == "drop":
@@ -201,17 +211,13 @@ def _with_note(row: Row, instance: Instance, shapes: ShapePolicies) -> Row:
     return replace(row, reason=row.reason or instance.kind, detail=detail)
 
 
-def _refusal(instance: Instance, selected: frozenset[str]) -> Row | None:
+def _refusal(instance: Instance, class_of: Mapping[str, str]) -> Row | None:
     if instance.problem:
         verdict = ledger.DISCARDED if instance.problem in _WITHDRAWN else ledger.DROPPED
         return _row(instance, verdict, instance.problem, instance.detail)
-    if not _matches(instance, selected) and instance.role != "ignore":
+    if instance.category not in class_of and instance.role != "ignore":
         return _row(instance, ledger.DISCARDED, "class_not_selected", f"{instance.category} is not in ingest.classes")
     return None
-
-
-def _matches(instance: Instance, selected: frozenset[str]) -> bool:
-    return instance.category in selected
 
 
 def _role_resolved(instance: Instance, crowd: CrowdPolicy) -> Instance:
@@ -257,7 +263,7 @@ def _shape_verdict(instance: Instance, shape: geometry.Shape, pixels: int) -> tu
 
 def _row_of_lost(instance: Instance, task: Task) -> Row:
     lost = _row(instance, ledger.DROPPED, "image_lost", f"its picture {task.image.file} cannot be used")
-    return _refusal(instance, task.selected) or lost
+    return _refusal(instance, task.class_of) or lost
 
 
 def _skipped(image: Image) -> Row:

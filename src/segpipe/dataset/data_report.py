@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -40,7 +40,7 @@ class DataReport:
     """What the page shows.
 
     root: the source folder; dataset: what it says; validated: what became of it; classes, indices: the class table and
-    the class_index of each selected category; limits: the share of images and annotations that may be dropped.
+    the class_index of each class; limits: the share of images and annotations that may be dropped.
     """
 
     root: Path
@@ -76,15 +76,17 @@ def html(report: DataReport) -> str:
     rows, photos = report.validated.rows, report.validated.photos
     where = cases.source(report.root, report.dataset, report.validated)
     used = list(report.indices)
-    unused = [name for name in report.dataset.categories if name not in report.indices]
+    counted = {row.category: row.class_name for row in rows if row.class_name}
+    unused = [name for name in report.dataset.categories if name not in counted]
+    as_they_are = [replace(row, class_name=row.category) for row in rows if not row.class_name]
     sizes = [(photo.width, photo.height) for photo in photos]
     template = pages.environment(Path(__file__).parent).get_template(_TEMPLATE)
     return template.render(
         source=_shown_path(report.root),
         format=report.dataset.format,
         sums=[_sum(rows, kind, report.limits[kind]) for kind in _TERMS],
-        classes=[_class_row(facts, report) for facts in statistics.class_facts(rows, used)],
-        unused=statistics.class_facts(rows, unused),
+        classes=[_class_row(facts, report, counted) for facts in statistics.class_facts(rows, used)],
+        unused=statistics.class_facts(as_they_are, unused),
         nameless=sum(row.kind == "annotation" and not row.category and row.verdict != ledger.IGNORED for row in rows),
         all_px=sum(width * height for width, height in sizes),
         together=_together(rows, used),
@@ -111,9 +113,11 @@ def _sum(rows: Sequence[Row], kind: Kind, limit: float) -> Sum:
     return Sum(kind, total, terms, counts[ledger.DROPPED] / max(1, total), limit)
 
 
-def _class_row(facts: ClassFacts, report: DataReport) -> dict[str, Any]:
+def _class_row(facts: ClassFacts, report: DataReport, counted: Mapping[str, str]) -> dict[str, Any]:
     index = report.indices[facts.name]
-    return {"facts": facts, "index": index, "colour": "rgb({}, {}, {})".format(*report.classes.colours[index])}
+    parts = [name for name in report.dataset.categories if counted.get(name) == facts.name]
+    colour = "rgb({}, {}, {})".format(*report.classes.colours[index])
+    return {"facts": facts, "made_of": parts if parts != [facts.name] else [], "index": index, "colour": colour}
 
 
 def _together(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:

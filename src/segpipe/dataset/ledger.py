@@ -31,6 +31,7 @@ _WORST_SHOWN = 5
 class Row:
     """One image (id: its key) or one annotation (id: Instance.id).
 
+    category: as the source names it; class_name: what it counts as, "" if it is not selected;
     px_before: pixels the annotation covers by itself; px_after: those that show in the label map; px_store: those
     left at training size; area_before, area_after: square pixels of a corrected polygon before and after.
     """
@@ -40,6 +41,7 @@ class Row:
     image_key: str
     place: str
     category: str = ""
+    class_name: str = ""
     verdict: str = KEPT
     reason: str = ""
     detail: str = ""

@@ -65,9 +65,9 @@ def class_pixels(drawn: Sequence[Drawn]) -> np.ndarray:
 
 
 def vanished(rows: Sequence[Row]) -> dict[str, int]:
-    """By category: objects that show in the label map and have no pixel left at training size."""
-    gone = Counter(row.category for row in rows if row.px_after and row.px_store == 0 and row.verdict != ledger.IGNORED)
-    return dict(gone)
+    """By class: objects that show in the label map and have no pixel left at training size."""
+    gone = (row for row in rows if row.px_after and row.px_store == 0 and row.verdict != ledger.IGNORED)
+    return dict(Counter(row.class_name for row in gone))
 
 
 def pixel_summary(drawn: Sequence[Drawn], names: Sequence[str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             sorted((file, _content(task.root / file)) for file in {i.mask_file for i in task.instances if i.mask_file}),
             task.image,
             task.instances,
-            sorted(task.selected),
+            sorted(task.class_of.items()),
             task.crowd,
             task.keep_empty,
             task.shapes,

@@ -28,7 +28,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassFacts:
-    """One category of the source.
+    """One class, or one category of the source that is none.
 
     annotations: all of them; objects: those drawn as the class; images: photographs that show one of the objects, or,
     for a class that is not used, an annotation of it; pixels: sum over the objects, each by itself; median_px: of one
@@ -45,11 +45,11 @@ class ClassFacts:
 
 
 def class_facts(rows: Iterable[Row], names: Sequence[str]) -> list[ClassFacts]:
-    """The facts of each category of `names`, in their order."""
+    """The facts of each class of `names`, in their order."""
     own: dict[str, list[Row]] = {name: [] for name in names}
     for row in rows:
-        if row.kind == "annotation" and row.category in own:
-            own[row.category].append(row)
+        if row.kind == "annotation" and row.class_name in own:
+            own[row.class_name].append(row)
     areas = {name: [row.px_before or 0 for row in own[name] if row.verdict in OBJECTS] for name in names}
     edges = _doublings([area for found in areas.values() for area in found])
     return [_facts(name, own[name], areas[name], edges) for name in names]
@@ -60,8 +60,8 @@ def together(rows: Iterable[Row], names: Sequence[str]) -> np.ndarray:
     index = {name: i for i, name in enumerate(names)}
     seen: dict[str, set[int]] = {}
     for row in rows:
-        if row.kind == "annotation" and row.verdict in OBJECTS and row.category in index:
-            seen.setdefault(row.image_key, set()).add(index[row.category])
+        if row.kind == "annotation" and row.verdict in OBJECTS and row.class_name in index:
+            seen.setdefault(row.image_key, set()).add(index[row.class_name])
     counts = np.zeros((len(names), len(names)), np.int64)
     for present in seen.values():
         here = sorted(present)

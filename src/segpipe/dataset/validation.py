@@ -1,7 +1,7 @@
 """All images of a data set checked: what goes on, the ledger, and what was found."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Validated:
 def tasks(
     dataset: Dataset,
     root: Path,
-    selected: tuple[str, ...],
+    class_of: Mapping[str, str],
     crowd: CrowdPolicy,
     keep_empty: bool,
     shapes: ShapePolicies,
@@ -46,12 +46,12 @@ def tasks(
     """One task an image, with its instances in the order of their records."""
     of_image = by_image(dataset.instances)
     return [
-        Task(root, image, tuple(of_image.get(image.key, ())), frozenset(selected), crowd, keep_empty, shapes)
+        Task(root, image, tuple(of_image.get(image.key, ())), class_of, crowd, keep_empty, shapes)
         for image in dataset.images
     ]
 
 
-def collect(dataset: Dataset, selected: tuple[str, ...], checked: Iterable[Checked]) -> Validated:
+def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Checked]) -> Validated:
     """Put the images' results together and prove that no record is missing.
 
     Raises UserError if no image is left.
@@ -59,7 +59,7 @@ def collect(dataset: Dataset, selected: tuple[str, ...], checked: Iterable[Check
     results = list(checked)
     known = {image.key for image in dataset.images}
     homeless = [instance for instance in dataset.instances if instance.image_key not in known]
-    rows = [row for result in results for row in result.rows] + rows_without_image(homeless, frozenset(selected))
+    rows = [row for result in results for row in result.rows] + rows_without_image(homeless, class_of)
     ledger.close(rows, len(dataset.images), len(dataset.instances))
     photos = tuple(result.photo for result in results if result.photo)
     if not photos:

@@ -62,7 +62,7 @@ def _of_one(account: Account, row: Row, settings: Settings) -> tuple[list[str], 
     instance, photo = account.instances[row.id], account.photos.get(row.image_key)
     lines = [
         _line("annotation", row.id),
-        _line("class", row.category or "none"),
+        _line("class", _class(row)),
         _line("record", row.place or row.id),
         _line("photograph", _photograph(account, row.image_key)),
         _line("ingest", _read_as(instance)),
@@ -201,6 +201,11 @@ def _split_lines(account: Account, row: Row) -> list[str]:
         return [_line("split", "none: the photograph is not used")]
     group = f"; goes with {placed['group']}" if placed["group"] not in ("", row.image_key) else ""
     return [_line("split", (placed["split"] or f"left out of training ({placed['reason']})") + group)]
+
+
+def _class(row: Row) -> str:
+    merged = row.class_name not in ("", row.category)
+    return f"{row.category}, counts as {row.class_name}" if merged else row.category or "none"
 
 
 def _photograph(account: Account, key: str) -> str:

@@ -47,10 +47,10 @@ class Drawing:
 def jobs(found: Sequence[Page], categories: tuple[str, ...], target: Target, place_of: dict[str, str]) -> list[Job]:
     """One job a photograph: all classes count, crowds are ignored, boxes are regions, lines and points nothing."""
     bare = replace(target, mapper=map)  # a job goes to other processes
-    selected = frozenset(categories)
+    class_of = {name: name for name in categories}
     return [
         Job(
-            checks.Task(target.root, page.image, page.instances, selected, crowd="ignore", keep_empty=True),
+            checks.Task(target.root, page.image, page.instances, class_of, crowd="ignore", keep_empty=True),
             categories,
             bare,
             place_of[page.image.key],

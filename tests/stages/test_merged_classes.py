@@ -1,0 +1,123 @@
+"""ingest.classes as a mapping: what the source tells apart becomes one class, from the masks to the report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from segpipe.__main__ import main
+from segpipe.errors import UserError
+from stages import ingest, rasterize, split, validate
+from tests.annotations.folders import coco, drawn, put_json, put_mask, put_pictures
+from tests.conftest import ROOT
+
+LEFT = [[0.0, 0.0, 8.0, 0.0, 8.0, 16.0, 0.0, 16.0]]  # 8 x 16 pixels
+MIDDLE = [[4.0, 0.0, 12.0, 0.0, 12.0, 16.0, 4.0, 16.0]]
+CORNER = [[0.0, 0.0, 4.0, 0.0, 4.0, 4.0, 0.0, 4.0]]
+MERGED = {"vehicle": ["bus", "car"], "human": "person"}
+
+
+def put_coco(folder: Path) -> None:
+    """A car, a bus over half of it, a person in the corner, and a tree."""
+    put_pictures(folder, ["a.png"], (16, 16))
+    names = ("car", "person", "tree", "bus")
+    shapes = ((1, LEFT), (4, MIDDLE), (2, CORNER), (3, MIDDLE))
+    annotations = [
+        drawn(n, image_id=1, category_id=number, segmentation=ring) for n, (number, ring) in enumerate(shapes)
+    ]
+    photo = {"id": 1, "file_name": "a.png", "width": 16, "height": 16}
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+    put_json(folder / "instances.json", coco([photo], annotations, categories))
+
+
+def put_masks(folder: Path) -> None:
+    """The same scene as values of a mask, the later on top."""
+    put_pictures(folder, ["images/a.png"], (16, 16))
+    values = np.zeros((16, 16), np.uint8)
+    values[:, :8], values[:, 4:12], values[:4, :4] = 1, 4, 2
+    put_mask(folder / "masks/a.png", values)
+    (folder / "classes.txt").write_text("background\ncar\nperson\ntree\nbus\n")
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: dict) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["ingest"] |= {"source": "source", "classes": MERGED}
+    params["rasterize"] |= {"size": [32, 32]}
+    params["split"] |= {"val": 0.0, "test": 0.0}
+    params["compute"]["workers"] = 1
+    for section, values in changes.items():
+        params[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    for stage in (ingest, validate, rasterize, split):
+        stage.main()
+
+
+def label_map(folder: Path) -> np.ndarray:
+    (path,) = (folder / "data/masks").glob("*.png")
+    return np.asarray(Image.open(path))
+
+
+def scene(human: int = 2) -> np.ndarray:
+    """Vehicle from the left to the bus's end, the person in its corner."""
+    expected = np.zeros((16, 16), np.uint8)
+    expected[:, :12], expected[:4, :4] = 1, human
+    return expected
+
+
+@pytest.mark.parametrize("put", [put_coco, put_masks])
+def test_merged_classes_are_drawn_as_one(tmp_path, monkeypatch, put):
+    put(tmp_path / "source")
+    run(tmp_path, monkeypatch)
+    np.testing.assert_array_equal(label_map(tmp_path), scene())
+    classes = json.loads((tmp_path / "data/masks/classes.json").read_text())["classes"]
+    assert [entry["name"] for entry in classes] == ["background", "vehicle", "human"]
+    metrics = json.loads((tmp_path / "metrics/rasterize.json").read_text())
+    assert metrics["class_pixels"] == {"background": 64, "vehicle": 176, "human": 16}
+
+
+def test_the_ledger_keeps_the_sources_names_beside_the_classes(tmp_path, monkeypatch):
+    put_coco(tmp_path / "source")
+    run(tmp_path, monkeypatch)
+    rows = pd.read_parquet(tmp_path / "data/ledger.parquet")
+    rows = rows[rows.kind == "annotation"]
+    assert list(zip(rows.category, rows.class_name, rows.verdict, strict=True)) == [
+        ("car", "vehicle", "kept"),
+        ("bus", "vehicle", "kept"),
+        ("person", "human", "kept"),
+        ("tree", "", "discarded"),
+    ]
+
+
+def test_the_report_tells_of_what_a_class_is_made(tmp_path, monkeypatch):
+    put_coco(tmp_path / "source")
+    run(tmp_path, monkeypatch)
+    page = (tmp_path / "results/data_report.html").read_text(encoding="utf-8")
+    assert 'vehicle <span class="faint">(car, bus)</span>' in page  # in the source's order
+    assert 'human <span class="faint">(person)</span>' in page
+    assert "1 class of the source not used" in page
+
+
+def test_a_list_of_priorities_names_the_classes(tmp_path, monkeypatch):
+    put_coco(tmp_path / "source")
+    run(tmp_path, monkeypatch, rasterize={"priority": ["vehicle", "human"]})
+    np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))
+    with pytest.raises(UserError, match=r"rasterize\.priority names 'car'; the classes are vehicle, human"):
+        run(tmp_path, monkeypatch, rasterize={"priority": ["car"]})
+
+
+def test_binary_folds_merged_classes_too(tmp_path, monkeypatch):
+    put_coco(tmp_path / "source")
+    run(tmp_path, monkeypatch, ingest={"source": "source", "classes": MERGED, "task": "binary"})
+    np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))
+
+
+def test_explain_names_both(tmp_path, monkeypatch, capsys):
+    put_coco(tmp_path / "source")
+    run(tmp_path, monkeypatch)
+    assert main(["explain", "instances.json#1"]) == 0
+    assert "class        bus, counts as vehicle" in capsys.readouterr().out
