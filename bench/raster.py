@@ -79,7 +79,7 @@ def everybodys(picture: Picture) -> np.ndarray:
 def ours(picture: Picture) -> np.ndarray:
     """The project's own way."""
     regions = regions_of(picture.instances, picture.size_hw, Path())
-    order = painting_order([Paint("", rle.area_px(region), False) for region in regions], RECORD_ORDER)
+    order = painting_order([Paint("", area, False) for area in rle.areas_px(regions)], RECORD_ORDER)
     return raster.paint([regions[i] for i in order], picture.size_hw, [picture.values[i] for i in order])
 
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from segpipe.annotations.detect import read_source
+from segpipe.masks import rle
 from segpipe.masks.regions import region_of
 from segpipe.records import Dataset
 from tests.annotations.folders import put_pictures
@@ -24,7 +25,7 @@ def label_maps(root: Path, dataset: Dataset, index: dict[str, int]) -> dict[str,
     for instance in dataset.instances:
         if instance.kind == "region" and not instance.problem:
             file, size_hw = size_of[instance.image_key]
-            mask = coco_mask.decode(region_of(instance, size_hw, root)) > 0
+            mask = coco_mask.decode(rle.compressed(region_of(instance, size_hw, root))) > 0
             maps[file][mask] = index.get(instance.category, IGNORED)
     return {Path(file).name: label_map for file, label_map in maps.items()}
 

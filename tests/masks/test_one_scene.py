@@ -10,6 +10,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from segpipe.annotations.detect import read_source
+from segpipe.masks import rle
 from segpipe.masks.regions import region_of
 from tests.annotations.folders import put_mask, put_pictures
 
@@ -192,7 +193,7 @@ def test_one_scene_is_one_label_map(tmp_path: Path, put: Callable[[Path], None],
     for instance in dataset.instances:  # in the order of the records, the later on top
         if instance.role == "object":
             region = region_of(instance, (HEIGHT, WIDTH), tmp_path)
-            label_map[coco_mask.decode(region) > 0] = 1 + NAMES.index(instance.category)
+            label_map[coco_mask.decode(rle.compressed(region)) > 0] = 1 + NAMES.index(instance.category)
     np.testing.assert_array_equal(label_map, expected())
 
 
@@ -202,7 +203,7 @@ def test_what_vocs_export_of_the_real_scene_keeps(real_data):
     size_hw = (643, 588)
     masks = [
         [
-            coco_mask.decode(region_of(i, size_hw, real_data / "multi_format" / name))
+            coco_mask.decode(rle.compressed(region_of(i, size_hw, real_data / "multi_format" / name)))
             for i in dataset.instances
             if i.category == "ellipse" and not i.problem
         ]

@@ -37,9 +37,11 @@ def test_both_forms_are_the_same_region(mask):
     string = coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"]
     lengths = tuple(int(n) for n in rle.run_lengths(string))
     assert sum(lengths) == mask.size
-    assert rle.region_of(Rle(size_hw=mask.shape, counts=lengths)) == rle.region_of(
-        Rle(size_hw=mask.shape, counts=string.decode())
-    )
+    listed = rle.region_of(Rle(size_hw=mask.shape, counts=lengths))
+    packed = rle.region_of(Rle(size_hw=mask.shape, counts=string.decode()))
+    assert listed == packed
+    assert rle.compressed(listed)["counts"] == string
+    assert rle.lengths_of(listed) == list(lengths)
 
 
 @pytest.mark.parametrize("counts", [(1, 2), (7,), (), (-1, 7), "zzzz", "ö", "P", "1" * 3])

@@ -75,8 +75,8 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
     size_hw = (task.photo.height, task.photo.width)
     regions = _regions(task, size_hw)
     paints = [
-        Paint(i.category, rle.area_px(r), i.role != "object" and not i.layered)
-        for i, r in zip(task.instances, regions, strict=True)
+        Paint(i.category, area, i.role != "object" and not i.layered)
+        for i, area in zip(task.instances, rle.areas_px(regions), strict=True)
     ]
     order = priority.painting_order(paints, task.priority)
     values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]

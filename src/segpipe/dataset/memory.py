@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(".segpipe/cache")
 _PACKAGES = ("", "annotations", "masks", "dataset")
-_LIBRARIES = ("numpy", "pillow", "pycocotools", "scipy", "shapely")
+_LIBRARIES = ("numpy", "pillow", "pycocotools", "scipy", "shapely", "zlib-ng")
 
 
 def version() -> str:

@@ -188,8 +188,7 @@ def _sampled(region: Region, size_hw: tuple[int, int], view: View) -> np.ndarray
     y = np.floor(view.box[1] + (rows + 0.5) / view.zoom).astype(np.int64).clip(0, height - 1)
     x = np.floor(view.box[0] + (columns + 0.5) / view.zoom).astype(np.int64).clip(0, width - 1)
     flat = x[None, :] * height + y[:, None]
-    edges = np.array(rle.spans([region])[0])  # start, stop, start, stop ...
-    return np.searchsorted(edges, flat, side="right") % 2 == 1
+    return np.searchsorted(region.edges, flat, side="right") % 2 == 1
 
 
 def _grown(mask: np.ndarray) -> np.ndarray:

@@ -116,9 +116,10 @@ def _segmentation(truth: Truth, compress: bool) -> list[list[float]] | Record:
     """Rings where rings can say it; run lengths for a crowd or a hole: a string if `compress`, else a list."""
     if not truth.crowd and not any(part.interiors for part in truth.shape.geoms):
         return [scenes.flat_ring(part.exterior.coords) for part in truth.shape.geoms]
-    counts = truth.region["counts"]
-    runs = counts.decode() if compress and not truth.crowd else rle.run_lengths(counts).tolist()
-    return {"size": list(truth.region["size"]), "counts": runs}
+    region = truth.region
+    packed = compress and not truth.crowd
+    runs = rle.compressed(region)["counts"].decode() if packed else rle.lengths_of(region)
+    return {"size": list(region.size_hw), "counts": runs}
 
 
 def _bbox_xywh(region: rle.Region, size_hw: tuple[int, int]) -> list[int]:

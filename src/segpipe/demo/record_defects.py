@@ -87,7 +87,8 @@ def bad_runs(plot: Plot) -> None:
         rest = height * width - 1100
         counts: list[int] | str = [1000, 100, rest - 40 if form == "short" else rest + 40]
         if form == "string":
-            counts = raster.draw([[5.0, 5.0, 25.0, 5.0, 25.0, 25.0]], (height - 8, width))["counts"].decode()
+            lower = raster.draw([[5.0, 5.0, 25.0, 5.0, 25.0, 25.0]], (height - 8, width))
+            counts = rle.compressed(lower)["counts"].decode()
         segmentation = {"size": [height, width], "counts": counts}
         ids.append(plot.add(image_id=image["id"], **fields_of("ring", segmentation, area=100.0)))
     why = "the run lengths do not sum to height x width: too short, too long, a string made for a lower picture"

@@ -1,16 +1,18 @@
 """Label maps as 8-bit palette PNGs that open in colour in any viewer; pixel = class_index, 255 = ignore."""
 
-import io
-import zlib
+import struct
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from zlib_ng import zlib_ng
 
 from segpipe.classes import ClassTable
 from segpipe.files import write_bytes
 
-_LEVEL = 1  # with zlib's run-length strategy: faster than Pillow's default, and as small on label maps
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLUMNS = 64  # copied at a time: of column-major memory a row of so few columns stays in the cache
 
 
 def write(path: Path, label_map: np.ndarray, classes: ClassTable) -> None:
@@ -20,15 +22,37 @@ def write(path: Path, label_map: np.ndarray, classes: ClassTable) -> None:
 
 
 def encode(label_map: np.ndarray, classes: ClassTable) -> bytes:
-    """The PNG file of a label map, uint8 (H, W)."""
-    image = Image.fromarray(np.ascontiguousarray(label_map, np.uint8))
-    image.putpalette(classes.png_palette)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=_LEVEL, compress_type=zlib.Z_RLE)
-    return buffer.getvalue()
+    """The PNG file of a label map, uint8 (H, W).
+
+    Label maps are runs of equal bytes: unfiltered rows and deflate's run-length strategy make them smaller than
+    Pillow's default does, in a tenth of the time.
+    """
+    height, width = label_map.shape
+    header = struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0)  # 8 bits, palette, deflate, filters, not interlaced
+    chunks = ((b"IHDR", header), (b"PLTE", _palette(classes)), (b"IDAT", _deflated(label_map)), (b"IEND", b""))
+    return b"".join([_SIGNATURE, *(_chunk(name, data) for name, data in chunks)])
 
 
 def read(path: Path) -> np.ndarray:
     """Read a label map, uint8 (H, W)."""
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def _deflated(label_map: np.ndarray) -> bytes:
+    height, width = label_map.shape
+    rows = np.empty((height, width + 1), np.uint8)
+    rows[:, 0] = 0  # each row begins with its filter: none
+    for left in range(0, width, _COLUMNS):
+        rows[:, left + 1 : left + 1 + _COLUMNS] = label_map[:, left : left + _COLUMNS]
+    packer = zlib_ng.compressobj(level=1, strategy=zlib_ng.Z_RLE)
+    return packer.compress(rows) + packer.flush()
+
+
+@cache
+def _palette(classes: ClassTable) -> bytes:
+    return bytes(classes.png_palette)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return b"".join([struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib_ng.crc32(name + data))])

@@ -24,7 +24,7 @@ def painting_order(paints: Sequence[Paint], priority: str | Sequence[str]) -> li
     Regions that are `beneath` lie so whatever the priority.
     """
     rank = _rank(priority)
-    return sorted(range(len(paints)), key=lambda i: (not paints[i].beneath, *rank(paints[i]), i))
+    return sorted(range(len(paints)), key=lambda i: (not paints[i].beneath, *rank(paints[i])))  # stable: ties stay
 
 
 def _rank(priority: str | Sequence[str]) -> Callable[[Paint], tuple[int, ...]]:

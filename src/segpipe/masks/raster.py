@@ -1,18 +1,28 @@
 """THE pixel rule: which pixels a region covers. Nothing else in the project fills polygons.
 
-Polygons are drawn by pycocotools (maskApi.c, rleFrPoly), as the annotator left them, so that label maps equal the
-field's ground truth bit for bit: a 10 x 10 square is 100 pixels. The rings of one instance are united, then the
-pixels of its holes, drawn by the same rule, are taken away.
+It is pycocotools' own (maskApi.c, rleFrPoly), bit for bit, so that label maps equal the field's ground truth: a 10 x 10
+square is 100 pixels. Polygons are drawn as the annotator left them: in each column of pixels, inside and outside turn
+where a line of the ring passes the column's middle. The rings of one instance are united, then the pixels of its holes,
+drawn by the same rule, are taken away.
+
+All rings of a picture are drawn at once: pycocotools walks each line point by point and packs each ring into
+characters, here each passage of a column's middle is worked out by itself.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
-from segpipe.masks.rle import Region, run_lengths, spans
+from segpipe.masks import painting
+from segpipe.masks.rle import Region
 
 Rings = Sequence[Sequence[float]]
+
+_FINE = 5  # points are rounded to fifths of a pixel (maskApi.c: scale)
+_AT_ONCE = 2048  # instances drawn in one go: bounds the memory
+_NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a ring or instance
+_POSITION = (1 << _NUMBER) - 1
 
 
 def draw(rings: Rings, size_hw: tuple[int, int], holes: Rings = ()) -> Region:
@@ -24,56 +34,121 @@ def draw(rings: Rings, size_hw: tuple[int, int], holes: Rings = ()) -> Region:
     region = draw_each([rings], size_hw)[0]
     if not holes:
         return region
-    cut: Region = coco_mask.merge([region, _complement(draw_each([holes], size_hw)[0])], intersect=True)
-    return cut
+    taken = draw_each([holes], size_hw)[0]
+    steps = np.concatenate([_steps(region.edges), -_steps(taken.edges)])
+    return Region(size_hw, _covered(np.concatenate([region.edges, taken.edges]), steps))
 
 
 def draw_each(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region]:
     """Draw many instances without holes in one call; otherwise as `draw`."""
-    every = [ring for rings in shapes for ring in rings]
-    if not all(shapes) or min(map(len, every), default=6) < 6:
-        raise ValueError("a ring has at least three points")
-    drawn = iter(coco_mask.frPyObjects(every, *size_hw) if every else [])
-    parts = [[next(drawn) for _ in rings] for rings in shapes]
-    return [coco_mask.merge(own) if len(own) > 1 else own[0] for own in parts]
-
-
-def _complement(region: Region) -> Region:
-    counts = run_lengths(region["counts"]).tolist()
-    turned = counts[1:] if counts[0] == 0 else [0, *counts]
-    complement: Region = coco_mask.frPyObjects({"size": region["size"], "counts": turned}, *region["size"])
-    return complement
+    parts = (_draw_some(shapes[i : i + _AT_ONCE], size_hw) for i in range(0, len(shapes), _AT_ONCE))
+    return list(chain.from_iterable(parts))
 
 
 def of_mask(mask: np.ndarray) -> Region:
     """The region of a mask, bool (H, W)."""
-    region: Region = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    return region
+    flat = np.concatenate([[False], mask.T.ravel(), [False]])
+    return Region((mask.shape[0], mask.shape[1]), np.flatnonzero(flat[1:] != flat[:-1]))
+
+
+def of_values(values: np.ndarray) -> dict[int, Region]:
+    """The region of each value in an array of integers (H, W), from one pass over it."""
+    flat = values.T.ravel()
+    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
+    runs = np.stack([starts, np.append(starts[1:], len(flat))], axis=1)
+    order = np.argsort(flat[starts], kind="stable")
+    found, firsts = np.unique(flat[starts][order], return_index=True)
+    parts = zip(found.tolist(), np.split(runs[order], firsts[1:]), strict=True)
+    return {value: Region((values.shape[0], values.shape[1]), part.ravel()) for value, part in parts}
+
+
+def _draw_some(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region]:
+    rings = list(chain.from_iterable(shapes))
+    if not all(shapes) or min(map(len, rings)) < 6:
+        raise ValueError("a ring has at least three points")
+    keys = np.sort(_passages(rings, size_hw))  # each ring's runs: start, stop, start, stop ...
+    if len(rings) > len(shapes):
+        owners = np.arange(len(shapes)).repeat([len(own) for own in shapes])
+        keys = _covered((owners[keys >> _NUMBER] << _NUMBER) | (keys & _POSITION), _steps(keys))
+    ends = keys.searchsorted(np.arange(1, len(shapes) + 1) << _NUMBER).tolist()
+    edges = keys & _POSITION
+    return [Region(size_hw, edges[start:stop]) for start, stop in zip([0, *ends], ends, strict=False)]
+
+
+def _steps(edges: np.ndarray) -> np.ndarray:
+    """1 at each start, -1 at each stop."""
+    steps = np.ones(len(edges), np.int64)
+    steps[1::2] = -1
+    return steps
+
+
+def _covered(keys: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The keys where covered pixels begin and end, in order: covered is where the steps so far sum to over 0."""
+    order = keys.argsort(kind="stable")
+    keys, depth = keys[order], steps[order].cumsum()
+    settled = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=settled[:-1])
+    keys, inside = keys[settled], depth[settled] > 0
+    changes = inside.copy()
+    np.not_equal(inside[1:], inside[:-1], out=changes[1:])
+    return keys[changes]
+
+
+def _passages(rings: Rings, size_hw: tuple[int, int]) -> np.ndarray:
+    """Keys, in no order, of the pixels where inside and outside turn: wherever a line passes the middle of a column.
+
+    A passage below the last row is the next column's first pixel, as in maskApi.c.
+    """
+    height, width = size_hw
+    lengths = np.array([len(ring) for ring in rings]) // 2
+    points = np.fromiter(chain.from_iterable(rings), np.float64)
+    x, y = (_FINE * points + 0.5).astype(np.int64).reshape(-1, 2).T  # towards zero, as in C
+    ends = lengths.cumsum()
+    following = np.arange(1, len(x) + 1)
+    following[ends - 1] = ends - lengths
+    to_x, to_y = x[following], y[following]
+    left, right = np.minimum(x, to_x), np.maximum(x, to_x)
+    first = np.maximum((left + 2) // _FINE, 0)  # columns whose middle, between fine x 5c + 2 and 5c + 3, a line passes
+    count = np.maximum(np.minimum((right - 3) // _FINE, width - 1) - first + 1, 0)
+    line = np.arange(len(count)).repeat(count)
+    column = np.arange(len(line)) + (first + count - count.cumsum())[line]
+    rows = _passed_rows(x, y, to_x, to_y, line, _FINE * column + 2)
+    numbers = (np.arange(len(rings)) << _NUMBER).repeat(lengths)
+    return numbers[line] + column * height + np.minimum(np.maximum((rows + 2) // _FINE, 0), height)
+
+
+def _passed_rows(
+    x: np.ndarray, y: np.ndarray, to_x: np.ndarray, to_y: np.ndarray, line: np.ndarray, left: np.ndarray
+) -> np.ndarray:
+    """The fine row where each line goes from fine column `left` to the next: the upper of the two points there.
+
+    maskApi.c walks a line in whole fine steps along its longer axis, there in rising direction, and rounds the other
+    coordinate.
+    """
+    dx, dy = to_x - x, to_y - y
+    steep = np.abs(dx) < np.abs(dy)
+    longer = np.where(steep, dy, dx)
+    slope = (np.where(steep, dx, dy) / (longer + (longer == 0)))[line]
+    turned = longer < 0
+    x, y = np.where(turned, to_x, x)[line], np.where(turned, to_y, y)[line]
+    rows = y + slope * (left - x + (slope < 0)) + 0.5
+    down = np.flatnonzero(steep[line])
+    rows[down] = y[down] + _steps_down(x[down], slope[down], left[down]) - 1
+    return rows.astype(np.int64)
+
+
+def _steps_down(x: np.ndarray, slope: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """How many fine steps down from x until a steep line has gone from fine column `left` to the next, or back."""
+    steps = np.floor((left + 0.5 - x) / slope + 1e-6)  # the last before, or, if that falls on a step, perhaps it itself
+    return steps + ((x + slope * steps + 0.5 >= left + 1) != (slope > 0))
 
 
 def paint(regions: Sequence[Region], size_hw: tuple[int, int], values: Sequence[int] | None = None) -> np.ndarray:
     """Paint regions over each other, the last on top: (H, W), 0 where none is, else the value of the topmost.
 
     values: one a region, above 0; 1, 2, 3 ... if not given. Returns uint8 in column-major memory if all values fit,
-    else int32. Runs are written straight into one frame; no region is decoded to a frame of its own.
+    else int32.
     """
-    values = range(1, len(regions) + 1) if values is None else values
-    all_spans = spans(regions)
-    if max(values, default=0) <= np.iinfo(np.uint8).max:
-        return _painted_bytes(all_spans, size_hw, values)
-    flat = np.zeros(size_hw[0] * size_hw[1], np.int32)
-    for value, edges in zip(values, all_spans, strict=True):
-        for start, stop in zip(edges[0::2], edges[1::2], strict=False):
-            flat[start:stop] = value
-    return flat.reshape(size_hw, order="F")
-
-
-def _painted_bytes(all_spans: Sequence[list[int]], size_hw: tuple[int, int], values: Sequence[int]) -> np.ndarray:
-    """The same in uint8: slices of bytes cost half of what slices of an array do."""
-    frame = bytearray(size_hw[0] * size_hw[1])
-    for value, edges in zip(values, all_spans, strict=True):
-        runs = list(zip(edges[0::2], edges[1::2], strict=False))
-        fill = bytes([value]) * max((stop - start for start, stop in runs), default=0)
-        for start, stop in runs:
-            frame[start:stop] = fill[: stop - start]
-    return np.frombuffer(frame, np.uint8).reshape(size_hw, order="F")
+    used = [0, *(range(1, len(regions) + 1) if values is None else values)]
+    dtype = np.uint8 if max(used) <= np.iinfo(np.uint8).max else np.int32
+    return painting.paint(regions, size_hw).frame(np.array(used, dtype))

@@ -20,7 +20,8 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
     mask file cannot be read or is of another size.
     """
     if instance.mask_value is not None:
-        return raster.of_mask(_stored(root / instance.mask_file, size_hw) == instance.mask_value)
+        nowhere = Region(size_hw, np.empty(0, np.int64))
+        return _stored(root / instance.mask_file, size_hw).get(instance.mask_value, nowhere)
     if instance.rle is None:
         return raster.draw(instance.rings, size_hw, instance.holes)
     if instance.rle.size_hw != size_hw:
@@ -33,16 +34,19 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
 def regions_of(instances: Sequence[Instance], size_hw: tuple[int, int], root: Path) -> list[Region]:
     """`region_of` each instance; all that are nothing but rings in one call."""
     plain = [i.rle is None and i.mask_value is None and not i.holes for i in instances]
+    if all(plain):
+        return raster.draw_each([i.rings for i in instances], size_hw)
     drawn = iter(raster.draw_each([i.rings for i, is_plain in zip(instances, plain, strict=True) if is_plain], size_hw))
     pairs = zip(instances, plain, strict=True)
     return [next(drawn) if is_plain else region_of(instance, size_hw, root) for instance, is_plain in pairs]
 
 
 @lru_cache(maxsize=1)  # the values of one mask are asked for in a row
-def _stored(path: Path, size_hw: tuple[int, int]) -> np.ndarray:
+def _stored(path: Path, size_hw: tuple[int, int]) -> dict[int, Region]:
+    """The region of each value in a mask file."""
     with at(path.name):
         values = read_values(path)
     if values.shape != size_hw:
         problem = f"{path.name}: the mask has {values.shape[1]} x {values.shape[0]} pixels"
         raise AnnotationError(f"{problem}, its picture {size_hw[1]} x {size_hw[0]}; export it again")
-    return values
+    return raster.of_values(values)

@@ -1,10 +1,11 @@
-"""COCO run lengths: from what a file says to runs that can be painted.
+"""Regions as runs of pixels down the columns, and COCO's ways of writing them.
 
-A region is pycocotools' compressed form, {"size": [height, width], "counts": bytes}: column-major, zeros first.
-Source: cocodataset/cocoapi, common/maskApi.h and maskApi.c (rleFrString).
+Source: cocodataset/cocoapi, common/maskApi.h and maskApi.c (rleFrString, rleToBbox).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypedDict
 
 import numpy as np
@@ -14,22 +15,41 @@ from segpipe.errors import AnnotationError
 from segpipe.records import Rle
 
 
-class Region(TypedDict):
-    """A compressed mask as pycocotools makes and takes it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """The pixels of one object in a frame of size_hw.
+
+    edges: int64 (2n,), where its runs start, stop, start, stop ...: rising positions in the frame flattened column by
+    column. A run may go on into the next column; an edge that is there twice is none.
+    """
+
+    size_hw: tuple[int, int]
+    edges: np.ndarray
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the pixels are the same."""
+        if not isinstance(other, Region):
+            return NotImplemented
+        mine, others = _unrepeated(self.edges), _unrepeated(other.edges)
+        return self.size_hw == other.size_hw and np.array_equal(mine, others)
+
+
+class Compressed(TypedDict):
+    """A region as pycocotools makes and takes it: zeros first, the counts in its own characters."""
 
     size: list[int]
     counts: bytes
 
 
 def region_of(rle: Rle) -> Region:
-    """Compress run lengths of either form. Raises AnnotationError (bad_rle) unless they fill size_hw exactly."""
+    """Runs of lengths in either form. Raises AnnotationError (bad_rle) unless they fill size_hw exactly."""
     height, width = rle.size_hw
     counts = run_lengths(rle.counts.encode()) if isinstance(rle.counts, str) else np.array(rle.counts, np.int64)
     if not len(counts) or counts.min() < 0 or counts.sum() != height * width:
         problem = f"the run lengths sum to {counts.sum()}, not to {height} x {width} = {height * width} pixels"
         raise AnnotationError(f"{problem}; export the mask again", "bad_rle")
-    region: Region = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
-    return region
+    ends = np.cumsum(counts)
+    return Region((height, width), ends[: len(ends) // 2 * 2])  # zeros at the end start nothing
 
 
 def run_lengths(counts: bytes) -> np.ndarray:
@@ -41,25 +61,14 @@ def run_lengths(counts: bytes) -> np.ndarray:
     codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
     if len(codes) and (codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20):
         raise AnnotationError("the RLE string holds characters that COCO's do not; export it again", "bad_rle")
-    numbers, _ = _numbers(codes)
-    return _undifferenced(numbers)
+    numbers = _numbers(codes)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers
 
 
-def spans(regions: Sequence[Region]) -> list[list[int]]:
-    """For each region the edges of its ones in the column-major flat mask: start, stop, start, stop ... in order.
-
-    After the last stop may stand the start of nothing: the end of the mask.
-    """
-    strings = [region["counts"] for region in regions]
-    if not strings:
-        return []
-    numbers, last = _numbers(np.frombuffer(b"".join(strings), np.uint8).astype(np.int64) - 48)
-    ends = np.searchsorted(last, np.cumsum([len(string) for string in strings]))
-    return [np.cumsum(_undifferenced(part)).tolist() for part in np.split(numbers, ends[:-1])]
-
-
-def _numbers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The signed numbers that characters less 48 stand for, int64, and where the last character of each is."""
+def _numbers(codes: np.ndarray) -> np.ndarray:
+    """The signed numbers that characters less 48 stand for, int64."""
     last = np.flatnonzero(codes & 0x20 == 0)
     first = np.concatenate(([0], last[:-1] + 1))[: len(last)]
     if len(last) and (last - first).max() > 9:
@@ -71,22 +80,52 @@ def _numbers(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         numbers[longer] |= low[first[longer] + place] << (5 * place)
     negative = codes[last] & 0x10 != 0
     numbers[negative] -= np.int64(1) << (5 * (more[negative] + 1))
-    return numbers, last
-
-
-def _undifferenced(numbers: np.ndarray) -> np.ndarray:
-    """Run lengths of one string's numbers, in place."""
-    numbers[1::2] = np.cumsum(numbers[1::2])
-    numbers[2::2] = np.cumsum(numbers[2::2])
     return numbers
 
 
+def _unrepeated(edges: np.ndarray) -> np.ndarray:
+    values, times = np.unique(edges, return_counts=True)
+    return values[times % 2 == 1]
+
+
+def lengths_of(region: Region) -> list[int]:
+    """COCO's run lengths of a region, zeros first; none is 0 but the first, where the frame's first pixel is set."""
+    height, width = region.size_hw
+    counts: list[int] = np.diff(_unrepeated(region.edges), prepend=0, append=height * width).tolist()
+    return counts if counts[-1] or len(counts) == 1 else counts[:-1]
+
+
+def compressed(region: Region) -> Compressed:
+    """A region in pycocotools' own form."""
+    height, width = region.size_hw
+    packed: Compressed = coco_mask.frPyObjects({"size": [height, width], "counts": lengths_of(region)}, height, width)
+    return packed
+
+
 def area_px(region: Region) -> int:
-    """The number of ones."""
-    return int(coco_mask.area(region))
+    """The number of its pixels."""
+    return areas_px([region])[0]
+
+
+def areas_px(regions: Sequence[Region]) -> list[int]:
+    """The number of pixels of each region."""
+    if not regions:
+        return []
+    edges = np.concatenate([region.edges for region in regions])
+    passed = np.zeros(len(edges) // 2 + 1, np.int64)
+    (edges[1::2] - edges[0::2]).cumsum(out=passed[1:])
+    sums = passed[[0, *accumulate(len(region.edges) // 2 for region in regions)]]
+    areas: list[int] = (sums[1:] - sums[:-1]).tolist()
+    return areas
 
 
 def bounds(region: Region) -> tuple[float, float, float, float] | None:
-    """Left, top, right and bottom edge of the ones, in pixels; None where there is no one."""
-    left, top, width, height = coco_mask.toBbox(region).tolist()
-    return (left, top, left + width, top + height) if width and height else None
+    """Left, top, right and bottom edge of the pixels, in pixels; None where there is none."""
+    height, edges = region.size_hw[0], _unrepeated(region.edges)
+    if not len(edges):
+        return None
+    starts, stops = edges[0::2], edges[1::2]
+    (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(stops - 1, height)
+    one_column = (left == right).all()
+    top, bottom = (first_rows.min(), last_rows.max() + 1) if one_column else (0, height)
+    return float(left[0]), float(top), float(right[-1] + 1), float(bottom)

@@ -88,7 +88,7 @@ def _shape(instance: Instance, size_hw: tuple[int, int], root: Path, written: Wr
     if instance.holes:
         written.changed["outlines with holes became run lengths of the same pixels"] += 1
     left, top, right, bottom = rle.bounds(drawn) or (0.0, 0.0, 0.0, 0.0)
-    stored = instance.rle or Rle(size_hw=size_hw, counts=drawn["counts"].decode("ascii"))
+    stored = instance.rle or Rle(size_hw=size_hw, counts=rle.compressed(drawn)["counts"].decode("ascii"))
     counts = stored.counts if isinstance(stored.counts, str) else list(stored.counts)
     segmentation = {"size": list(stored.size_hw), "counts": counts}
     return _Shape(segmentation, [left, top, right - left, bottom - top], float(rle.area_px(drawn)))

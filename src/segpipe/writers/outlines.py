@@ -26,7 +26,7 @@ def region(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region:
 
 def mask(drawn: Region) -> np.ndarray:
     """A region as bool (H, W)."""
-    return raster.paint([drawn], (drawn["size"][0], drawn["size"][1])) > 0
+    return raster.paint([drawn], drawn.size_hw) > 0
 
 
 def joined(rings: Sequence[Ring]) -> Ring:

@@ -1,0 +1,90 @@
+"""Regions painted over each other: who is on top where, as runs; no region has a frame of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from segpipe.masks.rle import Region
+
+_RUNS_AT_ONCE = 1 << 19  # a strip of so many runs is painted in one go: bounds the memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painting:
+    """Who owns each pixel of a frame of size_hw, flattened column by column: owners[i] from stops[i - 1] to stops[i].
+
+    stops: int64 (n,), rising, the last is the number of pixels; owners: int64 (n,), 0 nobody, else a number from 1 on.
+    """
+
+    size_hw: tuple[int, int]
+    stops: np.ndarray
+    owners: np.ndarray
+
+    def frame(self, values: np.ndarray) -> np.ndarray:
+        """The frame (H, W), in column-major memory, with values[owner] at each pixel."""
+        return values[self.owners].repeat(self._lengths()).reshape(self.size_hw, order="F")
+
+    def pixels(self, count: int) -> np.ndarray:
+        """How many pixels nobody and each of the owners 1 .. count have, int64 (count + 1,)."""
+        return np.bincount(self.owners, self._lengths(), count + 1).astype(np.int64)  # floats, exact up to 2^53
+
+    def pixels_at(self, rows: np.ndarray, columns: np.ndarray, count: int) -> np.ndarray:
+        """The same on a grid of the frame's rows and columns, both rising; what is named twice counts twice."""
+        columns, times = np.unique(columns, return_counts=True)
+        grid = self._sampled(rows, columns)
+        if times.max() == 1:
+            return grid.pixels(count)
+        owners = grid.frame(np.arange(count + 1)).ravel(order="F")
+        return np.bincount(owners, times.repeat(len(rows)), count + 1).astype(np.int64)
+
+    def _sampled(self, rows: np.ndarray, columns: np.ndarray) -> "Painting":
+        height, width = self.size_hw
+        column, row = np.divmod(self.stops, height)
+        above = np.searchsorted(rows, np.arange(height))  # how many of `rows` lie above each row
+        before = np.searchsorted(columns, np.arange(width + 2))
+        stops = before[column] * len(rows) + (before[column + 1] - before[column]) * above[row]
+        return Painting((len(rows), len(columns)), stops, self.owners)
+
+    def _lengths(self) -> np.ndarray:
+        lengths = self.stops.copy()
+        lengths[1:] -= self.stops[:-1]
+        return lengths
+
+
+def paint(regions: Sequence[Region], size_hw: tuple[int, int], at_once: int = _RUNS_AT_ONCE) -> Painting:
+    """Paint regions over each other, the last on top; regions[i] becomes owner i + 1."""
+    total = size_hw[0] * size_hw[1]
+    if not regions:
+        return Painting(size_hw, np.array([total]), np.array([0]))
+    edges = np.concatenate([region.edges for region in regions])
+    owners = np.arange(1, len(regions) + 1).repeat([len(region.edges) // 2 for region in regions])
+    starts, stops = edges[0::2], edges[1::2]
+    if len(owners) <= at_once:
+        return Painting(size_hw, *_topmost(starts, stops, owners, total))
+    cuts = [0, *np.sort(starts)[at_once::at_once].tolist(), total]
+    parts = []
+    for low, high in pairwise(cuts):
+        inside = np.flatnonzero((starts < high) & (stops > low))
+        strip = _topmost(starts[inside].clip(low) - low, stops[inside].clip(max=high) - low, owners[inside], high - low)
+        parts.append((strip[0] + low, strip[1]))
+    return Painting(size_hw, *map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _topmost(starts: np.ndarray, stops: np.ndarray, owners: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stops and owners, as of a Painting, of runs of which the last is on top.
+
+    The edges of all runs cut the frame into pieces. A run covers the pieces from the one after its start to the one
+    before its stop, and of all that cover a piece the last writes its owner.
+    """
+    edges = np.concatenate([starts, stops, [total]])
+    order = edges.argsort(kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(1, len(order) + 1)  # the piece that begins at each edge; piece 0 comes before all edges
+    first = place[: len(starts)]
+    covered = place[len(starts) : -1] - first
+    pieces = np.arange(covered.sum()) + (first + covered - covered.cumsum()).repeat(covered)
+    owner = np.zeros(len(edges), np.int64)
+    owner[pieces] = owners.repeat(covered)
+    return edges[order], owner
