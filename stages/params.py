@@ -1,6 +1,7 @@
 """params.yaml as typed values: the whole file is checked before a stage does any work."""
 
 import difflib
+import errno
 import logging
 import os
 import re
@@ -251,11 +252,26 @@ def run(main: Callable[[], None]) -> None:
         main()
     except FileNotFoundError as error:
         sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
+    except OSError as error:
+        if error.errno is None:
+            raise
+        sys.exit(f"error: {_told(error)}")
     except UserError as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
         sys.exit(f"error: {error}" if is_first else 1)
-    except KeyboardInterrupt:
-        sys.exit("error: stopped by Ctrl-C; run it again")
+
+
+def _told(error: OSError) -> str:
+    """Where the disk or the system refused, and what to do."""
+    remedy = {
+        errno.ENOSPC: "free some space on the disk",
+        errno.EDQUOT: "free some of your space on the disk",
+        errno.EACCES: "make it yours to read and write",
+        errno.EPERM: "make it yours to read and write",
+        errno.EROFS: "work on a disk that can be written to",
+    }.get(error.errno or 0, "mend it")
+    said = os.strerror(error.errno or 0)
+    return f"{error.filename or 'writing'}: {said}; {remedy}, then run `dvc repro` again"
 
 
 def check() -> None:

@@ -27,6 +27,10 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
                 os.fsync(written.fileno())
         part.chmod(0o644)
         part.replace(path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a full disk does not say whose writing it refused
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -1,7 +1,12 @@
 import logging
+import os
 import re
+import signal
+
+import pytest
 
 from segpipe.dataset.parallel import ordered, pace
+from segpipe.errors import UserError
 
 
 def _square(number: int) -> int:
@@ -32,3 +37,26 @@ def test_the_pace_names_what_limits_it():
         pace(90, "masks", 3.0, 0.9) == "90 masks in 3.0 s, 30.0 a second; 90% of it computing: the processors limit it"
     )
     assert pace(1, "masks", 2.0, 0.5).endswith("50% of it computing: reading, writing or other work limits it")
+
+
+def _die_of_memory(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_worker_that_the_system_ends_is_told_in_one_line():
+    with pytest.raises(UserError) as error:
+        list(ordered(_die_of_memory, [1, 2], 2, "numbers"))
+    assert str(error.value) == (
+        "a worker process was ended from outside, most often for want of memory; lower compute.workers in params.yaml "
+        "and run `dvc repro` again"
+    )
+
+
+def _survive_ctrl_c(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    return number
+
+
+def test_ctrl_c_is_for_the_stage_not_for_its_workers():
+    assert list(ordered(_survive_ctrl_c, [1, 2], 2, "numbers")) == [1, 2]

@@ -1,7 +1,9 @@
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image as Picture
 
 from segpipe.dataset import checks, rechecking
@@ -53,3 +55,18 @@ def test_a_changed_setting_checks_everything_anew(tmp_path):
     changes = {"class_of": {"cat": "cat", "dog": "cat"}, "crowd": "drop", "keep_empty": True}
     for name, value in changes.items():
         assert check(tmp_path, tmp_path / "m", [replace(one, **{name: value})])[1] == ["a"]
+
+
+@pytest.mark.parametrize("named", ["a.png\0", "x" * 5000, "link/outside.png"])
+def test_only_files_that_ingest_found_are_opened(tmp_path, named):
+    (tmp_path / "outside").mkdir()
+    photograph(tmp_path / "outside", "outside")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/link").symlink_to(tmp_path / "outside")
+    lost = Image(key="a", file=named, problem="missing_file", detail="no such file")
+    opened = []
+    sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
+    one = Task(tmp_path / "source", lost, (), frozenset({"cat"}), "ignore", False, ShapePolicies())
+    (result,) = check(tmp_path / "source", tmp_path / "m", [one])[0]
+    assert [(row.verdict, row.reason) for row in result.rows] == [("dropped", "missing_file")]
+    assert not [path for path in opened if path.endswith(named)]

@@ -77,8 +77,23 @@ def test_a_damaged_memory_is_no_harm(tmp_path):
     rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0})
     (tmp_path / "kept/index.pickle").write_bytes(b"\x80\x05broken")
     assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
-    (tmp_path / "kept/images.npy").unlink()
+    rows = tmp_path / "kept/images.npy"
+    whole = rows.read_bytes()
+    rows.unlink()
     assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
+    rows.unlink()  # its bytes are the store's too
+    rows.write_bytes(whole[:-9])
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
+
+
+def test_one_changed_bit_in_the_memory_is_found(tmp_path, caplog):
+    rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0})
+    index = tmp_path / "kept/index.pickle"
+    data = bytearray(index.read_bytes())
+    data[len(data) // 2] ^= 1
+    index.write_bytes(data)
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
+    assert "index.pickle cannot be used (damaged): everything is worked out anew" in caplog.text
 
 
 def test_the_key_changes_with_the_photograph_the_instances_and_the_code(tmp_path, monkeypatch):

@@ -8,17 +8,18 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from segpipe.files import whole
+from segpipe.files import sha256_of, whole
 from segpipe.versions import code_hash
 
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(".segpipe/cache")
+_HASH, _DIGEST = "sha256", 32  # in front of the pickle: a changed bit must not become a result
 _PACKAGES = ("", "annotations", "masks", "dataset")
 _LIBRARIES = ("numpy", "pillow", "pycocotools", "scipy", "shapely", "zlib-ng")
 
@@ -33,23 +34,47 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
+def content(path: Path) -> str:
+    """The file's hash, or what keeps it from being read."""
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        return type(error).__name__
+
+
+def contents(root: Path, files: Iterable[str]) -> list[tuple[str, str]]:
+    """Files below `root`, sorted, each with its `content`."""
+    return [(file, content(root / file)) for file in sorted(files)]
+
+
 def load(path: Path) -> dict[str, Any]:
     """Results by key; none if there are none or the file is damaged."""
     try:
         with path.open("rb") as file:
-            results: dict[str, Any] = pickle.load(file)
+            sound = file.read(_DIGEST) == hashlib.file_digest(file, _HASH).digest()
+            file.seek(_DIGEST)
+            results: dict[str, Any] = pickle.load(file) if sound else {}
     except FileNotFoundError:
         return {}
-    except Exception as error:  # a damaged pickle raises anything; the results can be worked out again
-        logger.warning("%s cannot be used (%s): everything is worked out anew", path, error)
+    except Exception as error:  # a pickle that another version wrote raises anything
+        sound, said = False, type(error).__name__
+    else:
+        said = "damaged"
+    if not sound:
+        logger.warning("%s cannot be used (%s): everything is worked out anew", path, said)
         return {}
     return results
 
 
 def save(path: Path, results: Mapping[str, Any]) -> None:
     """Keep these results and forget all others."""
-    with whole(path) as part, part.open("wb") as file:
+    with whole(path) as part, part.open("w+b") as file:
+        file.write(bytes(_DIGEST))
         pickle.dump(dict(results), file, protocol=pickle.HIGHEST_PROTOCOL)
+        file.seek(_DIGEST)
+        digest = hashlib.file_digest(file, _HASH).digest()
+        file.seek(0)
+        file.write(digest)
 
 
 def recalled(

@@ -3,15 +3,18 @@
 import logging
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from segpipe.dataset import cluster
+from segpipe.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -55,8 +58,20 @@ def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
         yield None, 1
     else:
         # fork is unsafe beside threads and spawn starts slowly; forkserver is neither
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        context = multiprocessing.get_context("forkserver")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c_to_the_stage)
+        try:
             yield pool, workers
+        except BrokenProcessPool as error:
+            problem = "a worker process was ended from outside, most often for want of memory"
+            raise UserError(f"{problem}; lower compute.workers in params.yaml and run `dvc repro` again") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _leave_ctrl_c_to_the_stage() -> None:
+    """A terminal sends it to every process; one of them says so."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _spread(

@@ -74,7 +74,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         except AnnotationError:
             raise
         except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-            what = " ".join(str(error).split()) or type(error).__name__
+            said = (isinstance(error, OSError) and error.strerror) or str(error)  # without the way to the file
+            what = " ".join(said.split()) or type(error).__name__
             raise AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable") from error
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from segpipe.dataset import memory
 from segpipe.dataset.checks import Checked, Task
-from segpipe.files import sha256_of
 
 Spread = Callable[[Sequence[Task]], Iterator[Checked]]
 
@@ -28,8 +27,9 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
     return [
         memory.key_of(
             code,
-            _content(task.root / task.image.file) if task.image.file else None,
-            sorted((file, _content(task.root / file)) for file in {i.mask_file for i in task.instances if i.mask_file}),
+            # a record with a problem may name any path; only what ingest found in the source is ever opened
+            memory.content(task.root / task.image.file) if not task.image.problem else None,
+            memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             task.image,
             task.instances,
             sorted(task.class_of.items()),
@@ -39,11 +39,3 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
         )
         for task in tasks
     ]
-
-
-def _content(path: Path) -> str:
-    """The file's hash, or what keeps it from being read."""
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        return type(error).__name__

@@ -8,7 +8,7 @@ import numpy as np
 
 from segpipe.dataset import drawing, memory, store
 from segpipe.dataset.drawing import Drawn, Task
-from segpipe.files import sha256_of, write_bytes
+from segpipe.files import write_bytes
 
 _INDEX, _IMAGES, _LABELS = "index.pickle", "images.npy", "labels.npy"
 Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
@@ -29,10 +29,11 @@ def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: S
     keys: of `keys_of`; spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw).
     Call `keep` after the store is finished.
     """
-    files = (folder / _IMAGES, folder / _LABELS)
-    known: dict[str, Kept] = memory.load(folder / _INDEX) if all(path.is_file() for path in files) else {}
-    if known:
-        images, labels = (np.load(path, mmap_mode="r") for path in files)
+    known: dict[str, Kept] = memory.load(folder / _INDEX)
+    try:
+        images, labels = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _LABELS))
+    except (OSError, ValueError):  # gone, or cut short
+        known = {}
     for task, key in zip(tasks, keys, strict=True):
         if key in known:
             row = known[key].row
@@ -64,7 +65,7 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             code,
             (task.photo.sha256, task.photo.frame, task.photo.height, task.photo.width),
             task.instances,
-            sorted(sha256_of(task.root / file) for file in {i.mask_file for i in task.instances if i.mask_file}),
+            memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             sorted(task.indices.items()),
             task.classes,
             task.priority,

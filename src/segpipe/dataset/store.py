@@ -48,8 +48,19 @@ class Store:
 def begin(folder: Path, count: int, fit: Fit) -> None:
     """Make room for `count` rows in files that `finish` turns into a store."""
     folder.mkdir(parents=True, exist_ok=True)
-    open_memmap(folder / _IMAGES, "w+", np.uint8, (count, *fit.size_hw, 3)).flush()
-    open_memmap(folder / _LABELS, "w+", np.uint8, (count, *fit.size_hw)).flush()
+    for name, shape in ((_IMAGES, (count, *fit.size_hw, 3)), (_LABELS, (count, *fit.size_hw))):
+        open_memmap(folder / name, "w+", np.uint8, shape).flush()
+        _reserve(folder / name)
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk's blocks now: a memory map that finds the disk full is ended by a signal, without a word."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def put(folder: Path, position: int, image: np.ndarray, labels: np.ndarray) -> None:

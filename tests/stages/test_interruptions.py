@@ -1,0 +1,69 @@
+"""What ends a stage from outside, a disk, a right or a hand: one line that says where, and nothing half-written."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from segpipe.files import write_bytes
+from stages.params import run
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file may grow beyond 1,000 bytes, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path, small_disk):
+    path = tmp_path / "a.png"
+    write_bytes(path, b"old")
+    with pytest.raises(OSError, match="File too large") as error:
+        write_bytes(path, bytes(2000))
+    assert error.value.filename == str(path)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.png", b"old")]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.ENOSPC, "error: data/masks/a.png: No space left on device; free some space on the disk, "),
+        (errno.EACCES, "error: data/masks/a.png: Permission denied; make it yours to read and write, "),
+        (errno.EROFS, "error: data/masks/a.png: Read-only file system; work on a disk that can be written to, "),
+        (errno.EIO, "error: data/masks/a.png: Input/output error; mend it, "),
+    ],
+)
+def test_what_the_disk_refuses_is_one_line(code, said):
+    def refused() -> None:
+        raise OSError(code, os.strerror(code), "data/masks/a.png")
+
+    with pytest.raises(SystemExit) as end:
+        run(refused)
+    assert end.value.code == said + "then run `dvc repro` again"
+
+
+@pytest.mark.parametrize("moment", ["while modules are imported", "while it works"])
+def test_ctrl_c_is_one_line_at_any_moment(tmp_path, moment):
+    at_work = "stages.params.run(lambda: (print(1, flush=True), time.sleep(60)))"
+    importing = "print(1, flush=True); time.sleep(60)"
+    code = f"import time, stages, stages.params; {at_work if moment == 'while it works' else importing}"
+    stage = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert stage.stdout is not None
+    stage.stdout.readline()
+    time.sleep(0.2)
+    stage.send_signal(signal.SIGINT)
+    _, said = stage.communicate(timeout=30)
+    assert said == "error: stopped by Ctrl-C; run it again\n"
+    assert stage.returncode != 0
