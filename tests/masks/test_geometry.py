@@ -7,6 +7,7 @@ from segpipe.masks.geometry import examine, polygonal_part
 
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)
 BOW_TIE = (0.0, 0.0, 8.0, 8.0, 8.0, 0.0, 0.0, 8.0)
+far = st.lists(st.tuples(*[st.integers(-(2**31) + 1, 2**31 - 1)] * 2), min_size=3, max_size=6)
 points = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=3, max_size=10)
 
 
@@ -38,10 +39,13 @@ def test_the_border(shift, past_border, outside):
     assert (shape.past_border, shape.outside) == (past_border, outside)
 
 
-def test_points_of_another_planet_are_cut_off_before_drawing():
-    shape = examine([(1, 1, 1e12, 1, 1e12, 5, 1, 5)], (10, 10))
-    assert shape.past_border
-    assert max(shape.rings[0]) == 200
+@settings(deadline=None)
+@given(st.lists(st.one_of(points, far), min_size=1, max_size=4))
+def test_what_is_drawn_are_the_annotators_own_rings_never_corrected_ones(drawn):
+    rings = [tuple(float(number) for point in ring for number in point) for ring in drawn]
+    usable = tuple(ring for ring, ring_points in zip(rings, drawn, strict=True) if len(set(ring_points)) >= 3)
+    assert examine(rings, (10, 10)).rings == usable
+    assert examine([SQUARE], (10, 10), rings).holes == usable
 
 
 @settings(deadline=None)

@@ -86,6 +86,23 @@ def test_five_thousand_random_polygons_are_pycocotools_own():
         assert found == [oracle(shape, size_hw) for shape in drawn]
 
 
+def test_points_a_hundred_thousand_pixels_away_are_drawn_as_pycocotools_draws_them():
+    rng = np.random.default_rng(7)
+    for _ in range(100):
+        size_hw = tuple(rng.integers(1, 70, 2).tolist())
+        near, far = rng.uniform(-5, 75, 8), rng.uniform(-1e5, 1e5, 8)
+        ring = np.where(rng.random(8) < 0.5, near, far).round(rng.integers(0, 3)).tolist()
+        assert rle.compressed(raster.draw([ring], size_hw)) == oracle([ring], size_hw)
+
+
+@pytest.mark.parametrize("reach", [1e6, 1e8, 2**31 - 1])
+def test_beyond_what_pycocotools_can_draw_the_rule_is_the_same(reach):
+    """A wedge from its tip at (2, 4) to the far right: at x it is (x - 2) high on each side."""
+    wedge = [2, 4, reach, 4 - (reach - 2), reach, 4 + (reach - 2)]
+    near = [2, 4, 62, -56, 62, 64]  # the same lines, as far as pycocotools can walk them
+    assert rle.compressed(raster.draw([wedge], (8, 12))) == oracle([near], (8, 12))
+
+
 @settings(max_examples=200, deadline=None)
 @given(shapes, shapes)
 def test_holes_are_taken_away(solid, holes):

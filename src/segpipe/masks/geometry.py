@@ -1,4 +1,8 @@
-"""What a polygon is: whether it can be drawn as it stands, and how far correction would change it. No pixels here."""
+"""What a polygon is: whether it encloses anything, and how far correction would change it. No pixels here.
+
+Correction (shapely's make_valid) serves the report: its area stands beside the area as drawn. What is drawn is never
+the corrected polygon but the annotator's own rings by the pixel rule (raster.py), each that has three different points.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +14,6 @@ from shapely.geometry.base import BaseGeometry
 
 Ring = tuple[float, ...]
 BORDER_TOLERANCE_PX = 0.5  # less than half a pixel past the border costs no pixel
-_REACH = 20  # frames; the pixel rule walks every edge, so far-off points are cut off first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,8 +42,8 @@ def examine(rings: Sequence[Ring], size_hw: tuple[int, int], holes: Sequence[Rin
     solid, taken = ([Polygon(_points(ring)) for ring in some] for some in (usable, usable_holes))
     inside, touches = _position(usable, size_hw)
     return Shape(
-        rings=_all_within_reach(usable, size_hw),
-        holes=_all_within_reach(usable_holes, size_hw),
+        rings=tuple(usable),
+        holes=tuple(usable_holes),
         refused=len(rings) + len(holes) - len(usable) - len(usable_holes),
         crosses=any(not polygon.is_valid for polygon in [*solid, *taken]),
         past_border=not inside,
@@ -97,17 +100,3 @@ def _position(rings: Sequence[Ring], size_hw: tuple[int, int]) -> tuple[bool, bo
     width_height = np.array(size_hw[::-1])
     inside = (low >= -BORDER_TOLERANCE_PX).all() and (high <= width_height + BORDER_TOLERANCE_PX).all()
     return bool(inside), bool((high > 0).all() and (low < width_height).all())
-
-
-def _all_within_reach(rings: Sequence[Ring], size_hw: tuple[int, int]) -> tuple[Ring, ...]:
-    return tuple(filter(None, (_within_reach(ring, size_hw) for ring in rings)))
-
-
-def _within_reach(ring: Ring, size_hw: tuple[int, int]) -> Ring:
-    """The ring itself, or, where points lie many frames away, its part near the frame."""
-    reach = _REACH * max(size_hw)
-    if max(map(abs, ring)) <= reach:
-        return ring
-    near = shapely.clip_by_rect(polygonal_part(Polygon(_points(ring))), -reach, -reach, reach, reach)
-    largest = max(shapely.get_parts(near), key=lambda part: part.area, default=Polygon())
-    return tuple(np.asarray(largest.exterior.coords)[:-1].ravel()) if isinstance(largest, Polygon) else ()

@@ -5,6 +5,10 @@ square is 100 pixels. Polygons are drawn as the annotator left them: in each col
 where a line of the ring passes the column's middle. The rings of one instance are united, then the pixels of its holes,
 drawn by the same rule, are taken away.
 
+This holds for each ring of three different points or more: one that crosses itself, one past the border, and one whose
+points lie so far off that pycocotools cannot draw it (its memory grows with the way around the ring, and its 32-bit
+numbers end 429 million pixels away). No correction comes before it, so none turns a region into its box.
+
 All rings of a picture are drawn at once: pycocotools walks each line point by point and packs each ring into
 characters, here each passage of a column's middle is worked out by itself.
 """
