@@ -183,6 +183,7 @@ class Train(Section):
     device: Literal["auto", "cpu", "cuda"]
     processes: Annotated[int, Field(ge=1, le=64)]
     amp: bool
+    strict: bool
 
     @model_validator(mode="after")
     def _shares_out(self) -> "Train":

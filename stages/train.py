@@ -1,6 +1,5 @@
 """train: data/store + data/splits.csv -> models/model.pt, the best network of one training."""
 
-import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -8,15 +7,16 @@ from pathlib import Path
 from segpipe.files import write_json
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
-from segpipe.tracking import provenance, runs
+from segpipe.tracking import provenance, runs, watching
 from segpipe.tracking.interface import RunFacts
-from segpipe.training import checkpoint, history, launch, loop, planning, team
+from segpipe.training import checkpoint, history, launch, loop, planning, shown, team
 from stages import training_setup
 from stages.params import load, run
 from stages.training_setup import CHECKPOINTS, SPLITS, STORE
 
 logger = logging.getLogger(__name__)
-MODEL, CURVES = Path("models/model.pt"), Path("metrics/plots/train/epochs.csv")
+MODEL, SHEETS = Path("models/model.pt"), Path("results/training")
+CURVES, CLASS_CURVES = Path("metrics/plots/train/epochs.csv"), Path("metrics/plots/train/classes.csv")
 
 
 def main() -> None:
@@ -46,10 +46,9 @@ def main() -> None:
         classes=store.classes.names,
     )
     with runs.open_training(facts, runs.Settings(**params.tracking.model_dump())) as tracked:
-        records = []
-        for record in training:
-            records.append(record)
-            tracked.log_metrics({"epoch": dataclasses.asdict(record)}, step=record.epoch)
+        watching.write_training_pictures(SHEETS / "training_pictures.png", data, recipe)
+        tracked.log_picture(SHEETS / "training_pictures.png", watching.TRAINING, step=0)
+        records = watching.follow(training, tracked, data, checkpoint.sheets_of(path))
         team.leave(mates)
         card = model_card.ModelCard(
             architecture=own.architecture,
@@ -64,10 +63,14 @@ def main() -> None:
         )
         model_card.save(MODEL, segmenter, card)
         history.write_curves(CURVES, records)
+        history.write_class_curves(CLASS_CURVES, records)
+        if len(data.val_index):
+            preds = shown.predictions(segmenter, data, device)
+            watching.write_predictions(SHEETS / "validation_predictions.png", preds, data, "as shipped")
         summary = history.summary(records, recipe.epochs, own.patience, own.ship)
         write_json(Path("metrics/train.json"), summary)
         tracked.log_metrics({"train": summary})
-        tracked.log_file(CURVES, "train")
+        tracked.log_file(CURVES.parent, "train")
         tracked.log_file(Path("params.yaml"), "train")
         tracked.log_model(MODEL)
 

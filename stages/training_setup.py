@@ -56,5 +56,6 @@ def recipe(params: Params) -> Recipe:
         budget_seconds=own.budget_hours * 3600,
         checkpoint_minutes=own.checkpoint_minutes,
         amp=own.amp,
+        strict=own.strict,
         seed=params.seed,
     )

@@ -5,7 +5,7 @@ import pytest
 
 from segpipe.classes import ClassTable
 from segpipe.evaluation.per_image import ImageScore
-from segpipe.evaluation.sheets import caption, error_kinds, sheet
+from segpipe.evaluation.sheets import Pictured, caption, contact_sheet, error_kinds, sheet
 
 CLASSES = ClassTable(("background", "Käfer", "жук"))
 #                  right  missed  invented  confused  ignored
@@ -77,3 +77,19 @@ def test_the_caption_names_the_picture_its_place_and_what_was_missed():
         "k",
         "worst 1 of 9 · mean IoU 0.500 · pixel accuracy 0.750 · missed: cat, dog",
     ]
+
+
+def test_a_contact_sheet_shows_each_picture_with_its_truth_two_panels_each_four_in_a_row():
+    image = np.full((50, 40, 3), 200, np.uint8)
+    pictures = [Pictured(key=f"p{i}", image=image, truth=np.full((50, 40), i % 3, np.uint8)) for i in range(5)]
+    pixels = np.asarray(contact_sheet(pictures, CLASSES, ["Training pictures"]))
+    assert pixels.shape[1] == 2 * 20 + 8 * 160 + 7 * 12  # 50 px grow by 4 to 200
+    found = [holds(pixels, colour) for colour in ((200, 200, 200), (128, 0, 0), (0, 128, 0), (213, 94, 0))]
+    assert found == [True, True, True, False]
+
+
+def test_a_contact_sheet_of_predictions_shows_errors_too():
+    image = np.full((1, 6, 3), 200, np.uint8)
+    pixels = np.asarray(contact_sheet([Pictured(key="p", image=image, truth=TRUTH, pred=PRED)] * 3, CLASSES, ["a"]))
+    for colour in ((213, 94, 0), (0, 114, 178), (240, 60, 180)):
+        assert holds(pixels, colour)

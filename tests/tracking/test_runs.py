@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import random
 import socket
@@ -12,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from segpipe.tracking import mlflow_env, provenance
 from segpipe.tracking.interface import RunFacts
-from segpipe.tracking.runs import Settings, open_trained, open_training
+from segpipe.tracking.runs import Run, Settings, open_trained, open_training
 
 FACTS = RunFacts(
     name="unet",
@@ -66,6 +68,45 @@ def test_a_run_holds_params_tags_curves_files_and_final_scores(mlflow_client):
     slugs = Path(mlflow_client.download_artifacts(found.info.run_id, "class_slugs.json")).read_text()
     assert json.loads(slugs) == {"background": "background", "Traffic Light": "traffic_light"}
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def pictures(client, run):
+    """(name, step) of the pictures that MLflow's pages show."""
+    names = [Path(path).name.split("+") for path in artifacts(client, run, "images") if path.endswith(".png")]
+    return sorted((name, int(step)) for name, _, step, *_ in names)
+
+
+def tell_steps(run: Run, first: int, losses: list[float]) -> None:
+    run.log_steps({"step/loss": losses, "step/lr": [0.5] * len(losses)}, first=first)
+
+
+def test_steps_and_pictures_are_kept_once_however_often_they_are_told(mlflow_client):
+    Image.new("RGB", (4, 3)).save("sheet.png")
+
+    def stopped() -> None:
+        with open_training(FACTS, QUICK) as run:
+            tell_steps(run, 1, [4.0, math.nan, 3.0])
+            run.log_picture(Path("sheet.png"), "predictions", step=1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    with open_training(FACTS, QUICK) as run:
+        tell_steps(run, 1, [4.0, math.nan, 3.0, 2.0])
+        tell_steps(run, 4, [2.0, 1.0])
+        for epoch in (1, 2, 2):
+            run.log_picture(Path("sheet.png"), "predictions", step=epoch)
+    found = only_run(mlflow_client)
+    history = mlflow_client.get_metric_history(found.info.run_id, "step/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 4.0), (3, 3.0), (4, 2.0), (5, 1.0)]
+    assert steps(mlflow_client, found, "step/lr") == [1, 2, 3, 4, 5]
+    assert pictures(mlflow_client, found) == [("predictions", 1), ("predictions", 2)]
+
+
+def test_a_thousand_steps_and_more_are_kept(mlflow_client):
+    with open_training(FACTS, QUICK) as run:
+        tell_steps(run, 1, [float(i) for i in range(1200)])
+    assert steps(mlflow_client, only_run(mlflow_client), "step/loss") == list(range(1, 1201))
 
 
 def test_artifacts_lie_beside_the_database_where_the_pages_find_them(mlflow_client, workplace):
@@ -219,6 +260,8 @@ def train_and_time(uri: str, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> 
     began = time.monotonic()
     for epoch in range(100):
         run.log_metrics({"loss": 1.0}, step=epoch)
+        tell_steps(run, 2 * epoch + 1, [1.0, math.nan])
+        run.log_picture(Path("sheet.png"), "predictions", step=epoch)
     logged = time.monotonic()
     run.end("FINISHED", wait_s)
     return logged - began, time.monotonic() - logged
@@ -229,7 +272,11 @@ def kept_steps() -> list[int]:
     lines = [json.loads(line) for line in spool.read_text().splitlines()]
     assert lines[0]["kind"] == "Start"
     assert lines[-1] == {"tracker": "mlflow", "kind": "End", "status": "FINISHED"}
-    return [line["step"] for line in lines if line["kind"] == "Metrics" and line["values"] == {"loss": 1.0}]
+    of_kind = {kind: [line for line in lines if line["kind"] == kind] for kind in ("Metrics", "Steps", "Picture")}
+    assert [line["first"] for line in of_kind["Steps"]] == list(range(1, 201, 2))
+    assert of_kind["Steps"][0]["curves"] == {"step/loss": [1.0, "nan"], "step/lr": [0.5, 0.5]}
+    assert [line["step"] for line in of_kind["Picture"]] == list(range(100))
+    return [line["step"] for line in of_kind["Metrics"] if line["values"] == {"loss": 1.0}]
 
 
 def test_a_dead_server_stops_nothing_and_nothing_is_lost(workplace, monkeypatch, caplog):
@@ -256,6 +303,8 @@ def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_cl
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with open_training(FACTS, QUICK) as run:
         run.log_metrics({"loss": 1.0}, step=0)
+        tell_steps(run, 1, [2.0, 1.0])
+        tell_steps(run, 2, [1.0])  # a training that was killed meanwhile tells again what came after its checkpoint
         run.log_file(Path("params.yaml"))
         run.log_model(Path("model.pt"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
@@ -263,7 +312,8 @@ def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_cl
         run.log_metrics({"test/miou": 0.5})
     found = only_run(mlflow_client)
     assert found.info.status == "FINISHED"
-    assert found.data.metrics == {"loss": 1.0, "test/miou": 0.5}
+    assert found.data.metrics == {"loss": 1.0, "step/loss": 1.0, "step/lr": 0.5, "test/miou": 0.5}
+    assert steps(mlflow_client, found, "step/loss") == [1, 2]
     assert found.data.tags["model_md5"] == provenance.md5_of(Path("model.pt"))
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
 

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,15 @@ def test_curves_sheets_params_and_tags_are_in_the_event_files(workplace):
         for epoch, score in enumerate([0.25, 0.5]):
             run.log_metrics({"val": {"iou": {"sky": score}}}, step=epoch)
         run.log_metrics({"test": {"miou": 0.75}})
+        run.log_steps({"step/loss": [4.0, math.nan, 3.0]}, first=1)
+        for epoch in (1, 2):
+            run.log_picture(Path("worst.png"), "predictions", step=epoch)
         run.log_file(Path("worst.png"), "samples")
 
     assert scalars("val/iou/sky") == [(0, 0.25), (1, 0.5)]
     assert scalars("test/miou") == [(0, 0.75)]
+    assert scalars("step/loss") == [(1, 4.0), (3, 3.0)]
+    assert [picture.step for picture in events().Images("predictions")] == [1, 2]
     [picture] = events().Images("samples/worst")
     assert (picture.height, picture.width) == (4, 6)
     [params] = events().Tensors("params/text_summary")
@@ -41,9 +47,13 @@ def test_curves_sheets_params_and_tags_are_in_the_event_files(workplace):
 
 
 def test_a_training_that_was_stopped_goes_on_without_a_step_twice(workplace):
+    Image.new("RGB", (4, 3)).save("sheet.png")
+
     def stopped() -> None:
         with open_training(FACTS, SETTINGS) as run:
             run.log_metrics({"loss": 2.0}, step=0)
+            run.log_steps({"step/loss": [4.0, 3.0]}, first=1)
+            run.log_picture(Path("sheet.png"), "predictions", step=1)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -51,6 +61,11 @@ def test_a_training_that_was_stopped_goes_on_without_a_step_twice(workplace):
     with open_training(FACTS, SETTINGS) as run:
         run.log_metrics({"loss": 2.0}, step=0)
         run.log_metrics({"loss": 1.0}, step=1)
+        run.log_steps({"step/loss": [3.0, 2.0]}, first=2)
+        for epoch in (1, 2):
+            run.log_picture(Path("sheet.png"), "predictions", step=epoch)
+    assert scalars("step/loss") == [(1, 4.0), (2, 3.0), (3, 2.0)]
+    assert [picture.step for picture in events().Images("predictions")] == [1, 2]
     assert scalars("loss") == [(0, 2.0), (1, 1.0)]
 
 

@@ -1,10 +1,13 @@
 """W&B without a network: runs are folders that `wandb sync` uploads later."""
 
 import importlib.util
+import json
+import math
 import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from segpipe.errors import UserError
 from segpipe.tracking.interface import RunFacts
@@ -40,22 +43,49 @@ def test_without_the_package_the_run_does_not_begin(workplace):
 def test_an_offline_run_holds_params_curves_and_files(no_account):
     Path("params.yaml").write_text("seed: 7\n")
     Path("model.pt").write_bytes(b"weights")
+    Image.new("RGB", (4, 3)).save("sheet.png")
     with open_training(FACTS, OFFLINE) as run:
         for epoch, score in enumerate([0.25, 0.5]):
             run.log_metrics({"val": {"iou": {"sky": score}}}, step=epoch)
         run.log_metrics({"test": {"miou": 0.75}})
+        run.log_steps({"step/loss": [4.0, math.nan, 3.0], "step/lr": [0.1, 0.2, 0.3]}, first=1)
+        run.log_picture(Path("sheet.png"), "predictions", step=2)
         run.log_file(Path("params.yaml"), "settings")
         run.log_model(Path("model.pt"))
     [folder] = Path("wandb").glob("offline-run-*")
     [log] = folder.glob("run-*.wandb")
-    expected = (b"val/iou/sky", b"test/miou", b"train", b"lr", b"git.dirty", b"unet-abcdef12")
+    expected = (
+        b"val/iou/sky",
+        b"test/miou",
+        b"step/loss",
+        b"step/lr",
+        b"predictions",
+        b"train",
+        b"lr",
+        b"git.dirty",
+        b"unet-abcdef12",
+    )
     until = time.monotonic() + 20  # W&B's own process writes when it likes, at the latest when ours ends
     while not all(text in log.read_bytes() for text in expected):
         assert time.monotonic() < until, f"one of {expected} is not in {log}"
         time.sleep(0.05)
+    assert list(folder.glob("files/media/images/predictions*.png"))
+    assert json.loads(next(Path("wandb").glob("*.json")).read_text()) == {"epoch": 1, "predictions": 2, "step": 3}
     assert (folder / "files/settings/params.yaml").read_text() == "seed: 7\n"
     assert (folder / "files/model/model.pt").read_bytes() == b"weights"
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+@pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
+def test_a_training_that_goes_on_tells_an_offline_run_nothing_twice(no_account):
+    for _ in range(2):
+        run = open_training(FACTS, OFFLINE)
+        run.log_steps({"step/loss": [4.0, 3.0]}, first=1)
+        run.log_metrics({"loss": 2.0}, step=1)
+        run.end("KILLED", 30.0)
+    first, second = sorted(Path("wandb").glob("offline-run-*/run-*.wandb"), key=lambda log: log.stat().st_mtime)
+    assert b"step/loss" in first.read_bytes()
+    assert b"step/loss" not in second.read_bytes().replace(b"step/*", b"")
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")

@@ -40,6 +40,12 @@ class Remembering:
     def log_metrics(self, values, step, time_ms):
         self._take("metrics", step)
 
+    def log_steps(self, curves, first, time_ms):
+        self._take("steps", first)
+
+    def log_picture(self, path, name, step, time_ms):
+        self._take("picture", step)
+
     def log_file(self, path, folder):
         self._take("file", path)
 

@@ -1,3 +1,4 @@
+import math
 import os
 
 import pytest
@@ -22,7 +23,9 @@ def a_training(seed_of_gradients=0):
 
 def a_state(network):
     best = {name: tensor + 1 for name, tensor in network.state_dict().items()}
-    return State(epoch=3, sums=Sums(step=5, loss=1 / 3, pictures=10), shipped=best, best_miou=0.25, used_seconds=7.5)
+    sums = Sums(step=5, loss=1 / 3, pictures=10)
+    steps = {"losses": [1 / 3, float("nan")], "lrs": [0.1, 0.2]}
+    return State(epoch=3, sums=sums, shipped=best, best_miou=0.25, used_seconds=7.5, **steps)
 
 
 @pytest.fixture
@@ -40,6 +43,8 @@ def test_what_is_saved_comes_back_exactly(saved):
     state = checkpoint.restore(saved, fresh, its_optimizer)
     expected = a_state(network)
     assert (state.epoch, state.sums, state.best_miou, state.used_seconds) == (3, expected.sums, 0.25, 7.5)
+    assert (state.losses[0], state.lrs) == (1 / 3, [0.1, 0.2])
+    assert math.isnan(state.losses[1])
     for ours, theirs in ((fresh.state_dict(), network.state_dict()), (state.shipped, expected.shipped)):
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     moments = [s["exp_avg_sq"] for s in its_optimizer.state_dict()["state"].values()]

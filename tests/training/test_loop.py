@@ -10,6 +10,7 @@ from segpipe.evaluation.confusion import confusion_matrix
 from segpipe.evaluation.scores import class_iou, mean_iou
 from segpipe.models import build
 from segpipe.training import history, loop
+from segpipe.training.history import EpochRecord
 from tests.training import tiny
 
 A_WEIGHT = "network.encoder.model.conv_stem.weight"
@@ -22,14 +23,16 @@ def predicted(network, data, index):
 
 
 def without_times(record):
-    return dataclasses.replace(record, images_per_second=0, data_wait_share=0, seconds=0, validation_seconds=0)
+    return dataclasses.replace(
+        record, images_per_second=0, data_wait_share=0, seconds=0, validation_seconds=0, memory_mib=0
+    )
 
 
 def test_a_network_learns_what_it_is_shown(tmp_path):
     data = tiny.data(train=16, val=4, size_hw=(64, 64))
     network = build.segmenter("unet", tiny.ENCODER, 4, data.seen)
     recipe = tiny.recipe(epochs=5, batch_size=4, crop_hw=None, lr=1e-2)
-    records = list(loop.fit(network, data, recipe, tmp_path, "abc", tiny.CPU))
+    records = tiny.epochs(loop.fit(network, data, recipe, tmp_path, "abc", tiny.CPU))
     assert records[-1].train_loss < 0.5 * records[0].train_loss
     assert records[-1].val_miou > 0.8
     assert [(record.epoch, record.step) for record in records] == [(1, 4), (2, 8), (3, 12), (4, 16), (5, 20)]
@@ -158,7 +161,7 @@ def test_with_more_time_a_training_goes_on_where_the_budget_ended_it(tmp_path):
 def test_a_disk_that_is_full_does_not_end_the_training(tmp_path, caplog):
     (tmp_path / "file").write_text("where the folder should be")
     network = tiny.segmenter()
-    records = list(loop.fit(network, tiny.data(), tiny.recipe(epochs=1), tmp_path / "file", "abc", tiny.CPU))
+    records = tiny.epochs(loop.fit(network, tiny.data(), tiny.recipe(epochs=1), tmp_path / "file", "abc", tiny.CPU))
     assert records[0].complete
     assert "training goes on without it" in caplog.text
 
@@ -216,7 +219,7 @@ def test_a_stopped_training_ends_as_the_whole_one_with_every_option(tmp_path, ch
     data, recipe = tiny.data(), tiny.recipe(checkpoint_minutes=0, rare_class_share=0.5, ship="last", **changes)
     whole, _ = tiny.fit(tmp_path / "whole", data, recipe)
     steps = loop.fit(tiny.segmenter(), data, recipe, tmp_path / "cut", "abc", tiny.CPU)
-    next(steps)
+    next(event for event in steps if isinstance(event, EpochRecord))
     steps.close()  # after the first epoch
     resumed, again = tiny.fit(tmp_path / "cut", data, recipe)
     assert [record.resumed for record in again] == [True, False, False]

@@ -17,6 +17,7 @@ RECORD = EpochRecord(
     images_per_second=8.0,
     data_wait_share=0.0,
     seconds=10.0,
+    memory_mib=500.0,
     validation_seconds=1.0,
     all_ignore_batches=0,
     redrawn_crops=0,

@@ -1,5 +1,6 @@
 """A training small enough for tests: stripes of three colours on 48 x 40 px, a network of 0.3 million weights."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import torch
 from segpipe.models import build, card
 from segpipe.training import loop
 from segpipe.training.batches import TrainingData
+from segpipe.training.events import Event
+from segpipe.training.history import EpochRecord
 from segpipe.training.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -47,9 +50,14 @@ def recipe(**changes) -> Recipe:
 
 
 def fit(folder: Path, data: TrainingData, recipe: Recipe, inputs: str = "abc"):
-    """Train to the end. Returns the network and the records."""
+    """Train to the end. Returns the network and the epochs' records."""
     network = segmenter()
-    return network, list(loop.fit(network, data, recipe, folder, inputs, CPU))
+    return network, epochs(loop.fit(network, data, recipe, folder, inputs, CPU))
+
+
+def epochs(events: Iterable[Event]) -> list[EpochRecord]:
+    """The epochs among what a training tells."""
+    return [event for event in events if isinstance(event, EpochRecord)]
 
 
 def save(path: Path, network: build.Segmenter) -> None:

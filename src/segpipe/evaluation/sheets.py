@@ -1,26 +1,32 @@
-"""Sample sheets: photograph, truth, prediction and errors of one picture side by side, with a legend."""
+"""Sample sheets: photographs with truth, prediction and errors side by side, and a legend."""
 
-import importlib.util
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from segpipe.classes import BACKGROUND_INDEX, IGNORE_INDEX, ClassTable
+from segpipe.evaluation import paper
+from segpipe.evaluation.paper import Colour, Entry, Panel
 from segpipe.evaluation.per_image import ImageScore
 
-Colour = tuple[int, int, int]
-
-_PANEL = 440  # the long side of a panel, in pixels
-_NARROWEST = 1000  # a sheet of narrow panels still has room for its text
-_MARGIN, _GAP, _LINE, _SWATCH = 20, 12, 26, 16
-_TEXT, _TITLE = 15, 19
-_PAPER, _INK, _FAINT = (255, 255, 255), (24, 28, 36), (96, 104, 118)
-_HATCH_LIGHT, _HATCH_DARK, _HATCH_PERIOD = (232, 232, 232), (190, 190, 190), 8
+_PANEL, _SMALL_PANEL = 440, 200  # the long side of a panel, in pixels
+_ACROSS = 8  # small panels in a row
 # Told apart by people with any colour vision (Okabe and Ito, Color Universal Design, 2008).
 _ERRORS: dict[str, Colour] = {"missed": (213, 94, 0), "invented": (0, 114, 178), "confused": (240, 60, 180)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pictured:
+    """One picture of a contact sheet: image uint8 (H, W, 3); truth uint8 (H, W), class_index or IGNORE_INDEX; pred the
+    same or None. All of a sheet's have one size."""
+
+    key: str
+    image: np.ndarray
+    truth: np.ndarray
+    pred: np.ndarray | None = None
 
 
 def sheet(
@@ -32,24 +38,18 @@ def sheet(
     lines below it. Errors are told apart: an object taken for background is missed, background taken for an object
     is invented, one object taken for another is confused. Right pixels show the photograph in grey.
     """
-    panels = _panels(image, truth, pred, classes)
-    height, width = panels["Photograph"].shape[:2]
-    full_width = max(_NARROWEST, 2 * _MARGIN + 4 * width + 3 * _GAP)
-    legend = _rows_of_legend(_legend(truth, pred, classes), full_width - 2 * _MARGIN)
-    top = _MARGIN + _LINE * len(caption) + _GAP
-    full_height = top + _LINE + height + _GAP + _LINE * len(legend) + _MARGIN
-    paper = Image.new("RGB", (full_width, full_height), _PAPER)
-    draw = ImageDraw.Draw(paper)
-    for number, line in enumerate(caption):
-        font, ink = (_font(_TITLE, bold=True), _INK) if number == 0 else (_font(_TEXT), _FAINT)
-        draw.text((_MARGIN, _MARGIN + number * _LINE), _shortened(line, font, full_width - 2 * _MARGIN), ink, font)
-    for number, (name, pixels) in enumerate(panels.items()):
-        left = _MARGIN + number * (width + _GAP)
-        draw.text((left, top), name, _FAINT, _font(_TEXT))
-        paper.paste(Image.fromarray(pixels), (left, top + _LINE))
-    for number, row in enumerate(legend):
-        _draw_legend_row(paper, row, top + _LINE + height + _GAP + number * _LINE)
-    return paper
+    sample = Pictured(key="Photograph", image=image, truth=truth, pred=pred)
+    return paper.laid_out(caption, [_panels(sample, classes, _PANEL)], _legend(truth, pred, classes))
+
+
+def contact_sheet(samples: Sequence[Pictured], classes: ClassTable, caption: Sequence[str]) -> Image.Image:
+    """Draw several pictures on one sheet, each with its truth and, where there is one, prediction and errors."""
+    panels = [_panels(sample, classes, _SMALL_PANEL) for sample in samples]
+    across = _ACROSS // len(panels[0])
+    rows = [list(chain(*panels[start : start + across])) for start in range(0, len(panels), across)]
+    truth = np.stack([sample.truth for sample in samples])
+    preds = [truth if sample.pred is None else sample.pred for sample in samples]
+    return paper.laid_out(caption, rows, _legend(truth, np.stack(preds), classes))
 
 
 def caption(score: ImageScore, place: str) -> list[str]:
@@ -72,26 +72,33 @@ def error_kinds(truth: np.ndarray, pred: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _panels(image: np.ndarray, truth: np.ndarray, pred: np.ndarray, classes: ClassTable) -> dict[str, np.ndarray]:
-    """The four panels by title, uint8 (h, w, 3), all of one size."""
-    size_hw = _panel_hw(truth.shape[:2])
-    photo = _resized(image, size_hw)
-    truth, pred = _nearest(truth, size_hw), _nearest(pred, size_hw)
-    colours = np.array(classes.colours, np.uint8)
+def _panels(sample: Pictured, classes: ClassTable, long_side: int) -> list[Panel]:
+    """The photograph, called by the sample's key, its truth, and if there is one its prediction and the errors."""
+    size_hw = _panel_hw(sample.truth.shape[:2], long_side)
+    photo, truth = _resized(sample.image, size_hw), _nearest(sample.truth, size_hw)
+    colours, hatched, ignored = np.array(classes.colours, np.uint8), paper.hatching(size_hw), truth == IGNORE_INDEX
+    shown_truth = colours[truth]
+    shown_truth[ignored] = hatched[ignored]
+    panels = [(sample.key, photo), ("Truth", shown_truth)]
+    if sample.pred is not None:
+        pred = _nearest(sample.pred, size_hw)
+        errors = _errors(photo, truth, pred)
+        errors[ignored] = hatched[ignored]
+        panels += [("Prediction", colours[pred]), ("Errors", errors)]
+    return panels
+
+
+def _errors(photo: np.ndarray, truth: np.ndarray, pred: np.ndarray) -> np.ndarray:
     grey = photo.mean(axis=2, keepdims=True).astype(np.uint8)
     errors = np.repeat(grey // 2 + 96, 3, axis=2)
     for kind, where in error_kinds(truth, pred).items():
         errors[where] = _ERRORS[kind]
-    hatched, ignored = _hatching(size_hw), truth == IGNORE_INDEX
-    shown_truth = colours[truth]
-    shown_truth[ignored] = hatched[ignored]
-    errors[ignored] = hatched[ignored]
-    return {"Photograph": photo, "Truth": shown_truth, "Prediction": colours[pred], "Errors": errors}
+    return errors
 
 
-def _panel_hw(native_hw: tuple[int, int]) -> tuple[int, int]:
+def _panel_hw(native_hw: tuple[int, int], long_side: int) -> tuple[int, int]:
     """Small pictures grow by a whole factor, so that each pixel stays a square; large ones shrink."""
-    factor = _PANEL / max(native_hw)
+    factor = long_side / max(native_hw)
     if factor >= 1:
         factor = int(factor)
     return max(1, round(native_hw[0] * factor)), max(1, round(native_hw[1] * factor))
@@ -107,69 +114,14 @@ def _nearest(label_map: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     return label_map[rows[:, None], columns]
 
 
-def _hatching(size_hw: tuple[int, int]) -> np.ndarray:
-    rows, columns = np.indices(size_hw)
-    dark = (rows + columns) % _HATCH_PERIOD < _HATCH_PERIOD // 2
-    return np.where(dark[..., None], _HATCH_DARK, _HATCH_LIGHT).astype(np.uint8)
-
-
-def _legend(truth: np.ndarray, pred: np.ndarray, classes: ClassTable) -> list[tuple[str, Image.Image]]:
+def _legend(truth: np.ndarray, pred: np.ndarray, classes: ClassTable) -> list[Entry]:
     """What each colour on this sheet means: its classes, ignored pixels, kinds of error with their share."""
     present = np.union1d(truth, pred)
-    entries = [(name, _plain(classes.colours[i])) for i, name in enumerate(classes.names) if i in present]
+    entries = [(name, paper.swatch(classes.colours[i])) for i, name in enumerate(classes.names) if i in present]
     if IGNORE_INDEX in truth:
-        entries.append(("ignored", Image.fromarray(_hatching((_SWATCH, _SWATCH)))))
+        entries.append(("ignored", paper.hatched_swatch()))
     counted = np.count_nonzero(truth != IGNORE_INDEX)
     for kind, where in error_kinds(truth, pred).items():
         if where.any():
-            entries.append((f"error: {kind} {np.count_nonzero(where) / counted:.1%}", _plain(_ERRORS[kind])))
+            entries.append((f"error: {kind} {np.count_nonzero(where) / counted:.1%}", paper.swatch(_ERRORS[kind])))
     return entries
-
-
-def _plain(colour: Colour) -> Image.Image:
-    return Image.new("RGB", (_SWATCH, _SWATCH), colour)
-
-
-def _rows_of_legend(entries: Sequence[tuple[str, Image.Image]], width: int) -> list[list[tuple[int, str, Image.Image]]]:
-    """Break the legend into rows of at most `width` pixels; each entry with its distance from the left."""
-    rows: list[list[tuple[int, str, Image.Image]]] = [[]]
-    x = 0
-    for text, swatch in entries:
-        text = _shortened(text, _font(_TEXT), width - _SWATCH - 8)
-        step = _SWATCH + 8 + round(_font(_TEXT).getlength(text)) + 2 * _GAP
-        if x and x + step > width:
-            rows.append([])
-            x = 0
-        rows[-1].append((x, text, swatch))
-        x += step
-    return rows
-
-
-def _draw_legend_row(paper: Image.Image, row: Sequence[tuple[int, str, Image.Image]], y: int) -> None:
-    draw = ImageDraw.Draw(paper)
-    for x, text, swatch in row:
-        left, top = _MARGIN + x, y + (_LINE - _SWATCH) // 2
-        paper.paste(swatch, (left, top))
-        draw.rectangle((left - 1, top - 1, left + _SWATCH, top + _SWATCH), outline=_FAINT)
-        draw.text((left + _SWATCH + 8, y + _LINE // 2), text, _INK, _font(_TEXT), anchor="lm")
-
-
-def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Cut the middle out of a text that is wider than `width` pixels."""
-    keep = len(text)
-    short = text
-    while keep > 2 and font.getlength(short) > width:
-        keep -= 1
-        short = f"{text[: keep // 2]}…{text[len(text) - keep // 2 :]}"
-    return short
-
-
-@cache
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along: Latin, Greek, Cyrillic and more; Pillow's own has Latin only."""
-    spec = importlib.util.find_spec("matplotlib")
-    assert spec is not None
-    assert spec.origin is not None
-    fonts = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(fonts / name, size, layout_engine=ImageFont.Layout.BASIC)

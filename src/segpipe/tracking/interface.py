@@ -1,6 +1,6 @@
 """What a tracker is, and what it is told about a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +39,12 @@ class Tracker(Protocol):
 
     def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
         """Keep numbers by name; step: epoch, None for final ones; time_ms: milliseconds since 1970."""
+
+    def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
+        """Keep curves by name, a number for each training step from `first` on; what is not finite is left out."""
+
+    def log_picture(self, path: Path, name: str, step: int, time_ms: int) -> None:
+        """Show a PNG as the picture `name` at that epoch."""
 
     def log_file(self, path: Path, folder: str) -> None:
         """Keep a file, or all files of a folder, under `folder` ("" is the top)."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,25 @@ class Metrics:
 
     values: Mapping[str, float]
     step: int | None
+    time_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steps:
+    """A number for each training step from `first` on, by name."""
+
+    curves: Mapping[str, Sequence[float]]
+    first: int
+    time_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A PNG to show as the picture `name` at an epoch."""
+
+    path: str
+    name: str
+    step: int
     time_ms: int
 
 
@@ -63,8 +82,10 @@ class End:
     status: str
 
 
-Message = Start | Find | Metrics | File | Model | Tags | End
-_KINDS: dict[str, type] = {kind.__name__: kind for kind in (Start, Find, Metrics, File, Model, Tags, End)}
+Message = Start | Find | Metrics | Steps | Picture | File | Model | Tags | End
+_KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (Start, Find, Metrics, Steps, Picture, File, Model, Tags, End)
+}
 
 
 def send(message: Message, tracker: Tracker, known_id: str | None) -> str | None:
@@ -76,6 +97,10 @@ def send(message: Message, tracker: Tracker, known_id: str | None) -> str | None
             return tracker.find(message.model_md5, known_id)
         case Metrics():
             tracker.log_metrics(message.values, message.step, message.time_ms)
+        case Steps():
+            tracker.log_steps(message.curves, message.first, message.time_ms)
+        case Picture():
+            tracker.log_picture(Path(message.path), message.name, message.step, message.time_ms)
         case File():
             tracker.log_file(Path(message.path), message.folder)
         case Model():
@@ -91,7 +116,9 @@ def to_line(tracker: str, message: Message) -> str:
     """One line of JSON; a number that JSON has no word for is written as text ("nan", "inf")."""
     document = {"tracker": tracker, "kind": type(message).__name__, **asdict(message)}
     if isinstance(message, Metrics):
-        document["values"] = {k: v if math.isfinite(v) else str(v) for k, v in message.values.items()}
+        document["values"] = {name: _word(value) for name, value in message.values.items()}
+    if isinstance(message, Steps):
+        document["curves"] = {name: [_word(value) for value in curve] for name, curve in message.curves.items()}
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
@@ -101,7 +128,13 @@ def from_line(line: str) -> tuple[str, Message]:
     tracker, kind = document.pop("tracker"), document.pop("kind")
     if kind == "Metrics":
         document["values"] = {name: float(value) for name, value in document["values"].items()}
+    if kind == "Steps":
+        document["curves"] = {name: [float(value) for value in curve] for name, curve in document["curves"].items()}
     if kind == "Start":
         run = document["run"]
         document["run"] = RunFacts(**run | {"classes": tuple(run["classes"])})
     return tracker, _KINDS[kind](**document)
+
+
+def _word(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)

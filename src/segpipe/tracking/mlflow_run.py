@@ -1,7 +1,8 @@
 """Runs in MLflow. Import only after `mlflow_env.prepare()`."""
 
+import math
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import Schema, TensorSpec
+from PIL import Image
 
 from segpipe.tracking import mlflow_env
 from segpipe.tracking.interface import NoSuchRunError, RunFacts
@@ -39,7 +41,8 @@ class MlflowTracker:
         self._experiment = experiment
         self._run_id = ""
         self._started = False
-        self._last_steps: dict[str, int] | None = None  # of a resumed run: the newest step by metric
+        self._goes_on = False  # whether an earlier process may have told this run something
+        self._newest: dict[str, int] = {}  # the newest step by metric or picture
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
@@ -49,7 +52,7 @@ class MlflowTracker:
             experiment_id = self._experiment_id()
             earlier = self._client.create_run(experiment_id, run_name=run.name)
         elif known_id:
-            self._last_steps = {}
+            self._goes_on = True
         self._run_id, self._started = earlier.info.run_id, True
         self._client.update_run(self._run_id, status="RUNNING")
         self._describe(run, earlier)
@@ -63,18 +66,33 @@ class MlflowTracker:
             known = self._newest_with(model_md5)
         if known is None:
             raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
-        self._run_id = known.info.run_id
+        self._run_id, self._goes_on = known.info.run_id, True
         return self._run_id
 
     def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
-        """Keep numbers; a resumed run drops the steps that it has already."""
-        metrics = [
-            Metric(name, value, time_ms, step or 0)
-            for name, value in values.items()
-            if step is None or step > self._last_step(name)
-        ]
-        for part in _parts(metrics, _METRICS):
-            self._client.log_batch(self._run_id, metrics=part)
+        """Keep numbers; steps that the run has already are dropped."""
+        if step is None:
+            self._log([Metric(name, value, time_ms, 0) for name, value in values.items()])
+        else:
+            self._log_new([Metric(name, value, time_ms, step) for name, value in values.items()])
+
+    def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
+        """Keep curves in few requests; steps that the run has already are dropped."""
+        self._log_new(
+            [
+                Metric(name, value, time_ms, step)
+                for name, curve in curves.items()
+                for step, value in enumerate(curve, first)
+                if math.isfinite(value)
+            ]
+        )
+
+    def log_picture(self, path: Path, name: str, step: int, time_ms: int) -> None:
+        """Keep a picture where MLflow's pages show all steps of it side by side."""
+        if step > self._newest_picture(name):
+            with Image.open(path) as image:
+                self._client.log_image(self._run_id, image, key=name, step=step, timestamp=time_ms, synchronous=True)
+            self._newest[name] = step
 
     def log_file(self, path: Path, folder: str) -> None:
         """Keep a file or a folder's files as artifacts."""
@@ -161,13 +179,30 @@ class MlflowTracker:
         if run.classes:
             self._client.log_dict(self._run_id, slugs(run.classes), "class_slugs.json")
 
-    def _last_step(self, name: str) -> int:
-        if self._last_steps is None:
-            return -1
-        if name not in self._last_steps:
-            history = self._client.get_metric_history(self._run_id, name)
-            self._last_steps[name] = max((metric.step for metric in history), default=-1)
-        return self._last_steps[name]
+    def _log_new(self, metrics: list[Metric]) -> None:
+        new = [metric for metric in metrics if metric.step > self._newest_step(metric.key)]
+        self._log(new)
+        for metric in new:
+            self._newest[metric.key] = metric.step
+
+    def _log(self, metrics: list[Metric]) -> None:
+        for part in _parts(metrics, _METRICS):
+            self._client.log_batch(self._run_id, metrics=part)
+
+    def _newest_step(self, name: str) -> int:
+        if name not in self._newest:
+            history = self._client.get_metric_history(self._run_id, name) if self._goes_on else []
+            self._newest[name] = max((metric.step for metric in history), default=-1)
+        return self._newest[name]
+
+    def _newest_picture(self, name: str) -> int:
+        """MLflow names the files <name>+step+<step>+timestamp+..., slashes in the name as ~."""
+        if name not in self._newest:
+            files = self._client.list_artifacts(self._run_id, "images") if self._goes_on else []
+            parts = [Path(file.path).name.split("+") for file in files]
+            mine = [int(part[2]) for part in parts if part[0] == name.replace("/", "~")]
+            self._newest[name] = max(mine, default=-1)
+        return self._newest[name]
 
 
 def _drift(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from segpipe.tracking import names, provenance
 from segpipe.tracking.interface import RunFacts, Tracker
-from segpipe.tracking.messages import End, File, Find, Message, Metrics, Model, Start, Tags
+from segpipe.tracking.messages import End, File, Find, Message, Metrics, Model, Picture, Start, Steps, Tags
 from segpipe.tracking.notes import Note, Notes
 from segpipe.tracking.spool import Spool
 from segpipe.tracking.worker import Worker
@@ -67,7 +67,15 @@ class Run:
         """Keep numbers, nested or flat, class names as keys welcome; step: epoch, None for final scores."""
         flat = names.flat_metrics(values, self._slug_of)
         if flat:
-            self._put(Metrics(values=flat, step=step, time_ms=time.time_ns() // 1_000_000))
+            self._put(Metrics(values=flat, step=step, time_ms=_now_ms()))
+
+    def log_steps(self, curves: Mapping[str, Sequence[float]], first: int) -> None:
+        """Keep curves by name, a number for each training step from `first` on; steps told before change nothing."""
+        self._put(Steps(curves={name: list(curve) for name, curve in curves.items()}, first=first, time_ms=_now_ms()))
+
+    def log_picture(self, path: Path, name: str, step: int) -> None:
+        """Show a PNG as the picture `name` at that epoch; the file must stay as it is until `end`."""
+        self._put(Picture(path=path.as_posix(), name=name, step=step, time_ms=_now_ms()))
 
     def log_file(self, path: Path, folder: str = "") -> None:
         """Keep a file, or all files of a folder, under `folder`; it must stay as it is until `end`."""
@@ -124,6 +132,10 @@ def open_trained(model: Path, classes: tuple[str, ...], settings: Settings) -> R
     notes = Notes(settings.folder)
     md5 = provenance.md5_of(model)
     return _run(trackers, Find(model_md5=md5), notes, notes.of_model(md5), classes, settings)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _run(

@@ -1,11 +1,14 @@
 """Runs as TensorBoard event files."""
 
-from collections.abc import Mapping
+import logging
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    IMAGES,
     SCALARS,
     EventAccumulator,
 )
@@ -13,6 +16,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from segpipe.tracking.interface import NoSuchRunError, RunFacts
 from segpipe.tracking.names import flat_params
+
+logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells of each file it opens
 
 
 class TensorBoardTracker:
@@ -24,14 +29,14 @@ class TensorBoardTracker:
         """folder: where the runs' folders are."""
         self.place = folder.as_posix()
         self._folder = folder
-        self._last_steps: dict[str, int] = {}
+        self._newest: dict[str, int] = {}  # the newest step by curve or picture
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with the folder `known_id` after the steps it has already."""
         folder = Path(known_id) if known_id else self._folder / run.name
-        self._last_steps = last_steps(folder) if folder.is_dir() else {}
+        is_new = not folder.is_dir()
         self._open(folder)
-        if not self._last_steps:
+        if is_new:
             rows = "".join(f"| {name} | {text} |\n" for name, text in flat_params(run.params).items())
             self._writer.add_text("params", f"| param | value |\n|---|---|\n{rows}")
         self.set_tags(run.tags)
@@ -47,17 +52,33 @@ class TensorBoardTracker:
     def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
         """Keep numbers; final ones stand at step 0."""
         for name, value in values.items():
-            if step is None or step > self._last_steps.get(name, -1):
-                self._writer.add_scalar(name, value, step or 0, walltime=time_ms / 1000)
+            if step is None:
+                self._writer.add_scalar(name, value, 0, walltime=time_ms / 1000)
+            else:
+                self._add_new(name, value, step, time_ms)
         self._writer.flush()
+
+    def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
+        """Keep curves."""
+        for name, curve in curves.items():
+            for step, value in enumerate(curve, first):
+                if math.isfinite(value):
+                    self._add_new(name, value, step, time_ms)
+        self._writer.flush()
+
+    def log_picture(self, path: Path, name: str, step: int, time_ms: int) -> None:
+        """Show a picture with a slider over its steps."""
+        if step > self._newest.get(name, -1):
+            self._writer.add_image(name, _pixels(path), step, walltime=time_ms / 1000, dataformats="HWC")
+            self._newest[name] = step
+            self._writer.flush()
 
     def log_file(self, path: Path, folder: str) -> None:
         """Show PNG pictures; TensorBoard keeps no other files."""
         for picture in sorted(path.glob("*.png")) if path.is_dir() else [path]:
             if picture.suffix == ".png":
-                with Image.open(picture) as image:
-                    pixels = np.asarray(image.convert("RGB"))
-                self._writer.add_image("/".join(filter(None, (folder, picture.stem))), pixels, dataformats="HWC")
+                name = "/".join(filter(None, (folder, picture.stem)))
+                self._writer.add_image(name, _pixels(picture), dataformats="HWC")
         self._writer.flush()
 
     def log_model(self, path: Path, md5: str) -> None:
@@ -75,10 +96,23 @@ class TensorBoardTracker:
         self._writer.close()
 
     def _open(self, folder: Path) -> None:
+        self._newest = newest_steps(folder) if folder.is_dir() else {}
         self._writer = SummaryWriter(str(folder))
 
+    def _add_new(self, name: str, value: float, step: int, time_ms: int) -> None:
+        if step > self._newest.get(name, -1):
+            self._writer.add_scalar(name, value, step, walltime=time_ms / 1000)
+            self._newest[name] = step
 
-def last_steps(folder: Path) -> dict[str, int]:
-    """The newest step of every scalar in a folder of event files."""
-    events = EventAccumulator(str(folder), size_guidance={SCALARS: 1}).Reload()
-    return {name: events.Scalars(name)[-1].step for name in events.Tags()[SCALARS]}
+
+def newest_steps(folder: Path) -> dict[str, int]:
+    """The newest step of every curve and picture in a folder of event files."""
+    events = EventAccumulator(str(folder), size_guidance={SCALARS: 1, IMAGES: 1}).Reload()
+    names = events.Tags()
+    curves = {name: events.Scalars(name)[-1].step for name in names[SCALARS]}
+    return curves | {name: events.Images(name)[-1].step for name in names[IMAGES]}
+
+
+def _pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))

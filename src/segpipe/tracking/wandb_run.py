@@ -1,11 +1,14 @@
 """Runs in Weights & Biases, on its servers or in a folder that `wandb sync` uploads later."""
 
+import json
+import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from segpipe import files
 from segpipe.errors import UserError
 from segpipe.tracking.interface import NoSuchRunError, RunFacts
 from segpipe.tracking.names import slug
@@ -18,7 +21,7 @@ except ImportError as missing:
         "or set tracking.wandb: off"
     ) from missing
 
-_STEP = "epoch"
+_EPOCH, _STEP = "epoch", "step"  # the axes of curves
 
 
 class WandbTracker:
@@ -54,8 +57,24 @@ class WandbTracker:
         """Keep numbers: by epoch as curves, final ones in the summary."""
         if step is None:
             self._run.summary.update(dict(values))
-        else:
-            self._run.log({**values, _STEP: step, "_timestamp": time_ms / 1000})
+        elif step > self._newest.get(_EPOCH, -1):
+            self._run.log({**values, _EPOCH: step, "_timestamp": time_ms / 1000})
+            self._note(_EPOCH, step)
+
+    def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
+        """Keep curves over training steps."""
+        names, last = list(curves), first
+        for last, values in enumerate(zip(*curves.values(), strict=True), first):
+            if last > self._newest.get(_STEP, -1):
+                finite = {name: value for name, value in zip(names, values, strict=True) if math.isfinite(value)}
+                self._run.log({**finite, _STEP: last, "_timestamp": time_ms / 1000})
+        self._note(_STEP, max(last, self._newest.get(_STEP, -1)))
+
+    def log_picture(self, path: Path, name: str, step: int, time_ms: int) -> None:
+        """Show a picture at an epoch."""
+        if step > self._newest.get(name, -1):
+            self._run.log({name: wandb.Image(str(path)), _EPOCH: step, "_timestamp": time_ms / 1000})
+            self._note(name, step)
 
     def log_file(self, path: Path, folder: str) -> None:
         """Keep a file or a folder's files; PNG pictures are shown."""
@@ -91,7 +110,15 @@ class WandbTracker:
             settings=settings,
         )
         self._run.config.update(params, allow_val_change=True)
-        self._run.define_metric("*", step_metric=_STEP)
+        self._run.define_metric("*", step_metric=_EPOCH)
+        self._run.define_metric(f"{_STEP}/*", step_metric=_STEP)
+        # An offline run that goes on knows nothing of what it was told before.
+        self._notes = Path("wandb") / f"{run_id}.json"
+        self._newest: dict[str, int] = json.loads(self._notes.read_text()) if self._notes.is_file() else {}
+
+    def _note(self, name: str, step: int) -> None:
+        self._newest[name] = step
+        files.write_json(self._notes, self._newest)
 
     def _keep(self, file: Path, place: Path) -> None:
         if file.suffix == ".png":

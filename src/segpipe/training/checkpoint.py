@@ -3,6 +3,7 @@
 import io
 import logging
 import pickle
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from torch.optim import Optimizer
 from segpipe import files
 from segpipe.models.build import Segmenter
 from segpipe.training import history
+from segpipe.training.epoch import StepResult
 from segpipe.training.history import EpochRecord
 
-FORMAT = "segpipe checkpoint 2"
+FORMAT = "segpipe checkpoint 3"
 KEPT = 3  # checkpoints of other inputs that stay, the youngest
 _DAMAGED = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError),
@@ -37,19 +39,37 @@ class Sums:
     all_ignore_batches: int = 0
     redrawn_crops: int = 0
 
+    def count(self, result: StepResult) -> None:
+        """Add one step."""
+        self.step += 1
+        self.loss += result.loss
+        self.pictures += result.pictures
+        self.seconds += result.seconds
+        self.waited += result.waited
+        self.all_ignore_batches += result.is_all_ignored
+        self.redrawn_crops += result.redrawn_crops
+
+    @property
+    def mean_loss(self) -> float | None:
+        """Over the steps that showed a label; None where none did."""
+        labelled = self.step - self.all_ignore_batches
+        return self.loss / labelled if labelled else None
+
 
 @dataclass(slots=True)
 class State:
     """Where a training stands, beside the network's and the optimiser's own state.
 
-    epoch: the one under way, from 1; shipped: the weights to ship so far, on the CPU; best_miou: the highest val_miou
-    so far; average: the running average of the weights, None without one;
-    used_seconds, validation_seconds: as in Budget.
+    epoch: the one under way, from 1; losses, lrs: of each step so far, as in events.Steps; shipped: the weights to ship
+    so far, on the CPU; best_miou: the highest val_miou so far; average: the running average of the weights, None
+    without one; used_seconds, validation_seconds: as in Budget.
     """
 
     epoch: int = 1
     sums: Sums = field(default_factory=Sums)
     records: list[EpochRecord] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
     shipped: dict[str, Tensor] | None = None
     best_miou: float = -1.0
     average: dict[str, Tensor] | None = None
@@ -67,6 +87,11 @@ def note_of(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def sheets_of(path: Path) -> Path:
+    """The folder for pictures of the training with that checkpoint."""
+    return path.with_suffix("")
+
+
 def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -> None:
     """Write the checkpoint, whole or not at all. Raises OSError."""
     document = {
@@ -77,6 +102,8 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
         "epoch": state.epoch,
         "sums": asdict(state.sums),
         "records": history.as_json(state.records),
+        "losses": torch.tensor(state.losses, dtype=torch.float64),
+        "lrs": torch.tensor(state.lrs, dtype=torch.float64),
         "shipped": state.shipped,
         "best_miou": state.best_miou,
         "average": state.average,
@@ -113,6 +140,7 @@ def keep_few(path: Path) -> None:
     for old in others[: max(0, len(others) - KEPT)]:
         old.unlink(missing_ok=True)
         note_of(old).unlink(missing_ok=True)
+        shutil.rmtree(sheets_of(old), ignore_errors=True)
 
 
 def _check(document: dict[str, Any], path: Path, segmenter: Segmenter) -> None:
@@ -128,6 +156,8 @@ def _state(document: dict[str, Any]) -> State:
         epoch=document["epoch"],
         sums=Sums(**document["sums"]),
         records=history.from_json(document["records"]),
+        losses=document["losses"].tolist(),
+        lrs=document["lrs"].tolist(),
         shipped=document["shipped"],
         best_miou=document["best_miou"],
         average=document["average"],

@@ -2,9 +2,7 @@
 
 import copy
 import logging
-import resource
 import shutil
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segpipe.models.build import Segmenter
-from segpipe.training import batches, epoch, loop, schedule
+from segpipe.training import batches, determinism, epoch, memory, schedule, setup
 from segpipe.training.batches import TrainingData
 from segpipe.training.recipe import Recipe
 from segpipe.training.team import ALONE, Team
@@ -24,7 +22,6 @@ from segpipe.training.team import ALONE, Team
 _STEPS = 4  # the first one only warms up
 _VALIDATION_BATCHES = 2
 _FILLED = 0.95  # of the budget is planned: later steps may be slower than the first
-_MIB = 2**20
 _log = logging.getLogger(__name__)
 
 
@@ -54,9 +51,9 @@ def probe(
     segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device, team: Team = ALONE
 ) -> Forecast:
     """Train a copy of the network for a few steps and validate with a few pictures; nothing else is changed."""
-    loop.prepare(device)
+    determinism.prepare(device, recipe.strict)
     with torch.random.fork_rng():
-        twin = loop.placed(copy.deepcopy(segmenter), device, team)
+        twin = setup.placed(copy.deepcopy(segmenter), device, team)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer](twin, recipe.lr, recipe.weight_decay, 1.0)
         steps = _timed_steps(twin, optimizer, data, recipe, device, team)
         validation_seconds = _timed_validation(twin, data, recipe, device, team)
@@ -67,7 +64,7 @@ def probe(
         steps=batches.steps_per_epoch(data, recipe),
         validation_seconds=validation_seconds,
         data_wait_share=sum(step.waited for step in counted) / seconds,
-        memory_bytes=_peak_memory(device),
+        memory_bytes=memory.peak_bytes(device),
         disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
     )
 
@@ -82,7 +79,8 @@ def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -
     )
     _log.info(
         "forecast: %.0f MiB of memory, %.0f MiB of disk (%.0f MiB free), %.0f %% of the time waiting for pictures",
-        *(forecast.memory_bytes / _MIB, forecast.disk_bytes / _MIB, free / _MIB, 100 * forecast.data_wait_share),
+        *(part / memory.MIB for part in (forecast.memory_bytes, forecast.disk_bytes, free)),
+        100 * forecast.data_wait_share,
     )
     if total > budget_seconds:
         within = int(budget_seconds / forecast.epoch_seconds)
@@ -99,7 +97,7 @@ def _timed_steps(
     schedule.train_mode(twin, is_encoder_frozen=False)
     steps = epoch.train_one_epoch(
         twin,
-        loop.criterion(twin, data, recipe, device),
+        setup.criterion(twin, data, recipe, device),
         optimizer,
         batches.training_batches(data, recipe, 1, 0, device, team),
         crop_hw=batches.crop_hw(data, recipe),
@@ -108,7 +106,7 @@ def _timed_steps(
         step_seed=lambda step: step,
         first_step=0,
         parts=recipe.accumulate,
-        autocast=loop.autocast(device, recipe.amp),
+        autocast=setup.autocast(device, recipe.amp),
         team=team,
     )
     with closing(steps):
@@ -121,16 +119,9 @@ def _timed_validation(twin: Segmenter, data: TrainingData, recipe: Recipe, devic
         return 0.0
     start = time.perf_counter()
     pictures = batches.validation_batches(replace(data, val_index=few), recipe.batch_size, device, team)
-    criterion = loop.criterion(twin, data, recipe, device)
-    epoch.validate(twin, criterion, pictures, twin.seen, loop.autocast(device, recipe.amp), team)
+    criterion = setup.criterion(twin, data, recipe, device)
+    epoch.validate(twin, criterion, pictures, twin.seen, setup.autocast(device, recipe.amp), team)
     return (time.perf_counter() - start) * len(data.val_index) / len(few)
-
-
-def _peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _disk(network: nn.Module, optimizer: Optimizer, has_average: bool) -> int:

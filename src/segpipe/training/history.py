@@ -1,8 +1,10 @@
 """What one epoch of training gave."""
 
+import csv
 import dataclasses
+import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,10 @@ class EpochRecord:
     epoch: from 1; step: optimiser steps since the start; complete: False where the budget ended the epoch early;
     train_loss, val_loss: mean over batches; val_miou: 0..1 at the store's size; val_iou: the same by class name, absent
     classes left out; lr: the last step's, of the decoder; images_per_second, seconds: of training, validation_seconds:
-    of validation; data_wait_share: 0..1 of `seconds` spent waiting for pictures; all_ignore_batches: steps without one
-    labelled pixel; redrawn_crops: crops drawn again because they showed nothing labelled; is_best: best val_miou so
-    far; resumed: an earlier process did this epoch, this one tells of it again.
+    of validation; memory_mib: the most that was used so far, of the GPU where there is one; data_wait_share: 0..1 of
+    `seconds` spent waiting for pictures; all_ignore_batches: steps without one labelled pixel; redrawn_crops: crops
+    drawn again because they showed nothing labelled; is_best: best val_miou so far; resumed: an earlier process did
+    this epoch, this one tells of it again.
     """
 
     epoch: int
@@ -35,6 +38,7 @@ class EpochRecord:
     data_wait_share: float
     seconds: float
     validation_seconds: float
+    memory_mib: float
     all_ignore_batches: int
     redrawn_crops: int
     is_best: bool
@@ -91,6 +95,17 @@ def facts(records: Sequence[EpochRecord], ship: Ship) -> dict[str, str | int | f
 def write_curves(path: Path, records: Sequence[EpochRecord]) -> None:
     """One CSV row an epoch: epoch, train_loss, val_loss, val_miou, lr; empty where there was nothing to measure."""
     names = ("epoch", "train_loss", "val_loss", "val_miou", "lr")
-    rows = [[getattr(record, name) for name in names] for record in records]
-    cells = [["" if value is None else repr(value) for value in row] for row in rows]
-    write_text(path, "".join(",".join(line) + "\n" for line in [list(names), *cells]))
+    _write_csv(path, names, ([getattr(record, name) for name in names] for record in records))
+
+
+def write_class_curves(path: Path, records: Sequence[EpochRecord]) -> None:
+    """One CSV row an epoch and class: epoch, class, iou."""
+    rows = ((record.epoch, name, iou) for record in records for name, iou in record.val_iou.items())
+    _write_csv(path, ("epoch", "class", "iou"), rows)
+
+
+def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([names, *rows])
+    write_text(path, text.getvalue())

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,20 +14,31 @@ import torch
 from segpipe.errors import UserError, at
 from segpipe.evaluation import scores
 from segpipe.models.build import Segmenter
-from segpipe.training import batches, checkpoint, epoch, history, randomness, schedule
+from segpipe.training import (
+    batches,
+    checkpoint,
+    determinism,
+    epoch,
+    history,
+    memory,
+    randomness,
+    schedule,
+    setup,
+    shown,
+)
 from segpipe.training.average import WeightAverage
 from segpipe.training.batches import TrainingData
 from segpipe.training.budget import Budget
 from segpipe.training.checkpoint import State, Sums
-from segpipe.training.class_weights import class_weights
+from segpipe.training.events import Event, Predictions, Steps
 from segpipe.training.history import EpochRecord
-from segpipe.training.losses import Criterion
 from segpipe.training.progress import Progress
 from segpipe.training.recipe import Recipe
 from segpipe.training.stop import Stopped, StopSignals
 from segpipe.training.team import ALONE, Team
 
 _log = logging.getLogger(__name__)
+_TELL_SECONDS = 10.0  # single steps are told about so often, many at once
 
 
 def fit(
@@ -38,27 +49,31 @@ def fit(
     inputs: str,
     device: torch.device,
     team: Team = ALONE,
-) -> Iterator[EpochRecord]:
-    """Train `segmenter` in place and give one record per epoch; at the end it holds the weights to ship.
+) -> Iterator[Event]:
+    """Train `segmenter` in place and tell what happens; at the end it holds the weights to ship.
 
     checkpoints: folder for the file <inputs>.pt that a killed training goes on from; inputs: hash of all that decides
-    the result. Epochs of earlier processes are told again first, marked as resumed. The best epoch is the one with the
-    highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs give equal weights
-    on a CPU, killed and resumed or not; on a CPU PyTorch's deterministic algorithms are switched on for the process.
+    the result. Steps and epochs of earlier processes are told again first, the epochs marked as resumed. The best epoch
+    is the one with the highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs
+    give equal weights on a CPU, killed and resumed or not (on a GPU if the recipe is strict).
     The budget ends the training early: the last record is then incomplete, or epochs are missing. Raises UserError for
     a loss that is not finite, and after SIGINT or SIGTERM, when the checkpoint is written. In a team every process
     calls it with the same arguments and gets the same records; `checkpoints` is a folder that all of them see.
     """
     run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device, team)
+    yield from run.untold_steps()
     for record in run.state.records:
         yield dataclasses.replace(record, resumed=True)
     with run.signals, Progress(recipe.epochs, run.steps, recipe.pictures_per_step, run.done_steps) as progress:
         while run.goes_on():
-            with at(f"training, epoch {run.state.epoch}"), run.saved_when_stopped():
-                is_complete = run.train_epoch(progress)
-                record = run.finish_epoch(is_complete)
+            with at(f"training, epoch {run.state.epoch}"), run.saved_when_stopped(), determinism.explained():
+                is_complete = yield from run.train_epoch(progress)
+                record, predictions = run.finish_epoch(is_complete)
             progress.epoch(record)
+            yield from run.untold_steps()
             yield record
+            if predictions is not None:
+                yield predictions
             if not is_complete:
                 break
     run.ship()
@@ -76,16 +91,17 @@ class _Run:
         device: torch.device,
         team: Team,
     ) -> None:
-        prepare(device)
-        self.segmenter = placed(segmenter, device, team)
+        determinism.prepare(device, recipe.strict)
+        self.segmenter = setup.placed(segmenter, device, team)
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
         self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)
         self.steps = batches.steps_per_epoch(data, recipe)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer]
         self.optimizer = optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
-        self.autocast = autocast(device, recipe.amp)
-        self.criterion = criterion(segmenter, data, recipe, device)
+        self.autocast = setup.autocast(device, recipe.amp)
+        self.criterion = setup.criterion(segmenter, data, recipe, device)
         self.state = self._resumed()
+        self._told, self._told_at = 0, time.monotonic()
         self.average = self._average()
         self.budget = Budget(recipe.budget_seconds, self.state.used_seconds, self.state.validation_seconds)
         self._saved = time.monotonic()
@@ -108,16 +124,25 @@ class _Run:
             self._save()  # with the time used: started again, it ends here again
         return not is_late
 
-    def train_epoch(self, progress: Progress) -> bool:
+    def untold_steps(self) -> Iterator[Steps]:
+        """The steps that were not told yet, as one event if there are any."""
+        losses, lrs = self.state.losses[self._told :], self.state.lrs[self._told :]
+        if losses:
+            yield Steps(first=self._told + 1, losses=tuple(losses), lrs=tuple(lrs))
+        self._told, self._told_at = len(self.state.losses), time.monotonic()
+
+    def train_epoch(self, progress: Progress) -> Generator[Steps, None, bool]:
         """Train to the end of the epoch under way; False if the budget ended it early."""
         sums = self.state.sums
         if self._is_time_up():
             return False
         for result in self._training_steps():
-            _count(sums, result)
+            sums.count(result)
+            self.state.losses.append(math.nan if result.is_all_ignored else result.loss)
+            self.state.lrs.append(result.lr)
             if self.average is not None:
                 self.average.update(self.done_steps)
-            progress.step(self.state.epoch, sums.step, _mean_loss(sums) or 0.0)
+            progress.step(self.state.epoch, sums.step, sums.mean_loss or 0.0)
             if not self.state.records:
                 self.budget.guess_validation(sums.seconds / sums.pictures, len(self.data.val_index))
             if sums.step < self.steps and self._is_time_up():
@@ -126,16 +151,21 @@ class _Run:
                 return False
             if time.monotonic() - self._saved >= 60 * self.recipe.checkpoint_minutes:
                 self._save()
+            if time.monotonic() - self._told_at >= _TELL_SECONDS:
+                yield from self.untold_steps()
         return True
 
-    def finish_epoch(self, is_complete: bool) -> EpochRecord:
+    def finish_epoch(self, is_complete: bool) -> tuple[EpochRecord, Predictions | None]:
         """Validate, keep the weights if they are to be shipped, and save where the training stands."""
-        start = time.perf_counter()
+        start, predictions = time.perf_counter(), None
         with self.average.worn() if self.average is not None else nullcontext():
             loss, matrix = self._validated()
             record = self._record(is_complete, loss, matrix, time.perf_counter() - start)
             if record.is_best or self.recipe.ship == "last":
                 self.state.shipped = {k: v.detach().cpu().clone() for k, v in self.segmenter.state_dict().items()}
+            if not self.team.rank and shown.is_due(record.epoch, self.recipe.epochs, self.data):
+                preds = shown.predictions(self.segmenter, self.data, self.device)
+                predictions = Predictions(epoch=record.epoch, preds=preds)
         self.budget.validation = record.validation_seconds
         if record.is_best:
             self.state.best_miou = -1.0 if record.val_miou is None else record.val_miou
@@ -143,7 +173,7 @@ class _Run:
             self.state.records.append(record)
             self.state.epoch, self.state.sums = self.state.epoch + 1, Sums()
             self._save()
-        return record
+        return record, predictions
 
     @contextmanager
     def saved_when_stopped(self) -> Iterator[None]:
@@ -201,7 +231,7 @@ class _Run:
             epoch=self.state.epoch,
             step=self.done_steps,
             complete=is_complete,
-            train_loss=_mean_loss(sums),
+            train_loss=sums.mean_loss,
             val_loss=val_loss if val_miou is not None else None,
             val_miou=val_miou,
             val_iou={name: iou for name, iou in ious if not math.isnan(iou)},
@@ -210,6 +240,7 @@ class _Run:
             data_wait_share=sums.waited / sums.seconds if sums.seconds else 0.0,
             seconds=sums.seconds,
             validation_seconds=seconds,
+            memory_mib=memory.peak_bytes(self.device) / memory.MIB,
             all_ignore_batches=sums.all_ignore_batches,
             redrawn_crops=sums.redrawn_crops,
             is_best=val_miou is None or val_miou > self.state.best_miou,
@@ -249,49 +280,3 @@ class _Run:
             _log.warning("checkpoint %s was not written (%s): training goes on without it", self.path, error.strerror)
         self._saved = time.monotonic()
         return is_saved
-
-
-def _count(sums: Sums, result: epoch.StepResult) -> None:
-    sums.step += 1
-    sums.loss += result.loss
-    sums.pictures += result.pictures
-    sums.seconds += result.seconds
-    sums.waited += result.waited
-    sums.all_ignore_batches += result.is_all_ignored
-    sums.redrawn_crops += result.redrawn_crops
-
-
-def _mean_loss(sums: Sums) -> float | None:
-    labelled = sums.step - sums.all_ignore_batches
-    return sums.loss / labelled if labelled else None
-
-
-def criterion(segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device) -> Criterion:
-    """What `recipe` says is to be minimised; the segmenter is on `device`."""
-    weights = class_weights(recipe.class_weights, data.class_pixels[data.train_index])
-    on_device = None if weights is None else torch.from_numpy(weights).to(device)
-    return Criterion(recipe.loss, segmenter.seen, on_device, recipe.label_smoothing)
-
-
-def placed(segmenter: Segmenter, device: torch.device, team: Team) -> Segmenter:
-    """The segmenter itself, where and as it trains fastest."""
-    team.prepare(segmenter, device)
-    segmenter.to(device)
-    segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
-    return segmenter
-
-
-def prepare(device: torch.device) -> None:
-    """Deterministic on a CPU, fast on a GPU."""
-    if device.type == "cpu":
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # It costs time and changes no result.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    else:
-        torch.backends.cudnn.benchmark = True
-
-
-def autocast(device: torch.device, amp: bool) -> torch.autocast:
-    """bfloat16 where the GPU computes in it; float32 elsewhere (on a CPU bfloat16 is slower)."""
-    is_on = amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)

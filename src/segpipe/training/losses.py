@@ -157,12 +157,13 @@ def _near_border(truth: Tensor, labelled: Tensor) -> Tensor:
 def _lovasz_of_class(pixels: Pixels, class_index: int) -> Tensor:
     """A pixel that does not count has no error: it comes last and changes nothing."""
     p = pixels.log_p[:, class_index].exp()
-    inside = ((pixels.truth == class_index) & pixels.labelled).to(p.dtype).flatten()
+    # Counted in integers: exact, and a GPU sums them in any order alike.
+    inside = ((pixels.truth == class_index) & pixels.labelled).long().flatten()
     errors = ((inside - p.flatten()).abs() * pixels.labelled.flatten()).sort(descending=True, stable=True)
     inside = inside[errors.indices]
     intersection = inside.sum() - inside.cumsum(0)
     jaccard = 1 - intersection / (inside.sum() + (1 - inside).cumsum(0))
-    return errors.values @ torch.cat([jaccard[:1], jaccard.diff()])
+    return errors.values @ torch.cat([jaccard[:1], jaccard.diff()]).to(p.dtype)
 
 
 def _sums_by_class(values: Tensor, truth: Tensor, num_classes: int) -> Tensor:

@@ -56,7 +56,8 @@ class Recipe:
     validated and shipped, 0 for the weights themselves; ship: the weights of the best epoch or the last one's;
     patience: epochs without a better one after which training ends, 0 for none;
     budget_seconds: wall clock of all runs of this training together, validation included, None for no limit;
-    checkpoint_minutes: at most so much work is lost by a kill; amp: bfloat16 on a GPU (never on a CPU).
+    checkpoint_minutes: at most so much work is lost by a kill; amp: bfloat16 on a GPU (never on a CPU); strict: only
+    algorithms that give equal bytes on a GPU as well.
     """
 
     epochs: int
@@ -82,6 +83,7 @@ class Recipe:
     budget_seconds: float | None = None
     checkpoint_minutes: float = 5.0
     amp: bool = True
+    strict: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
