@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real lint forecast ui demo use deps lock bench
+.PHONY: help setup repro test faults check-real lint forecast ui demo use deps lock bench bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,3 +60,6 @@ lock: setup ## pin requirements.txt anew from pyproject.toml
 
 bench: setup ## drawing against the loop everybody writes, over real annotations
 	python bench/raster.py
+
+bench-kills: setup ## kill a training 20 times, at random moments, and compare its end with one that nobody killed
+	python -m bench.kills

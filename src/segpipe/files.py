@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and the same bytes for the same content."""
 
+import glob
 import hashlib
 import json
 import os
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_PART = ".part"
+
 
 @contextmanager
 def whole(path: Path, durable: bool = True) -> Iterator[Path]:
@@ -17,7 +20,7 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
     durable: on the disk itself before it takes the place, so that not even a power cut leaves half a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part_prefix(path), suffix=_PART)
     os.close(handle)
     part = Path(name)
     try:
@@ -33,6 +36,16 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` left beside it."""
+    for part in path.parent.glob(f"{glob.escape(_part_prefix(path))}*{_PART}"):
+        part.unlink(missing_ok=True)
+
+
+def _part_prefix(path: Path) -> str:
+    return f".{path.name[:40]}."
 
 
 def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:

@@ -84,6 +84,13 @@ def test_a_checkpoint_under_another_trainings_name_is_not_used(saved, caplog):
     assert "it belongs to another training" in caplog.text
 
 
+def test_what_a_killed_process_had_half_written_is_removed(saved):
+    (saved.parent / ".abc.pt.x1y2.part").write_bytes(b"half")
+    (saved.parent / ".def.pt.x1y2.part").write_bytes(b"another's")
+    checkpoint.restore(saved, *a_training())
+    assert sorted(path.name for path in saved.parent.iterdir()) == [".def.pt.x1y2.part", "abc.pt"]
+
+
 def test_only_the_youngest_checkpoints_of_other_inputs_stay(tmp_path):
     for age, name in enumerate(("e", "d", "c", "b", "a", "own")):
         path = checkpoint.path_of(tmp_path, name)

@@ -120,6 +120,7 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | N
 
     None, and nothing changed, if there is no checkpoint or a damaged one (that is said in a warning).
     """
+    files.remove_parts(path)
     if not path.is_file():
         return None
     try:

@@ -1,0 +1,237 @@
+"""Training against its floor and against the way everybody writes it, over the data and params of this project.
+
+`python -m bench.train [EPOCHS]`, after `make repro`, prints one table. The floor: the same step on one batch that lies
+in memory, already varied. The ordinary way: photographs decoded, resized and varied one by one in DataLoader workers
+(torchvision v2), and the step of segmentation_models_pytorch's CamVid example (Dice loss, its running statistics, Adam
+with its rate and schedule) on the same network. The sides run in turn, a block of steps each; ratios are those inside
+a round. Then `train.processes: 2` beside 1. With EPOCHS both ways also train so long and are scored on validation.
+"""
+
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from PIL import Image, ImageOps
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from segpipe.classes import IGNORE_INDEX
+from segpipe.dataset import split_table, validation
+from segpipe.evaluation import scores
+from segpipe.inference.pairs import Pair, find_pairs
+from segpipe.models.build import Segmenter
+from segpipe.training import augment, batches, determinism, epoch, history, launch, loop, schedule, setup, team
+from segpipe.training.history import EpochRecord
+from stages import training_setup
+from stages.params import Params, load
+
+CPU = torch.device("cpu")
+STEPS, WARM_UP, ROUNDS = 10, 3, 5  # steps of a block, those before that are not counted, and blocks of each side
+TEAM_ROUNDS = 2
+WORKERS, EXAMPLES_LR = 2, 2e-4
+
+
+class Photographs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+    """The ordinary data set: each picture is read when it is asked for."""
+
+    def __init__(self, pairs: list[Pair], params: Params, mean: Any, std: Any) -> None:
+        own = params.train.augment
+        self.pairs = pairs
+        self.varied = v2.Compose(
+            [
+                v2.Resize(params.rasterize.size),
+                v2.RandomHorizontalFlip(own.flip),
+                v2.RandomVerticalFlip(own.flip_vertical),
+                v2.RandomAffine(
+                    own.rotate_deg,
+                    scale=(1 / (1 + own.scale), 1 + own.scale),
+                    interpolation=v2.InterpolationMode.BILINEAR,
+                    fill={tv_tensors.Image: 127, tv_tensors.Mask: IGNORE_INDEX},
+                ),
+                v2.ColorJitter(own.brightness, own.contrast, own.saturation, own.hue),
+                v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True),
+                v2.Normalize(mean, std),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        with Image.open(self.pairs[index].photo) as photo:
+            image = tv_tensors.Image(v2.functional.pil_to_tensor(ImageOps.exif_transpose(photo).convert("RGB")))
+        with Image.open(self.pairs[index].mask) as mask:
+            label_map = tv_tensors.Mask(torch.from_numpy(np.array(mask)))
+        image, label_map = self.varied(image, label_map)
+        return image, label_map.long()
+
+
+def ours(params: Params) -> Iterator[Callable[[], Iterator[object]]]:
+    """Blocks of the training itself, then of its step alone; each gives its steps one by one."""
+    _, data, segmenter, _ = training_setup.data_and_network(params)
+    recipe = training_setup.recipe(params)
+    setup.placed(segmenter, CPU, team.ALONE)
+    schedule.train_mode(segmenter, is_encoder_frozen=False)
+    optimizer = schedule.OPTIMIZERS[recipe.optimizer](segmenter, recipe.lr, recipe.weight_decay, 1.0)
+    criterion, size_hw = setup.criterion(segmenter, data, recipe, CPU), batches.crop_hw(data, recipe)
+
+    def real() -> Iterator[object]:
+        return epoch.train_one_epoch(
+            *(segmenter, criterion, optimizer, batches.training_batches(data, recipe, 1, 0, CPU)),
+            crop_hw=size_hw,
+            clip_norm=recipe.clip_norm,
+            lr_factor=lambda step: 1e-3,
+            step_seed=lambda step: step,
+            first_step=0,
+            parts=1,
+            autocast=setup.autocast(CPU, amp=False),
+        )
+
+    first = next(batches.training_batches(data, recipe, 1, 0, CPU))
+    assert first.draws is not None
+    images, labels = augment.apply(first.images, first.labels, first.draws, size_hw)
+    images = images.contiguous(memory_format=torch.channels_last)
+
+    def bare() -> Iterator[object]:
+        while True:
+            optimizer.zero_grad(set_to_none=True)
+            loss = criterion(segmenter(images), labels)
+            loss.backward()
+            schedule.clip_gradients(segmenter, recipe.clip_norm)
+            optimizer.step()
+            yield loss.item()
+
+    yield real
+    yield bare
+
+
+def ordinary(params: Params, segmenter: Segmenter, epochs: int) -> Iterator[Iterator[object]]:
+    """Train the segmenter's network as the example does: its epochs, each giving its steps one by one."""
+    splits = split_table.read(training_setup.SPLITS)
+    keys = {key: split for key, split in splits.items() if split == "train"}
+    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    pairs = find_pairs(keys, photos, Path(params.ingest.source), Path("data/masks"))
+    pictures = Photographs(pairs, params, segmenter.mean, segmenter.std)
+    loader = DataLoader(pictures, params.train.batch_size, shuffle=True, num_workers=WORKERS, drop_last=True)
+    network, num_classes = segmenter.network, len(segmenter.seen)
+    loss_of = smp.losses.DiceLoss(smp.losses.MULTICLASS_MODE, from_logits=True, ignore_index=IGNORE_INDEX)
+    optimizer = torch.optim.Adam(network.parameters(), lr=EXAMPLES_LR)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs * len(loader), eta_min=1e-5)
+
+    def one_epoch() -> Iterator[object]:
+        network.train()
+        for images, label_maps in loader:
+            logits = network(images)
+            loss = loss_of(logits, label_maps)
+            pred = logits.softmax(dim=1).argmax(dim=1)
+            stats = smp.metrics.get_stats(
+                pred, label_maps, mode="multiclass", num_classes=num_classes, ignore_index=IGNORE_INDEX
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            fall.step()
+            yield loss.item(), stats
+
+    for _ in range(epochs):
+        yield one_epoch()
+
+
+def seconds_per_step(steps: Iterator[object]) -> float:
+    """Of a block, without those that warm up."""
+    next(islice(steps, WARM_UP - 1, None))
+    start = time.perf_counter()
+    next(islice(steps, STEPS - 1, None))
+    return (time.perf_counter() - start) / STEPS
+
+
+def team_seconds() -> None:
+    """One of several processes: print seconds per step of the training."""
+    params = load()
+    mates = team.join(CPU, params.train.batch_size)
+    _, data, segmenter, _ = training_setup.data_and_network(params)
+    recipe = training_setup.recipe(params)
+    with tempfile.TemporaryDirectory() as folder:
+        events = loop.fit(segmenter, data, recipe, Path(folder), "bench", CPU, mates)
+        record = next(event for event in events if isinstance(event, EpochRecord))
+    if not mates.rank:
+        Path(os.environ["BENCH_OUT"]).write_text(str(recipe.pictures_per_step / record.images_per_second))
+    team.leave(mates)
+
+
+def seconds_of_processes(count: int) -> float:
+    """Seconds per step where so many processes share each batch."""
+    with tempfile.NamedTemporaryFile() as out:
+        os.environ["BENCH_OUT"] = out.name
+        assert launch.launch([sys.executable, "-m", "bench.train", "--team"], count) == 0
+        return float(Path(out.name).read_text())
+
+
+def speed(params: Params) -> None:
+    """Print seconds per step of each side, and the ratios."""
+    real, bare = ours(params)
+    everybodys = ordinary(params, training_setup.data_and_network(params)[2], ROUNDS)
+    rounds = [[seconds_per_step(side) for side in (real(), bare(), next(everybodys))] for _ in range(ROUNDS)]
+    for name, times in zip(("training", "the step alone", "the ordinary way"), zip(*rounds, strict=True), strict=True):
+        print(f"  {name:42} {statistics.median(times):6.3f} s a step ({min(times):.3f} to {max(times):.3f})")
+    teams = [[seconds_of_processes(count) for count in (1, 2)] for _ in range(TEAM_ROUNDS)]
+    for name, ratios in (
+        ("training / the step alone", [b / a for a, b, _ in rounds]),
+        ("training / the ordinary way", [c / a for a, _, c in rounds]),
+        ("two processes / one", [one / two for one, two in teams]),
+    ):
+        print(f"  {name:42} {statistics.median(ratios):6.2f} in throughput ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def quality(params: Params, epochs: int) -> None:
+    """Print what both ways reach on the validation pictures, at the store's size."""
+    params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": epochs})})
+    recipe = training_setup.recipe(params)
+    start = time.perf_counter()
+    _, data, segmenter, _ = training_setup.data_and_network(params)
+    for steps in ordinary(params, segmenter, epochs):
+        for _ in steps:
+            pass
+    pictures = batches.validation_batches(data, recipe.batch_size, CPU)
+    criterion = setup.criterion(segmenter, data, recipe, CPU)
+    _, matrix = epoch.validate(segmenter, criterion, pictures, segmenter.seen, setup.autocast(CPU, amp=False))
+    said = f"  the ordinary way, {epochs} epochs"
+    print(f"{said:44} {scores.mean_iou(matrix):6.3f} val mIoU, {time.perf_counter() - start:.0f} s")
+    start = time.perf_counter()
+    _, data, segmenter, _ = training_setup.data_and_network(params)
+    with tempfile.TemporaryDirectory() as folder:
+        events = list(loop.fit(segmenter, data, recipe, Path(folder), "bench", CPU))
+    score = history.summary([e for e in events if isinstance(e, EpochRecord)], epochs, 0, recipe.ship)["val_mean_iou"]
+    print(f"{f'  training, {epochs} epochs':44} {score:6.3f} val mIoU, {time.perf_counter() - start:.0f} s")
+
+
+def main(epochs: int) -> None:
+    """Print the table."""
+    params = load()
+    determinism.prepare(CPU, strict=False)
+    print(
+        f"{params.train.architecture} on {params.train.encoder}, {params.rasterize.size}, {params.train.batch_size} "
+        f"pictures a step, {torch.get_num_threads()} threads; {ROUNDS} rounds of {STEPS} steps"
+    )
+    speed(params)
+    if epochs:
+        quality(params, epochs)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    if sys.argv[1:] == ["--team"]:
+        team_seconds()
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
