@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segpipe.annotations.formats import AUTO, FORMAT_NAMES
 from segpipe.classes import BACKGROUND, ClassTable
+from segpipe.dataset.codes import LIMITED_CODES
 from segpipe.dataset.selection import merging
 from segpipe.errors import UserError
 
@@ -86,15 +87,23 @@ class Ingest(Section):
 
 
 class Validate(Section):
-    """What is done with crowds, empty pictures, boxes, lines and points, and how much may be lost."""
+    """What is done with crowds, empty pictures, boxes, lines and points, and how much of what is found is too much."""
 
     crowd: Literal["ignore", "object", "drop"]
     unannotated: Literal["skip", "keep"]
     box: Literal["region", "ignore", "drop"]
     line_width_px: Annotated[float, Field(ge=0, le=1000)]
     point_radius_px: Annotated[float, Field(ge=0, le=1000)]
-    max_dropped_images: Share
-    max_dropped_annotations: Share
+    limits: dict[str, Share]
+
+    @field_validator("limits")
+    @classmethod
+    def _known(cls, limits: dict[str, float]) -> dict[str, float]:
+        for code in limits:
+            if code not in LIMITED_CODES:
+                close = difflib.get_close_matches(code, LIMITED_CODES, n=1, cutoff=0)
+                raise ValueError(f"no reason or finding has the code {code!r}; did you mean {close[0]}?")
+        return limits
 
 
 class Rasterize(Section):

@@ -7,7 +7,9 @@ from pathlib import Path
 from segpipe.classes import ClassTable
 from segpipe.dataset import (
     drawing,
+    findings,
     ledger,
+    limits,
     memory,
     parallel,
     rasterizing,
@@ -17,6 +19,7 @@ from segpipe.dataset import (
     tables,
     validation,
 )
+from segpipe.dataset.codes import KNOWN_TO_RASTERIZE
 from segpipe.dataset.transforms import Fit
 from segpipe.files import write_json
 from stages.params import load, run
@@ -59,9 +62,10 @@ def main() -> None:
     classes.write(masks / "classes.json")
     ledger.write(Path("data/ledger.parquet"), rows)
     pixels = rasterizing.pixel_summary(drawn, classes.names)
-    vanished = {"vanished_at_training_size": rasterizing.vanished(rows)}
-    write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | vanished)
+    gone = {"vanished_at_training_size": rasterizing.vanished(rows)}
+    write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | gone)
     redrawing.keep(tasks, keys, drawn, kept)
+    limits.enforce(limits.shares(params.validation.limits, rows, findings.vanished(rows), KNOWN_TO_RASTERIZE))
 
 
 if __name__ == "__main__":

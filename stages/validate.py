@@ -5,7 +5,20 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from segpipe.dataset import checks, data_report, ledger, memory, parallel, rechecking, selection, tables, validation
+from segpipe.dataset import (
+    checks,
+    data_report,
+    findings,
+    ledger,
+    limits,
+    memory,
+    parallel,
+    rechecking,
+    selection,
+    tables,
+    validation,
+)
+from segpipe.dataset.codes import VALIDATE_FINDINGS
 from segpipe.dataset.data_report import DataReport
 from segpipe.files import write_json, write_text
 from segpipe.records import Dataset
@@ -36,17 +49,14 @@ def main() -> None:
         validated=validated,
         classes=selection.class_table(selected, params.ingest.task),
         indices=selection.class_indices(selected, params.ingest.task),
-        limits={
-            "image": params.validation.max_dropped_images,
-            "annotation": params.validation.max_dropped_annotations,
-        },
+        limits=params.validation.limits,
     )
     write_text(Path("results/data_report.html"), data_report.html(report))
     for line in ledger.warnings(validated.rows):
         logger.warning(line)
     logger.info("results/data_report.html shows what was found")
-    for kind, limit in report.limits.items():  # after the report: who runs into a limit needs it most
-        ledger.enforce_limit(validated.rows, kind, limit)
+    # after the report: who runs into a limit needs it most
+    limits.enforce(limits.shares(params.validation.limits, validated.rows, validated.findings))
     _write(report)
 
 
@@ -72,9 +82,9 @@ def _write(report: DataReport) -> None:
     ledger.write(folder / "ledger.parquet", validated.rows)
     report.classes.write(folder / "classes.json")
     write_json(folder / "class_indices.json", report.indices)
-    findings = validation.findings(validated.photos)
-    counts = ledger.summary(validated.rows)
-    write_json(Path("metrics/validate.json"), counts | {"findings": findings})
+    findings.write(folder / "findings.parquet", validated.findings)
+    counts = {"findings": findings.counts(validated.findings, VALIDATE_FINDINGS)}
+    write_json(Path("metrics/validate.json"), ledger.summary(validated.rows) | counts)
 
 
 if __name__ == "__main__":

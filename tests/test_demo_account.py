@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.annotations.detect import read_source
-from segpipe.dataset import checks, drawing, ledger, rasterizing, selection, store, validation
+from segpipe.dataset import checks, drawing, findings, ledger, rasterizing, selection, store, validation
 from segpipe.dataset.transforms import Fit
 from stages import params
 from tests.conftest import ROOT
@@ -58,5 +58,5 @@ def test_empty_masks_are_those_that_were_planted(drawn):
 
 
 def test_equal_files_and_turned_photographs_are_found(drawn):
-    findings = validation.findings(drawn[0].photos)
-    assert findings["equal_files"] == len(MANIFEST["duplicates"]["equal"])
+    counts = findings.counts(drawn[0].findings, ["equal_files"])
+    assert counts["equal_files"] == len(MANIFEST["duplicates"]["equal"])

@@ -75,8 +75,7 @@ def project(tmp_path_factory) -> Project:
     source.write()
     made.set("ingest.source", "photos")
     made.set("ingest.classes", ["cat", "dog"])
-    made.set("validate.max_dropped_images", 0.5)
-    made.set("validate.max_dropped_annotations", 0.5)
+    made.set("validate.limits", {"dropped_images": 0.5, "dropped_annotations": 0.5})
     made.said = {
         stage: made.run("python", "-m", f"stages.{stage}") for stage in ("ingest", "validate", "rasterize", "split")
     }

@@ -63,8 +63,7 @@ def test_every_literal_path_of_a_stage_is_declared():
 def project(tmp_path_factory) -> Project:
     made = Project(tmp_path_factory.mktemp("project"))
     made.run("python", "-m", "segpipe.demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
-    made.set("validate.max_dropped_images", 0.5)
-    made.set("validate.max_dropped_annotations", 0.5)
+    made.set("validate.limits", {"dropped_images": 0.5, "dropped_annotations": 0.5})
     made.start()
     made.dvc("repro")
     made.commit("first run")

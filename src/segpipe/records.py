@@ -26,7 +26,8 @@ class Image:
     key: unique, safe as a file name; file: POSIX path inside the source ("" if the record names none);
     width, height: pixels as the annotation declares them (None: it does not); split: the source's own
     (train, val, test) or None; annotated: some annotation file has a record of it; place: where that record
-    stands; problem: a reason code if the record itself cannot be used, detail: that in words.
+    stands; problem: a reason code if the record itself cannot be used, detail: that in words; note: the code of a
+    finding that only a reader can see, such as a photograph with several records.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Image:
     place: str = ""
     problem: str = ""
     detail: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ class Instance:
     mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
     the source excludes from truth, both beneath every object unless layered: the source draws its shapes over each
     other, and this one covers what comes before it; area: square pixels as declared; place: where the record stands;
-    problem: a reason code if the record cannot be used, detail: that in words.
+    problem: a reason code if the record cannot be used, detail: that in words; note: as in Image.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Instance:
     place: str = ""
     problem: str = ""
     detail: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

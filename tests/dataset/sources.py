@@ -71,5 +71,5 @@ def report(folder: Path, source: Dataset | None = None) -> DataReport:
         validated=validation.collect(source, class_of, map(checks.check, tasks)),
         classes=ClassTable(("background", *SELECTED)),
         indices={"cat": 1, "dog": 2},
-        limits={"image": 0.5, "annotation": 0.1},
+        limits={"dropped_images": 0.5, "dropped_annotations": 0.1},
     )

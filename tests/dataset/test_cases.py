@@ -8,7 +8,10 @@ def found(tmp_path, source=None):
     where = cases.source(tmp_path, own.dataset, own.validated)
     return {
         finding.reason.code: finding
-        for finding in [*cases.account(own.validated.rows, where), *cases.notes(own.validated.photos, where)]
+        for finding in [
+            *cases.account(own.validated.rows, where),
+            *cases.notes(own.validated.findings, own.validated.rows, where),
+        ]
     }
 
 
@@ -25,7 +28,7 @@ def test_every_reason_of_the_ledger_is_one_finding_and_every_note_another(tmp_pa
     assert {code: finding.count for code, finding in found(tmp_path).items()} == {
         "unreadable": 1, "missing_file": 1, "bad_record": 1, "image_lost": 1, "unknown_image": 1, "self_crossing": 1,
         "past_border": 1, "crowd": 1, "no_matching_annotation": 1, "class_not_selected": 1,
-        "turned_by_exif": 1, "equal_files": 1,
+        "turned_by_exif": 1, "equal_files": 1, "annotated_as_two_classes": 1,
     }  # fmt: skip
 
 
@@ -35,6 +38,7 @@ def test_what_cannot_be_used_comes_first_and_photographs_before_annotations(tmp_
         ("dropped", "image"), ("dropped", "image"), ("dropped", "annotation"), ("dropped", "annotation"),
         ("dropped", "annotation"), ("repaired", "annotation"), ("clipped", "annotation"), ("ignored", "annotation"),
         ("skipped", "image"), ("discarded", "annotation"), ("", "image"), ("", "image"),
+        ("", "annotation"),
     ]  # fmt: skip
 
 

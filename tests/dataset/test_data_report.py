@@ -70,7 +70,7 @@ def test_the_sums_on_the_page_are_the_ledgers_and_balance(tmp_path, page):
 def test_the_page_says_how_much_may_be_lost_and_that_it_was_more(page):
     said = Text(page).said
     assert "33.3 % are dropped for a defect. The pipeline stops if it is more than 50 %" in said
-    assert "27.3 % are dropped for a defect: more than the 10 % that validate.max_dropped_annotations" in said
+    assert "27.3 % are dropped for a defect: more than the 10 % that validate.limits.dropped_annotations" in said
 
 
 def test_the_class_table_has_every_category(page):

@@ -2,7 +2,6 @@ import pytest
 
 from segpipe.dataset import ledger
 from segpipe.dataset.ledger import Row
-from segpipe.errors import UserError
 
 
 def rows() -> list[Row]:
@@ -31,17 +30,6 @@ def test_counts_by_verdict_and_reason():
         "verdicts": {"kept": 8, "dropped": 2},
         "reasons": {"bad_ring": 2},
     }
-
-
-def test_too_many_defects_end_the_stage_and_name_the_first():
-    ledger.enforce_limit(rows(), "annotation", 0.2)
-    with pytest.raises(UserError) as caught:
-        ledger.enforce_limit(rows(), "annotation", 0.19)
-    assert str(caught.value) == (
-        "2 of 10 annotations cannot be used (2 bad_ring), more than validate.max_dropped_annotations = 0.19 in "
-        "params.yaml allows; the first: annotations[8]: two points; annotations[9]: two points; "
-        "mend them or raise the limit"
-    )
 
 
 def test_each_reason_is_one_warning():

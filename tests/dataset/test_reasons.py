@@ -9,10 +9,9 @@ import pytest
 import yaml
 
 from segpipe import records
-from segpipe.dataset import ledger
+from segpipe.dataset import codes, ledger
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.reasons import FINDINGS, REASONS, SETTINGS, reason_of
-from segpipe.dataset.validation import noted
 from tests.conftest import ROOT
 
 CODES = {reason.code for reason in REASONS}
@@ -94,8 +93,9 @@ def test_settings_exist_and_are_explained():
         assert name in params[section], key
 
 
-def test_findings_are_those_that_validation_counts():
-    assert [finding.code for finding in FINDINGS] == list(noted(()))
+def test_every_finding_has_words_and_every_code_with_words_may_have_a_limit():
+    assert [finding.code for finding in FINDINGS] == list(codes.FINDING_CODES)
+    assert CODES | set(codes.FINDING_CODES) | set(codes.DROPPED_CODES.values()) == set(codes.LIMITED_CODES)
 
 
 def test_a_crowd_means_what_was_done_with_it():

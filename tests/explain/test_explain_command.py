@@ -43,7 +43,7 @@ def project(tmp_path_factory):
     )
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["ingest"] |= {"source": "source", "classes": ["cat", "dog"]}
-    params["validate"] |= {"max_dropped_images": 1.0, "max_dropped_annotations": 1.0}
+    params["validate"]["limits"] = {}
     params["rasterize"]["size"] = [32, 32]
     params["split"] |= {"val": 0.0, "test": 0.0}
     params["compute"]["workers"] = 1

@@ -104,7 +104,7 @@ def _checked(world: World, dataset: Dataset) -> DataReport:
         validated=validated,
         classes=selection.class_table(selected, "multiclass"),
         indices=selection.class_indices(selected, "multiclass"),
-        limits={"image": 1, "annotation": 1},
+        limits={},
     )
 
 

@@ -49,3 +49,10 @@ def test_counts_that_do_not_fill_the_picture_are_refused(counts):
     with pytest.raises(AnnotationError) as caught:
         rle.region_of(Rle(size_hw=(2, 3), counts=counts))
     assert caught.value.reason == "bad_rle"
+
+
+@settings(max_examples=200, deadline=None)
+@given(masks, st.integers(0, 2**32 - 1))
+def test_pixels_in_common(mask, seed):
+    other = mask ^ (np.random.default_rng(seed).random(mask.shape) < 0.3)
+    assert rle.shared_px(raster.of_mask(mask), raster.of_mask(other)) == (mask & other).sum()

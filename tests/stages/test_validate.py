@@ -20,11 +20,11 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
-def limited(folder: Path, share: float) -> None:
+def limited(folder: Path, share: float, **further: float) -> None:
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["validate"] |= {"max_dropped_images": share, "max_dropped_annotations": share}
+    params["validate"]["limits"] = {"dropped_images": share, "dropped_annotations": share} | further
     params["compute"]["workers"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
 def run(folder: Path, *module: str, code: int = 0) -> str:
@@ -51,7 +51,17 @@ def test_the_report_shows_the_counts_of_the_metrics_file(project):
 def test_who_runs_into_a_limit_still_gets_the_report(project):
     limited(project, 0.0)
     (project / "results/data_report.html").unlink(missing_ok=True)
-    said = run(project, "stages.validate", code=1)
-    assert "images cannot be used" in said.splitlines()[-1]
+    last = run(project, "stages.validate", code=1).splitlines()[-1]
+    assert last.startswith("error: validate.limits.dropped_images = 0 in params.yaml is crossed by ")
+    assert "; validate.limits.dropped_annotations = 0 in params.yaml is crossed by " in last
     page = (project / "results/data_report.html").read_text(encoding="utf-8")
     assert "so the pipeline stops here" in page
+
+
+def test_any_finding_can_have_a_limit(project):
+    planted = json.loads((project / "data/demo/defects.json").read_text(encoding="utf-8"))
+    copies = len(planted["duplicates"]["equal"])
+    limited(project, 1.0, equal_files=0.0)
+    last = run(project, "stages.validate", code=1).splitlines()[-1]
+    assert last.startswith(f"error: validate.limits.equal_files = 0 in params.yaml is crossed by {copies} of ")
+    assert "; the worst: annotations/instances.json: images[" in last

@@ -149,11 +149,13 @@ def _instances(file: str, document: Document, classes: dict[Id, str], image_of: 
     for position, entry in enumerate(document["annotations"]):
         number = values.optional_id(entry)
         name = f"{file}#@{position}" if number is None else f"{file}#{number}"
+        note = "duplicate_id" if name in used else ""
         while name in used:
             name += f"@{position}"
         used.add(name)
         place = f"{file}: annotations[{position}]" + ("" if number is None else f" (id {number})")
-        yield _instance({"id": name, "place": place, "image_key": "", "category": ""}, entry, classes, image_of)
+        known = {"id": name, "place": place, "image_key": "", "category": "", "note": note}
+        yield _instance(known, entry, classes, image_of)
 
 
 def _instance(known: dict[str, Any], entry: Any, classes: dict[Id, str], image_of: dict[Id, str]) -> Instance:

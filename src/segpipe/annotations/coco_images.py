@@ -35,6 +35,8 @@ def read_images(
         number = number_of.setdefault(_identity(photo), len(drafts))
         if number == len(drafts):
             drafts.append(photo.image)
+        elif not drafts[number].problem:
+            drafts[number] = replace(drafts[number], note="listed_twice")
         if photo.id is not None:
             ids[photo.json].setdefault(photo.id, number)
     drafts = _naming_files_once(drafts, source)

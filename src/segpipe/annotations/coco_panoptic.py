@@ -213,4 +213,4 @@ def _with_own_ids(instances: Sequence[Instance]) -> Iterator[Instance]:
     for position, instance in enumerate(instances):
         name = instance.id if instance.id not in used else f"{instance.id}@{position}"
         used.add(name)
-        yield instance if name == instance.id else replace(instance, id=name)
+        yield instance if name == instance.id else replace(instance, id=name, note="duplicate_id")

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segpipe.dataset import ledger, thumbnails
+from segpipe.dataset import findings, ledger, thumbnails
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Kind, Row
 from segpipe.dataset.reasons import FINDINGS, Reason, reason_of
-from segpipe.dataset.validation import Validated, noted
+from segpipe.dataset.validation import Validated
 from segpipe.records import Dataset, Image, Instance, by_image
 
 _EXAMPLES = 6
@@ -76,26 +76,13 @@ def account(rows: Iterable[Row], where: Source) -> list[Finding]:
     return [_finding(reason_of(cases[key][0]), cases[key], where) for key in order]
 
 
-def notes(photos: Sequence[Photo], where: Source) -> list[Finding]:
-    """One finding for each thing worth knowing that is no defect."""
-    first = {photo.sha256: photo.file for photo in reversed(photos)}
-    found = noted(photos)
-    return [
-        _finding(reason, [_noted_row(photo, reason.code, first, where) for photo in found[reason.code]], where)
-        for reason in FINDINGS
-        if found[reason.code]
-    ]
-
-
-def _noted_row(photo: Photo, code: str, first: Mapping[str, str], where: Source) -> Row:
-    details = {
-        "equal_files": f"equal to {first[photo.sha256]}",
-        "background_only": "",
-    }
-    turn = f"EXIF orientation {photo.orientation}, used at {photo.width} x {photo.height} pixels"
-    place = where.images[photo.key].place or photo.file
-    detail = details.get(code, turn)
-    return Row(kind="image", id=photo.key, image_key=photo.key, place=place, reason=code, detail=detail)
+def notes(found: Sequence[findings.Finding], rows: Sequence[Row], where: Source) -> list[Finding]:
+    """One finding for each thing worth knowing that is no defect, in the order of their words."""
+    noted = findings.as_rows(found, rows)
+    of_code: dict[str, list[Row]] = {}
+    for row in noted:
+        of_code.setdefault(row.reason, []).append(row)
+    return [_finding(reason, of_code[reason.code], where) for reason in FINDINGS if reason.code in of_code]
 
 
 def _finding(reason: Reason, rows: Sequence[Row], where: Source) -> Finding:

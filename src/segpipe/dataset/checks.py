@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from segpipe.dataset import ledger, looks, photos
+from segpipe.dataset import inspection, ledger, looks, photos
+from segpipe.dataset.findings import Finding
+from segpipe.dataset.inspection import Drawn
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.photos import Frame
 from segpipe.errors import AnnotationError
@@ -72,11 +74,23 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What became of one image: its photo unless it is left out, its drawable instances, and a ledger row for each."""
+    """What became of one image: its photo unless it is left out, its drawable instances, and a ledger row for each.
+
+    findings: what is worth knowing of those instances.
+    """
 
     photo: Photo | None
     instances: tuple[Instance, ...]
     rows: tuple[Row, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One annotation's ledger row, and itself as it will be drawn, if it will be."""
+
+    row: Row
+    drawn: Drawn | None = None
 
 
 def check(task: Task) -> Checked:
@@ -90,11 +104,13 @@ def check(task: Task) -> Checked:
         lost = (_classed(_row_of_lost(i, task), task.class_of) for i in task.instances)
         return Checked(None, (), (row, *lost))
     judged = [_judge(instance, photo, task) for instance in task.instances]
-    rows = tuple(_classed(row, task.class_of) for _, row in judged)
+    rows = tuple(_classed(one.row, task.class_of) for one in judged)
     if not matching and not photo.background:
         return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
-    drawable = tuple(_as_class(instance, task.class_of) for instance, _ in judged if instance is not None)
-    return Checked(photo, drawable, (_image_row(image, ledger.KEPT), *rows))
+    drawn = [replace(one.drawn, instance=_as_class(one.drawn.instance, task.class_of)) for one in judged if one.drawn]
+    found = inspection.findings(drawn, (photo.height, photo.width))
+    rows = (_image_row(image, ledger.KEPT), *rows)
+    return Checked(photo, tuple(one.instance for one in drawn), rows, tuple(found))
 
 
 def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str]) -> list[Row]:
@@ -148,23 +164,22 @@ def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[
     )
 
 
-def _judge(instance: Instance, photo: Photo, task: Task) -> tuple[Instance | None, Row]:
-    """The instance as it will be drawn, or None, and its ledger row."""
+def _judge(instance: Instance, photo: Photo, task: Task) -> _Judged:
     if _is_unnamed_value(instance):
         return _unnamed_value(instance, photo, task.root)
     refusal = _refusal(instance, task.class_of)
     if refusal:
-        return None, refusal
+        return _Judged(refusal)
     if instance.role == "crowd" and task.crowd == "drop":
-        return None, _row(instance, ledger.DISCARDED, "crowd", "validate.crowd is drop")
+        return _Judged(_row(instance, ledger.DISCARDED, "crowd", "validate.crowd is drop"))
     if instance.kind == "box" and task.shapes.box == "drop":
-        return None, _row(instance, ledger.DISCARDED, "box", "validate.box is drop")
+        return _Judged(_row(instance, ledger.DISCARDED, "box", "validate.box is drop"))
     try:
         resolved = _role_resolved(instance, task.crowd)
-        drawable, row = _drawable(_as_region(resolved, task.shapes), photo, task.root)
+        judged = _drawable(_as_region(resolved, task.shapes), photo, task.root)
     except AnnotationError as error:
-        return None, _row(instance, ledger.DROPPED, error.reason, str(error))
-    return drawable, _with_note(row, instance, task.shapes)
+        return _Judged(_row(instance, ledger.DROPPED, error.reason, str(error)))
+    return replace(judged, row=_with_note(judged.row, instance, task.shapes))
 
 
 def _is_unnamed_value(instance: Instance) -> bool:
@@ -172,15 +187,16 @@ def _is_unnamed_value(instance: Instance) -> bool:
     return instance.problem == "unknown_category" and (instance.mask_value is not None or instance.rle is not None)
 
 
-def _unnamed_value(instance: Instance, photo: Photo, root: Path) -> tuple[Instance | None, Row]:
+def _unnamed_value(instance: Instance, photo: Photo, root: Path) -> _Judged:
     """Such pixels show something, so that they must not count as background: they are painted as ignore."""
     try:
-        drawable, row = _drawable(replace(instance, role="ignore", problem=""), photo, root)
+        judged = _drawable(replace(instance, role="ignore", problem=""), photo, root)
     except AnnotationError as error:
-        return None, _row(instance, ledger.DROPPED, error.reason, str(error))
-    if row.verdict != ledger.IGNORED:
-        return drawable, row
-    return drawable, replace(row, reason="unknown_category", detail=f"{instance.detail}; painted as ignore")
+        return _Judged(_row(instance, ledger.DROPPED, error.reason, str(error)))
+    if judged.row.verdict != ledger.IGNORED:
+        return judged
+    detail = f"{instance.detail}; painted as ignore"
+    return replace(judged, row=replace(judged.row, reason="unknown_category", detail=detail))
 
 
 def _as_region(instance: Instance, shapes: ShapePolicies) -> Instance:
@@ -224,21 +240,34 @@ def _role_resolved(instance: Instance, crowd: CrowdPolicy) -> Instance:
     return replace(instance, role="object") if instance.role == "crowd" and crowd == "object" else instance
 
 
-def _drawable(instance: Instance, photo: Photo, root: Path) -> tuple[Instance | None, Row]:
+def _drawable(instance: Instance, photo: Photo, root: Path) -> _Judged:
     size_hw = (photo.height, photo.width)
     shape = geometry.examine(instance.rings, size_hw, instance.holes)
     if instance.rings or instance.rings_refused:
         if not shape.rings:
             raise AnnotationError("no ring has three different points; draw it again or delete it", "bad_ring")
         instance = replace(instance, rings=shape.rings, holes=shape.holes)
-    pixels = rle.area_px(region_of(instance, size_hw, root))
-    row = _shape_row(instance, shape, pixels)
-    return (instance if row.verdict in ledger.DRAWN else None), row
+    region = region_of(instance, size_hw, root)
+    drawn = Drawn(
+        instance=instance,
+        region=region,
+        px=rle.area_px(region),
+        box=rle.bounds(region) or (0, 0, 0, 0),
+        areas=(shape.area_drawn, shape.area_valid) if instance.rings else (),
+    )
+    row = _shape_row(drawn, shape)
+    return _Judged(row, drawn if row.verdict in ledger.DRAWN else None)
 
 
-def _shape_row(instance: Instance, shape: geometry.Shape, pixels: int) -> Row:
-    row = replace(_row(instance, *_shape_verdict(instance, shape, pixels)), px_before=pixels)
-    if not instance.rings:
+def _shape_row(drawn: Drawn, shape: geometry.Shape) -> Row:
+    left, top, right, bottom = drawn.box
+    row = replace(
+        _row(drawn.instance, *_shape_verdict(drawn.instance, shape, drawn.px)),
+        px_before=drawn.px,
+        px_wide=int(right - left),
+        px_high=int(bottom - top),
+    )
+    if not drawn.areas:
         return row
     return replace(row, area_before=shape.area_drawn, area_after=shape.area_valid)
 

@@ -9,6 +9,7 @@ from typing import Any
 from segpipe import pages
 from segpipe.classes import ClassTable
 from segpipe.dataset import cases, ledger, statistics
+from segpipe.dataset.codes import DROPPED_CODES
 from segpipe.dataset.ledger import Kind, Row
 from segpipe.dataset.reasons import SETTINGS
 from segpipe.dataset.statistics import Bar, ClassFacts
@@ -40,7 +41,7 @@ class DataReport:
     """What the page shows.
 
     root: the source folder; dataset: what it says; validated: what became of it; classes, indices: the class table and
-    the class_index of each class; limits: the share of images and annotations that may be dropped.
+    the class_index of each class; limits: the share of records that may have a code.
     """
 
     root: Path
@@ -48,7 +49,7 @@ class DataReport:
     validated: Validated
     classes: ClassTable
     indices: Mapping[str, int]
-    limits: Mapping[Kind, float]
+    limits: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def html(report: DataReport) -> str:
     return template.render(
         source=_shown_path(report.root),
         format=report.dataset.format,
-        sums=[_sum(rows, kind, report.limits[kind]) for kind in _TERMS],
+        sums=[_sum(rows, kind, report.limits.get(DROPPED_CODES[kind], 1.0)) for kind in _TERMS],
         classes=[_class_row(facts, report, counted) for facts in statistics.class_facts(rows, used)],
         unused=statistics.class_facts(as_they_are, unused),
         nameless=sum(row.kind == "annotation" and not row.category and row.verdict != ledger.IGNORED for row in rows),
@@ -96,7 +97,7 @@ def html(report: DataReport) -> str:
         crowdedness=statistics.histogram(statistics.objects_per_image(rows, [photo.key for photo in photos])),
         settings=SETTINGS,
         findings=cases.account(rows, where),
-        notes=cases.notes(photos, where),
+        notes=cases.notes(report.validated.findings, rows, where),
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from segpipe.dataset.tables import read_rows, write_rows
-from segpipe.errors import UserError
 
 Kind = Literal["image", "annotation"]
 
@@ -24,7 +23,6 @@ SKIPPED = "skipped"  # an image without a matching annotation
 VERDICTS = (KEPT, REPAIRED, CLIPPED, HIDDEN, IGNORED, DROPPED, DISCARDED, SKIPPED)
 DRAWN = (KEPT, REPAIRED, CLIPPED, IGNORED)
 _DEFECTS_IGNORED = ("unknown_category",)  # painted as ignore for want of anything better
-_WORST_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,8 +30,9 @@ class Row:
     """One image (id: its key) or one annotation (id: Instance.id).
 
     category: as the source names it; class_name: what it counts as, "" if it is not selected;
-    px_before: pixels the annotation covers by itself; px_after: those that show in the label map; px_store: those
-    left at training size; area_before, area_after: square pixels of a corrected polygon before and after.
+    px_before: pixels the annotation covers by itself; px_wide, px_high: of the box around them; px_after: those that
+    show in the label map; px_store: those left at training size; area_before, area_after: square pixels of a
+    corrected polygon before and after.
     """
 
     kind: Kind
@@ -46,6 +45,8 @@ class Row:
     reason: str = ""
     detail: str = ""
     px_before: int | None = None
+    px_wide: int | None = None
+    px_high: int | None = None
     px_after: int | None = None
     px_store: int | None = None
     area_before: float | None = None
@@ -89,20 +90,6 @@ def close(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
     """Counts for a metrics file: in, by verdict, and by reason, for images and annotations."""
     return {f"{kind}s": _counts([row for row in rows if row.kind == kind]) for kind in ("image", "annotation")}
-
-
-def enforce_limit(rows: Iterable[Row], kind: Kind, limit: float) -> None:
-    """Raise UserError if more than `limit` (a fraction) of the images or annotations were dropped for a defect."""
-    own = [row for row in rows if row.kind == kind]
-    dropped = [row for row in own if row.verdict == DROPPED]
-    if len(dropped) <= limit * len(own):
-        return
-    reasons = ", ".join(f"{count} {reason}" for reason, count in Counter(r.reason for r in dropped).most_common())
-    worst = "; ".join(f"{row.place or row.id}: {row.detail}" for row in dropped[:_WORST_SHOWN])
-    raise UserError(
-        f"{len(dropped)} of {len(own)} {kind}s cannot be used ({reasons}), more than validate.max_dropped_{kind}s "
-        f"= {limit} in params.yaml allows; the first: {worst}; mend them or raise the limit"
-    )
 
 
 def warnings(rows: Iterable[Row]) -> list[str]:

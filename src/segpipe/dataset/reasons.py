@@ -29,13 +29,14 @@ SETTINGS = {
     "validate.box": "region, ignore or drop",
     "validate.line_width_px": "how wide lines are drawn, 0 for not at all",
     "validate.point_radius_px": "how large points are drawn, 0 for not at all",
-    "validate.max_dropped_images": "the share of photographs that may be lost before the pipeline stops",
-    "validate.max_dropped_annotations": "the share of annotations that may be lost before the pipeline stops",
+    "validate.limits": "for any code, the share of records that may have it before the pipeline stops",
+    "rasterize.size": "height and width that the network sees",
     "rasterize.priority": "who is on top where objects overlap",
+    "split.scene": "which photographs belong to one scene",
+    "split.near_duplicate_bits": "how much photographs may differ that share a side",
     "split.empty_masks": "leave_out or keep photographs without a pixel of any class",
 }  # the keys of params.yaml that decide, in words
-_IMAGE_LIMIT = "validate.max_dropped_images"
-_LIMIT = "validate.max_dropped_annotations"
+_LIMIT = "validate.limits"
 _LEFT_OUT = "The photograph is left out; its annotations are counted as image_lost."
 
 REASONS = (
@@ -44,7 +45,7 @@ REASONS = (
         "An annotation file names a photograph that is not in the source folder, or whose name fits several files.",
         _LEFT_OUT,
         "Put the file where the record says, correct the name, or delete the record.",
-        (_IMAGE_LIMIT,),
+        (_LIMIT,),
     ),
     Reason(
         "unreadable", ledger.DROPPED, "Photograph cannot be read",
@@ -52,14 +53,14 @@ REASONS = (
         "a name that is not UTF-8, a picture of more than 300 million pixels).",
         _LEFT_OUT,
         "Fetch the file again from where it came from, or remove it.",
-        (_IMAGE_LIMIT,),
+        (_LIMIT,),
     ),
     Reason(
         "unsupported_format", ledger.DROPPED, "Picture format not supported",
         "The file is in a format that is not read here. JPEG, PNG, BMP, TIFF and WebP are.",
         _LEFT_OUT,
         "Convert the file to JPEG or PNG, and correct its name in the annotations.",
-        (_IMAGE_LIMIT,),
+        (_LIMIT,),
     ),
     Reason(
         "size_mismatch", ledger.DROPPED, "Photograph is not of the declared size",
@@ -68,7 +69,7 @@ REASONS = (
         _LEFT_OUT,
         "Restore the photograph that was annotated, or export the annotation for this one; if the outlines fit, "
         "correct width and height in the record.",
-        (_IMAGE_LIMIT,),
+        (_LIMIT,),
     ),
     Reason(
         "no_matching_annotation", ledger.SKIPPED, "No object of a selected class",
@@ -89,7 +90,7 @@ REASONS = (
         "belongs, an id that already stands for something else, a mask file that cannot be read or is of another size.",
         "The record is left out.",
         "Mend the record named below, or delete it; the words beside it say what is wrong.",
-        (_LIMIT, _IMAGE_LIMIT),
+        (_LIMIT,),
     ),
     Reason(
         "unknown_image", ledger.DROPPED, "Annotation of an unknown photograph",
@@ -145,7 +146,7 @@ REASONS = (
         "The annotation itself may be sound, but the photograph it belongs to is missing, broken or of another size.",
         "The annotation is left out together with its photograph.",
         "Mend the photograph; the annotation then comes back by itself.",
-        (_LIMIT, _IMAGE_LIMIT),
+        (_LIMIT,),
     ),
     Reason(
         "image_skipped", ledger.DISCARDED, "Its photograph is skipped",
@@ -298,17 +299,97 @@ FINDINGS = (
         "Delete one of them, and join their annotations if they differ.",
     ),
     Reason(
+        "listed_twice", "", "Photograph with several records",
+        "More than one record of the annotation files names this photograph, as when exports are put together.",
+        "The records are taken for one photograph, with the annotations of all of them.",
+        "Look whether the same objects were annotated in each of them, and delete the repeated ones.",
+    ),
+    Reason(
         "background_only", "", "Taken as background",
         "The record names no object of a selected class, and validate.unannotated says to keep such photographs.",
         "All its pixels count as background.",
         "If they were never finished, skip them.",
         ("validate.unannotated",),
     ),
+    Reason(
+        "duplicate_id", "", "Id used twice",
+        "The annotation has the id of an earlier one in the same file. Tools that look annotations up by id lose one "
+        "of them.",
+        "Both are used; the later one goes by its id with its place in the list behind it.",
+        "Give each annotation an id of its own.",
+    ),
+    Reason(
+        "annotated_twice", "", "Same object annotated twice",
+        "The annotation covers the same pixels as an earlier one of its class (at least 95 % of both in common), as "
+        "when a file is imported twice.",
+        "Both are drawn; where they overlap one hides the other, so that no pixel counts twice in the masks.",
+        "Delete one of them: counts of objects, and balances made from them, are wrong otherwise.",
+    ),
+    Reason(
+        "annotated_as_two_classes", "", "Same object with two classes",
+        "The annotation covers the same pixels as an earlier one of another class (at least 95 % of both in common). "
+        "One of the two contradicts the other.",
+        "Both are drawn; the one on top decides what the mask says.",
+        "Decide which class it is, and delete the other annotation; or say which class is on top.",
+        ("rasterize.priority",),
+    ),
+    Reason(
+        "whole_frame", "", "Covers the whole photograph",
+        "One annotation covers at least 98 % of the photograph: a close-up, or more likely a box that stands for "
+        "the picture, a mask that was inverted, or a frame that was annotated by mistake.",
+        "It is drawn as it is.",
+        "Look at the examples; delete the annotation, or draw the object's outline.",
+    ),
+    Reason(
+        "nested_rings", "", "Outline inside an outline",
+        "One of the annotation's rings lies wholly within another of them. Many tools draw a hole so; in COCO's lists "
+        "of rings it means nothing.",
+        "The rings are united, so that the inner one changes nothing.",
+        "If it is meant as a hole, export the mask as run lengths (RLE), which keeps holes.",
+    ),
+    Reason(
+        "area_of_box", "", "Declared area is the box's",
+        "The annotation's field area holds the area of the box around the object, not that of its outline, as some "
+        "export tools write it.",
+        "The outline is drawn; the declared area is used nowhere.",
+        "Nothing for this pipeline. Tools that sort objects by area (COCO's small, medium and large) are misled.",
+    ),
+    Reason(
+        "area_disagrees", "", "Declared area is another",
+        "The annotation's field area differs from the area of its outline by more than 5 % and 10 pixels: the outline "
+        "was changed after it was measured, or is not the one that was meant.",
+        "The outline is drawn; the declared area is used nowhere.",
+        "Look whether the outline fits the object; export the annotations again.",
+    ),
+    Reason(
+        "vanished_at_training_size", "", "Too small for the training size",
+        "The object shows in the mask and has no pixel left when the photograph is made as small as the network "
+        "sees it: nothing can be learned from it, but it counts in the scores.",
+        "The mask has it at full size; the training picture does not.",
+        "Train at a larger size.",
+        ("rasterize.size",),
+    ),
+    Reason(
+        "near_duplicate_photographs", "", "Nearly the same photograph",
+        "The photograph looks almost like an earlier one: a copy that was saved again, a neighbouring frame of a "
+        "video, a second shot of a burst, a picture that was augmented.",
+        "Both are kept; they always land on the same side of the split, so that no test picture is nearly trained on.",
+        "Keep one of each if they show the same. Many of them make a data set look larger than it is.",
+        ("split.near_duplicate_bits",),
+    ),
+    Reason(
+        "leaked_photographs", "", "Seen in training",
+        "A photograph of the validation or test side has an equal or nearly equal one, or one of its scene, on another "
+        "side. Its score says little about new photographs.",
+        "It stays on the side that the source's own split gives it.",
+        "Take the split by content, which keeps such photographs together, or move them in the source.",
+        ("split.scene", "split.near_duplicate_bits"),
+    ),
 )  # fmt: skip
 
-_BY_VERDICT = {(reason.verdict, reason.code): reason for reason in REASONS}
+_BY_VERDICT = {(reason.verdict, reason.code): reason for reason in (*REASONS, *FINDINGS)}
 
 
 def reason_of(row: ledger.Row) -> Reason:
-    """What stands behind the reason code of a ledger row. Raises KeyError for a code without words."""
+    """What stands behind the code of a ledger row or a finding (verdict ""). Raises KeyError for one without words."""
     return _BY_VERDICT[row.verdict, row.reason]

@@ -1,7 +1,7 @@
 """All images of a data set checked: what goes on, the ledger, and what was found."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 from segpipe.dataset import ledger
 from segpipe.dataset.checks import Checked, CrowdPolicy, Photo, ShapePolicies, Task, rows_without_image
 from segpipe.dataset.duplicates import equal_pairs
+from segpipe.dataset.findings import Finding
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.tables import read_rows, write_rows
 from segpipe.errors import UserError
@@ -28,11 +29,12 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """Photos that go on, the instances that will be drawn, and the whole ledger."""
+    """Photos that go on, the instances that will be drawn, the whole ledger, and what else is worth knowing."""
 
     photos: tuple[Photo, ...]
     instances: tuple[Instance, ...]
     rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
 
 
 def tasks(
@@ -68,23 +70,45 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
         raise UserError(
             f"no image is left to work on ({said}); mend the source, or check ingest.classes in params.yaml"
         )
-    return Validated(photos, tuple(i for result in results for i in result.instances), tuple(rows))
+    found = (
+        *_of_photos(photos),
+        *_of_records(dataset),
+        *(finding for result in results for finding in result.findings),
+    )
+    return Validated(photos, tuple(i for result in results for i in result.instances), tuple(rows), found)
 
 
-def findings(photos: Iterable[Photo]) -> dict[str, int]:
-    """How many photographs there are of each kind in `noted`."""
-    return {code: len(found) for code, found in noted(list(photos)).items()}
+def _of_records(dataset: Dataset) -> Iterator[Finding]:
+    """What only the reader could see."""
+    for image in dataset.images:
+        if image.note:
+            yield Finding(code=image.note, kind="image", id=image.key, image_key=image.key)
+    for instance in dataset.instances:
+        if instance.note:
+            yield Finding(
+                code=instance.note, kind="annotation", id=instance.id, image_key=instance.image_key,
+                detail=f"goes by {instance.id} here",
+            )  # fmt: skip
 
 
-def noted(photos: Sequence[Photo]) -> dict[str, list[Photo]]:
-    """What is no defect but worth knowing: turned and undecidable photographs, files equal to an earlier one."""
-    return {
-        "turned_by_exif": [photo for photo in photos if photo.orientation != 1 and photo.frame == "viewed"],
-        "annotated_as_stored": [photo for photo in photos if photo.frame == "stored"],
-        "orientation_undecidable": [photo for photo in photos if photo.undecidable],
-        "equal_files": [photos[later] for _, later in equal_pairs([photo.sha256 for photo in photos])],
-        "background_only": [photo for photo in photos if photo.background],
-    }
+def _of_photos(photos: Sequence[Photo]) -> Iterator[Finding]:
+    """Turned and undecidable photographs, those equal to an earlier one, those without an object."""
+    turn = "EXIF orientation {0.orientation}, used at {0.width} x {0.height} pixels"
+    for photo in photos:
+        if photo.orientation != 1 and photo.frame == "viewed":
+            yield _of_photo(photo, "turned_by_exif", turn.format(photo))
+        if photo.frame == "stored":
+            yield _of_photo(photo, "annotated_as_stored", turn.format(photo))
+        if photo.undecidable:
+            yield _of_photo(photo, "orientation_undecidable", turn.format(photo))
+        if photo.background:
+            yield _of_photo(photo, "background_only")
+    for first, later in equal_pairs([photo.sha256 for photo in photos]).tolist():
+        yield _of_photo(photos[later], "equal_files", f"equal to {photos[first].file}", photos[first].key)
+
+
+def _of_photo(photo: Photo, code: str, detail: str = "", twin: str = "") -> Finding:
+    return Finding(code=code, kind="image", id=photo.key, image_key=photo.key, detail=detail, twin=twin)
 
 
 def write_photos(path: Path, photos: Iterable[Photo]) -> None:

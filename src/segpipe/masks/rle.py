@@ -119,6 +119,16 @@ def areas_px(regions: Sequence[Region]) -> list[int]:
     return areas
 
 
+def shared_px(one: Region, other: Region) -> int:
+    """The number of pixels that two regions of one frame have in common."""
+    edges = np.concatenate([one.edges, other.edges])
+    steps = np.ones(len(edges), np.int64)
+    steps[1::2] = -1  # each has as many stops as starts
+    order = edges.argsort(kind="stable")
+    covered_twice = steps[order].cumsum()[:-1] == 2
+    return int(np.diff(edges[order])[covered_twice].sum())
+
+
 def bounds(region: Region) -> tuple[float, float, float, float] | None:
     """Left, top, right and bottom edge of the pixels, in pixels; None where there is none."""
     height, edges = region.size_hw[0], _unrepeated(region.edges)
