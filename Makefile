@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real lint forecast ui demo use deps lock bench bench-kills
+.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ lint: setup ## ruff and mypy
 
 forecast: setup ## how long training would take, and what it needs
 	python -m stages.forecast
+
+pin: setup ## today's split kept: every image stays on its side when others are added
+	python -m stages.pin
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \

@@ -117,16 +117,24 @@ class Rasterize(Section):
 class Split(Section):
     """Who trains, validates, tests."""
 
-    method: Literal["content", "source"]
+    method: Literal["content", "balanced", "source"]
     val: Annotated[float, Field(ge=0, lt=1)]
     test: Annotated[float, Field(ge=0, lt=1)]
     source_roles: dict[str, Literal["train", "val", "test"]]
     scene: str
+    scene_table: Annotated[str, Field(min_length=1)]
+    scene_column: Annotated[str, Field(min_length=1)]
     near_duplicate_bits: Annotated[int, Field(ge=0, le=32)]
     empty_masks: Literal["leave_out", "keep"]
+    pins: Annotated[str, Field(min_length=1)]
+    folds: Annotated[int, Field(ge=0, le=100)]
+    fold: Annotated[int, Field(ge=0)]
+    max_leaks: Share
 
     @model_validator(mode="after")
     def _leaves_train(self) -> "Split":
+        if self.folds == 1 or self.fold >= max(1, self.folds):
+            raise ValueError(f"folds {self.folds} and fold {self.fold}: folds is 0 (off) or 2 and more, fold below it")
         if self.val + self.test >= 1:
             raise ValueError(f"val + test = {self.val + self.test} leaves nothing to train on")
         return self
@@ -285,12 +293,18 @@ def _told(error: OSError) -> str:
 
 
 def check() -> None:
-    """What must hold before the pipeline starts: params.yaml is sound, the source is there, DVC sees what changed."""
-    ingest = load().ingest
-    _refuse_unseen_order(ingest)
-    source = Path(ingest.source)
+    """What must hold before the pipeline starts: params.yaml is sound, its files are there, DVC sees what changed."""
+    params = load()
+    _refuse_unseen_order(params.ingest)
+    source = Path(params.ingest.source)
     if not source.is_dir():
         raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
+    for key in ("pins", "scene_table"):
+        path = Path(getattr(params.split, key))
+        if not path.is_file():
+            raise UserError(
+                f"params.yaml: split.{key}: {path} is no file; name one, or restore data/{path.name} from git"
+            )
 
 
 def _refuse_unseen_order(ingest: Ingest) -> None:

@@ -1,4 +1,4 @@
-"""split: data/checked + the store's class counts -> data/splits.csv."""
+"""split: data/checked + the store's class counts + what is pinned -> data/splits.csv."""
 
 import logging
 from dataclasses import asdict
@@ -8,47 +8,85 @@ import numpy as np
 import pandas as pd
 
 from segpipe.classes import ClassTable
-from segpipe.dataset import splits, validation
-from segpipe.dataset.splits import Candidate
+from segpipe.dataset import leaks, pins, scenes, split_report, splits, tables, validation
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.splits import Candidate, Pool
+from segpipe.errors import UserError
 from segpipe.files import write_json, write_text
-from stages.params import load, run
+from stages.params import Split, load, run
 
 logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Place every image on one side, its duplicates with it."""
+    """Place every image on one side, what belongs to it with it."""
     params = load()
+    settings = params.split
     class_pixels = np.load("data/store/class_pixels.npy")
     photos = validation.read_photos(Path("data/checked/images.parquet"))
-    scenes = splits.scenes([photo.file for photo in photos], params.split.scene)
-    candidates = [
+    candidates = _candidates(photos, _scenes(settings, photos), class_pixels, settings)
+    pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, params.seed)
+    placed = splits.placed(pool, _sides(settings, pool), settings.folds, settings.fold)
+    found = leaks.found(pool, placed, settings.near_duplicate_bits)
+    names = ClassTable.read(Path("data/masks/classes.json")).names
+
+    table = pd.DataFrame([asdict(row) for row in placed])
+    write_text(Path("data/splits.csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_text(Path("metrics/plots/split/classes.csv"), split_report.class_csv(placed, class_pixels, names))
+    pinned = sum(c.pin is not None for c in candidates)
+    facts = split_report.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}
+    write_json(Path("metrics/split.json"), facts)
+    _tell_pinned(settings, pinned, len(candidates))
+    for line in split_report.share_table(placed, class_pixels, names):
+        logger.info(line)
+    warnings = split_report.warnings(placed, class_pixels, names) + leaks.lines(found, placed)
+    if settings.method == "content":
+        warnings += split_report.advice(placed, class_pixels, names)
+    for line in warnings:
+        logger.warning(line)
+    leaks.enforce_limit(found, placed, settings.max_leaks)
+
+
+def _sides(settings: Split, pool: Pool) -> np.ndarray:
+    if settings.method == "source":
+        return splits.by_source(pool, settings.source_roles, settings.val)
+    if settings.method == "balanced":
+        return splits.by_balance(pool, settings.val, settings.test)
+    return splits.by_content(pool, settings.val, settings.test)
+
+
+def _candidates(photos: list[Photo], scene_of: list[str], class_pixels: np.ndarray, settings: Split) -> list[Candidate]:
+    pinned = pins.read(Path(settings.pins))
+    return [
         Candidate(
             key=photo.key,
             sha256=photo.sha256,
             phash=photo.phash,
             scene=scene,
             source_split=photo.split,
-            empty=not (photo.background or row[1:].any()),
+            left_out=settings.empty_masks == "leave_out" and not (photo.background or row[1:].any()),
+            pin=pinned.get(photo.sha256),
         )
-        for photo, scene, row in zip(photos, scenes, class_pixels, strict=True)
+        for photo, scene, row in zip(photos, scene_of, class_pixels, strict=True)
     ]
-    near_bits = params.split.near_duplicate_bits
-    keep_empty = params.split.empty_masks == "keep"
-    if params.split.method == "source":
-        roles, val = params.split.source_roles, params.split.val
-        placed = splits.by_source(candidates, roles, params.seed, val, near_bits, keep_empty)
-    else:
-        val, test = params.split.val, params.split.test
-        placed = splits.by_content(candidates, params.seed, val, test, near_bits, keep_empty)
-    names = ClassTable.read(Path("data/masks/classes.json")).names
-    for line in splits.warnings(placed, class_pixels, names):
-        logger.warning(line)
 
-    table = pd.DataFrame([asdict(row) for row in placed])
-    write_text(Path("data/splits.csv"), table.to_csv(index=False, lineterminator="\n"))
-    leaks = splits.leaks(candidates, placed, near_bits)
-    write_json(Path("metrics/split.json"), splits.summary(placed, class_pixels, names) | {"leaks": leaks})
+
+def _tell_pinned(settings: Split, pinned: int, images: int) -> None:
+    if pinned:
+        logger.info("%d of %d images keep the side that %s gives them", pinned, images, settings.pins)
+    if pinned < images and (settings.method == "balanced" or settings.folds):
+        logger.info("%d images are not pinned: added ones may move them; `make pin` keeps them", images - pinned)
+
+
+def _scenes(settings: Split, photos: list[Photo]) -> list[str]:
+    path, files = Path(settings.scene_table), {photo.key: photo.file for photo in photos}
+    known = {row["key"]: row["file"] for row in tables.read_rows(Path("data/records/images.parquet"))}
+    listed = scenes.by_table(path, settings.scene_column, known)
+    if listed and settings.scene:
+        raise UserError(f"params.yaml: split.scene and the rows of {path} both name scenes; keep one of them")
+    if listed:
+        return scenes.of_images(listed, files, path)
+    return scenes.by_pattern(list(files.values()), settings.scene)
 
 
 if __name__ == "__main__":

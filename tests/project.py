@@ -12,6 +12,13 @@ import yaml
 from tests.conftest import ROOT
 
 
+def put_tables(folder: Path) -> None:
+    """The tables of a user that the split reads, as they are in a fresh clone."""
+    (folder / "data").mkdir(exist_ok=True)
+    for table in ("pins.csv", "scenes.csv"):
+        shutil.copyfile(ROOT / "data" / table, folder / "data" / table)
+
+
 class Project:
     """A copy of the project without its demo data; small pictures, one epoch, one sample sheet of each kind."""
 

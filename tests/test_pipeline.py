@@ -118,6 +118,32 @@ def test_only_what_depends_on_a_change_runs_again(project):
     project.git("checkout", "-q", "--", "params.yaml")
 
 
+def test_pinning_keeps_the_split_and_runs_nothing_after_it(project):
+    before = (project.folder / "data/splits.csv").read_bytes()
+    said = project.run("python", "-m", "stages.pin")
+    assert "images keep their side from now on" in said
+    said = project.dvc("repro")
+    assert "Running stage 'split'" in said
+    assert "Running stage 'train'" not in said
+    assert (project.folder / "data/splits.csv").read_bytes() == before
+    facts = project.metrics("split")
+    assert facts["pinned"] == sum(facts["images"].values())
+    project.git("checkout", "-q", "--", ".")
+
+
+def test_folds_are_a_setting_of_an_experiment(project):
+    project.dvc("repro", "split")
+    test = project.metrics("split")["images"]["test"]
+    project.set("split.folds", 3)
+    project.set("split.fold", 2)
+    project.dvc("repro", "split")
+    facts = project.metrics("split")
+    assert facts["images"]["test"] == test
+    assert facts["images"]["val"] == facts["folds"]["2/3"]
+    project.git("checkout", "-q", "--", ".")
+    project.dvc("checkout", "-q")
+
+
 def test_a_broken_source_ends_with_one_line_and_no_output(project):
     project.set("ingest.source", "data/nowhere")
     said = project.run("python", "-m", "stages.ingest", fails=True)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from segpipe.errors import UserError
+
 _PART = ".part"
 
 
@@ -57,6 +59,16 @@ def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 with LF line ends to `path`, whole or not at all."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark. Raises UserError for a file that is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; name a file") from None
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -1,12 +1,16 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from segpipe.dataset import splits
+from segpipe.dataset import leaks, splits
 from segpipe.dataset.looks import PARTS, TURNED
-from segpipe.dataset.splits import Candidate
+from segpipe.dataset.pins import Pin
+from segpipe.dataset.splits import Candidate, Pool
 from segpipe.errors import UserError
+
+SHARES = {"val": 0.2, "test": 0.2}
 
 
 def candidate(number: int, **fields) -> Candidate:
@@ -17,97 +21,181 @@ def candidate(number: int, **fields) -> Candidate:
         "phash": digest[:16] * (TURNED + PARTS),
         "scene": "",
         "source_split": None,
-        "empty": False,
+        "left_out": False,
     }
     return Candidate(**own | fields)
 
 
-def placed(candidates, seed=7, keep_empty=False):
-    return splits.by_content(candidates, seed, 0.2, 0.2, 4, keep_empty)
+def pool_of(candidates, seed=7, class_pixels=None) -> Pool:
+    pixels = np.full((len(candidates), 2), 100) if class_pixels is None else class_pixels
+    return Pool.gather(candidates, pixels, near_bits=4, seed=seed)
 
 
-def sides(rows):
+def by_content(candidates, **how):
+    pool = pool_of(candidates, **how)
+    return splits.placed(pool, splits.by_content(pool, **SHARES), 0, 0)
+
+
+def by_balance(candidates, folds=0, fold=0, **how):
+    pool = pool_of(candidates, **how)
+    return splits.placed(pool, splits.by_balance(pool, **SHARES), folds, fold)
+
+
+def by_source(candidates, roles, val=0.2):
+    pool = pool_of(candidates)
+    return splits.placed(pool, splits.by_source(pool, roles, val), 0, 0)
+
+
+def sides(rows) -> dict[str, str]:
     return {row.key: row.split for row in rows}
 
 
+def pins_of(rows) -> dict[str, Pin]:
+    return {row.sha256: Pin(split=row.split, fold=row.fold) for row in rows if row.split}
+
+
+def pinned(candidates, pins):
+    return [replace(c, pin=pins.get(c.sha256)) for c in candidates]
+
+
 def test_shares_are_about_what_was_asked_for():
-    counts = np.unique([row.split for row in placed([candidate(i) for i in range(2000)])], return_counts=True)
+    counts = np.unique([row.split for row in by_content([candidate(i) for i in range(2000)])], return_counts=True)
     shares = dict(zip(*(array.tolist() for array in counts), strict=True))
     assert abs(shares["test"] - 400) < 60  # over three standard deviations of 18
     assert abs(shares["val"] - 400) < 60
 
 
 def test_adding_images_moves_no_old_one_and_order_does_not_matter():
-    old = sides(placed([candidate(i) for i in range(300)]))
-    new = sides(placed([candidate(i) for i in reversed(range(600))]))
+    old = sides(by_content([candidate(i) for i in range(300)]))
+    new = sides(by_content([candidate(i) for i in reversed(range(600))]))
     assert {key: new[key] for key in old} == old
 
 
-def test_another_seed_is_another_split():
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_another_seed_is_another_split_another_order_or_name_is_not(method):
     images = [candidate(i) for i in range(100)]
-    assert sides(placed(images)) != sides(placed(images, seed=8))
+    assert sides(method(images)) != sides(method(images, seed=8))
+    assert sides(method(images[::-1])) == sides(method(images))
+    renamed = [replace(image, key=f"z{99 - i:02}") for i, image in enumerate(images)]
+    assert [row.split for row in method(renamed)] == [row.split for row in method(images)]
 
 
-def test_equal_files_and_near_duplicates_share_a_side():
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_equal_files_and_near_duplicates_share_a_side(method):
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
     flipped = [f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (TURNED + PARTS) for image in images[100:]]  # 3 bits
     near = [candidate(2000 + i, phash=phash) for i, phash in enumerate(flipped)]
-    everything = [*images, *equal, *near]
-    rows = placed(everything)
+    rows = method([*images, *equal, *near])
     side = sides(rows)
     assert all(side[f"image{i}"] == side[f"image{1000 + i}"] for i in range(100))
     assert all(side[f"image{100 + i}"] == side[f"image{2000 + i}"] for i in range(100))
-    assert splits.leaks(everything, rows, 4) == {
-        "equal_images": 0,
-        "same_scene_images": 0,
-        "near_duplicate_images": 0,
-    }
     assert len({row.group for row in rows}) == 200
+    assert set(side.values()) == {"train", "val", "test"}
 
 
-def test_images_of_one_scene_share_a_side_and_leaks_of_scenes_are_counted():
-    images = [candidate(i, scene=f"drive{i // 20}") for i in range(200)]
-    rows = placed(images)
-    assert all(len({row.split for row in rows[i : i + 20]}) == 1 for i in range(0, 200, 20))
-    assert len({row.split for row in rows}) > 1
-    torn = [splits.Placed(key=c.key, split="train" if i else "test", group="") for i, c in enumerate(images)]
-    assert splits.leaks(images, torn, 4)["same_scene_images"] == 1
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_images_of_one_scene_share_a_side(method):
+    rows = method([candidate(i, scene=f"drive{i // 10}") for i in range(400)])
+    assert all(len({row.split for row in rows[i : i + 10]}) == 1 for i in range(0, 400, 10))
+    assert {row.split for row in rows} == {"train", "val", "test"}
 
 
-def test_a_scene_is_what_the_pattern_finds_in_the_file_name():
-    files = ["drive_07/a.jpg", "drive_07/b.jpg", "extra/c.jpg"]
-    assert splits.scenes(files, r"drive_(\d+)") == ["07", "07", ""]
-    assert splits.scenes(files, r"drive_\d+") == ["drive_07", "drive_07", ""]
-    assert splits.scenes(files, "") == ["", "", ""]
-    with pytest.raises(UserError, match="is no regular expression"):
-        splits.scenes(files, "(")
-    with pytest.raises(UserError, match="finds nothing in any file name"):
-        splits.scenes(files, "patient")
+def test_left_out_images_have_no_side_and_weigh_nothing():
+    pixels = np.array([[100, 10]] * 20 + [[10**9, 0]] * 20)
+    rows = by_balance([candidate(i, left_out=i >= 20) for i in range(40)], class_pixels=pixels)
+    assert [row.split for row in rows].count("val") == [row.split for row in rows].count("test") == 4
+    assert {(row.split, row.reason) for row in rows[20:]} == {("", "empty_mask")}
 
 
-def test_empty_masks_are_left_out_or_kept():
-    images = [candidate(1), candidate(2, empty=True)]
-    assert [(row.split != "", row.reason) for row in placed(images)] == [(True, ""), (False, "empty_mask")]
-    assert all(row.split for row in placed(images, keep_empty=True))
+def test_balanced_sides_get_their_share_of_a_rare_class():
+    pixels = np.array([[100, 50 if i < 5 else 0] for i in range(100)])
+    rows = by_balance([candidate(i) for i in range(100)], class_pixels=pixels)
+    assert sorted(row.split for row in rows[:5]) == ["test", "train", "train", "train", "val"]
+    assert [[row.split for row in rows].count(side) for side in splits.SIDES] == [60, 20, 20]
 
 
-def test_the_sources_own_split_is_taken_and_its_leaks_are_counted():
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_pinned_images_keep_their_side_whatever_else_says(method):
+    images = [candidate(i) for i in range(60)]
+    pins = {image.sha256: Pin(split="test") for image in images[:30]}
+    assert set(list(sides(method(pinned(images, pins))).values())[:30]) == {"test"}
+
+
+def test_a_pin_wins_over_the_sources_own_split():
+    images = pinned([candidate(i, source_split="train") for i in range(5)], {candidate(3).sha256: Pin(split="test")})
+    assert [row.split for row in by_source(images, {"train": "train"}, val=0)] == ["train"] * 3 + ["test", "train"]
+
+
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_new_images_of_a_pinned_group_follow_it(method):
+    old = [candidate(i) for i in range(30)]
+    pins = pins_of(method(old))
+    copies = [candidate(100 + i, phash=image.phash) for i, image in enumerate(old)]
+    rows = method(pinned([*old, *copies], pins))
+    assert [row.split for row in rows[30:]] == [row.split for row in rows[:30]]
+
+
+def test_a_group_pinned_to_two_sides_keeps_them_and_is_a_leak_with_both_names():
+    images = [candidate(1, scene="a"), candidate(2, scene="a"), candidate(3, scene="a"), candidate(4)]
+    pins = {images[0].sha256: Pin(split="test"), images[1].sha256: Pin(split="train")}
+    pool = pool_of(pinned(images, pins))
+    rows = splits.placed(pool, splits.by_balance(pool, 0.2, 0.2), 0, 0)
+    assert [row.split for row in rows[:3]] == ["test", "train", "train"]
+    found = leaks.found(pool, rows, 4)
+    assert leaks.counts(found, rows)["pinned_apart_images"] == 1
+    assert (
+        "pinned to another side than others of their group (first: image1 in test and image2 in train)"
+        in (leaks.lines(found, rows)[-1])
+    )
+
+
+def test_adding_a_tenth_to_8000_pinned_images_moves_none_and_the_new_ones_are_balanced():
+    rng = np.random.default_rng(0)
+    pixels = np.where(rng.random((8800, 5)) < [1, 0.5, 0.2, 0.05, 0.02], rng.integers(1, 9000, (8800, 5)), 0)
+    scene = rng.integers(0, 4000, 8800)
+    images = [candidate(i, scene=f"s{scene[i]}", phash="") for i in range(8800)]
+    old = by_balance(images[:8000], class_pixels=pixels[:8000])
+    rows = by_balance(pinned(images, pins_of(old)), class_pixels=pixels)
+    assert [row.split for row in rows[:8000]] == [row.split for row in old]
+    in_test = np.array([row.split == "test" for row in rows])
+    for of_images in (pixels, pixels > 0):
+        assert abs(of_images[in_test].sum(axis=0) / of_images.sum(axis=0) - 0.2).max() < 0.02
+    again = by_balance(pinned(images[4000:], pins_of(rows)), class_pixels=pixels[4000:])
+    assert sides(again) == {row.key: row.split for row in rows[4000:]}  # removing images moves none either
+
+
+def test_folds_cut_what_is_not_test_into_equal_parts_and_leave_test_as_it_is():
+    images = [candidate(i, scene=f"s{i // 2}") for i in range(200)]
+    whole = by_balance(images)
+    runs = [by_balance(images, folds=4, fold=fold) for fold in range(4)]
+    test = [row.key for row in whole if row.split == "test"]
+    for fold, rows in enumerate(runs):
+        assert [row.key for row in rows if row.split == "test"] == test
+        assert [row.fold for row in rows] == [row.fold for row in runs[0]]
+        assert all(row.split == ("val" if row.fold == f"{fold}/4" else "train") for row in rows if row.fold)
+        assert sum(row.split == "val" for row in rows) == 40
+        assert len({(row.group, row.fold) for row in rows}) == 100
+
+
+def test_pinned_folds_stay_when_images_are_added():
+    images = [candidate(i) for i in range(200)]
+    old = by_balance(images[:150], folds=5)
+    rows = by_balance(pinned(images, pins_of(old)), folds=5, fold=3)
+    assert [row.fold for row in rows[:150]] == [row.fold for row in old]
+    counts = [sum(row.fold == f"{fold}/5" for row in rows) for fold in range(5)]
+    assert counts == [32] * 5
+
+
+def test_the_sources_own_split_is_taken():
     images = [candidate(i, source_split="train" if i < 50 else "val") for i in range(60)]
-    images.append(candidate(99, source_split="val", sha256=images[0].sha256, phash=images[0].phash))
-    rows = splits.by_source(images, {"train": "train", "val": "val"}, 7, 0.2, 4, keep_empty=False)
-    assert [row.split for row in rows] == ["train"] * 50 + ["val"] * 11
-    assert splits.leaks(images, rows, 4) == {
-        "equal_images": 1,
-        "same_scene_images": 0,
-        "near_duplicate_images": 1,
-    }
+    rows = by_source(images, {"train": "train", "val": "val"})
+    assert [row.split for row in rows] == ["train"] * 50 + ["val"] * 10
 
 
 def test_val_is_carved_out_of_train_where_the_source_has_none():
     images = [candidate(i, source_split="train" if i < 200 else "val") for i in range(250)]
-    rows = splits.by_source(images, {"train": "train", "val": "test"}, 7, 0.2, 4, keep_empty=False)
-    side = [row.split for row in rows]
+    side = [row.split for row in by_source(images, {"train": "train", "val": "test"})]
     assert side[200:] == ["test"] * 50
     assert 20 < side.count("val") < 60
     assert "test" not in side[:200]
@@ -115,21 +203,4 @@ def test_val_is_carved_out_of_train_where_the_source_has_none():
 
 def test_an_image_without_a_role_is_an_error_that_says_what_to_do():
     with pytest.raises(UserError, match=r"image1: its split in the source is not given.*split\.source_roles"):
-        splits.by_source([candidate(1)], {"train": "train"}, 7, 0.2, 4, keep_empty=False)
-
-
-def test_summary_counts_images_pixels_and_how_far_shares_are_off():
-    rows = [splits.Placed(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "test"), ("c", ""))]
-    facts = splits.summary(rows, np.array([[6, 2], [4, 4], [9, 0]]), ["background", "cat"])
-    assert facts["images"] == {"train": 1, "val": 0, "test": 1}
-    assert facts["class_pixels"]["test"] == {"background": 4, "cat": 4}
-    assert facts["class_images"]["train"] == {"background": 1, "cat": 1}
-    assert facts["share_off"] == 0.125  # cat: 6 of 16 pixels in all, 2 of 8 in train, 4 of 8 in test
-
-
-def test_warnings_name_what_is_missing():
-    rows = [splits.Placed(key=k, split=s, group="g") for k, s in (("a", "train"), ("b", "test"))]
-    lines = splits.warnings(rows, np.array([[6, 2], [4, 0]]), ["background", "cat"])
-    assert lines[0] == "no image is left for val"
-    assert lines[1] == "class cat has no pixel in test"
-    assert lines[2].startswith("2 of 2 images are one group")
+        by_source([candidate(1)], {"train": "train"})

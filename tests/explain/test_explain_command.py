@@ -12,6 +12,7 @@ from segpipe.__main__ import main
 from stages import ingest, rasterize, split, validate
 from tests.annotations.folders import coco, drawn, put_json, put_pictures
 from tests.conftest import ROOT
+from tests.project import put_tables
 
 SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]  # 100 pixels
 RIGHT = [[7.0, 2.0, 12.0, 2.0, 12.0, 12.0, 7.0, 12.0]]  # its right half, 50
@@ -48,6 +49,7 @@ def project(tmp_path_factory):
     params["split"] |= {"val": 0.0, "test": 0.0}
     params["compute"]["workers"] = 1
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    put_tables(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for stage in (ingest, validate, rasterize, split):

@@ -14,6 +14,7 @@ from segpipe.errors import UserError
 from stages import ingest, rasterize, split, validate
 from tests.annotations.folders import coco, drawn, put_json, put_mask, put_pictures
 from tests.conftest import ROOT
+from tests.project import put_tables
 
 LEFT = [[0.0, 0.0, 8.0, 0.0, 8.0, 16.0, 0.0, 16.0]]  # 8 x 16 pixels
 MIDDLE = [[4.0, 0.0, 12.0, 0.0, 12.0, 16.0, 4.0, 16.0]]
@@ -52,6 +53,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: dict) -> None:
     for section, values in changes.items():
         params[section] |= values
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    put_tables(folder)
     monkeypatch.chdir(folder)
     for stage in (ingest, validate, rasterize, split):
         stage.main()

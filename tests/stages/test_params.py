@@ -78,6 +78,8 @@ def test_a_missing_source_is_told_before_the_pipeline_starts(tmp_path):
 def test_an_order_of_merged_classes_that_dvc_does_not_see_is_told(tmp_path):
     tmp_path.joinpath("photos").mkdir()
     tmp_path.joinpath("data/checked").mkdir(parents=True)
+    for name in ("data/pins.csv", "data/scenes.csv"):
+        tmp_path.joinpath(name).touch()
     ClassTable(("background", "human", "vehicle")).write(tmp_path / "data/checked/classes.json")
     text = TEXT.replace("source: data/demo", "source: photos", 1)
     for classes, code in (("{human: [person], vehicle: [car]}", 0), ("{vehicle: [car], human: [person]}", 1)):
@@ -88,6 +90,27 @@ def test_an_order_of_merged_classes_that_dvc_does_not_see_is_told(tmp_path):
         "error: params.yaml: ingest.classes: only the order of the classes changed since validate ran, which DVC does "
         "not see; run `dvc repro --force --single-item validate`, then go on\n"
     )
+
+
+@pytest.mark.parametrize(("key", "file"), [("pins", "data/pins.csv"), ("scene_table", "data/scenes.csv")])
+def test_a_missing_table_is_told_before_the_pipeline_starts(tmp_path, key, file):
+    tmp_path.joinpath("data/demo").mkdir(parents=True)
+    for name in ("data/pins.csv", "data/scenes.csv"):
+        tmp_path.joinpath(name).touch()
+    tmp_path.joinpath(file).unlink()
+    tmp_path.joinpath("params.yaml").write_text(TEXT)
+    done = command(tmp_path, "stages.params")
+    said = f"error: params.yaml: split.{key}: {file} is no file; name one, or restore {file} from git\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(1, 0), (3, 3), (0, 1)])
+def test_folds_are_two_or_more_and_counted_from_0(tmp_path, folds, fold):
+    text = TEXT.replace("folds: 0", f"folds: {folds}", 1).replace("  fold: 0", f"  fold: {fold}", 1)
+    with pytest.raises(
+        UserError, match=r"split: folds \d and fold \d: folds is 0 \(off\) or 2 and more, fold below it"
+    ):
+        load(tmp_path, text)
 
 
 def test_a_stage_without_what_it_reads_names_the_file_and_the_way(tmp_path):

@@ -1,29 +1,28 @@
-"""Who trains, who validates, who tests: by content, so that it stays as it is when images are added."""
+"""Who trains, who validates, who tests: images that belong together share a side, and keep it when others are added."""
 
 import hashlib
-import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
+from segpipe.dataset import balance
 from segpipe.dataset.duplicates import close_pairs, equal_pairs, groups
+from segpipe.dataset.pins import Pin
 from segpipe.errors import UserError
 
 TRAIN, VAL, TEST, LEFT_OUT = "train", "val", "test", ""
 SIDES = (TRAIN, VAL, TEST)
-_LARGE_GROUP = 0.2  # of all images
+_NONE = -1  # where an index of SIDES or of a fold is not decided
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
     """One image to place.
 
-    scene: what its file name says it belongs to (a drive, a patient), "" if nothing; source_split: what the source
-    says; empty: its label map shows no object.
+    scene: what it belongs to (a drive, a patient), "" if nothing; source_split: what the source says; left_out: its
+    label map shows no object, and such images are not used; pin: the side it has had.
     """
 
     key: str
@@ -31,177 +30,169 @@ class Candidate:
     phash: str
     scene: str
     source_split: str | None
-    empty: bool
+    left_out: bool
+    pin: Pin | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placed:
-    """Where one image goes. split: a side, or "" if left out; group: the key that names its group of duplicates."""
+    """Where one image goes. split: a side, or "" if left out; group: the key that names what it belongs to.
+
+    fold: "i/k", the i-th of k folds, or "".
+    """
 
     key: str
     split: str
     group: str
     reason: str = ""
+    fold: str = ""
+    sha256: str = ""
 
 
-def by_content(
-    candidates: Sequence[Candidate], seed: int, val: float, test: float, near_bits: int, keep_empty: bool
-) -> list[Placed]:
-    """Split by a hash of each image's bytes; val, test: shares of the whole, 0..1.
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Images to place, and the groups they form: equal, nearly equal, or of one scene, directly or through others.
 
-    An image's side depends on its own group alone: images of one scene, equal files and photographs whose perceptual
-    hashes differ in at most near_bits of 64 bits, directly or through others. So images that resemble none of the
-    others move no old one; one that resembles old ones joins their group, whose side its smallest hash decides.
+    class_pixels: int (N, C); group: int (N,), each image's group, numbered in the order of the groups' smallest hash,
+    which does not depend on names or on the order of the images; draw: float (G,), a number in [0, 1) from that hash.
     """
 
-    def side(group: Sequence[Candidate]) -> str:
-        share = _share(min(_hash(seed, member.sha256) for member in group))
-        return TEST if share < test else VAL if share < test + val else TRAIN
+    candidates: tuple[Candidate, ...]
+    class_pixels: np.ndarray
+    group: np.ndarray
+    draw: np.ndarray
 
-    return _placed(candidates, near_bits, keep_empty, lambda group: [side(group)] * len(group))
+    @classmethod
+    def gather(cls, candidates: Sequence[Candidate], class_pixels: np.ndarray, near_bits: int, seed: int) -> "Pool":
+        """Group the candidates; near_bits: how many bits `duplicates.distances` may be for near-duplicates."""
+        same = [equal_pairs([c.sha256 for c in candidates]), equal_pairs(scene_names(candidates))]
+        near = close_pairs([c.phash for c in candidates], near_bits)
+        lowest = groups(len(candidates), chain(same, near)).tolist()
+        smallest: dict[int, bytes] = {}
+        for root, candidate in zip(lowest, candidates, strict=True):
+            digest = hashlib.sha256(f"{seed}:{candidate.sha256}".encode()).digest()
+            smallest[root] = min(digest, smallest.get(root, digest))
+        order = sorted(smallest, key=smallest.__getitem__)
+        number = {root: position for position, root in enumerate(order)}
+        draw = np.array([_share(smallest[root]) for root in order])
+        return cls(tuple(candidates), class_pixels, np.array([number[root] for root in lowest]), draw)
+
+    def deal(self, among: np.ndarray, shares: Sequence[float], fixed: np.ndarray) -> np.ndarray:
+        """Sides of the groups, int (G,), balanced over the images `among`, bool (N,); see balance.deal."""
+        used = among & ~np.array([candidate.left_out for candidate in self.candidates])
+        counts = np.column_stack([used, (self.class_pixels > 0) & used[:, None]]).astype(np.int64)
+        return balance.deal(self._sums(counts), self._sums(self.class_pixels * used[:, None]), shares, fixed)
+
+    def settled(self, own: np.ndarray, kinds: int) -> np.ndarray:
+        """What most members of each group have, int (G,), of own, int (N,) below `kinds`; -1 where none has any."""
+        votes = self._sums(own[:, None] == np.arange(kinds))
+        return np.where(votes.any(axis=1), votes.argmax(axis=1), _NONE)
+
+    def _sums(self, of_images: np.ndarray) -> np.ndarray:
+        sums = np.zeros((len(self.draw), of_images.shape[1]), np.int64)
+        np.add.at(sums, self.group, of_images)
+        return sums
 
 
-def by_source(
-    candidates: Sequence[Candidate],
-    roles: Mapping[str, str],
-    seed: int,
-    val: float,
-    near_bits: int,
-    keep_empty: bool,
-) -> list[Placed]:
-    """The source's own split; roles: what each of its names is used as, such as {"train": "train", "val": "test"}.
+def by_content(pool: Pool, val: float, test: float) -> np.ndarray:
+    """Sides, int (N,) positions in SIDES, by a hash of the images' bytes; val, test: shares of the whole, 0..1.
 
-    If nothing has the role val, the share `val` of the train images is taken for it, by content as in by_content.
+    A group's side depends on the group alone: images that resemble none of the others move no old one; one that
+    resembles old ones joins their group, whose side its smallest hash decides. Pinned images stay where they are, and
+    the others of their group with them.
+    """
+    pinned = _pinned(pool)
+    drawn = np.select([pool.draw < test, pool.draw < test + val], [SIDES.index(TEST), SIDES.index(VAL)], 0)
+    return _own_or_groups(pool, pinned, drawn)
+
+
+def by_balance(pool: Pool, val: float, test: float) -> np.ndarray:
+    """Sides as for by_content, so that each gets its share of every class, by images and by pixels.
+
+    What is not pinned may move when images are added: pins keep it.
+    """
+    pinned = _pinned(pool)
+    everywhere = np.ones(len(pinned), bool)
+    return _own_or_groups(
+        pool, pinned, pool.deal(everywhere, (1 - val - test, val, test), pool.settled(pinned, len(SIDES)))
+    )
+
+
+def by_source(pool: Pool, roles: Mapping[str, str], val: float) -> np.ndarray:
+    """Sides as the source has them; roles: what each of its names is used as, e.g. {"train": "train", "val": "test"}.
+
+    If nothing has the role val, the share `val` of the train images is taken for it, by content. Pins win.
     Raises UserError for an image whose split has no role.
     """
-    for candidate in candidates:
+    for candidate in pool.candidates:
         if candidate.source_split not in roles:
             raise UserError(
                 f"{candidate.key}: its split in the source is {candidate.source_split or 'not given'}, which "
                 "split.source_roles does not name; add it, or set split.method: content in params.yaml"
             )
-    own = {c.key: roles[c.source_split or ""] for c in candidates}
-    carve = VAL not in own.values()
-
-    def sides(group: Sequence[Candidate]) -> list[str]:
-        chosen = carve and _share(min(_hash(seed, member.sha256) for member in group)) < val
-        return [VAL if chosen and own[c.key] == TRAIN else own[c.key] for c in group]
-
-    return _placed(candidates, near_bits, keep_empty, sides)
-
-
-def scenes(files: Sequence[str], pattern: str) -> list[str]:
-    """For each file what `pattern`, a regular expression, finds in it: its first group, or all of the match; else "".
-
-    Raises UserError for a pattern that is none, or that finds nothing in any file.
-    """
-    if not pattern:
-        return [""] * len(files)
-    try:
-        found = [re.search(pattern, file) for file in files]
-    except re.error as error:
-        raise UserError(f"split.scene in params.yaml: {pattern!r} is no regular expression ({error})") from None
-    if not any(found):
-        raise UserError(f"split.scene in params.yaml: {pattern!r} finds nothing in any file name, such as {files[0]!r}")
-    return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in found]
+    pinned = _pinned(pool)
+    sides = np.array([SIDES.index(roles[c.source_split or ""]) for c in pool.candidates])
+    if VAL not in (roles[c.source_split or ""] for c in pool.candidates):
+        carved = np.where(pool.draw < val, SIDES.index(VAL), SIDES.index(TRAIN))
+        settled = pool.settled(np.where(pinned == SIDES.index(TEST), _NONE, pinned), len(SIDES))
+        sides = np.where(sides == 0, np.where(settled == _NONE, carved, settled)[pool.group], sides)
+    return np.where(pinned == _NONE, sides, pinned)
 
 
-def leaks(candidates: Sequence[Candidate], placed: Sequence[Placed], near_bits: int) -> dict[str, int]:
-    """How many val and test images have an equal or nearly equal image, or one of their scene, on another side."""
-    split = [row.split for row in placed]
-    pairs = {
-        "equal_images": [equal_pairs([c.sha256 for c in candidates])],
-        "same_scene_images": [equal_pairs(_scene_names(candidates))],
-        "near_duplicate_images": close_pairs([c.phash for c in candidates], near_bits),
-    }
-    return {name: len(set().union(*(_leaking(split, part) for part in found))) for name, found in pairs.items()}
+def folded(pool: Pool, sides: np.ndarray, folds: int) -> np.ndarray:
+    """The fold of each image that is not of the test side, int (N,) below `folds`, -1 for those; balanced, pins win."""
+    rest = sides != SIDES.index(TEST)
+    pinned = np.array([_pinned_fold(c.pin, folds) if c.pin else _NONE for c in pool.candidates])
+    dealt = pool.deal(rest, [1 / folds] * folds, pool.settled(pinned, folds))
+    return np.where(rest, np.where(pinned == _NONE, dealt[pool.group], pinned), _NONE)
 
 
-def summary(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """Images by split and reason, groups, and for each class where its images and pixels are.
+def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Placed]:
+    """A row for each image, in order; folds: 0, or into how many what is not test is cut, of which `fold` is val."""
+    cut = folded(pool, sides, folds) if folds else np.full(len(sides), _NONE)
+    name: dict[int, str] = {}
+    for number, candidate in zip(pool.group.tolist(), pool.candidates, strict=True):
+        name[number] = min(candidate.key, name.get(number, candidate.key))
 
-    class_pixels: int64 (N, C) in the order of `placed`. share_off: the largest distance, over classes and splits,
-    of the class's share of the pixels in a split from its share in all of them.
-    """
-    split = np.array([row.split for row in placed])
-    totals = {side: class_pixels[split == side].sum(axis=0) for side in SIDES}
-    overall = _shares(class_pixels[split != LEFT_OUT].sum(axis=0))
-    sizes = Counter(row.group for row in placed)
-    return {
-        "images": {side: int((split == side).sum()) for side in SIDES},
-        "left_out": dict(Counter(row.reason for row in placed if row.split == LEFT_OUT)),
-        "groups": {"count": len(sizes), "largest": max(sizes.values(), default=0)},
-        "class_images": {
-            side: dict(zip(names, map(int, (class_pixels[split == side] > 0).sum(axis=0)), strict=True))
-            for side in SIDES
-        },
-        "class_pixels": {side: dict(zip(names, map(int, totals[side]), strict=True)) for side in SIDES},
-        "share_off": round(max(float(abs(_shares(t) - overall).max()) for t in totals.values() if t.sum()), 6),
-    }
+    def split(side: int, part: int) -> str:
+        return SIDES[side] if part == _NONE else VAL if part == fold else TRAIN
 
-
-def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """What a split lacks: a side without images, a class without pixels on one; or a group that outweighs the rest."""
-    split = np.array([row.split for row in placed])
-    lines = [f"no image is left for {side}" for side in SIDES if not (split == side).any()]
-    for index, name in enumerate(names):
-        bare = [side for side in SIDES if (split == side).any() and not class_pixels[split == side, index].any()]
-        if bare and class_pixels[:, index].any():
-            lines.append(f"class {name} has no pixel in {', '.join(bare)}")
-    largest, size = Counter(row.group for row in placed).most_common(1)[0]
-    if size > _LARGE_GROUP * len(placed):
-        lines.append(
-            f"{size} of {len(placed)} images are one group of near-duplicates (with {largest}) and share a side; "
-            "lower split.near_duplicate_bits in params.yaml, or take split.method: source"
+    return [
+        Placed(
+            key=c.key,
+            split=LEFT_OUT if c.left_out else split(side, part),
+            group=name[number],
+            reason="empty_mask" if c.left_out else "",
+            fold="" if c.left_out or part == _NONE else f"{part}/{folds}",
+            sha256=c.sha256,
         )
-    return lines
+        for c, number, side, part in zip(
+            pool.candidates, pool.group.tolist(), sides.tolist(), cut.tolist(), strict=True
+        )
+    ]
 
 
-def _placed(
-    candidates: Sequence[Candidate],
-    near_bits: int,
-    keep_empty: bool,
-    sides: Callable[[Sequence[Candidate]], list[str]],
-) -> list[Placed]:
-    members: dict[int, list[int]] = {}
-    for position, root in enumerate(_groups(candidates, near_bits)):
-        members.setdefault(root, []).append(position)
-    placed: dict[int, Placed] = {}
-    for positions in members.values():
-        group = [candidates[i] for i in positions]
-        name = min(candidate.key for candidate in group)
-        for position, candidate, side in zip(positions, group, sides(group), strict=True):
-            row = Placed(key=candidate.key, split=side, group=name)
-            left_out = candidate.empty and not keep_empty
-            placed[position] = replace(row, split=LEFT_OUT, reason="empty_mask") if left_out else row
-    return [placed[i] for i in range(len(candidates))]
-
-
-def _groups(candidates: Sequence[Candidate], near_bits: int) -> list[int]:
-    same = [equal_pairs([c.sha256 for c in candidates]), equal_pairs(_scene_names(candidates))]
-    near = close_pairs([c.phash for c in candidates], near_bits)
-    return groups(len(candidates), chain(same, near)).tolist()
-
-
-def _scene_names(candidates: Sequence[Candidate]) -> list[str]:
+def scene_names(candidates: Sequence[Candidate]) -> list[str]:
     """A name for each image's scene; an image of none is a scene of its own."""
     return [f"scene {c.scene}" if c.scene else f"image {c.key}" for c in candidates]
 
 
-def _hash(seed: int, sha256: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{sha256}".encode()).digest()
+def _pinned(pool: Pool) -> np.ndarray:
+    return np.array([SIDES.index(c.pin.split) if c.pin else _NONE for c in pool.candidates])
+
+
+def _pinned_fold(pin: Pin, folds: int) -> int:
+    part, _, count = pin.fold.partition("/")
+    return int(part) if count == str(folds) else _NONE
+
+
+def _own_or_groups(pool: Pool, own: np.ndarray, groups_sides: np.ndarray) -> np.ndarray:
+    """Each image's own side if it has one, else what most of its group have, else what its group is given."""
+    settled = pool.settled(own, len(SIDES))
+    of_group = np.where(settled == _NONE, groups_sides, settled)
+    return np.where(own == _NONE, of_group[pool.group], own)
 
 
 def _share(digest: bytes) -> float:
     """A number in [0, 1) from a digest, hashed once more: the smallest of a group's digests is not uniform."""
     return int.from_bytes(hashlib.sha256(digest).digest()[:8]) / 2**64
-
-
-def _shares(pixels: np.ndarray) -> np.ndarray:
-    shares: np.ndarray = pixels / max(1, pixels.sum())
-    return shares
-
-
-def _leaking(split: Sequence[str], pairs: np.ndarray) -> set[int]:
-    crossing = [(i, j) for i, j in pairs.tolist() if split[i] != split[j] and LEFT_OUT not in (split[i], split[j])]
-    return {i for pair in crossing for i in pair if split[i] != TRAIN}

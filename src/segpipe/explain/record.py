@@ -199,8 +199,9 @@ def _split_lines(account: Account, row: Row) -> list[str]:
     placed = account.splits.get(row.image_key)
     if placed is None:
         return [_line("split", "none: the photograph is not used")]
+    fold = f", fold {placed['fold']}" if placed["fold"] else ""
     group = f"; goes with {placed['group']}" if placed["group"] not in ("", row.image_key) else ""
-    return [_line("split", (placed["split"] or f"left out of training ({placed['reason']})") + group)]
+    return [_line("split", (placed["split"] or f"left out of training ({placed['reason']})") + fold + group)]
 
 
 def _class(row: Row) -> str:

@@ -1,0 +1,74 @@
+"""How long placing 8,000 images takes, and how even classes come out, by content and balanced.
+
+`python bench/split.py` makes 8,000 images in 5,000 scenes with 20 classes, the rarest on 8 images, prints seconds and
+the worst distance of a class's share on a side from its share in all; then adds a tenth, with the first 8,000 pinned.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from segpipe.dataset import leaks, split_report, splits
+from segpipe.dataset.looks import PARTS, TURNED
+from segpipe.dataset.pins import Pin
+from segpipe.dataset.splits import Candidate, Pool
+
+IMAGES, ADDED, SCENES, CLASSES = 8000, 800, 5000, 20
+VAL, TEST, BITS, SEED = 0.15, 0.15, 8, 7
+METHODS: dict[str, Callable[[Pool, float, float], np.ndarray]] = {
+    "content": splits.by_content,
+    "balanced": splits.by_balance,
+}
+
+
+def made() -> tuple[list[Candidate], np.ndarray]:
+    """Images of random looks and content, their classes from everywhere to one image in a thousand."""
+    rng = np.random.default_rng(0)
+    frequency = np.geomspace(1, 0.001, CLASSES)
+    shape = (IMAGES + ADDED, CLASSES)
+    pixels = np.where(rng.random(shape) < frequency, rng.lognormal(8, 1.2, shape).astype(np.int64) + 1, 0)
+    scenes = rng.integers(0, SCENES, IMAGES + ADDED)
+    candidates = [
+        Candidate(
+            key=f"image{i:05}",
+            sha256=hashlib.sha256(str(i).encode()).hexdigest(),
+            phash=rng.bytes(8 * (TURNED + PARTS)).hex(),
+            scene=f"scene{scenes[i]}",
+            source_split=None,
+            left_out=False,
+        )
+        for i in range(IMAGES + ADDED)
+    ]
+    return candidates, pixels
+
+
+def main() -> None:
+    """Print one table."""
+    candidates, pixels = made()
+    names = [f"class {i}" for i in range(CLASSES)]
+    print("| method | images | group, s | place, s | count leaks, s | worst share off, images | pixels | moved |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, method in METHODS.items():
+        pins: dict[str, Pin] = {}
+        for count in (IMAGES, IMAGES + ADDED):
+            times = [time.perf_counter()]
+            images = [replace(c, pin=pins.get(c.sha256)) for c in candidates[:count]]
+            pool = Pool.gather(images, pixels[:count], BITS, SEED)
+            times.append(time.perf_counter())
+            placed = splits.placed(pool, method(pool, VAL, TEST), 0, 0)
+            times.append(time.perf_counter())
+            leaks.found(pool, placed, BITS)
+            times.append(time.perf_counter())
+            moved = sum(pins[row.sha256].split != row.split for row in placed if row.sha256 in pins)
+            pins = {row.sha256: Pin(split=row.split) for row in placed}
+            worst = split_report.summary(placed, pixels[:count], names)["worst_share_off"]
+            spent = " | ".join(f"{after - before:.1f}" for before, after in pairwise(times))
+            print(f"| {name} | {count:,} | {spent} | {worst['images']:.3f} | {worst['pixels']:.3f} | {moved} |")
+
+
+if __name__ == "__main__":
+    main()

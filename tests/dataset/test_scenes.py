@@ -1,0 +1,81 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segpipe.dataset import scenes
+from segpipe.errors import UserError
+
+KNOWN = {"a__1": "a/1.jpg", "a__2": "a/2.jpg", "b__1": "b/1.jpg", "gone": "gone.jpg"}
+
+
+def table(tmp_path, text: str, encoding="utf-8"):
+    path = tmp_path / "scenes.csv"
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_a_scene_is_what_the_pattern_finds_in_the_file_name():
+    files = ["drive_07/a.jpg", "drive_07/b.jpg", "extra/c.jpg"]
+    assert scenes.by_pattern(files, r"drive_(\d+)") == ["07", "07", ""]
+    assert scenes.by_pattern(files, r"drive_\d+") == ["drive_07", "drive_07", ""]
+    assert scenes.by_pattern(files, "") == ["", "", ""]
+    with pytest.raises(UserError, match="is no regular expression"):
+        scenes.by_pattern(files, "(")
+    with pytest.raises(UserError, match="finds nothing in any file name"):
+        scenes.by_pattern(files, "patient")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,patient\na/1.jpg,p1\na/2.jpg,\nb/1.jpg,p2\n",
+        "\ufeffimage;age;patient\r\n.\\a\\1.jpg;44;p1\r\nb/1.jpg;9; p2\r\n2.jpg;9;\r\n\r\n",
+        "key\tpatient\na__1\tp1\n2\t\nb__1\tp2",
+        'patient,filename\n"p1","a/1.jpg"\n"","a/2.jpg"\np2,b/1.jpg\n',
+    ],
+)
+def test_a_table_in_any_usual_form_names_scenes(tmp_path, text):
+    found = scenes.by_table(table(tmp_path, text), "patient", KNOWN)
+    assert found == {"a__1": "p1", "a__2": "", "b__1": "p2"}
+
+
+def test_a_table_without_rows_names_none(tmp_path):
+    assert scenes.by_table(table(tmp_path, "file,scene\n"), "scene", KNOWN) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name,scene\nx,1\n", r"no column file or key .* that names images, only name, scene"),
+        ("", r"no column file or key"),
+        ("file,patient\na/1.jpg,1\n", r"no column scene, only file, patient; set split\.scene_column"),
+        ("file,scene\na/1.jpg,1\nc/9.jpg,1\n", r"line 3: 'c/9\.jpg' names no image of the source, or remove the row"),
+        ("file,scene\n1.jpg,1\n", r"line 2: '1\.jpg' names several images; give its path inside the source"),
+        ("file,scene\na/1.jpg,1\na__1,2\n", r"line 3: 'a__1' has another scene in an earlier row"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_an_error_with_line_and_remedy(tmp_path, text, problem):
+    with pytest.raises(UserError, match=problem):
+        scenes.by_table(table(tmp_path, text), "scene", KNOWN)
+
+
+def test_a_table_in_another_encoding_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="is not UTF-8"):
+        scenes.by_table(table(tmp_path, "file,scene\na/1.jpg,Küche\n", "latin-1"), "scene", KNOWN)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.sampled_from('a1b2/.,;\t"\n\r\0')))
+def test_any_table_gives_scenes_or_one_error(tmp_path_factory, text):
+    path = table(tmp_path_factory.mktemp("any"), "file,scene\n" + text)
+    with suppress(UserError):
+        assert set(scenes.by_table(path, "scene", KNOWN)) <= set(KNOWN)
+
+
+def test_images_without_a_row_are_an_error_that_names_the_first(tmp_path):
+    found = {"a__1": "p1", "gone": "p9"}
+    assert scenes.of_images(found, {"a__1": "a/1.jpg"}, tmp_path / "s.csv") == ["p1"]
+    with pytest.raises(UserError, match=r"s\.csv: no row for a/2\.jpg and 1 more; add one, with an empty scene"):
+        scenes.of_images(found, {"a__1": "a/1.jpg", "a__2": "a/2.jpg", "b__1": "b/1.jpg"}, tmp_path / "s.csv")
