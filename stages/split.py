@@ -33,10 +33,10 @@ def main() -> None:
     table = pd.DataFrame([asdict(row) for row in placed])
     write_text(Path("data/splits.csv"), table.to_csv(index=False, lineterminator="\n"))
     write_text(Path("metrics/plots/split/classes.csv"), split_report.class_csv(placed, class_pixels, names))
-    pinned = sum(c.pin is not None for c in candidates)
+    pinned = sum(c.pin is not None for c in candidates if not c.left_out)
     facts = split_report.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}
     write_json(Path("metrics/split.json"), facts)
-    _tell_pinned(settings, pinned, len(candidates))
+    _tell_pinned(settings, pinned, sum(facts["images"].values()))
     for line in split_report.share_table(placed, class_pixels, names):
         logger.info(line)
     warnings = split_report.warnings(placed, class_pixels, names) + leaks.lines(found, placed)

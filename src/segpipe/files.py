@@ -67,6 +67,8 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; restore it from git, or name another in params.yaml") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name a file") from None
 

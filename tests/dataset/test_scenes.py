@@ -51,14 +51,24 @@ def test_a_table_without_rows_names_none(tmp_path):
         ("name,scene\nx,1\n", r"no column file or key .* that names images, only name, scene"),
         ("", r"no column file or key"),
         ("file,patient\na/1.jpg,1\n", r"no column scene, only file, patient; set split\.scene_column"),
-        ("file,scene\na/1.jpg,1\nc/9.jpg,1\n", r"line 3: 'c/9\.jpg' names no image of the source, or remove the row"),
-        ("file,scene\n1.jpg,1\n", r"line 2: '1\.jpg' names several images; give its path inside the source"),
+        (
+            "file,scene\na/1.jpg,1\nc/9.jpg,1\n",
+            r"line 3: 'c/9\.jpg' names no image of the source; correct or remove it",
+        ),
+        ("file,scene\n1.jpg,1\n", r"line 2: '1\.jpg' names several images; give its path in the source"),
         ("file,scene\na/1.jpg,1\na__1,2\n", r"line 3: 'a__1' has another scene in an earlier row"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_an_error_with_line_and_remedy(tmp_path, text, problem):
     with pytest.raises(UserError, match=problem):
         scenes.by_table(table(tmp_path, text), "scene", KNOWN)
+
+
+def test_a_table_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(UserError, match=r"scenes\.csv: no such file; restore it from git, or name another in params"):
+        scenes.by_table(tmp_path / "scenes.csv", "scene", KNOWN)
+    with pytest.raises(UserError, match="is a folder; name a file"):
+        scenes.by_table(tmp_path, "scene", KNOWN)
 
 
 def test_a_table_in_another_encoding_is_an_error(tmp_path):

@@ -40,8 +40,11 @@ def by_table(path: Path, column: str, known: Mapping[str, str]) -> dict[str, str
     for line, name, scene in _rows(path, column):
         fitting = keys.get(_plain(name), ())
         if len(fitting) != 1:
-            problem = "several images; give its path inside the source" if fitting else "no image of the source"
-            raise UserError(f"{path}: line {line}: {name!r} names {problem}, or remove the row")
+            several, none = (
+                "several images; give its path in the source",
+                "no image of the source; correct or remove it",
+            )
+            raise UserError(f"{path}: line {line}: {name!r} names {several if fitting else none}")
         if scenes.setdefault(fitting[0], scene) != scene:
             raise UserError(f"{path}: line {line}: {name!r} has another {column} in an earlier row; keep one of them")
     return scenes
