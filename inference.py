@@ -7,24 +7,22 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
 from tqdm import tqdm
 
 from segpipe.classes import ClassTable
-from segpipe.dataset.photos import read_rgb
+from segpipe.dataset.photos import read_rgb, read_size
 from segpipe.errors import AnnotationError, UserError, at
 from segpipe.files import whole
 from segpipe.inference.inputs import Found, Picture, find
 from segpipe.inference.overlay import overlay
-from segpipe.inference.predict import predict
-from segpipe.inference.stream import in_batches, read_ahead
+from segpipe.inference.predict import predict_each
+from segpipe.inference.stream import read_ahead
 from segpipe.masks import label_png
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
@@ -48,7 +46,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder for the masks, made if it is not there")
     parser.add_argument("--overlay", action="store_true", help="also write each mask laid over its picture, as JPEG")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
-    parser.add_argument("--batch-size", type=int, default=4, help="pictures predicted at once (default: 4)")
+    parser.add_argument("--batch-size", type=int, default=4, help="windows predicted at once (default: 4)")
     return parser.parse_args(arguments)
 
 
@@ -61,34 +59,38 @@ def _run(options: argparse.Namespace) -> int:
     table = ClassTable(card.classes)
     with _writing(options.output), whole(options.output / "classes.json") as part:
         table.write(part)
-    failed = 0
     start = time.perf_counter()
-    for picture, result in _results(segmenter, card, device, found.pictures, options.batch_size):
-        if isinstance(result, UserError):
-            failed += 1
-            tqdm.write(f"FAILED {result}", file=sys.stderr)
-        else:
-            _write(options, table, picture, *result)
-    _report(found, failed, time.perf_counter() - start)
-    return 1 if failed or not found.pictures else 0
-
-
-def _results(
-    segmenter: nn.Module,
-    card: model_card.ModelCard,
-    device: torch.device,
-    pictures: Sequence[Picture],
-    batch_size: int,
-) -> Iterator[tuple[Picture, tuple[np.ndarray, np.ndarray] | UserError]]:
-    """Each picture with its pixels and label map, or with what is wrong with it."""
+    done = 0
     # disable=None: no bar where stderr is no terminal
-    with tqdm(total=len(pictures), unit="picture", file=sys.stderr, disable=None) as bar:
-        for batch in in_batches(read_ahead(pictures, _read, ahead=batch_size), batch_size):
-            images = [image for _, image in batch if isinstance(image, np.ndarray)]
-            label_maps = iter(predict(segmenter, card, images, device))
-            for picture, image in batch:
-                yield picture, (image, next(label_maps)) if isinstance(image, np.ndarray) else image
-                bar.update()
+    with tqdm(total=len(found.pictures), unit="picture", file=sys.stderr, disable=None) as bar:
+        pictures = _sound(found.pictures, options.batch_size, failed=bar.update)
+        for picture, *result in predict_each(segmenter, card, pictures, options.batch_size, device):
+            _write(options, table, picture, *result)
+            done += 1
+            bar.update()
+    _report(found, done, time.perf_counter() - start)
+    return 0 if 0 < done == len(found.pictures) else 1
+
+
+def _sound(
+    pictures: Sequence[Picture], ahead: int, failed: Callable[[], object]
+) -> Iterator[tuple[Picture, np.ndarray]]:
+    """Each picture that can be read, with its pixels; of the others it is said what is wrong with them."""
+    for picture, image in read_ahead(pictures, _read, ahead, _pixels):
+        if isinstance(image, np.ndarray):
+            yield picture, image
+        else:
+            tqdm.write(f"FAILED {image}", file=sys.stderr)
+            failed()
+
+
+def _pixels(picture: Picture) -> int:
+    """How large the picture will be; 0 if it cannot be read, which reading it will tell."""
+    try:
+        (height, width), _ = read_size(picture.file)
+    except AnnotationError:
+        return 0
+    return height * width
 
 
 def _read(picture: Picture) -> np.ndarray | AnnotationError:
@@ -115,7 +117,7 @@ def _write(
 
 def _shares(label_map: np.ndarray, table: ClassTable) -> str:
     """What part of a picture each class covers, the largest first."""
-    shares = np.bincount(label_map.ravel(), minlength=len(table)) / label_map.size
+    shares = np.array(Image.fromarray(label_map).histogram()[: len(table)]) / label_map.size
     order = np.argsort(-shares, kind="stable")
     return ", ".join(f"{table.names[index]} {shares[index]:.1%}" for index in order if shares[index] > 0)
 
@@ -129,12 +131,12 @@ def _say(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report(found: Found, failed: int, seconds: float) -> None:
+def _report(found: Found, done: int, seconds: float) -> None:
     count = len(found.pictures)
     if not count:
         print("inference.py: no picture found", file=sys.stderr)
     others = f", {found.passed_over} other files passed over" if found.passed_over else ""
-    print(f"{count - failed} of {count} pictures predicted{others}, {count / seconds:.1f} a second", file=sys.stderr)
+    print(f"{done} of {count} pictures predicted{others}, {count / seconds:.1f} a second", file=sys.stderr)
 
 
 @contextmanager

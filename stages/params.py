@@ -106,12 +106,28 @@ class Validate(Section):
         return limits
 
 
+class Tiles(Section):
+    """How large pictures are cut: side: the longer side of a tile in native pixels, 0: not at all."""
+
+    side: Literal[0] | Annotated[int, Field(ge=32, le=16_384)]
+    overlap: Annotated[int, Field(ge=0)]
+
+
 class Rasterize(Section):
-    """The training shape, and who is on top."""
+    """The training shape, which pictures are cut into tiles, and who is on top."""
 
     size: tuple[Side, Side]
     fit: Literal["letterbox", "crop", "stretch"]
+    tiles: Tiles
     priority: Literal["smaller_on_top", "record_order"] | Annotated[list[str], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _tiles_reach_on(self) -> "Rasterize":
+        tile_hw = [round(self.tiles.side * side / max(self.size)) for side in self.size]
+        if self.tiles.side and self.tiles.overlap > min(tile_hw) // 3:
+            what = f"of tiles of {tile_hw[1]} x {tile_hw[0]} pixels, {self.tiles.overlap} are too much overlap"
+            raise ValueError(f"{what}; give tiles.overlap a third of the shorter side or less")
+        return self
 
 
 class Split(Section):

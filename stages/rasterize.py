@@ -33,7 +33,8 @@ def main() -> None:
     classes = ClassTable.read(checked / "classes.json")
     indices = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     selection.refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
-    fit = Fit(params.rasterize.fit, params.rasterize.size)
+    tiles = params.rasterize.tiles
+    fit = Fit(params.rasterize.fit, params.rasterize.size, tiles.side, tiles.overlap)
     tasks = rasterizing.tasks(
         photos,
         tables.read_instances(checked / "instances.parquet"),
@@ -45,7 +46,8 @@ def main() -> None:
         masks=masks,
         store=packed,
     )
-    store.begin(packed, len(tasks), fit)
+    store_rows = rasterizing.rows(tasks)
+    store.begin(packed, len(store_rows), fit)
     spread = partial(
         parallel.ordered,
         drawing.draw,
@@ -56,14 +58,14 @@ def main() -> None:
     keys, kept = redrawing.keys_of(tasks), memory.FOLDER / "rasterize"
     drawn = redrawing.draw_all(tasks, keys, kept, spread)
     rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
-    class_pixels = rasterizing.class_pixels(drawn)
+    class_pixels, row_pixels = rasterizing.class_pixels(drawn), rasterizing.row_pixels(drawn)
 
-    store.finish(packed, [photo.key for photo in photos], classes, fit, class_pixels)
+    store.finish(packed, store_rows, classes, fit, class_pixels, row_pixels)
     classes.write(masks / "classes.json")
     ledger.write(Path("data/ledger.parquet"), rows)
     pixels = rasterizing.pixel_summary(drawn, classes.names)
-    gone = {"vanished_at_training_size": rasterizing.vanished(rows)}
-    write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | gone)
+    sizes = {"store_rows": rasterizing.row_summary(drawn), "vanished_at_training_size": rasterizing.vanished(rows)}
+    write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | sizes)
     redrawing.keep(tasks, keys, drawn, kept)
     limits.enforce(limits.shares(params.validation.limits, rows, findings.vanished(rows), KNOWN_TO_RASTERIZE))
 

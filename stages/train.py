@@ -57,6 +57,8 @@ def main() -> None:
             seen=data.seen,
             fit_mode=store.fit.mode,
             size_hw=store.fit.size_hw,
+            tile_side=store.fit.tile_side,
+            tile_overlap=store.fit.tile_overlap,
             mean=segmenter.mean,
             std=segmenter.std,
             facts=history.facts(records, own.ship) | {"inputs": inputs, "weights": origin},

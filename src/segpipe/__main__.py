@@ -40,10 +40,11 @@ def _explained(asked: argparse.Namespace) -> list[str]:
             raise
         raise UserError("no stages/ here; run from the project's top folder") from error
     params = load()
+    own = params.rasterize
     settings = record.Settings(
         root=Path(params.ingest.source),
-        priority=params.rasterize.priority,
-        fit=Fit(params.rasterize.fit, params.rasterize.size),
+        priority=own.priority,
+        fit=Fit(own.fit, own.size, own.tiles.side, own.tiles.overlap),
     )
     return record.explain(asked.record, settings, asked.output)
 

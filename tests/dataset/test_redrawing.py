@@ -20,23 +20,26 @@ def instance(number: int, width: float) -> Instance:
 
 
 def photo(root: Path, number: int) -> Photo:
-    path = root / f"p{number}.png"
-    Picture.fromarray(np.full((8, 12, 3), number * 9, np.uint8)).save(path)
+    """Of 12 x 8 pixels; every third one of 30 x 8."""
+    path, width = root / f"p{number}.png", 12 if number % 3 else 30
+    noise = np.random.default_rng(number).integers(0, 256, (8, width, 3), np.uint8)
+    Picture.fromarray(noise).save(path)
     return Photo(
-        key=f"p{number}", file=path.name, split=None, width=12, height=8, frame="viewed", orientation=1,
+        key=f"p{number}", file=path.name, split=None, width=width, height=8, frame="viewed", orientation=1,
         undecidable=False, sha256=sha256_of(path), phash="0", background=False,
     )  # fmt: skip
 
 
-def rasterize(root: Path, out: Path, kept: Path, widths: dict[int, float], size_hw=(6, 6)) -> list[str]:
+def rasterize(root: Path, out: Path, kept: Path, widths: dict[int, float], size_hw=(6, 6), tiles=(0, 0)) -> list[str]:
     """One run of the stage over photos with a box of the given width each; the keys of those drawn anew."""
     photos = [photo(root, number) for number in widths]
     instances = [instance(number, width) for number, width in widths.items()]
-    fit = Fit("letterbox", size_hw)
+    fit = Fit("letterbox", size_hw, *tiles)
     tasks = rasterizing.tasks(
         photos, instances, root, {"cat": 1}, CLASSES, "smaller_on_top", fit, out / "masks", out / "store"
     )
-    store.begin(out / "store", len(tasks), fit)
+    rows = rasterizing.rows(tasks)
+    store.begin(out / "store", len(rows), fit)
     anew = []
 
     def spread(new):
@@ -45,7 +48,8 @@ def rasterize(root: Path, out: Path, kept: Path, widths: dict[int, float], size_
 
     keys = redrawing.keys_of(tasks)
     drawn = redrawing.draw_all(tasks, keys, kept, spread)
-    store.finish(out / "store", [p.key for p in photos], CLASSES, fit, rasterizing.class_pixels(drawn))
+    counts = rasterizing.class_pixels(drawn), rasterizing.row_pixels(drawn)
+    store.finish(out / "store", rows, CLASSES, fit, *counts)
     redrawing.keep(tasks, keys, drawn, kept)
     return anew
 
@@ -61,6 +65,22 @@ def test_only_the_edited_image_is_drawn_anew_and_the_result_equals_a_clean_run(t
     assert rasterize(tmp_path, tmp_path / "b", tmp_path / "kept", after) == ["p4", "p2"]
     assert rasterize(tmp_path, tmp_path / "clean", tmp_path / "nothing", after) == ["p3", "p1", "p4", "p2"]
     assert files(tmp_path / "b") == files(tmp_path / "clean")
+
+
+def test_pictures_in_tiles_are_taken_over_with_all_their_rows(tmp_path):
+    before = {3: 3.0, 1: 4.0, 6: 5.0}
+    after = {9: 3.0, 1: 4.0, 6: 9.0, 3: 3.0}  # one new, one edited, both in tiles; one in tiles moved
+    for widths, out, kept in ((before, "a", "kept"), (after, "b", "kept"), (after, "clean", "nothing")):
+        anew = rasterize(tmp_path, tmp_path / out, tmp_path / kept, widths, tiles=(12, 3))
+        assert anew == {"a": ["p3", "p1", "p6"], "b": ["p9", "p6"], "clean": ["p9", "p1", "p6", "p3"]}[out]
+    assert files(tmp_path / "b") == files(tmp_path / "clean")
+    opened = store.Store.open(tmp_path / "b/store")
+    assert opened.keys == ("p9",) * 3 + ("p1",) + ("p6",) * 3 + ("p3",) * 3  # 12 + 9 + 9 = 30
+
+
+def test_only_pictures_that_are_cut_otherwise_are_drawn_anew_when_tiles_change(tmp_path):
+    for tiles, anew in (((0, 0), ["p1", "p3"]), ((12, 3), ["p3"]), ((12, 4), ["p3"]), ((40, 4), ["p3"])):
+        assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0, 3: 4.0}, tiles=tiles) == anew
 
 
 def test_nothing_is_drawn_when_nothing_changed(tmp_path):

@@ -150,3 +150,9 @@ def test_thumbnails_are_small_and_the_same_each_time(tmp_path):
     assert decoded(first).shape[0] <= thumbnails.HEIGHT
     assert decoded(first).shape[1] <= thumbnails.WIDTH
     assert first == of_annotation(tmp_path, "a.jpg", "viewed", square(1000, 1000, 700))
+
+
+def test_a_picture_of_noise_has_a_thumbnail(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    Picture.fromarray(noise).save(tmp_path / "a.png")
+    assert decoded(of_photograph(tmp_path, "a.png", "viewed", ())).shape == (240, 320, 3)

@@ -130,7 +130,7 @@ def _rasterize(world: World, report: DataReport) -> Account:
         world.work / "masks",
         world.work / "store",
     )
-    store.begin(world.work / "store", len(tasks), fit)
+    store.begin(world.work / "store", len(rasterizing.rows(tasks)), fit)
     drawn = [drawing.draw(task) for task in tasks]
     rows = rasterizing.account(ledger.read(world.work / "ledger.parquet"), tasks, drawn)
     ledger.close(rows, len(report.dataset.images), len(report.dataset.instances))

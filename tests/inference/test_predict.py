@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from segpipe.dataset.transforms import Fit, fit_image, training_window, windows
+from segpipe.dataset.transforms import Fit, fit_image, plan, stored_windows
 from segpipe.inference.overlay import outlines
-from segpipe.inference.predict import predict
+from segpipe.inference.predict import predict, predict_each
 from segpipe.models.card import ModelCard
 
 CPU = torch.device("cpu")
@@ -43,7 +43,7 @@ class Columns(nn.Module):
         return torch.cat([torch.zeros_like(ones), ones], dim=1)
 
 
-def card(mode, size_hw, seen=(True, True, True, True)):
+def card(mode, size_hw, seen=(True, True, True, True), tiles=(0, 0)):
     return ModelCard(
         architecture="none",
         encoder="none",
@@ -53,6 +53,8 @@ def card(mode, size_hw, seen=(True, True, True, True)):
         size_hw=size_hw,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
+        tile_side=tiles[0],
+        tile_overlap=tiles[1],
     )
 
 
@@ -90,8 +92,9 @@ def test_pictures_of_odd_sizes_come_back_but_for_pixels_at_edges(mode, size_hw, 
     [pred] = predict(ColourReader(), card(mode, size_hw), [COLOURS[truth]], CPU)
     assert pred.shape == native_hw
     # an edge is blurred over about two pixels of the coarser side
-    [scaled, *_] = {window.scaled_hw for window in windows(native_hw, Fit(mode, size_hw))}
-    blur = 2 * max(1, *(native / side for native, side in zip(native_hw, scaled, strict=True)))
+    [window, *_] = plan(native_hw, Fit(mode, size_hw)).windows
+    spans = zip((window.rows, window.columns), window.content, strict=True)
+    blur = 2 * max(1, *((native.stop - native.start) / (c.stop - c.start) for native, c in spans))
     clear = ~near_an_edge(truth, int(np.ceil(blur)))
     np.testing.assert_array_equal(pred[clear], truth[clear])
 
@@ -109,20 +112,20 @@ def test_padding_has_no_say_at_the_border():
     assert (pred == 2).all()
 
 
-def test_windows_that_overlap_are_averaged():
-    # two windows of 4 on 6 columns, starting at 0 and 2:
-    #   first   4 -3 -1  5
-    #   second        4 -3 -1  5
-    #   mean    4 -3 1.5  1 -1  5
-    [pred] = predict(Columns(4, -3, -1, 5), card("crop", (4, 4), (True, True)), [np.zeros((4, 6, 3), np.uint8)], CPU)
-    assert pred.tolist() == [[1, 0, 1, 1, 0, 1]] * 4
+def test_windows_that_overlap_are_blended_over_the_middle_of_the_overlap():
+    # Tiles of 12 on 16 columns share columns 4 to 11; the 4 in the middle are blended, 6 to 9, where the first tile
+    # says -8 and counts 7/8, 5/8, 3/8, 1/8, and the second says 5: -6.4, -3.1, 0.1, 3.4.
+    columns = Columns(5, 5, 5, 5, 5, 5, -8, -8, -8, -8, 1, 1)
+    tiled = card("letterbox", (12, 12), (True, True), (12, 4))
+    [pred] = predict(columns, tiled, [np.zeros((12, 16, 3), np.uint8)], CPU)
+    assert pred.tolist() == [[1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]] * 12
 
 
 def test_no_more_windows_than_pictures_go_through_the_network_at_once():
     network = ColourReader()
     wide, square = COLOURS[blocks(16, 80, 5, seed=0)], COLOURS[blocks(16, 16, 5, seed=1)]
     predict(network, card("crop", (16, 16)), [wide, square], CPU)
-    assert network.batches == [2, 2, 2]  # 5 windows and 1
+    assert network.batches == [2, 2, 2, 1]  # 6 windows (they share an eighth: 16 + 14 * 5 reach 80) and 1
 
 
 def test_a_picture_is_predicted_alike_alone_and_in_company():
@@ -144,22 +147,95 @@ def test_no_picture_gives_no_label_map():
     assert predict(ColourReader(), card("crop", (8, 8)), [], CPU) == []
 
 
-def test_prediction_and_training_look_through_the_same_window():
-    for mode in ("letterbox", "stretch"):
-        fit = Fit(mode, (32, 48))
-        assert windows((50, 37), fit) == [training_window((50, 37), fit)]
+@pytest.mark.parametrize("mode", ["letterbox", "stretch"])
+def test_prediction_and_training_look_through_the_same_window(mode):
+    fit = Fit(mode, (32, 48))
+    assert plan((50, 37), fit).windows == stored_windows((50, 37), fit)
 
 
-def test_the_network_sees_exactly_what_the_store_holds():
-    picture = np.random.default_rng(0).integers(0, 256, (50, 37, 3), dtype=np.uint8)
-    fit = Fit("letterbox", (32, 32))
+@pytest.mark.parametrize("tiles", [(0, 0), (40, 12), (32, 7), (20, 0)])
+def test_the_network_sees_exactly_what_the_store_holds(tiles):
+    picture = np.random.default_rng(0).integers(0, 256, (90, 47, 3), dtype=np.uint8)
     seen = []
 
     class Recorder(Columns):
         def forward(self, images):
-            seen.append(images)
+            seen.append(images.permute(0, 2, 3, 1).numpy())
             return super().forward(images)
 
-    predict(Recorder(0.0), card("letterbox", (32, 32), (True, True)), [picture], CPU)
-    [window] = windows((50, 37), fit)
-    np.testing.assert_array_equal(seen[0][0].permute(1, 2, 0).numpy(), fit_image(picture, fit, window))
+    predict(Recorder(0.0), card("letterbox", (32, 32), (True, True), tiles), [picture], CPU)
+    fit = Fit("letterbox", (32, 32), *tiles)
+    rows = [fit_image(picture, fit, window) for window in stored_windows((90, 47), fit)]
+    np.testing.assert_array_equal(np.concatenate(seen), np.stack(rows))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size_hw=st.tuples(st.integers(32, 48), st.integers(32, 48)),
+    overlap=st.integers(0, 10),
+    native_hw=st.tuples(st.integers(1, 150), st.integers(49, 150)),
+    seed=st.integers(0, 99),
+)
+def test_a_picture_cut_into_tiles_at_scale_one_comes_back_exactly(size_hw, overlap, native_hw, seed):
+    truth = np.random.default_rng(seed).integers(0, 4, native_hw, np.uint8)
+    [pred] = predict(ColourReader(), card("crop", size_hw, tiles=(max(size_hw), overlap)), [COLOURS[truth]], CPU)
+    np.testing.assert_array_equal(pred, truth)
+
+
+def test_tiles_at_half_the_scale_come_back_but_for_pixels_at_edges():
+    truth = blocks(190, 230, 20, seed=5)
+    [pred] = predict(ColourReader(), card("letterbox", (32, 32), tiles=(64, 16)), [COLOURS[truth]], CPU)
+    clear = ~near_an_edge(truth, 4)
+    np.testing.assert_array_equal(pred[clear], truth[clear])
+
+
+class Moody(nn.Module):
+    """Finds a bright half of the picture, but each window's mood moves the border it sees by up to 20 columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.eval()
+        self.moods = itertools.cycle([20.0, -20.0, 5.0])
+
+    def forward(self, images):
+        mood = torch.tensor([next(self.moods) for _ in images])[:, None, None]
+        brightness = images[:, 0].float() + mood
+        return torch.stack([torch.full_like(brightness, 120.0), brightness], dim=1)
+
+
+def test_no_seam_shows_where_tiles_meet():
+    # brightness grows by 1 a column: the border lies where brightness + mood passes 120, 40 columns apart in two tiles
+    ramp = np.broadcast_to(np.arange(240, dtype=np.uint8)[None, :, None], (700, 240, 3))
+    [pred] = predict(Moody(), card("letterbox", (256, 256), (True, True), (256, 80)), [np.ascontiguousarray(ramp)], CPU)
+    border = (pred == 0).sum(axis=1)
+    assert {101, 141} <= set(border.tolist())
+    assert np.abs(np.diff(border)).max() == 1  # 40 columns over 80 rows, where tiles cut at a line would jump by 40
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_large_and_small_pictures_share_batches_and_come_back_in_order(batch_size):
+    truths = {name: blocks(*hw, 7, seed=2) for name, hw in (("a", (20, 90)), ("b", (16, 16)), ("c", (70, 30)))}
+    network, tiled = ColourReader(), card("letterbox", (16, 16), tiles=(16, 4))
+    pictures = ((name, COLOURS[truth]) for name, truth in truths.items())
+    results = list(predict_each(network, tiled, pictures, batch_size, CPU))
+    assert [name for name, *_ in results] == ["a", "b", "c"]
+    for name, image, pred in results:
+        np.testing.assert_array_equal(image, COLOURS[truths[name]])
+        np.testing.assert_array_equal(pred, truths[name])
+    windows = 2 * 8 + 1 + 6 * 3  # 16 + 12 * 7 reach 100, 16 + 12 reach 28, 16 + 12 * 5 reach 76, 16 + 12 * 2 reach 40
+    assert sum(network.batches) == windows
+    assert max(network.batches) == min(batch_size, windows)
+
+
+def test_no_more_pictures_are_taken_than_their_windows_go_through_at_once():
+    taken = []
+
+    def pictures():
+        for number in range(6):
+            taken.append(number)
+            yield number, np.zeros((16, 16, 3), np.uint8)
+
+    stream = predict_each(ColourReader(), card("stretch", (16, 16)), pictures(), 2, CPU)
+    for number in range(3):
+        next(stream)
+        assert len(taken) <= number + 2

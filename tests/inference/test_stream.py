@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from segpipe.inference.stream import in_batches, read_ahead
+from segpipe.inference.stream import PIXELS_AHEAD, in_batches, read_ahead
 
 
 def test_results_come_in_order_with_their_items():
@@ -34,3 +34,11 @@ def test_what_reading_raises_arrives_at_its_item():
 def test_batches_hold_everything_once():
     assert list(in_batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(in_batches([], 2)) == []
+
+
+def test_large_results_are_read_one_at_a_time():
+    started = []
+    stream = read_ahead(range(6), started.append, ahead=4, pixels_of=lambda _: PIXELS_AHEAD)
+    for used in range(5):
+        next(stream)
+        assert len(started) == used + 1

@@ -41,6 +41,12 @@ def test_the_projects_own_params_are_sound(tmp_path):
             "fit: squash",
             "rasterize.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'",
         ),
+        (
+            "side: 0\n    overlap: 64",
+            "side: 180\n    overlap: 64",
+            "rasterize: of tiles of 180 x 180 pixels, 64 are too much overlap; give tiles.overlap a third of the",
+        ),
+        ("side: 0", "side: 20", "rasterize.tiles.side: input should be greater than or equal to 32, not 20"),
         ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
         ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
         (CLASSES, "  classes: {}\n", "ingest.classes: names no class; give auto, a list of names"),

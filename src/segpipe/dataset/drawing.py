@@ -1,4 +1,4 @@
-"""One photograph and its instances -> its label map PNG and its place in the store."""
+"""One photograph and its instances -> its label map PNG and its rows in the store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from segpipe.classes import IGNORE_INDEX, ClassTable
 from segpipe.dataset import photos, store
 from segpipe.dataset.checks import Photo
-from segpipe.dataset.transforms import Fit, fit_image, fit_label_map, training_window
+from segpipe.dataset.transforms import Fit, Window, fit_image, fit_label_map, stored_windows
 from segpipe.errors import AnnotationError, UserError
 from segpipe.masks import label_png, priority, raster, rle
 from segpipe.masks.priority import Paint
@@ -22,7 +22,7 @@ _CHANGED = "it could be read when validate ran: run `dvc repro` again"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One photo to draw. indices: class_index by category; position: its row in the store."""
+    """One photo to draw. indices: class_index by category; position: its first row in the store."""
 
     root: Path
     photo: Photo
@@ -35,30 +35,38 @@ class Task:
     masks: Path
     store: Path
 
+    @property
+    def windows(self) -> list[Window]:
+        """What each of its rows in the store shows."""
+        return stored_windows((self.photo.height, self.photo.width), self.fit)
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What came out: pixels of each instance in the label map and at training size, pixels of each class."""
+    """What came out: pixels of each instance in the label map and, over all rows, at training size; of each class.
+
+    row_px: native pixels of each class in what each row of the store shows.
+    """
 
     visible_px: tuple[int, ...]
     store_px: tuple[int, ...]
     class_px: tuple[int, ...]
     ignore_px: int
+    row_px: tuple[tuple[int, ...], ...]
 
 
 def draw(task: Task) -> Drawn:
-    """Write the label map and the store's row of one photo.
+    """Write the label map and the store's rows of one photo.
 
     Raises UserError if the photo is no longer what validate saw.
     """
     owners, label_map = paint(task)
-    window = training_window(label_map.shape, task.fit)
-    fitted_owners = fit_label_map(owners, task.fit, window, padding=0)
-    fitted_labels = fit_label_map(label_map, task.fit, window)
     image = _read(task)
-    drawn = _counted(task, owners, fitted_owners, label_map)
+    drawn = _counted(task, owners, label_map)
     label_png.write(mask_path(task), label_map, task.classes)
-    store.put(task.store, task.position, fit_image(image, task.fit, window), fitted_labels)
+    for position, window in enumerate(task.windows, start=task.position):
+        fitted = fit_image(image, task.fit, window), fit_label_map(label_map, task.fit, window)
+        store.put(task.store, position, *fitted)
     return drawn
 
 
@@ -92,14 +100,25 @@ def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
         raise UserError(f"{task.root / task.photo.file}: {error}; {_CHANGED}") from error
 
 
-def _counted(task: Task, owners: np.ndarray, fitted: np.ndarray, label_map: np.ndarray) -> Drawn:
-    count = len(task.instances)
+def _counted(task: Task, owners: np.ndarray, label_map: np.ndarray) -> Drawn:
+    count, classes = len(task.instances), len(task.classes)
     visible = np.bincount(owners.ravel("K"), minlength=count + 1)[1:]
-    at_store = np.bincount(fitted.ravel("K"), minlength=count + 1)[1:]
-    pixels = np.array(Picture.fromarray(label_map).histogram())
+    pixels = _histogram(label_map)
     _prove(task, visible, pixels, label_map)
-    classes = len(task.classes)
-    return Drawn(_ints(visible), _ints(at_store), _ints(pixels[:classes]), int(pixels[IGNORE_INDEX]))
+    at_store = np.zeros(count + 1, np.int64)
+    for window in task.windows:
+        at_store += np.bincount(fit_label_map(owners, task.fit, window, padding=0).ravel(), minlength=count + 1)
+    return Drawn(
+        visible_px=_ints(visible),
+        store_px=_ints(at_store[1:]),
+        class_px=_ints(pixels[:classes]),
+        ignore_px=int(pixels[IGNORE_INDEX]),
+        row_px=tuple(_ints(_histogram(label_map[w.rows, w.columns])[:classes]) for w in task.windows),
+    )
+
+
+def _histogram(label_map: np.ndarray) -> np.ndarray:
+    return np.array(Picture.fromarray(label_map).histogram())
 
 
 def _prove(task: Task, visible: np.ndarray, pixels: np.ndarray, label_map: np.ndarray) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from segpipe.dataset import ledger
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.drawing import Drawn, Task
 from segpipe.dataset.ledger import Row
-from segpipe.dataset.transforms import Fit
+from segpipe.dataset.transforms import Fit, Window, stored_windows
 from segpipe.records import Instance, by_image
 
 
@@ -30,6 +31,8 @@ def tasks(
 ) -> list[Task]:
     """One task a photo, in the order of the photos, which becomes the order of the store."""
     of_image = by_image(instances)
+    rows_of = [len(stored_windows((photo.height, photo.width), fit)) for photo in photos]
+    first_rows = accumulate(rows_of, initial=0)
     return [
         Task(
             root=root,
@@ -43,8 +46,13 @@ def tasks(
             masks=masks,
             store=store,
         )
-        for position, photo in enumerate(photos)
+        for position, photo in zip(first_rows, photos, strict=False)
     ]
+
+
+def rows(tasks: Sequence[Task]) -> list[tuple[str, Window]]:
+    """Image key and window of each row of the store, in order."""
+    return [(task.photo.key, window) for task in tasks for window in task.windows]
 
 
 def account(rows: Sequence[Row], tasks: Sequence[Task], drawn: Sequence[Drawn]) -> list[Row]:
@@ -62,6 +70,21 @@ def account(rows: Sequence[Row], tasks: Sequence[Task], drawn: Sequence[Drawn]) 
 def class_pixels(drawn: Sequence[Drawn]) -> np.ndarray:
     """Native pixels of each class in each label map, int64 (N, C)."""
     return np.array([result.class_px for result in drawn], np.int64)
+
+
+def row_pixels(drawn: Sequence[Drawn]) -> np.ndarray:
+    """Native pixels of each class in what each row of the store shows, int64 (R, C)."""
+    return np.array([pixels for result in drawn for pixels in result.row_px], np.int64)
+
+
+def row_summary(drawn: Sequence[Drawn]) -> dict[str, int]:
+    """Rows of the store: photographs that are one, tiles of the others, and those that show ignored pixels alone."""
+    rows_of = [len(result.row_px) for result in drawn]
+    return {
+        "whole": sum(count == 1 for count in rows_of),
+        "tiles": sum(count for count in rows_of if count > 1),
+        "only_ignored": int((row_pixels(drawn).sum(axis=1) == 0).sum()),
+    }
 
 
 def vanished(rows: Sequence[Row]) -> dict[str, int]:

@@ -16,7 +16,7 @@ Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One image as an earlier run drew it: its row in the kept store, its PNG file's bytes, its counts."""
+    """One image as an earlier run drew it: its first row in the kept store, its PNG file's bytes, its counts."""
 
     row: int
     png: bytes
@@ -36,8 +36,9 @@ def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: S
         known = {}
     for task, key in zip(tasks, keys, strict=True):
         if key in known:
-            row = known[key].row
-            store.put(task.store, task.position, images[row], labels[row])
+            for row in range(len(known[key].drawn.row_px)):
+                old = known[key].row + row
+                store.put(task.store, task.position + row, images[old], labels[old])
             write_bytes(drawing.mask_path(task), known[key].png, durable=False)
     drawn = {key: kept.drawn for key, kept in known.items()}
     return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
@@ -69,7 +70,8 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             sorted(task.indices.items()),
             task.classes,
             task.priority,
-            task.fit,
+            task.fit.size_hw,
+            task.windows,
         )
         for task in tasks
     ]

@@ -1,20 +1,23 @@
-"""The store: every photo and label map at training size, packed into memory-mappable files.
+"""The store: every photo and label map at training size, packed into memory-mappable files; a row each, or one a tile.
 
-images.npy uint8 (N, h, w, 3) RGB, labels.npy uint8 (N, h, w), class_pixels.npy int64 (N, C) native pixels of each
-class, store.json: keys in the order of the rows, classes, fit. Lossless: what is stored is what `fit_image` gives.
+images.npy uint8 (R, h, w, 3) RGB, labels.npy uint8 (R, h, w), boxes.npy int32 (R, 4) what each row shows of its picture
+(top, left, bottom, right in native pixels), row_pixels.npy int64 (R, C) native pixels of each class in there,
+class_pixels.npy int64 (N, C) the same of each whole picture, store.json: the rows' image keys, all of a picture's rows
+together, classes, fit. Lossless: what is stored is what `fit_image` gives.
 """
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
 
 from segpipe.classes import ClassTable
-from segpipe.dataset.transforms import Fit
+from segpipe.dataset.transforms import Fit, Window
 from segpipe.files import whole, write_json
 
 _IMAGES, _LABELS = ".images.npy.part", ".labels.npy.part"
@@ -22,14 +25,25 @@ _IMAGES, _LABELS = ".images.npy.part", ".labels.npy.part"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An opened store; images and labels are read from disk as they are used."""
+    """An opened store; images and labels are read from disk as they are used. keys: the image key of each row."""
 
     keys: tuple[str, ...]
     classes: ClassTable
     fit: Fit
     images: np.ndarray
     labels: np.ndarray
-    class_pixels: np.ndarray
+    boxes: np.ndarray
+    row_pixels: np.ndarray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each row: its image key, and of a tile where it lies."""
+        rows_of = Counter(self.keys)
+        boxes = self.boxes.tolist()
+        return tuple(
+            f"{key} (x {left}-{right}, y {top}-{bottom})" if rows_of[key] > 1 else key
+            for key, (top, left, bottom, right) in zip(self.keys, boxes, strict=True)
+        )
 
     @classmethod
     def open(cls, folder: Path) -> "Store":
@@ -38,10 +52,11 @@ class Store:
         return cls(
             keys=tuple(facts["keys"]),
             classes=ClassTable(tuple(facts["classes"])),
-            fit=Fit(facts["fit"], (facts["size_hw"][0], facts["size_hw"][1])),
+            fit=Fit(**facts["fit"] | {"size_hw": tuple(facts["fit"]["size_hw"])}),
             images=np.load(folder / "images.npy", mmap_mode="r"),
             labels=np.load(folder / "labels.npy", mmap_mode="r"),
-            class_pixels=np.load(folder / "class_pixels.npy"),
+            boxes=np.load(folder / "boxes.npy"),
+            row_pixels=np.load(folder / "row_pixels.npy"),
         )
 
 
@@ -69,13 +84,27 @@ def put(folder: Path, position: int, image: np.ndarray, labels: np.ndarray) -> N
     open_memmap(folder / _LABELS, "r+")[position] = labels
 
 
-def finish(folder: Path, keys: Sequence[str], classes: ClassTable, fit: Fit, class_pixels: np.ndarray) -> None:
-    """Complete the store, class_pixels int64 (N, C)."""
-    with whole(folder / "class_pixels.npy") as part, part.open("wb") as file:
-        np.save(file, class_pixels)
-    facts = {"keys": list(keys), "classes": list(classes.names), "fit": fit.mode, "size_hw": list(fit.size_hw)}
+def finish(
+    folder: Path,
+    rows: Sequence[tuple[str, Window]],
+    classes: ClassTable,
+    fit: Fit,
+    class_pixels: np.ndarray,
+    row_pixels: np.ndarray,
+) -> None:
+    """Complete the store. rows: image key and window of each; class_pixels, row_pixels: int64 (N, C), (R, C)."""
+    boxes = [(w.rows.start, w.columns.start, w.rows.stop, w.columns.stop) for _, w in rows]
+    _save(folder / "boxes.npy", np.array(boxes, np.int32).reshape(-1, 4))
+    _save(folder / "class_pixels.npy", class_pixels)
+    _save(folder / "row_pixels.npy", row_pixels)
+    facts = {"keys": [key for key, _ in rows], "classes": list(classes.names), "fit": asdict(fit)}
     write_json(folder / "store.json", facts)
     for written, name in ((_IMAGES, "images.npy"), (_LABELS, "labels.npy")):
         with (folder / written).open("rb") as file:
             os.fsync(file.fileno())
         (folder / written).replace(folder / name)
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with whole(path) as part, part.open("wb") as file:
+        np.save(file, array)

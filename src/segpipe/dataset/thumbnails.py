@@ -203,7 +203,6 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 
 def _jpeg_uri(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
-    Picture.fromarray(pixels).save(
-        buffer, "JPEG", quality=_QUALITY, subsampling=0, optimize=True
-    )  # lines keep their colour
+    # subsampling: lines keep their colour; no optimize: Pillow's buffer for it is too small for a picture of noise
+    Picture.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_CHUNK = 1 << 20  # pixels counted at once: in the cache, and large pictures take no more memory than small ones
+
 
 def confusion_matrix(target: np.ndarray, pred: np.ndarray, num_classes: int, ignore_index: int) -> np.ndarray:
     """Count pixels by (target class, predicted class).
@@ -15,12 +17,16 @@ def confusion_matrix(target: np.ndarray, pred: np.ndarray, num_classes: int, ign
         raise ValueError(f"target is {target.shape}, pred is {pred.shape}; they must be equal")
     if 0 <= ignore_index < num_classes:
         raise ValueError(f"ignore_index {ignore_index} is one of the {num_classes} classes")
-    counted = target != ignore_index
-    rows = target[counted]
-    _check_range("target", rows, num_classes)
-    _check_range("pred", pred, num_classes)
-    cells = rows.astype(np.intp) * num_classes + pred[counted]
-    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes).astype(np.int64, copy=False)
+    target, pred = target.ravel(), pred.ravel()
+    matrix = np.zeros(num_classes**2, np.int64)
+    for start in range(0, max(1, target.size), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        counted = target[chunk] != ignore_index
+        rows = target[chunk][counted]
+        _check_range("target", rows, num_classes)
+        _check_range("pred", pred[chunk], num_classes)
+        matrix += np.bincount(rows.astype(np.intp) * num_classes + pred[chunk][counted], minlength=num_classes**2)
+    return matrix.reshape(num_classes, num_classes)
 
 
 def _check_range(name: str, values: np.ndarray, num_classes: int) -> None:

@@ -116,7 +116,7 @@ def _nearest(label_map: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
 
 def _legend(truth: np.ndarray, pred: np.ndarray, classes: ClassTable) -> list[Entry]:
     """What each colour on this sheet means: its classes, ignored pixels, kinds of error with their share."""
-    present = np.union1d(truth, pred)
+    present = {*_values(truth), *_values(pred)}
     entries = [(name, paper.swatch(classes.colours[i])) for i, name in enumerate(classes.names) if i in present]
     if IGNORE_INDEX in truth:
         entries.append(("ignored", paper.hatched_swatch()))
@@ -125,3 +125,7 @@ def _legend(truth: np.ndarray, pred: np.ndarray, classes: ClassTable) -> list[En
         if where.any():
             entries.append((f"error: {kind} {np.count_nonzero(where) / counted:.1%}", paper.swatch(_ERRORS[kind])))
     return entries
+
+
+def _values(label_map: np.ndarray) -> list[int]:
+    return [value for value, pixels in enumerate(Image.fromarray(label_map).histogram()) if pixels]

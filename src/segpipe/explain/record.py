@@ -13,7 +13,7 @@ from segpipe.dataset import drawing, photos
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.reasons import reason_of
-from segpipe.dataset.transforms import Fit
+from segpipe.dataset.transforms import Fit, stored_windows
 from segpipe.errors import AnnotationError, UserError, at
 from segpipe.explain import picture as pictures
 from segpipe.explain.account import Account, find, read
@@ -168,8 +168,10 @@ def _rasterized(account: Account, row: Row, seen: _Seen, settings: Settings) -> 
     for instance, count in seen.hidden_by[:_SHOWN]:
         lines.append(_line("", f"{count:,} px beneath {instance.id} ({instance.category or instance.role})"))
     height, width = settings.fit.size_hw
+    rows = len(stored_windows((seen.mask.shape[0], seen.mask.shape[1]), settings.fit))
+    tiles = f" in {rows} tiles" if rows > 1 else ""
     gone = "" if row.px_store or not row.px_after else ": it vanishes; see rasterize.size"
-    return [*lines, _line("at training", f"{row.px_store:,} px at {width} x {height}{gone}")]
+    return [*lines, _line("at training", f"{row.px_store:,} px at {width} x {height}{tiles}{gone}")]
 
 
 def _validated(row: Row) -> list[str]:

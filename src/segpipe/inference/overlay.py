@@ -7,6 +7,7 @@ import numpy as np
 from segpipe.classes import BACKGROUND_INDEX, IGNORE_INDEX
 
 _OPACITY = 0.5
+_STRIP = 512  # rows blended at once: the numbers of a large picture take sixteen times its bytes
 _UNPAINTED = (BACKGROUND_INDEX, IGNORE_INDEX)
 
 
@@ -16,11 +17,15 @@ def overlay(image: np.ndarray, label_map: np.ndarray, colours: Sequence[tuple[in
     image: uint8 (H, W, 3); label_map: uint8 (H, W); colours: 256 RGB colours by pixel value.
     Background and ignored pixels stay as they are. Returns uint8 (H, W, 3).
     """
-    paint = np.array(colours, np.uint8)[label_map]
-    alpha = np.where(outlines(label_map), np.float32(1), np.float32(_OPACITY))
-    alpha[np.isin(label_map, _UNPAINTED)] = 0
-    blended = image + (paint.astype(np.float32) - image) * alpha[..., None]
-    return blended.round().astype(np.uint8)
+    edges, palette = outlines(label_map), np.array(colours, np.uint8)
+    blended = np.empty_like(image)
+    for top in range(0, len(image), _STRIP):
+        rows = slice(top, top + _STRIP)
+        alpha = np.where(edges[rows], np.float32(1), np.float32(_OPACITY))
+        alpha[np.isin(label_map[rows], _UNPAINTED)] = 0
+        tinted = image[rows] + (palette[label_map[rows]].astype(np.float32) - image[rows]) * alpha[..., None]
+        blended[rows] = tinted.round()
+    return blended
 
 
 def outlines(label_map: np.ndarray) -> np.ndarray:

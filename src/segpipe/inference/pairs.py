@@ -1,4 +1,4 @@
-"""Photographs with their truth, predicted one batch after the other; no more than a few are in memory at a time."""
+"""Photographs with their truth, predicted one after the other; no more than a few are in memory at a time."""
 
 import logging
 import time
@@ -13,8 +13,8 @@ from torch import nn
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.photos import Frame, read_rgb
 from segpipe.errors import UserError, at
-from segpipe.inference.predict import predict
-from segpipe.inference.stream import in_batches, read_ahead
+from segpipe.inference.predict import predict_each
+from segpipe.inference.stream import read_ahead
 from segpipe.masks import label_png
 from segpipe.models.card import ModelCard
 
@@ -24,13 +24,14 @@ _LINE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One photograph and the label map that is its truth, as files; frame: which pixels of the photograph count."""
+    """One photograph and the label map that is its truth, as files; frame: which of its pixels count, and how many."""
 
     key: str
     split: str
     photo: Path
     frame: Frame
     mask: Path
+    pixels: int = 0
 
 
 def find_pairs(split_of: Mapping[str, str], photos: Iterable[Photo], source: Path, masks: Path) -> list[Pair]:
@@ -42,9 +43,9 @@ def find_pairs(split_of: Mapping[str, str], photos: Iterable[Photo], source: Pat
     for key in split_of:
         if key not in by_key:
             raise UserError(f"{key}: is in the split but not among the checked photographs; run `dvc repro`")
+    used = ((by_key[key], split) for key, split in split_of.items())
     return [
-        Pair(key, split, source / by_key[key].file, by_key[key].frame, masks / f"{key}.png")
-        for key, split in split_of.items()
+        Pair(p.key, split, source / p.file, p.frame, masks / f"{p.key}.png", p.width * p.height) for p, split in used
     ]
 
 
@@ -61,17 +62,16 @@ class Predicted:
 def predicted(
     segmenter: nn.Module, card: ModelCard, pairs: Sequence[Pair], batch_size: int, device: torch.device
 ) -> Iterator[Predicted]:
-    """Predict every pair, in order; log how many photographs a second.
+    """Predict every pair, in order, batch_size windows at once; log how many photographs a second.
 
     Raises UserError for a photograph or label map that cannot be read, or whose sizes differ.
     """
     start = last = time.perf_counter()
-    done = 0
-    for batch in in_batches(read_ahead(pairs, _read, ahead=batch_size), batch_size):
-        label_maps = predict(segmenter, card, [image for _, (image, _) in batch], device)
-        for (pair, (image, truth)), label_map in zip(batch, label_maps, strict=True):
-            yield Predicted(pair, image, truth, label_map)
-        done += len(batch)
+    read = read_ahead(pairs, _read, batch_size, pixels_of=lambda pair: pair.pixels)
+    pictures = (((pair, truth), image) for pair, (image, truth) in read)
+    results = predict_each(segmenter, card, pictures, batch_size, device)
+    for done, ((pair, truth), image, label_map) in enumerate(results, start=1):
+        yield Predicted(pair, image, truth, label_map)
         now = time.perf_counter()
         if now - last > _LINE_SECONDS or done == len(pairs):
             last = now

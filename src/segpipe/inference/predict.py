@@ -1,79 +1,67 @@
 """The one way from photographs to label maps: evaluate, render and inference.py all predict here."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import cast
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from segpipe.dataset.transforms import Fit, Mode, Window, fit_image, windows
+from segpipe.dataset import transforms
+from segpipe.dataset.transforms import Fit, Mode, Plan, fit_image
+from segpipe.inference import stitch
+from segpipe.inference.stream import in_batches
 from segpipe.models.card import ModelCard
+
+Item = TypeVar("Item")
 
 
 def predict(
     segmenter: nn.Module, card: ModelCard, images: Sequence[np.ndarray], device: torch.device
 ) -> list[np.ndarray]:
-    """Predict the class of every pixel of every image, each at its own size.
+    """Predict the class of every pixel of every image, as predict_each does; as many windows at once as images."""
+    pictures = ((None, image) for image in images)
+    return [pred for *_, pred in predict_each(segmenter, card, pictures, max(1, len(images)), device)]
+
+
+def predict_each(
+    segmenter: nn.Module,
+    card: ModelCard,
+    pictures: Iterable[tuple[Item, np.ndarray]],
+    batch_size: int,
+    device: torch.device,
+) -> Iterator[tuple[Item, np.ndarray, np.ndarray]]:
+    """Predict the class of every pixel of pictures of any size; yield (item, image, label map) of each, in order.
 
     segmenter: in eval mode and on `device`; uint8 (N, 3, h, w) RGB -> logits float32 (N, C, h, w).
-    images: uint8 (H, W, 3) RGB of any sizes; at most as many windows as images go through the network at once.
-    Returns uint8 (H, W) each, class_index, never ignore_index. Where windows overlap, logits are averaged; the way
-    back to the native size is bilinear on logits, half-pixel centres, padding left out.
+    pictures: (item, uint8 (H, W, 3) RGB) each, taken as they are needed; batch_size: windows that go through the
+    network at once, of one picture or of several: so many pictures are held at most.
+    A label map is uint8 (H, W), class_index, never ignore_index.
     """
     assert not segmenter.training
-    fit = Fit(cast(Mode, card.fit_mode), card.size_hw)
-    plans = [windows(image.shape[:2], fit) for image in images]
-    inputs = [fit_image(image, fit, window) for image, plan in zip(images, plans, strict=True) for window in plan]
+    fit = Fit(cast(Mode, card.fit_mode), card.size_hw, card.tile_side, card.tile_overlap)
     classes = [index for index, seen in enumerate(card.seen) if seen]
-    with torch.inference_mode():
-        logits = _logits(segmenter, inputs, len(images), device)
-        return [
-            _label_map(_scaled_logits(islice(logits, len(plan)), plan, fit.size_hw), image.shape[:2], classes)
-            for image, plan in zip(images, plans, strict=True)
-        ]
+    begun: deque[tuple[Item, np.ndarray, Plan]] = deque()
+
+    def inputs() -> Iterator[np.ndarray]:
+        for item, image in pictures:
+            begun.append((item, image, transforms.plan(image.shape[:2], fit)))
+            yield from (fit_image(image, fit, window) for window in begun[-1][2].windows)
+
+    logits = _logits(segmenter, inputs(), batch_size, device)
+    for first in logits:
+        item, image, plan = begun.popleft()
+        of_picture = chain([first], islice(logits, len(plan.windows) - 1))
+        yield item, image, stitch.label_map(of_picture, plan, classes)
 
 
+@torch.inference_mode()
 def _logits(
-    segmenter: nn.Module, inputs: Sequence[np.ndarray], batch_size: int, device: torch.device
+    segmenter: nn.Module, inputs: Iterable[np.ndarray], batch_size: int, device: torch.device
 ) -> Iterator[torch.Tensor]:
     """The logits of each input, (C, h, w), computed a batch at a time as they are asked for."""
-    for start in range(0, len(inputs), batch_size):
-        batch = torch.from_numpy(np.stack(inputs[start : start + batch_size]))  # (N, h, w, 3)
+    for windows in in_batches(inputs, batch_size):
+        batch = torch.from_numpy(np.stack(windows))  # (N, h, w, 3)
         yield from segmenter(batch.to(device).permute(0, 3, 1, 2))  # channels_last in memory: the fast layout on a CPU
-
-
-def _scaled_logits(logits: Iterator[torch.Tensor], plan: Sequence[Window], size_hw: tuple[int, int]) -> torch.Tensor:
-    """Put the windows of one picture together: (C, *scaled_hw), the mean where they overlap."""
-    if len(plan) == 1:
-        rows, columns = plan[0].content(size_hw)
-        return next(logits)[:, rows, columns]
-    parts = list(logits)
-    total = parts[0].new_zeros((len(parts[0]), *plan[0].scaled_hw))
-    count = parts[0].new_zeros(plan[0].scaled_hw)
-    for part, window in zip(parts, plan, strict=True):
-        rows, columns = window.content(size_hw)
-        y, x = window.offset_yx
-        place = (slice(rows.start + y, rows.stop + y), slice(columns.start + x, columns.stop + x))
-        total[:, *place] += part[:, rows, columns]
-        count[place] += 1
-    return total / count
-
-
-def _label_map(scaled: torch.Tensor, native_hw: tuple[int, int], classes: Sequence[int]) -> np.ndarray:
-    """The class with the greatest logit at each native pixel, taken class by class: memory stays at a few planes."""
-    label_map = torch.full(native_hw, classes[0], dtype=torch.uint8, device=scaled.device)
-    best = _native_plane(scaled[classes[0]], native_hw)
-    for index in classes[1:]:
-        plane = _native_plane(scaled[index], native_hw)
-        label_map[plane > best] = index
-        best = torch.maximum(best, plane)
-    return label_map.cpu().numpy()
-
-
-def _native_plane(plane: torch.Tensor, native_hw: tuple[int, int]) -> torch.Tensor:
-    if plane.shape == native_hw:
-        return plane
-    return F.interpolate(plane[None, None].float(), native_hw, mode="bilinear", align_corners=False)[0, 0]

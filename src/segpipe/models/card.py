@@ -29,8 +29,9 @@ class ModelCard:
     """How a model is built, what it was shown and how pictures come to it.
 
     architecture, encoder: as in build.segmenter; classes: names by class_index; seen: by class_index, whether training
-    showed it; fit_mode, size_hw: how a photograph becomes the network's input (dataset.transforms.Fit); mean, std: per
-    RGB channel in 0..1 units; facts: what the model was made from and how good it is.
+    showed it; fit_mode, size_hw, tile_side, tile_overlap: how a photograph becomes the network's input
+    (dataset.transforms.Fit); mean, std: per RGB channel in 0..1 units; facts: what the model was made from and how good
+    it is.
     """
 
     architecture: str
@@ -41,6 +42,8 @@ class ModelCard:
     size_hw: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    tile_side: int = 0
+    tile_overlap: int = 0
     facts: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
 
 

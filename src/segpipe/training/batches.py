@@ -25,8 +25,8 @@ class TrainingData:
     """Packed pictures and which of them to train on and to validate with.
 
     images: uint8 (N, h, w, 3) RGB, may be memory-mapped; labels: uint8 (N, h, w), class_index or IGNORE_INDEX; keys:
-    N picture keys; train_index, val_index: positions 0..N-1, val_index may be empty; class_pixels: int64 (N, C),
-    pixels per picture and class; class_names: C names by class_index.
+    N names of pictures or tiles; train_index, val_index: positions 0..N-1, val_index may be empty; class_pixels: int64
+    (N, C), pixels per picture and class; class_names: C names by class_index.
     """
 
     images: np.ndarray
@@ -39,8 +39,11 @@ class TrainingData:
 
     @classmethod
     def of(cls, store: Store, splits: Mapping[str, str]) -> "TrainingData":
-        """A store's pictures; splits: train, val, test or "" by picture key. Raises UserError where none trains."""
-        sides = np.array([splits[key] for key in store.keys])
+        """A store's rows, but for those without a labelled pixel, which teach and measure nothing.
+
+        splits: train, val, test or "" by picture key. Raises UserError where none trains.
+        """
+        sides = np.where(store.row_pixels.any(axis=1), [splits[key] for key in store.keys], "")
         if not (sides == "train").any():
             raise UserError(
                 "data/splits.csv: no image is left to train on; lower split.val and split.test in params.yaml"
@@ -48,10 +51,10 @@ class TrainingData:
         return cls(
             images=store.images,
             labels=store.labels,
-            keys=store.keys,
+            keys=store.names,
             train_index=np.flatnonzero(sides == "train"),
             val_index=np.flatnonzero(sides == "val"),
-            class_pixels=store.class_pixels,
+            class_pixels=store.row_pixels,
             class_names=store.classes.names,
         )
 
