@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segpipe.evaluation import confusion
 from segpipe.evaluation.confusion import confusion_matrix
 
 
@@ -21,6 +22,12 @@ def test_everything_ignored_counts_nothing():
 def test_many_classes_do_not_overflow_eight_bits():
     one = np.full((1, 1), 199, np.uint8)
     assert confusion_matrix(one, one, 200, 255)[199, 199] == 1
+
+
+def test_a_picture_larger_than_what_is_counted_at_once_is_counted_whole(monkeypatch):
+    monkeypatch.setattr(confusion, "_CHUNK", 4)
+    target, pred = np.array([[0, 1, 255, 1, 0], [0, 1, 1, 1, 0]], np.uint8), np.eye(2, 5, dtype=np.uint8)
+    assert confusion_matrix(target, pred, 2, 255).tolist() == [[3, 1], [4, 1]]
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,23 @@
 import numpy as np
+import pytest
 
 from segpipe.classes import ClassTable
+from segpipe.inference import overlay as overlays
 from segpipe.inference.overlay import outlines, overlay
 
 COLOURS = ClassTable(("background", "cat")).colours  # cat: (128, 0, 0)
 
 
-def test_an_object_is_tinted_half_and_outlined_in_full_and_the_rest_stays():
+@pytest.mark.parametrize("strip", [512, 2])
+def test_an_object_is_tinted_half_and_outlined_in_full_and_the_rest_stays(monkeypatch, strip):
+    monkeypatch.setattr(overlays, "_STRIP", strip)
     label_map = np.zeros((5, 5), np.uint8)
     label_map[1:4, 1:4] = 1
     picture = np.full((5, 5, 3), 100, np.uint8)
     result = overlay(picture, label_map, COLOURS)
     assert result[0, 0].tolist() == [100, 100, 100]
     assert result[1, 1].tolist() == [128, 0, 0]
+    assert result[3, 3].tolist() == [128, 0, 0]
     assert result[2, 2].tolist() == [114, 50, 50]  # half of 100 and 128, half of 100 and 0
 
 

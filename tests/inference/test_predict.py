@@ -1,4 +1,6 @@
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from segpipe.dataset.transforms import Fit, fit_image, plan, stored_windows
 from segpipe.inference.overlay import outlines
 from segpipe.inference.predict import predict, predict_each
 from segpipe.models.card import ModelCard
+from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
 COLOURS = np.array([[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]], np.uint8)
@@ -239,3 +242,31 @@ def test_no_more_pictures_are_taken_than_their_windows_go_through_at_once():
     for number in range(3):
         next(stream)
         assert len(taken) <= number + 2
+
+
+LARGE = """
+import resource
+import numpy as np, torch
+from tests.inference.test_predict import CPU, Columns, card, predict
+
+class Many(Columns):
+    def forward(self, images):
+        return torch.rand(len(images), 4, *images.shape[2:]).repeat(1, 10, 1, 1)[:, :40]
+
+network = Many(0.0)
+classes = card("letterbox", (256, 256), (True,) * 4, (256, 32))
+object.__setattr__(classes, "seen", (True,) * 40)
+small, large = (np.zeros((side, side, 3), np.uint8) for side in (250, 1500))
+predict(network, classes, [small], CPU)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+[pred] = predict(network, classes, [large], CPU)
+print(pred.shape, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_the_logits_of_a_large_picture_are_never_held_at_once():
+    # 40 classes at 1500 x 1500 are 343 MiB; the seam rows, 32 of them, are 7 MiB
+    said = subprocess.run([sys.executable, "-c", LARGE], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shape, mebibytes = said.rsplit(maxsplit=1)
+    assert shape == "(1500, 1500)"
+    assert int(mebibytes) < 100

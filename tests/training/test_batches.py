@@ -1,7 +1,13 @@
 import numpy as np
+import pytest
 import torch
 
+from segpipe.classes import ClassTable
+from segpipe.dataset.store import Store
+from segpipe.dataset.transforms import Fit
+from segpipe.errors import UserError
 from segpipe.training import batches
+from segpipe.training.batches import TrainingData
 from tests.training import tiny
 
 
@@ -52,3 +58,25 @@ def test_pictures_are_read_from_a_file_as_from_memory(tmp_path):
 
 def test_seen_classes_are_those_of_the_training_pictures():
     assert tiny.data().seen == (True, True, True, False)
+
+
+def store(row_pixels):
+    keys = ("tree", "field", "field", "field", "lake")
+    boxes = np.array([[0, 0, 8, 8], *([0, x, 8, x + 8] for x in (0, 6, 12)), [0, 0, 8, 8]], np.int32)
+    pictures = np.zeros((5, 8, 8, 3), np.uint8)
+    classes, fit = ClassTable(("background", "cat")), Fit("letterbox", (8, 8), 8, 2)
+    return Store(keys, classes, fit, pictures, pictures[..., 0], boxes, np.array(row_pixels))
+
+
+def test_tiles_go_where_their_picture_goes_but_for_those_without_a_label():
+    opened = store([[64, 0], [0, 0], [60, 0], [0, 64], [3, 4]])
+    data = TrainingData.of(opened, {"tree": "val", "field": "train", "lake": ""})
+    assert (data.train_index.tolist(), data.val_index.tolist()) == ([2, 3], [0])
+    assert data.keys[2:] == ("field (x 6-14, y 0-8)", "field (x 12-20, y 0-8)", "lake")
+    assert data.seen == (True, True)  # the cat of a tile
+
+
+def test_a_store_without_a_labelled_row_to_train_on_is_told():
+    opened = store([[64, 0], [0, 0], [0, 0], [0, 0], [0, 64]])
+    with pytest.raises(UserError, match="no image is left to train on"):
+        TrainingData.of(opened, {"tree": "val", "field": "train", "lake": "test"})

@@ -128,4 +128,8 @@ def _legend(truth: np.ndarray, pred: np.ndarray, classes: ClassTable) -> list[En
 
 
 def _values(label_map: np.ndarray) -> list[int]:
-    return [value for value, pixels in enumerate(Image.fromarray(label_map).histogram()) if pixels]
+    return [
+        value
+        for value, pixels in enumerate(Image.fromarray(label_map.reshape(len(label_map), -1)).histogram())
+        if pixels
+    ]
