@@ -6,8 +6,10 @@ of single steps that MLflow has. Where a process was killed is read from the tra
 before; it must be inside the training, so the clock starts when the first step is made.
 """
 
+import copy
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,13 +57,22 @@ class Place:
             project.set(f"validate.max_dropped_{share}", 0.5)
         (folder / "traced").mkdir()
         (folder / "traced/sitecustomize.py").write_text(TRACED)
-        project.env |= {
-            "PYTHONPATH": os.pathsep.join([str(folder / "src"), str(folder / "traced")]),
-            "KILLS_TRACE": str(folder / "trace"),
-        }
         project.start()
         project.dvc("repro", "split")
-        return cls(project)
+        return cls(project)._traced()
+
+    def copied(self, folder: Path) -> "Place":
+        """The same in another folder."""
+        shutil.copytree(self.project.folder, folder, symlinks=True)
+        project = copy.copy(self.project)
+        project.folder, project.env = folder, dict(project.env)
+        return Place(project)._traced()
+
+    def _traced(self) -> "Place":
+        folder = self.project.folder
+        self.project.env["PYTHONPATH"] = os.pathsep.join([str(folder / "src"), str(folder / "traced")])
+        self.project.env["KILLS_TRACE"] = str(folder / "trace")
+        return self
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -120,14 +131,15 @@ def main(kills: int, seed: int) -> int:
     """Print the lines; 1 if anything differs."""
     moments, phases, done, differing = random.Random(seed), Counter[str](), 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        whole = Place.made(Path(folder) / "whole")
+        ready = Place.made(Path(folder) / "ready")
+        whole = ready.copied(Path(folder) / "whole")
         start = time.monotonic()
         expected, steps = whole.ended(), whole.steps()
         print(f"nobody killed: {len(expected)} files in {time.monotonic() - start:.0f} s")
         span = (time.monotonic() - start) / 2 / KILLS_EACH
         trainings = 0
         while done < kills:
-            place = Place.made(Path(folder) / f"killed{trainings}")
+            place = ready.copied(Path(folder) / f"killed{trainings}")
             trainings += 1
             for _ in range(min(KILLS_EACH, kills - done)):
                 seconds = moments.uniform(0, span)

@@ -20,7 +20,7 @@ def adamw(segmenter: Segmenter, lr: float, weight_decay: float, encoder_lr_facto
 
     Each group's `peak_lr` is what `set_lr` scales. Source: Loshchilov and Hutter, Decoupled Weight Decay, ICLR 2019.
     """
-    return AdamW(_groups(segmenter, lr, weight_decay, encoder_lr_factor))
+    return AdamW(_groups(segmenter, lr, weight_decay, encoder_lr_factor), fused=True)
 
 
 def sgd(segmenter: Segmenter, lr: float, weight_decay: float, encoder_lr_factor: float) -> SGD:
