@@ -19,6 +19,7 @@ from segpipe.training.history import EpochRecord
 from segpipe.training.recipe import Recipe
 
 _log = logging.getLogger(__name__)
+_AXES = ("epoch", "step")  # of curves, no curves themselves
 TRAINING, VALIDATION = "training_pictures", "validation_predictions"  # what the sheets are called
 
 
@@ -30,7 +31,8 @@ def follow(training: Iterable[Event], run: Run, data: TrainingData, folder: Path
             case Steps():
                 run.log_steps({"step/loss": event.losses, "step/lr": event.lrs}, first=event.first)
             case EpochRecord():
-                run.log_metrics({"epoch": dataclasses.asdict(event)}, step=event.epoch)
+                values = {name: value for name, value in dataclasses.asdict(event).items() if name not in _AXES}
+                run.log_metrics({"epoch": values}, step=event.epoch)
                 records.append(event)
             case Predictions():
                 _show(event, run, data, folder / f"epoch-{event.epoch:04}.png")
