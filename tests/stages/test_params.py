@@ -25,14 +25,14 @@ def test_the_projects_own_params_are_sound(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("  lr: 0.003", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
-        ("  processes: 1", "  processes: 3", "train: batch_size 8 cannot be shared by 3 processes"),
-        ("  epochs: 14", "  epochs: soon", "train.epochs: input should be 'auto', not 'soon'"),
-        ("  epochs: 14", "  epochs: 0", "train.epochs: input should be greater than or equal to 1, not 0"),
+        ("  lr: 0.002", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
+        ("  processes: 1", "  processes: 3", "train: batch_size 4 cannot be shared by 3 processes"),
+        ("  epochs: 16", "  epochs: soon", "train.epochs: input should be 'auto', not 'soon'"),
+        ("  epochs: 16", "  epochs: 0", "train.epochs: input should be greater than or equal to 1, not 0"),
         ("    cross_entropy: 1.0\n    dice: 1.0", "    cross_entropy: 0\n    dice: 0", "train.loss: at least one part"),
-        ("  lr: 0.003", "  learn_rate: 1", "train.learn_rate: no such key"),
+        ("  lr: 0.002", "  learn_rate: 1", "train.learn_rate: no such key"),
         (
-            "  batch_size: 8\n  accum",
+            "  batch_size: 4\n  accum",
             "  batchsize: 8\n  accum",
             "train.batchsize: no such key; did you mean batch_size?",
         ),
@@ -127,14 +127,14 @@ def test_a_stage_without_what_it_reads_names_the_file_and_the_way(tmp_path):
 
 
 def test_all_faults_are_told_at_once(tmp_path):
-    text = TEXT.replace("  lr: 0.003", "  lr: -1").replace("fit: letterbox", "fit: squash")
+    text = TEXT.replace("  lr: 0.002", "  lr: -1").replace("fit: letterbox", "fit: squash")
     with pytest.raises(UserError, match=r"rasterize\.fit.*train\.lr"):
         load(tmp_path, text)
 
 
 @pytest.mark.parametrize("stage", ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"])
 def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
-    tmp_path.joinpath("params.yaml").write_text(TEXT.replace("epochs: 14", "epochs: none"))
+    tmp_path.joinpath("params.yaml").write_text(TEXT.replace("epochs: 16", "epochs: none"))
     done = command(tmp_path, f"stages.{stage}")
     assert done.returncode == 1
     assert done.stderr.startswith("error: params.yaml: train.epochs: ")
