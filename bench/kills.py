@@ -23,6 +23,7 @@ from tests.project import Project
 
 KILLS_EACH = 5  # of one training; then it may come to its end
 COMPARED = ("models", "metrics", "results/training", "predictions")
+PATIENCE_S = 0.5  # a busy machine takes a while to run a process at all
 # The innermost of these functions says what was under way.
 PHASES = {
     "_save": "checkpoint",
@@ -71,7 +72,7 @@ class Place:
     def _traced(self) -> "Place":
         folder = self.project.folder
         self.project.env["PYTHONPATH"] = os.pathsep.join([str(folder / "src"), str(folder / "traced")])
-        self.project.env["KILLS_TRACE"] = str(folder / "trace")
+        self.project.env["KILLS_TRACE"] = str(self._trace())
         return self
 
     @property
@@ -96,7 +97,9 @@ class Place:
         trainers = [pid for pid in _group(process.pid) if b"stages.train" in _command(pid)]
         for pid in trainers:
             os.kill(pid, signal.SIGUSR1)
-        time.sleep(0.001)
+        patience = time.monotonic() + PATIENCE_S
+        while trainers and not self._trace().stat().st_size and time.monotonic() < patience:
+            time.sleep(0.0005)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return self._phase() if trainers else "another stage"
@@ -121,10 +124,13 @@ class Place:
         )
         return self.project.run("python", "-W", "ignore", "-c", query).splitlines()[-1]
 
+    def _trace(self) -> Path:
+        return self.project.folder / "trace"
+
     def _phase(self) -> str:
-        trace = (self.project.folder / "trace").read_text()
+        trace = self._trace().read_text()
         functions = [line.rsplit(" in ", 1)[1] for line in trace.splitlines() if " in " in line]
-        return next((PHASES[name] for name in functions if name in PHASES), functions[0] if functions else "start")
+        return next((PHASES[name] for name in functions if name in PHASES), functions[0] if functions else "not seen")
 
 
 def main(kills: int, seed: int) -> int:

@@ -173,6 +173,16 @@ def test_a_failed_training_says_so(mlflow_client):
     assert only_run(mlflow_client).info.status == "FAILED"
 
 
+def test_a_training_killed_before_it_knew_its_run_goes_on_in_it(mlflow_client):
+    train_until(KeyboardInterrupt, epochs=1)
+    [note] = Path(".segpipe/tracking").glob("*.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"ids": {}}))
+    with open_training(FACTS, QUICK) as run:
+        for epoch in range(2):
+            run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
+    assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0, 1]
+
+
 def test_a_run_that_the_server_has_lost_begins_anew(mlflow_client):
     train_until(ZeroDivisionError, epochs=1)
     mlflow_client.delete_run(only_run(mlflow_client).info.run_id)

@@ -11,7 +11,8 @@ class RunFacts:
     """What is known of a training before its first epoch.
 
     name: short and readable, no path separators; inputs: the hash that names the checkpoint; params: nested
-    settings, JSON values only; tags: where code and data come from; classes: class names by class_index.
+    settings, JSON values only; tags: where code and data come from; classes: class names by class_index; token: known
+    before any tracker is told of the run, so that one which was killed meanwhile is found again.
     """
 
     name: str
@@ -19,6 +20,7 @@ class RunFacts:
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    token: str = ""
 
 
 class NoSuchRunError(LookupError):

@@ -21,7 +21,7 @@ from segpipe.tracking import mlflow_env
 from segpipe.tracking.interface import NoSuchRunError, RunFacts
 from segpipe.tracking.names import flat_params, slug, slugs
 
-MODEL_TAG = "model_md5"
+MODEL_TAG, TOKEN_TAG = "model_md5", "segpipe.token"
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SERVED = Path(__file__).resolve().with_name("served.py")
 _NEEDS = ("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
@@ -47,11 +47,11 @@ class MlflowTracker:
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
         self._client = MlflowClient(self.place)
-        earlier = self._existing(self._run_id or known_id)
+        earlier = self._existing(self._run_id or known_id) or self._newest_with(TOKEN_TAG, run.token)
         if earlier is None:
-            experiment_id = self._experiment_id()
-            earlier = self._client.create_run(experiment_id, run_name=run.name)
-        elif known_id:
+            tags = {TOKEN_TAG: run.token}
+            earlier = self._client.create_run(self._experiment_id(), run_name=run.name, tags=tags)
+        elif not self._run_id:
             self._goes_on = True
         self._run_id, self._started = earlier.info.run_id, True
         self._client.update_run(self._run_id, status="RUNNING")
@@ -63,7 +63,7 @@ class MlflowTracker:
         self._client = MlflowClient(self.place)
         known = self._existing(known_id)
         if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
-            known = self._newest_with(model_md5)
+            known = self._newest_with(MODEL_TAG, model_md5)
         if known is None:
             raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
         self._run_id, self._goes_on = known.info.run_id, True
@@ -141,13 +141,13 @@ class MlflowTracker:
             raise
         return run if run.info.lifecycle_stage == "active" else None
 
-    def _newest_with(self, model_md5: str) -> Run | None:
+    def _newest_with(self, tag: str, text: str) -> Run | None:
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is None:
             return None
         found = self._client.search_runs(
             [experiment.experiment_id],
-            filter_string=f"tags.{MODEL_TAG} = '{model_md5}'",
+            filter_string=f"tags.`{tag}` = '{text}'",
             order_by=["attributes.start_time DESC"],
             max_results=1,
         )

@@ -6,6 +6,7 @@ import logging
 import threading
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from uuid import uuid4
 
 from segpipe import files
 from segpipe.tracking.names import slug
@@ -15,13 +16,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Note:
-    """One run: its name, the hash of its inputs, its model's MD5 ("" before there is one), its id in each tracker."""
+    """One run: its name, the hash of its inputs, its model's MD5 ("" before there is one), its id in each tracker.
+
+    token: a name for it that no other run has, wherever it is kept.
+    """
 
     run: str
     inputs: str = ""
     finished: bool = False
     model_md5: str = ""
     order: int = 0
+    token: str = ""
     ids: dict[str, str] = field(default_factory=dict)
 
 
@@ -43,7 +48,7 @@ class Notes:
             taken = {note.run for note in notes}
             names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
             run = next(name for name in names if name not in taken)
-            return self._write(Note(run=run, inputs=inputs, order=len(notes)))
+            return self._write(Note(run=run, inputs=inputs, order=len(notes), token=uuid4().hex))
 
     def of_model(self, model_md5: str) -> Note:
         """The newest run that trained this model, or a note of its own where none did."""

@@ -120,7 +120,9 @@ def open_training(facts: RunFacts, settings: Settings) -> Run:
     trackers = _trackers(settings)
     notes = Notes(settings.folder)
     note = notes.for_training(facts.name, facts.inputs)
-    return _run(trackers, Start(run=replace(facts, name=note.run)), notes, note, facts.classes, settings)
+    return _run(
+        trackers, Start(run=replace(facts, name=note.run, token=note.token)), notes, note, facts.classes, settings
+    )
 
 
 def open_trained(model: Path, classes: tuple[str, ...], settings: Settings) -> Run:

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
-from uuid import uuid4
 
 from segpipe import files
 from segpipe.errors import UserError
@@ -41,7 +40,7 @@ class WandbTracker:
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`; params that changed meanwhile are taken over."""
-        run_id = known_id or uuid4().hex[:8]
+        run_id = known_id or run.token
         self._open(run_id, run.name, dict(run.params))
         self.set_tags(run.tags)
         return run_id
