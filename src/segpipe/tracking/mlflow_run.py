@@ -47,7 +47,9 @@ class MlflowTracker:
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
         self._client = MlflowClient(self.place)
-        earlier = self._existing(self._run_id or known_id) or self._newest_with(TOKEN_TAG, run.token)
+        earlier = self._existing(self._run_id or known_id)
+        if earlier is None and run.token:
+            earlier = self._newest_with(TOKEN_TAG, run.token)
         if earlier is None:
             tags = {TOKEN_TAG: run.token}
             earlier = self._client.create_run(self._experiment_id(), run_name=run.name, tags=tags)
