@@ -54,8 +54,7 @@ class Place:
         changes = {"epochs": 4, "checkpoint_minutes": 0.0001, "ema_decay": 0.9, "device": "cpu", "accumulate": 2}
         for key, value in changes.items():
             project.set(f"train.{key}", value)
-        for share in ("images", "annotations"):
-            project.set(f"validate.max_dropped_{share}", 0.5)
+        project.set("validate.limits", {"dropped_images": 0.5, "dropped_annotations": 0.5})
         (folder / "traced").mkdir()
         (folder / "traced/sitecustomize.py").write_text(TRACED)
         project.start()
