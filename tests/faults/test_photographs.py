@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from segpipe.dataset import photos
-from segpipe.errors import UserError
 from tests.faults import sources
 from tests.faults.way import Account, Verdict, World, go
 
@@ -162,95 +161,3 @@ def test_names_of_every_script_and_length_are_kept(world):
     account = go(world)
     assert list(account.images.values()) == [KEPT] * len(names)
     assert list(account.annotations.values()) == [KEPT] * len(names)
-
-
-# ---- names of photographs in annotation files
-
-
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        ("./a.png", True),
-        ("A.PNG", True),
-        ("a%2Epng", True),
-        ("C:\\photos\\a.png", True),
-        ("..\\outside\\a.png", True),  # the source's own a.png: a name leads nowhere, it only names
-        ("../outside/a.png", True),
-        ("{outside}/a.png", True),
-        ("%2e%2e%2foutside%2fa.png", True),
-        ("file:///a.png", True),
-        ("sub//../a.png", True),
-        ("{outside}/secret.txt", False),
-        ("../outside/secret.txt", False),
-        ("/etc/passwd", False),
-        ("instances.json", False),
-        ("a.png\0", False),
-        ("http://127.0.0.1:9/x.png", False),
-        ("..", False),
-        (".", False),
-        ("/", False),
-        ("~/x.png", False),
-    ],
-)
-def test_names_mean_files_of_the_source_or_none(world, name, found):
-    sources.put_coco(world.source)
-    document = sources.coco_document(sources.drawn(1, 1))
-    document["images"][0]["file_name"] = name.replace("{outside}", str(world.outside))
-    sources.put(world.source, "instances.json", document)
-    account = go(world)
-    if found:
-        assert account.images == {"a": KEPT, "b": KEPT}
-        assert account.annotations["instances.json#1"] == KEPT
-    else:
-        assert account.annotations["instances.json#1"] == ("dropped", "image_lost")
-        assert [verdict for verdict, _ in account.images.values()].count("dropped") == 1
-        assert ("skipped", "not_annotated") in account.images.values()  # a.png
-
-
-# ---- between the stages
-
-
-def cat_and_dog(world: World) -> Path:
-    sources.put_coco(world.source)
-    return world.source / "a.png"
-
-
-@pytest.mark.parametrize("change", ["gone", "empty", "cut", "folder", "text", "other size"])
-def test_a_photograph_that_changes_after_validate_asks_for_another_run(world, change):
-    path = cat_and_dog(world)
-
-    def between() -> None:
-        data = path.read_bytes()
-        path.unlink()
-        if change == "folder":
-            path.mkdir()
-        elif change == "other size":
-            sources.put_photo(path, size_wh=(13, 8))
-        elif change != "gone":
-            path.write_bytes({"empty": b"", "cut": data[:-40], "text": b"no picture"}[change])
-
-    with pytest.raises(UserError) as error:
-        go(world, between)
-    assert str(error.value).startswith(f"{path}: ")
-    assert "run `dvc repro` again" in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("change", ["gone", "other size"])
-def test_a_mask_that_changes_after_validate_asks_for_another_run(world, change):
-    sources.put_index_masks(world.source)
-    path = world.source / "masks/a.png"
-
-    def between() -> None:
-        path.unlink()
-        if change == "other size":
-            Image.new("L", (13, 8), 1).save(path)
-
-    with pytest.raises(UserError, match=r"images/a\.png: .*run `dvc repro` again"):
-        go(world, between)
-
-
-def test_a_source_that_is_gone_after_validate_asks_for_another_run(world):
-    cat_and_dog(world)
-    with pytest.raises(UserError, match="run `dvc repro` again"):
-        go(world, lambda: world.source.rename(world.work / "moved"))

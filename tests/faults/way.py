@@ -1,29 +1,28 @@
-"""The whole way of a source folder in one process: ingest, validate with its report, rasterize; watched all along."""
+"""The whole way of a source folder through the data stages themselves, in one process and watched all along."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from segpipe.annotations.detect import read_source
-from segpipe.annotations.inventory import inventory
-from segpipe.classes import ClassTable
-from segpipe.dataset import checks, data_report, drawing, ledger, rasterizing, selection, store, tables, validation
-from segpipe.dataset.data_report import DataReport
+from segpipe.dataset import checks, ledger, rechecking, selection, validation
 from segpipe.dataset.ledger import Row
-from segpipe.dataset.transforms import Fit
-from segpipe.files import write_json, write_text
 from segpipe.masks import label_png
-from segpipe.records import Dataset
+from stages import ingest, rasterize, split, validate
+from tests.conftest import ROOT
 
 Verdict = tuple[str, str]  # verdict and reason
 _CHANGING = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# what Python and its packages are made of: code, their own data, what the system says of itself
+_PROGRAM = [ROOT, *map(Path, (sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/usr", "/lib", "/etc/mime.types"))]
 _events: list[tuple[str, tuple[Any, ...]]] | None = None
 
 
@@ -65,79 +64,47 @@ class Account:
         return next(row.detail for row in self.rows if row.id == row_id)
 
 
-def go(world: World, between: Callable[[], None] = lambda: None, **read: Any) -> Account:
-    """Everything from the source to the label maps. between: what happens after validate and before rasterize.
+STAGES = {"ingest": ingest.main, "validate": validate.main, "rasterize": rasterize.main, "split": split.main}
+
+
+def go(
+    world: World, between: Callable[[], object] = lambda: None, before: str = "rasterize", **settings: object
+) -> Account:
+    """The stages from the source to the split. between: what happens `before` one of them; settings: of ingest.
 
     Raises UserError as the stages do, and AssertionError where a sum does not close or a file outside is touched.
     """
-    with _inside(world):
-        dataset = _ingest(world, **read)
-        report = _checked(world, dataset)
-        _write(world, report)
-    between()
-    with _inside(world):
-        return _rasterize(world, report)
+    (world.work / "params.yaml").write_text(yaml.safe_dump(_params(world, settings)), encoding="utf-8")
+    for name, stage in STAGES.items():
+        if name == before:
+            between()
+        with chdir(world.work), _inside(world):
+            stage()
+    maps = {path.stem: label_png.read(path) for path in sorted((world.work / "data/masks").glob("*.png"))}
+    rows = tuple(ledger.read(world.work / "data/ledger.parquet"))
+    assert set(maps) == {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
+    return Account(rows, maps)
 
 
-def judge(world: World, **read: Any) -> tuple[Row, ...]:
+def _params(world: World, settings: dict[str, object]) -> dict[str, Any]:
+    """The project's own settings over all classes, with nothing forbidden, in this process."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["compute"]["workers"] = 1
+    params["ingest"] |= {"source": str(world.source), "classes": "auto"} | settings
+    params["validate"] |= {"max_dropped_images": 1, "max_dropped_annotations": 1}
+    params["rasterize"]["size"] = [32, 32]
+    return params
+
+
+def judge(world: World) -> tuple[Row, ...]:
     """The ledger of validate alone, with nothing written: for many cases in a row."""
     with _inside(world):
-        return _checked(world, read_source(world.source, **read)).validated.rows
-
-
-def _ingest(world: World, **read: Any) -> Dataset:
-    dataset = read_source(world.source, **read)
-    tables.write_dataset(world.work / "records", dataset)
-    write_json(world.work / "ingest.json", inventory(dataset))
-    return tables.read_dataset(world.work / "records")
-
-
-def _checked(world: World, dataset: Dataset) -> DataReport:
-    used = {instance.category for instance in dataset.instances if instance.category}
-    class_of = selection.select("auto", dataset.categories, used)
-    selected = selection.names(class_of)
-    tasks = validation.tasks(dataset, world.source, class_of, "ignore", False, checks.ShapePolicies())
-    validated = validation.collect(dataset, class_of, map(checks.check, tasks))
-    return DataReport(
-        root=world.source,
-        dataset=dataset,
-        validated=validated,
-        classes=selection.class_table(selected, "multiclass"),
-        indices=selection.class_indices(selected, "multiclass"),
-        limits={},
-    )
-
-
-def _write(world: World, report: DataReport) -> None:
-    validated = report.validated
-    write_text(world.work / "report.html", data_report.html(report))
-    validation.write_photos(world.work / "images.parquet", validated.photos)
-    tables.write_instances(world.work / "instances.parquet", validated.instances)
-    ledger.write(world.work / "ledger.parquet", validated.rows)
-    report.classes.write(world.work / "classes.json")
-
-
-def _rasterize(world: World, report: DataReport) -> Account:
-    fit = Fit("letterbox", (16, 16))
-    tasks = rasterizing.tasks(
-        validation.read_photos(world.work / "images.parquet"),
-        tables.read_instances(world.work / "instances.parquet"),
-        world.source,
-        report.indices,
-        ClassTable.read(world.work / "classes.json"),
-        "smaller_on_top",
-        fit,
-        world.work / "masks",
-        world.work / "store",
-    )
-    store.begin(world.work / "store", len(rasterizing.rows(tasks)), fit)
-    drawn = [drawing.draw(task) for task in tasks]
-    rows = rasterizing.account(ledger.read(world.work / "ledger.parquet"), tasks, drawn)
-    ledger.close(rows, len(report.dataset.images), len(report.dataset.instances))
-    shown = sum(row.px_after for row in rows if row.px_after)
-    assert shown == sum(sum(result.class_px[1:]) + result.ignore_px for result in drawn)
-    ledger.write(world.work / "ledger2.parquet", rows)
-    return Account(tuple(rows), {task.photo.key: label_png.read(drawing.mask_path(task)) for task in tasks})
+        dataset = read_source(world.source)
+        used = {instance.category for instance in dataset.instances if instance.category}
+        class_of = selection.select("auto", dataset.categories, used)
+        tasks = validation.tasks(dataset, world.source, class_of, "ignore", False, checks.ShapePolicies())
+        rechecking.keys_of(tasks)
+        return validation.collect(dataset, class_of, map(checks.check, tasks)).rows
 
 
 @contextmanager
@@ -159,11 +126,8 @@ def _strayed(world: World, event: str, args: tuple[Any, ...]) -> Iterator[str]:
         if not isinstance(path, str | bytes | os.PathLike):
             continue  # a number of an open file, or the working folder
         real = Path(os.path.realpath(os.fsdecode(path)))
-        if real.is_relative_to(world.work):
-            continue
-        if changes and "__pycache__" not in real.parts and real != Path(os.devnull):
-            yield str(real)
-        if real.is_relative_to(world.folder) and not real.is_relative_to(world.source):
+        allowed = [world.work, Path(os.devnull)] if changes else [world.work, world.source, *_PROGRAM]
+        if not any(map(real.is_relative_to, allowed)) and "__pycache__" not in real.parts:
             yield str(real)
 
 

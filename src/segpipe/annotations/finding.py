@@ -29,6 +29,8 @@ class Finder:
         """The file, refused ones included, that `name` means as written, from the first of `folders` that holds it."""
         folders = list(folders)
         for path in _spellings(name):
+            if posixpath.basename(path) in (".", ".."):
+                continue  # a folder
             for folder in folders:
                 candidate = _composed(posixpath.normpath(posixpath.join(folder, path)))
                 if candidate in self._by_path:

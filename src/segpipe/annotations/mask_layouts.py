@@ -7,8 +7,9 @@ it. VOC: JPEGImages, SegmentationClass, ImageSets/Segmentation.
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from segpipe.annotations.source import SPLIT_WORDS, Source, below, folder_of, split_named
@@ -86,11 +87,20 @@ def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout
 
 
 def _globbed(source: Source, pattern: str, key: str) -> list[str]:
-    try:
-        paths = [path.relative_to(source.root).as_posix() for path in source.root.glob(pattern)]
-    except (ValueError, NotImplementedError, OSError) as error:
-        raise UserError(f"{key} {pattern!r} is no pattern of files in the source ({error}); mend it") from error
-    return sorted(set(source.pictures).intersection(paths))
+    """The pictures that a pattern means: only the source's own list is searched, never the disk."""
+    wanted = PurePosixPath(pattern).parts
+    if not wanted or wanted[0] == "/" or ".." in wanted:
+        raise UserError(f"{key} {pattern!r} is no pattern of files in the source; mend it")
+    return [file for file in source.pictures if _fits(file.split("/"), wanted)]
+
+
+def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the parts of a path are those of a pattern, in which '**' stands for any folders."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_fits(parts[start:], wanted[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
 def _spelt_out(pattern: str) -> str:

@@ -1,0 +1,44 @@
+"""The data stages themselves, run in this process in a folder of their own."""
+
+import shutil
+from contextlib import chdir
+from pathlib import Path
+
+import yaml
+
+from stages import ingest, rasterize, split, validate
+from tests.conftest import ROOT
+
+STAGES = {"ingest": ingest.main, "validate": validate.main, "rasterize": rasterize.main, "split": split.main}
+WRITTEN = ("data", "metrics", "results")
+
+
+def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> None:
+    """Leave nothing of an earlier run but its memory, as DVC does, and write the project's own params.yaml.
+
+    It takes all classes of `source` and forbids no loss; settings: section__key=value.
+    """
+    for folder in WRITTEN:
+        shutil.rmtree(work / folder, ignore_errors=True)
+    (work / "data").mkdir(parents=True)
+    for file in ("pins.csv", "scenes.csv"):
+        shutil.copy(ROOT / "data" / file, work / "data")
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    changed = {
+        "compute__workers": workers, "ingest__source": str(source), "ingest__classes": "auto", "validate__limits": {},
+        "rasterize__size": [32, 32],
+    }  # fmt: skip
+    for key, value in (changed | settings).items():
+        section, name = key.split("__")
+        params[section][name] = value
+    (work / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def run(work: Path, source: Path, workers: int = 1, **settings: object) -> dict[str, bytes]:
+    """Every stage, one after the other; what they wrote, by path."""
+    prepare(work, source, workers, **settings)
+    with chdir(work):
+        for stage in STAGES.values():
+            stage()
+    written = [path for folder in WRITTEN for path in (work / folder).rglob("*")]
+    return {path.relative_to(work).as_posix(): path.read_bytes() for path in sorted(written) if path.is_file()}

@@ -1,0 +1,173 @@
+"""Names of photographs and masks, format by format: they mean files of the source, or none; they lead nowhere else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import pytest
+
+from segpipe.errors import UserError
+from tests.faults import sources
+from tests.faults.way import Verdict, World, go
+
+KEPT: Verdict = ("kept", "")
+MISSING: Verdict = ("dropped", "missing_file")
+NAMES = {  # a name, and whether it means the source's own a.png
+    "./a.png": True,
+    "A.PNG": True,
+    "a%2Epng": True,
+    "C:\\photos\\a.png": True,
+    "..\\outside\\a.png": True,  # a name leads nowhere, it only names
+    "../outside/a.png": True,
+    "{outside}/a.png": True,
+    "%2e%2e%2foutside%2fa.png": True,
+    "file:///a.png": True,
+    "sub//../a.png": True,
+    "{outside}/secret.txt": False,
+    "../outside/secret.txt": False,
+    "/etc/passwd": False,
+    "instances.json": False,
+    "a.png\0": False,
+    "http://127.0.0.1:9/x.png": False,
+    "..": False,
+    ".": False,
+    "/": False,
+    "~/x.png": False,
+    "x" * 5000 + ".png": False,
+    "link/b.png": False,  # a link to a folder outside
+    "a.png/": True,
+}
+
+
+def put_json_name(root: Path, file: str, spot: tuple[str | int, ...], name: str, renamed: str = "") -> None:
+    """Write `name` at `spot` of a JSON file. renamed: what the file is called then, lest its own name finds a.png."""
+    document = json.loads((root / file).read_text())
+    holder = document
+    for step in spot[:-1]:
+        holder = holder[step]
+    holder[spot[-1]] = name
+    (root / file).unlink()
+    sources.put(root, renamed or file, document)
+
+
+def put_xml_name(root: Path, file: str, old: str, new: str, renamed: str = "") -> None:
+    text = (root / file).read_text()
+    assert old in text
+    (root / file).unlink()
+    sources.put(root, renamed or file, text.replace(old, new, 1))
+
+
+def element(name: str) -> str:
+    return f"<filename>{name}</filename>"
+
+
+NAMED: dict[str, Callable[[Path, str], None]] = {
+    "coco": lambda root, name: put_json_name(root, "instances.json", ("images", 0, "file_name"), name),
+    "coco_panoptic": lambda root, name: put_json_name(root, "panoptic_val.json", ("images", 0, "file_name"), name),
+    "coco_results": lambda root, name: put_json_name(root, "image_info.json", ("images", 0, "file_name"), name),
+    "labelme": lambda root, name: put_json_name(root, "a.json", ("imagePath",), name, "first.json"),
+    "labelme_xml": lambda root, name: put_xml_name(root, "a.xml", element("a.png"), element(name), "first.xml"),
+    "voc": lambda root, name: put_xml_name(
+        root, "Annotations/a.xml", element("a.png"), element(name), "Annotations/first.xml"
+    ),
+    "cvat": lambda root, name: put_xml_name(root, "annotations.xml", 'name="a.png"', f"name={quoteattr(name)}"),
+    "via": lambda root, name: put_json_name(root, "via.json", ("a.png99", "filename"), name),
+}
+XML = ("labelme_xml", "voc", "cvat")
+
+
+def with_link(world: World) -> None:
+    (world.source / "link").symlink_to(world.outside)
+    sources.put_photo(world.outside / "b.png", 5)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:30])
+@pytest.mark.parametrize("format", NAMED)
+def test_a_name_means_a_file_of_the_source_or_none(world, format, name):
+    if format in XML and "\0" in name:
+        pytest.skip("XML cannot hold it")
+    sources.FORMATS[format](world.source)
+    with_link(world)
+    found = NAMES[name]
+    NAMED[format](world.source, name.replace("{outside}", str(world.outside)))
+    account = go(world)
+    fates = list(account.images.values())
+    if found:
+        assert fates == [KEPT, KEPT]
+        assert "dropped" not in [verdict for verdict, _ in account.annotations.values()]
+    else:
+        stays = format == "coco" and name == "instances.json"  # a file of the source, but no photograph
+        refused = ("dropped", "unsupported_format") if stays else MISSING
+        assert sorted(fates) == [refused, KEPT, ("skipped", "not_annotated")]  # the record, b, and the a that it lost
+        assert ("dropped", "image_lost") in account.annotations.values()
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:30])
+def test_a_list_of_pictures_names_files_of_the_source_or_none(world, name):
+    if name in ("instances.json", "{outside}/secret.txt", "../outside/secret.txt", "/etc/passwd", "..", ".", "/"):
+        pytest.skip("the first line of a list names a picture")
+    sources.put_yolo(world.source)
+    with_link(world)
+    sources.put(world.source, "train.txt", f"images/b.png\n{name.replace('{outside}', str(world.outside))}\n")
+    account = go(world)
+    assert account.images["images__a"] == account.images["images__b"] == KEPT
+    assert set(account.images.values()) <= {KEPT, MISSING}
+    assert len(account.images) <= 3
+
+
+@pytest.mark.parametrize("folder", ["../outside", "{outside}", "/", "C:\\", "..", "link"])
+def test_a_data_yaml_leads_nowhere(world, folder):
+    sources.put_yolo(world.source)
+    with_link(world)
+    path = json.dumps(folder.replace("{outside}", str(world.outside)))
+    sources.put(world.source, "data.yaml", f"path: {path}\ntrain: {path}\nnames: [cat, dog]\n")
+    account = go(world)
+    assert account.images == {"images__a": KEPT, "images__b": KEPT}
+
+
+@pytest.mark.parametrize("stem", ["../outside/a", "{outside}/a", "a.png", "..", "/", "\0", "../JPEGImages/b"])
+def test_a_list_of_voc_leads_nowhere(world, stem):
+    sources.put_voc_masks(world.source)
+    sources.put(
+        world.source, "ImageSets/Segmentation/train.txt", f"a\nb\n{stem.replace('{outside}', str(world.outside))}\n"
+    )
+    account = go(world)
+    assert account.images["JPEGImages__a"] == account.images["JPEGImages__b"] == KEPT
+    assert [fate for key, fate in account.images.items() if not key.startswith("JPEGImages__")] in ([MISSING], [])
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:30])
+def test_a_panoptic_png_is_one_of_the_source_or_none(world, name):
+    sources.put_panoptic(world.source)
+    with_link(world)
+    spot = ("annotations", 0, "file_name")
+    put_json_name(world.source, "panoptic_val.json", spot, name.replace("{outside}", str(world.outside)))
+    account = go(world)
+    assert account.annotations["panoptic_val.json#1.300"] in (KEPT, ("dropped", "bad_record"))
+    assert account.annotations["panoptic_val.json#2.70000"] == KEPT
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "\0" not in name], ids=lambda name: name[:30])
+def test_a_mask_of_labelme_xml_is_one_of_the_source_or_none(world, name):
+    sources.put_labelme_xml(world.source)
+    with_link(world)
+    sources.put_values(world.source / "Masks/a.png", 255)
+    mask = f"<segm><mask>{name.replace('{outside}', str(world.outside))}</mask></segm>"
+    put_xml_name(world.source, "a.xml", "<object>", f"<object><name>cat</name>{mask}</object><object>")
+    account = go(world)
+    assert account.annotations["a.xml#0"][0] in ("kept", "hidden", "dropped")
+    assert account.annotations["a.xml#1"][0] in ("kept", "hidden")
+
+
+@pytest.mark.parametrize("pattern", ["../outside/*.png", "{outside}/*.png", "../**/*.png", "link/*.png", "\0", "**/.."])
+def test_a_pattern_of_masks_leads_nowhere(world, pattern):
+    sources.put_index_masks(world.source)
+    with_link(world)
+    with pytest.raises(UserError) as error:
+        go(
+            world,
+            image_pattern=pattern.replace("{outside}", str(world.outside)),
+            mask_pattern="masks/*.png",
+        )
+    assert "ingest.image_pattern" in str(error.value)

@@ -1,0 +1,186 @@
+"""The same source gives the same bytes, whoever works and whatever was kept from an earlier run; only changes cost."""
+
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segpipe.dataset import memory
+from stages import ingest, rasterize, split, validate
+from tests.conftest import ROOT
+from tests.faults import sources
+
+COUNT = 24
+RING = [2, 2, 20, 2, 20, 14, 2, 14]
+
+
+def put_source(root: Path) -> Path:
+    """24 photographs of one size with two annotations each."""
+    for number in range(COUNT):
+        sources.put_photo(root / f"{number:02d}.png", number, (32, 24))
+    images = [{"id": n, "file_name": f"{n:02d}.png", "width": 32, "height": 24} for n in range(COUNT)]
+    annotations = [
+        {"id": 2 * n + part, "image_id": n, "category_id": 1 + part, "segmentation": [shifted(part * 8)], "iscrowd": 0}
+        for n in range(COUNT)
+        for part in (0, 1)
+    ]
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    sources.put(root, "instances.json", {"images": images, "annotations": annotations, "categories": categories})
+    return root
+
+
+def shifted(by: int) -> list[int]:
+    return [value + by * (position % 2 == 0) for position, value in enumerate(RING)]
+
+
+def run(work: Path, source: Path, workers: int = 1, **settings: object) -> dict[str, bytes]:
+    """The data stages in `work`, as DVC starts them: without their outputs. Returns every file they wrote.
+
+    settings: section__key=value.
+    """
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["compute"]["workers"] = workers
+    params["ingest"] |= {"source": str(source), "classes": "auto"}
+    params["rasterize"]["size"] = [32, 32]
+    for key, value in settings.items():
+        section, name = key.split("__")
+        params[section][name] = value
+    for folder in ("data", "metrics", "results"):
+        shutil.rmtree(work / folder, ignore_errors=True)
+    work.mkdir(exist_ok=True)
+    (work / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with chdir(work):
+        for stage in (ingest, validate, rasterize, split):
+            stage.main()
+    written = [path for folder in ("data", "metrics", "results") for path in (work / folder).rglob("*")]
+    return {path.relative_to(work).as_posix(): path.read_bytes() for path in sorted(written) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "put", [put_source, sources.put_index_masks, sources.put_panoptic], ids=lambda put: put.__name__
+)
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path, put):
+    put(tmp_path / "source")
+    alone = run(tmp_path / "1", tmp_path / "source")
+    assert len(alone) > 15
+    for workers in (2, 3):
+        assert run(tmp_path / str(workers), tmp_path / "source", workers) == alone
+
+
+@pytest.mark.parametrize("name", ["pets", "multi_format/coco1.0", "labelme/semantic"])
+def test_any_number_of_workers_writes_the_same_bytes_of_real_sets(real_data, tmp_path, name):
+    alone = run(tmp_path / "1", real_data / name, validate__max_dropped_annotations=1)
+    assert run(tmp_path / "3", real_data / name, 3, validate__max_dropped_annotations=1) == alone
+
+
+# ---- what a change costs
+
+
+def edited(source: Path, change: Callable[[dict], None]) -> None:
+    document = json.loads((source / "instances.json").read_text())
+    change(document)
+    sources.put(source, "instances.json", document)
+
+
+def ten_edits(source: Path) -> None:
+    def move(document: dict) -> None:
+        for number in range(10):
+            document["annotations"][4 * number]["segmentation"] = [shifted(3)]
+
+    edited(source, move)
+
+
+def deleted(source: Path) -> None:
+    edited(source, lambda document: document["annotations"].pop(7))
+
+
+def renamed(source: Path) -> None:
+    (source / "05.png").rename(source / "x.png")
+    edited(source, lambda document: document["images"][5].update(file_name="x.png"))
+
+
+def swapped(source: Path) -> None:
+    (source / "03.png").rename(source / "tmp.png")
+    (source / "04.png").rename(source / "03.png")
+    (source / "tmp.png").rename(source / "04.png")
+
+
+def touched(source: Path) -> None:
+    for path in source.iterdir():
+        os.utime(path, (1, 1))
+
+
+CHANGES = {"ten edits": (ten_edits, 10), "deleted": (deleted, 1), "renamed": (renamed, 1), "swapped": (swapped, 2)}
+CHANGES |= {"touched": (touched, 0)}
+
+
+def anew(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """How many photographs validate and rasterize worked out anew."""
+    said = [re.fullmatch(r"(\d+) of (\d+) are unchanged .*", record.getMessage()) for record in caplog.records]
+    return [int(found[2]) - int(found[1]) for found in said if found]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_costs_its_own_photographs_and_the_bytes_are_a_clean_runs(tmp_path, caplog, name):
+    change, photographs = CHANGES[name]
+    source = put_source(tmp_path / "source")
+    run(tmp_path / "work", source)
+    change(source)
+    caplog.set_level(logging.INFO)
+    again = run(tmp_path / "work", source)
+    assert anew(caplog) == [photographs, photographs]
+    assert again == run(tmp_path / "clean", source)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"validate__crowd": "object"},
+        {"validate__box": "drop"},
+        {"ingest__classes": ["cat"]},
+        {"rasterize__size": [64, 32]},
+        {"rasterize__fit": "crop"},
+        {"rasterize__priority": "record_order"},
+        {"ingest__task": "binary"},
+    ],
+    ids=str,
+)
+def test_a_changed_setting_is_worked_out_as_in_a_clean_run(tmp_path, settings):
+    source = put_source(tmp_path / "source")
+    before = run(tmp_path / "work", source)
+    again = run(tmp_path / "work", source, **settings)
+    assert again == run(tmp_path / "clean", source, **settings)
+    assert run(tmp_path / "work", source) == before
+
+
+@pytest.mark.parametrize("file", ["validate.pickle", "rasterize/index.pickle", "rasterize/images.npy"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "half", "a bit", "another"])
+def test_a_damaged_memory_changes_no_byte(tmp_path, file, damage):
+    if file.endswith(".npy") and damage in ("a bit", "another"):
+        pytest.skip("rows are not summed")
+    source = put_source(tmp_path / "source")
+    before = run(tmp_path / "work", source)
+    path = tmp_path / "work" / memory.FOLDER / file
+    data = path.read_bytes()
+    path.unlink()  # its bytes may be the store's too
+    if damage != "gone":
+        middle = len(data) // 2
+        flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        path.write_bytes({"empty": b"", "half": data[:middle], "a bit": flipped, "another": b"\x80\x04]."}[damage])
+    assert run(tmp_path / "work", source) == before
+
+
+def test_what_other_code_kept_is_not_used(tmp_path, caplog, monkeypatch):
+    source = put_source(tmp_path / "source")
+    before = run(tmp_path / "work", source)
+    monkeypatch.setattr(memory, "version", lambda: "another")
+    caplog.set_level(logging.INFO)
+    assert run(tmp_path / "work", source) == before
+    assert anew(caplog) == []  # nothing is said to be unchanged
