@@ -33,14 +33,14 @@ def test_nothing_is_said_of_sound_annotations():
 def test_the_same_outline_of_one_class_is_annotated_twice_and_says_where():
     (found,) = findings([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10))], SIZE)
     assert (found.code, found.id, found.twin) == ("annotated_twice", "2", "1")
-    assert found.detail == "the pixels of at 1 (100 % in common)"
+    assert found.detail == "the pixels of 1 (100 % in common)"
 
 
 def test_of_two_classes_one_contradicts_the_other():
     (found,) = findings([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10), category="dog")], SIZE)
     assert (found.code, found.detail) == (
         "annotated_as_two_classes",
-        "the pixels of at 1 (100 % in common), as cat and as dog",
+        "the pixels of 1 (100 % in common), as cat and as dog",
     )
 
 

@@ -66,7 +66,7 @@ def test_only_files_that_ingest_found_are_opened(tmp_path, named):
     lost = Image(key="a", file=named, problem="missing_file", detail="no such file")
     opened = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-    one = Task(tmp_path / "source", lost, (), frozenset({"cat"}), "ignore", False, ShapePolicies())
+    one = Task(tmp_path / "source", lost, (), {"cat": "cat"}, "ignore", False, ShapePolicies())
     (result,) = check(tmp_path / "source", tmp_path / "m", [one])[0]
     assert [(row.verdict, row.reason) for row in result.rows] == [("dropped", "missing_file")]
     assert not [path for path in opened if path.endswith(named)]

@@ -167,7 +167,7 @@ def test_a_pattern_of_masks_leads_nowhere(world, pattern):
     with pytest.raises(UserError) as error:
         go(
             world,
-            image_pattern=pattern.replace("{outside}", str(world.outside)),
-            mask_pattern="masks/*.png",
+            ingest__image_pattern=pattern.replace("{outside}", str(world.outside)),
+            ingest__mask_pattern="masks/*.png",
         )
     assert "ingest.image_pattern" in str(error.value)

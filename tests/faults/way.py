@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from segpipe.annotations.detect import read_source
 from segpipe.dataset import checks, ledger, rechecking, selection, validation
 from segpipe.dataset.ledger import Row
 from segpipe.masks import label_png
-from stages import ingest, rasterize, split, validate
 from tests.conftest import ROOT
+from tests.data_half import STAGES, prepare
 
 Verdict = tuple[str, str]  # verdict and reason
 _CHANGING = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
@@ -64,17 +63,14 @@ class Account:
         return next(row.detail for row in self.rows if row.id == row_id)
 
 
-STAGES = {"ingest": ingest.main, "validate": validate.main, "rasterize": rasterize.main, "split": split.main}
-
-
 def go(
     world: World, between: Callable[[], object] = lambda: None, before: str = "rasterize", **settings: object
 ) -> Account:
-    """The stages from the source to the split. between: what happens `before` one of them; settings: of ingest.
+    """The stages from the source to the split. between: what happens `before` one of them; settings: section__key.
 
     Raises UserError as the stages do, and AssertionError where a sum does not close or a file outside is touched.
     """
-    (world.work / "params.yaml").write_text(yaml.safe_dump(_params(world, settings)), encoding="utf-8")
+    prepare(world.work, world.source, **settings)
     for name, stage in STAGES.items():
         if name == before:
             between()
@@ -84,16 +80,6 @@ def go(
     rows = tuple(ledger.read(world.work / "data/ledger.parquet"))
     assert set(maps) == {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
     return Account(rows, maps)
-
-
-def _params(world: World, settings: dict[str, object]) -> dict[str, Any]:
-    """The project's own settings over all classes, with nothing forbidden, in this process."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["compute"]["workers"] = 1
-    params["ingest"] |= {"source": str(world.source), "classes": "auto"} | settings
-    params["validate"] |= {"max_dropped_images": 1, "max_dropped_annotations": 1}
-    params["rasterize"]["size"] = [32, 32]
-    return params
 
 
 def judge(world: World) -> tuple[Row, ...]:

@@ -1,6 +1,11 @@
-"""Check only what changed: verdicts are taken over where the file, its records and the settings are equal."""
+"""Check only what changed: verdicts are taken over where the file, its records and the settings are equal.
+
+Where a record stands in its file decides nothing and is put in at the end: an annotation taken out of a list moves all
+that come after it.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from segpipe.dataset import memory
@@ -15,10 +20,26 @@ def check_all(tasks: Sequence[Task], path: Path, spread: Spread) -> list[Checked
     spread: checks tasks and gives their results in order (parallel.ordered over checks.check).
     """
     known: dict[str, Checked] = memory.load(path)
-    keys = keys_of(tasks)
-    checked = list(memory.recalled(keys, known, lambda new: spread([tasks[i] for i in new])))
+    bare = [_without_places(task) for task in tasks]
+    keys = keys_of(bare)
+    checked = list(memory.recalled(keys, known, lambda new: spread([bare[i] for i in new])))
     memory.save(path, dict(zip(keys, checked, strict=True)))
-    return checked
+    return [_with_places(result, task) for result, task in zip(checked, tasks, strict=True)]
+
+
+def _without_places(task: Task) -> Task:
+    instances = tuple(replace(instance, place="") for instance in task.instances)
+    return replace(task, image=replace(task.image, place=""), instances=instances)
+
+
+def _with_places(checked: Checked, task: Task) -> Checked:
+    places = {("annotation", instance.id): instance.place for instance in task.instances}
+    places["image", task.image.key] = task.image.place or task.image.file
+    return replace(
+        checked,
+        rows=tuple(replace(row, place=places[row.kind, row.id]) for row in checked.rows),
+        instances=tuple(replace(i, place=places["annotation", i.id]) for i in checked.instances),
+    )
 
 
 def keys_of(tasks: Sequence[Task]) -> list[str]:

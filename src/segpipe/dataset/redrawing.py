@@ -1,7 +1,7 @@
 """Rasterize only what changed: rows and PNGs of an earlier run are taken over where all that decides them is equal."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: S
     known: dict[str, Kept] = memory.load(folder / _INDEX)
     try:
         images, labels = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _LABELS))
-    except (OSError, ValueError):  # gone, or cut short
+    except (OSError, ValueError, EOFError):  # gone, or cut short
         known = {}
     for task, key in zip(tasks, keys, strict=True):
         if key in known:
@@ -65,7 +65,7 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
         memory.key_of(
             code,
             (task.photo.sha256, task.photo.frame, task.photo.height, task.photo.width),
-            task.instances,
+            [replace(instance, place="") for instance in task.instances],
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             sorted(task.indices.items()),
             task.classes,
