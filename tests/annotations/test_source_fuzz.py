@@ -1,10 +1,13 @@
 """Damage to any file of a source, format by format: a data set or a UserError in one line comes out, nothing else."""
 
+import copy
 import json
 import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +17,9 @@ from segpipe.annotations.detect import read_source
 from segpipe.dataset import tables
 from segpipe.errors import UserError
 from segpipe.records import Dataset
+from tests.annotations import test_labelme_xml
 from tests.annotations.folders import TRIANGLE, coco, photo, put_json, put_mask, put_pictures
+from tests.annotations.test_coco_fuzz import anything, spots
 
 SQUARE = [[1, 1], [5, 1], [5, 4], [1, 4]]
 STRANGE = (
@@ -117,8 +122,15 @@ def put_coloured(root: Path) -> None:
     )
 
 
+def put_labelme_xml(root: Path) -> None:
+    put_pictures(root, ["a.jpg", "Masks/a_mask_0.png"])
+    masked = "<segm><mask>a_mask_0.png</mask></segm>"
+    put_text(root, "a.xml", test_labelme_xml.text(test_labelme_xml.thing(), test_labelme_xml.thing(masked)))
+
+
 FORMATS: dict[str, Callable[[Path], None]] = {
     "cvat": put_cvat,
+    "labelme_xml": put_labelme_xml,
     "voc": put_voc,
     "yolo": put_yolo,
     "cityscapes": put_cityscapes,
@@ -167,15 +179,69 @@ def test_the_undamaged_source_is_sound(tmp_path, format):
     assert_sound(dataset, tmp_path)
 
 
+def with_other_value(data: bytes, share: float, action: str, value: Any) -> bytes:
+    """A JSON document with one of its values replaced, removed, repeated or nested in a thousand lists."""
+    try:
+        document = json.loads(data)
+        *path, key = spots(document)[int(share * len(spots(document)))]
+    except (ValueError, IndexError):  # of an earlier damage
+        return data
+    holder = document
+    for step in path:
+        holder = holder[step]
+    if action == "nest":
+        marked = json.dumps(document).replace(json.dumps(holder[key]), "[" * 990 + "]" * 990, 1)
+        return marked.encode()
+    if action == "replace":
+        holder[key] = value
+    elif action == "repeat" and isinstance(holder, list):
+        holder.append(holder[key])
+    else:
+        del holder[key]
+    return json.dumps(document).encode()
+
+
+def with_other_element(data: bytes, share: float, action: str, word: str) -> bytes:
+    """An XML document with one of its elements or attributes replaced, removed, repeated or nested in itself."""
+    try:
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError):
+        return data
+    pairs = [(parent, child) for parent in root.iter() for child in parent]
+    if not pairs:
+        return data
+    parent, child = pairs[int(share * len(pairs))]
+    if action == "replace" and child.attrib:
+        child.set(sorted(child.attrib)[int(share * 97) % len(child.attrib)], word)
+    elif action == "replace":
+        child.text = word
+    elif action == "repeat":
+        parent.append(child)
+    elif action == "remove":
+        parent.remove(child)
+    else:
+        child.extend(copy.deepcopy(list(root)))
+    return ElementTree.tostring(root)
+
+
 @st.composite
 def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """One change to the content of a file: a word replaced, removed or repeated, bytes overwritten, the end cut off."""
-    kind = draw(st.sampled_from(["word", "word", "word", "bytes", "cut", "empty"]))
+    """One change to the content of a file: a value or a word replaced, removed or repeated, bytes overwritten, cut off.
+
+    A value: of JSON by its path; of XML an element or an attribute.
+    """
+    kind = draw(st.sampled_from(["value", "value", "value", "word", "word", "bytes", "cut", "empty"]))
     share = draw(st.floats(0, 1, exclude_max=True))
     word = draw(st.sampled_from(STRANGE)).encode("utf-8", "surrogatepass")
     inserted = draw(st.binary(max_size=4))
+    action = draw(st.sampled_from(["replace", "replace", "remove", "repeat", "nest"]))
+    value = draw(anything)
 
     def changed(data: bytes) -> bytes:
+        if kind == "value" and data.startswith((b"{", b"[")):
+            return with_other_value(data, share, action, value)
+        if kind == "value" and data.startswith(b"<"):
+            return with_other_element(data, share, action, word.decode("utf-8", "replace"))
         words = list(re.finditer(rb"[\w.#\-]+", data))
         if kind == "word" and words:
             found = words[int(share * len(words))]
