@@ -273,10 +273,21 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path}: no such file; run from the project's top folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise UserError(f"{path}: is empty, or no sections with settings; restore it, `git checkout {path}`")
     try:
         return Params.model_validate(document)
     except ValidationError as error:
         raise UserError(f"{path}: {'; '.join(_said(fault, document) for fault in error.errors())}") from None
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space on the disk",
+    errno.EDQUOT: "free some of your space on the disk",
+    errno.EACCES: "make it yours to read and write",
+    errno.EPERM: "make it yours to read and write",
+    errno.EROFS: "work on a disk that can be written to",
+}
 
 
 def run(main: Callable[[], None]) -> None:
@@ -287,8 +298,8 @@ def run(main: Callable[[], None]) -> None:
     except FileNotFoundError as error:
         sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
     except OSError as error:
-        if error.errno is None:
-            raise
+        if error.errno not in _REMEDIES and not error.filename:
+            raise  # of no file: a mistake of ours
         sys.exit(f"error: {_told(error)}")
     except UserError as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
@@ -297,14 +308,7 @@ def run(main: Callable[[], None]) -> None:
 
 def _told(error: OSError) -> str:
     """Where the disk or the system refused, and what to do."""
-    remedy = {
-        errno.ENOSPC: "free some space on the disk",
-        errno.EDQUOT: "free some of your space on the disk",
-        errno.EACCES: "make it yours to read and write",
-        errno.EPERM: "make it yours to read and write",
-        errno.EROFS: "work on a disk that can be written to",
-    }.get(error.errno or 0, "mend it")
-    said = os.strerror(error.errno or 0)
+    said, remedy = os.strerror(error.errno or 0), _REMEDIES.get(error.errno or 0, "mend it")
     return f"{error.filename or 'writing'}: {said}; {remedy}, then run `dvc repro` again"
 
 

@@ -1,14 +1,15 @@
 """What code computed a result: a hash of the sources and of the libraries that decide it."""
 
 import hashlib
-from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from segpipe.files import sha256_of
 
 
-def code_hash(packages: Sequence[str], libraries: Sequence[str]) -> str:
+@cache
+def code_hash(packages: tuple[str, ...], libraries: tuple[str, ...]) -> str:
     """SHA-256 in hex over the .py files of segpipe's `packages` ("" is the top) and the versions of `libraries`."""
     root = Path(__file__).parent
     sources = sorted(path for package in packages for path in (root / package).glob("*.py"))

@@ -140,3 +140,9 @@ def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
     assert done.stderr.startswith("error: params.yaml: train.epochs: ")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "a text"])
+def test_a_file_without_sections_says_so(tmp_path, text):
+    with pytest.raises(UserError, match="is empty, or no sections with settings; restore it, `git checkout "):
+        load(tmp_path, text)

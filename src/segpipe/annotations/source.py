@@ -135,7 +135,9 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
             with os.scandir(folder) as entries:
                 found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
-            logger.warning("%s: cannot be listed (%s); its files are left out", prefix or folder, error.strerror)
+            if not prefix:
+                raise UserError(f"{folder}: cannot be listed ({error.strerror}); change its permissions") from error
+            logger.warning("%s: cannot be listed (%s); its files are left out", prefix, error.strerror)
             continue
         for entry in found:
             file = prefix + entry.name
