@@ -85,13 +85,13 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def own_hash(path: Path) -> str:
-    return looks.hashes(photos.read_rgb(path))
+    return looks.hashes(photos.read(path))
 
 
 def copies_hashes(path: Path) -> list[str]:
     """The hashes of every kind of copy of a photograph."""
-    image = Image.fromarray(photos.read_rgb(path))
-    return [looks.hashes(np.asarray(copy(image))) for copy in COPIES.values()]
+    image = photos.read(path)
+    return [looks.hashes(copy(image)) for copy in COPIES.values()]
 
 
 def without_parts(hashes: np.ndarray) -> np.ndarray:

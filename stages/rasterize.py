@@ -8,6 +8,7 @@ from segpipe.classes import ClassTable
 from segpipe.dataset import (
     drawing,
     findings,
+    fitted,
     ledger,
     limits,
     memory,
@@ -45,6 +46,7 @@ def main() -> None:
         fit=fit,
         masks=masks,
         store=packed,
+        fitted=fitted.place(fit),
     )
     store_rows = rasterizing.rows(tasks)
     store.begin(packed, len(store_rows), fit)
@@ -67,6 +69,7 @@ def main() -> None:
     sizes = {"store_rows": rasterizing.row_summary(drawn), "vanished_at_training_size": rasterizing.vanished(rows)}
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | sizes)
     redrawing.keep(tasks, keys, drawn, kept)
+    fitted.forget()
     limits.enforce(limits.shares(params.validation.limits, rows, findings.vanished(rows), KNOWN_TO_RASTERIZE))
 
 

@@ -9,6 +9,7 @@ from segpipe.dataset import (
     checks,
     data_report,
     findings,
+    fitted,
     ledger,
     limits,
     memory,
@@ -20,6 +21,7 @@ from segpipe.dataset import (
 )
 from segpipe.dataset.codes import VALIDATE_FINDINGS
 from segpipe.dataset.data_report import DataReport
+from segpipe.dataset.transforms import Fit
 from segpipe.files import write_json, write_text
 from segpipe.records import Dataset
 from stages.params import Params, load, run
@@ -61,6 +63,8 @@ def main() -> None:
 
 
 def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[checks.Task]:
+    tiles = params.rasterize.tiles  # rasterize takes what is left for it if it still asks for the same: no result here
+    fit = Fit(params.rasterize.fit, params.rasterize.size, tiles.side, tiles.overlap)
     return validation.tasks(
         dataset,
         Path(params.ingest.source),
@@ -72,6 +76,7 @@ def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> lis
             line_width_px=params.validation.line_width_px,
             point_radius_px=params.validation.point_radius_px,
         ),
+        leave=fitted.begin(fit).put,
     )
 
 

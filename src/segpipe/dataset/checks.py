@@ -1,9 +1,11 @@
 """One photograph and its annotations against each other: what can be used, what is corrected, what is left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from PIL.Image import Image as Picture
 
 from segpipe.dataset import inspection, ledger, looks, photos
 from segpipe.dataset.findings import Finding
@@ -17,6 +19,7 @@ from segpipe.masks.regions import region_of
 from segpipe.records import Image, Instance
 
 CrowdPolicy = Literal["ignore", "object", "drop"]
+Leave = Callable[[Picture, str, Frame], None]  # with the hash of its file and its frame
 BoxPolicy = Literal["region", "ignore", "drop"]
 _WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
 
@@ -39,7 +42,7 @@ class Task:
     """One image to check.
 
     class_of: the class that each category which counts is drawn as; keep_empty: a record without objects is
-    background; shapes: what boxes, lines and points become.
+    background; shapes: what boxes, lines and points become; leave: takes the decoded photograph, for rasterize.
     """
 
     root: Path
@@ -49,6 +52,7 @@ class Task:
     crowd: CrowdPolicy
     keep_empty: bool
     shapes: ShapePolicies = ShapePolicies()
+    leave: Leave | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,19 +138,22 @@ def _photo(task: Task, matching: bool) -> Photo:
     path = task.root / image.file
     stored_hw, orientation = photos.read_size(path)
     frame, undecidable = _frame(image, stored_hw, orientation)
-    pixels = photos.read_rgb(path, frame)
+    picture, sha256 = photos.read(path, frame), sha256_of(path)
+    background = task.keep_empty and image.annotated and not matching
+    if task.leave and (matching or background):
+        task.leave(picture, sha256, frame)
     return Photo(
         key=image.key,
         file=image.file,
         split=image.split,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
+        width=picture.width,
+        height=picture.height,
         frame=frame,
         orientation=orientation,
         undecidable=undecidable,
-        sha256=sha256_of(path),
-        phash=looks.hashes(pixels),
-        background=task.keep_empty and image.annotated and not matching,
+        sha256=sha256,
+        phash=looks.hashes(picture),
+        background=background,
     )
 
 

@@ -1,18 +1,20 @@
 """One photograph and its instances -> its label map PNG and its rows in the store."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Picture
 
 from segpipe.classes import IGNORE_INDEX, ClassTable
 from segpipe.dataset import photos, store
 from segpipe.dataset.checks import Photo
-from segpipe.dataset.transforms import Fit, Window, fit_image, fit_label_map, stored_windows
+from segpipe.dataset.fitted import Fitted, fit_all
+from segpipe.dataset.transforms import Fit, Window, fit_label_map, sampled, stored_windows
 from segpipe.errors import AnnotationError, UserError
-from segpipe.masks import label_png, priority, raster, rle
+from segpipe.masks import label_png, priority, rle
+from segpipe.masks.painting import Painting
+from segpipe.masks.painting import paint as paint_regions
 from segpipe.masks.priority import Paint
 from segpipe.masks.regions import regions_of
 from segpipe.records import Instance
@@ -22,7 +24,10 @@ _CHANGED = "it could be read when validate ran: run `dvc repro` again"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One photo to draw. indices: class_index by category; position: its first row in the store."""
+    """One photo to draw. indices: class_index by category; position: its first row in the store.
+
+    fitted: where validate may have left the photograph at training size.
+    """
 
     root: Path
     photo: Photo
@@ -34,6 +39,7 @@ class Task:
     position: int
     masks: Path
     store: Path
+    fitted: Fitted | None = None
 
     @property
     def windows(self) -> list[Window]:
@@ -60,13 +66,13 @@ def draw(task: Task) -> Drawn:
 
     Raises UserError if the photo is no longer what validate saw.
     """
-    owners, label_map = paint(task)
-    image = _read(task)
-    drawn = _counted(task, owners, label_map)
+    painting, values = _painted(task)
+    drawn = _counted(task, painting, values)
+    rows = _rows(task)
+    label_map = painting.frame(values)
     label_png.write(mask_path(task), label_map, task.classes)
-    for position, window in enumerate(task.windows, start=task.position):
-        fitted = fit_image(image, task.fit, window), fit_label_map(label_map, task.fit, window)
-        store.put(task.store, position, *fitted)
+    for position, (window, row) in enumerate(zip(task.windows, rows, strict=True), start=task.position):
+        store.put(task.store, position, row, fit_label_map(label_map, task.fit, window))
     return drawn
 
 
@@ -80,6 +86,12 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
     Returns who owns each pixel, integer (H, W), 0 nobody, else i + 1 for instances[i]; and the label map, uint8 (H, W).
     """
+    painting, values = _painted(task)
+    return painting.frame(np.arange(len(values), dtype=np.int32)), painting.frame(values)
+
+
+def _painted(task: Task) -> tuple[Painting, np.ndarray]:
+    """The task's instances painted, owner i + 1 is instances[i]; and each owner's value in the label map, uint8."""
     size_hw = (task.photo.height, task.photo.width)
     regions = _regions(task, size_hw)
     paints = [
@@ -87,10 +99,10 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
         for i, area in zip(task.instances, rle.areas_px(regions), strict=True)
     ]
     order = priority.painting_order(paints, task.priority)
+    painting = paint_regions([regions[i] for i in order], size_hw)
+    numbers = np.array([0, *(i + 1 for i in order)])
     values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]
-    owners = [i + 1 for i in order]
-    ordered = [regions[i] for i in order]
-    return raster.paint(ordered, size_hw, owners), raster.paint(ordered, size_hw, [values[i] for i in owners])
+    return replace(painting, owners=numbers[painting.owners]), np.array(values, np.uint8)
 
 
 def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
@@ -100,46 +112,57 @@ def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
         raise UserError(f"{task.root / task.photo.file}: {error}; {_CHANGED}") from error
 
 
-def _counted(task: Task, owners: np.ndarray, label_map: np.ndarray) -> Drawn:
+def _counted(task: Task, painting: Painting, values: np.ndarray) -> Drawn:
     count, classes = len(task.instances), len(task.classes)
-    visible = np.bincount(owners.ravel("K"), minlength=count + 1)[1:]
-    pixels = _histogram(label_map)
-    _prove(task, visible, pixels, label_map)
-    at_store = np.zeros(count + 1, np.int64)
+    owned = painting.pixels(count)
+    pixels = _by_value(owned, values)
+    _prove(task, pixels)
+    at_store, rows = np.zeros(count + 1, np.int64), []
     for window in task.windows:
-        at_store += np.bincount(fit_label_map(owners, task.fit, window, padding=0).ravel(), minlength=count + 1)
+        grid_rows, grid_columns = sampled(window)
+        at_store += painting.pixels_at(grid_rows, grid_columns, count)
+        native = painting.pixels_at(_positions(window.rows), _positions(window.columns), count)
+        rows.append(_ints(_by_value(native, values)[:classes]))
     return Drawn(
-        visible_px=_ints(visible),
+        visible_px=_ints(owned[1:]),
         store_px=_ints(at_store[1:]),
         class_px=_ints(pixels[:classes]),
         ignore_px=int(pixels[IGNORE_INDEX]),
-        row_px=tuple(_ints(_histogram(label_map[w.rows, w.columns])[:classes]) for w in task.windows),
+        row_px=tuple(rows),
     )
 
 
-def _histogram(label_map: np.ndarray) -> np.ndarray:
-    return np.array(Picture.fromarray(label_map).histogram())
+def _by_value(owned: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Pixels of each of the 256 values, from those of each owner."""
+    return np.bincount(values, owned, IGNORE_INDEX + 1).astype(np.int64)
 
 
-def _prove(task: Task, visible: np.ndarray, pixels: np.ndarray, label_map: np.ndarray) -> None:
-    """Integrity before anything is saved: size, values in range, and every pixel owned exactly once."""
-    photo, key = task.photo, task.photo.key
-    assert label_map.shape == (photo.height, photo.width), f"{key}: the label map's size is not the photograph's"
+def _positions(span: slice) -> np.ndarray:
+    return np.arange(span.start, span.stop)
+
+
+def _prove(task: Task, pixels: np.ndarray) -> None:
+    """Integrity before anything is saved: every pixel of the photograph has one value, and one of the class table."""
     known = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
-    assert known == label_map.size, f"{key}: values outside the class table"
-    assert visible.sum() + pixels[0] == label_map.size, f"{key}: the pixels of instances and background do not sum up"
+    assert known == pixels.sum(), f"{task.photo.key}: values outside the class table"
+    size = task.photo.height * task.photo.width
+    assert known == size, f"{task.photo.key}: the label map has {known} pixels, its photograph {size}"
 
 
-def _read(task: Task) -> np.ndarray:
+def _rows(task: Task) -> Sequence[np.ndarray]:
+    """The photograph as the store holds it: as validate left it, or decoded again."""
     photo = task.photo
     path = task.root / photo.file
     try:
-        image = photos.read_rgb(path, photo.frame)
+        left = task.fitted.take(photo.sha256, photo.frame, len(task.windows)) if task.fitted else None
+        if left is not None and photos.read_size(path):  # it is still there
+            return left
+        picture = photos.read(path, photo.frame)
     except AnnotationError as error:
         raise UserError(f"{path}: {error}; {_CHANGED}") from error
-    if image.shape[:2] != (photo.height, photo.width):
+    if picture.size != (photo.width, photo.height):
         raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
-    return image
+    return fit_all(picture, task.fit)
 
 
 def _ints(counts: np.ndarray | Sequence[int]) -> tuple[int, ...]:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from segpipe.dataset.looks import TURNED, numbers
 
@@ -49,6 +47,9 @@ def equal_pairs(names: Sequence[str]) -> np.ndarray:
 
 def groups(count: int, pairs: Iterable[np.ndarray]) -> np.ndarray:
     """For each of `count` positions the lowest position that pairs connect it with, directly or through others."""
+    from scipy.sparse import coo_array  # only split groups, and importing takes as long as checking 30 photographs
+    from scipy.sparse.csgraph import connected_components
+
     lowest = np.arange(count)
     for part in pairs:
         ends = lowest[part]  # what is connected already counts as one

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from segpipe.dataset.tables import read_rows, write_rows
+from segpipe.dataset.tables import read_rows, write_records
 
 Kind = Literal["image", "annotation"]
 
@@ -66,7 +66,7 @@ _SCHEMA = pa.schema(
 
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the ledger as parquet."""
-    write_rows(path, [asdict(row) for row in rows], _SCHEMA)
+    write_records(path, rows, _SCHEMA)
 
 
 def read(path: Path) -> list[Row]:

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +58,9 @@ def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
     elif workers == 1:
         yield None, 1
     else:
-        # fork is unsafe beside threads and spawn starts slowly; forkserver is neither
+        # fork is unsafe beside threads and spawn starts slowly; forkserver is neither, and imports once for all workers
         context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_imported())
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c_to_the_stage)
         try:
             yield pool, workers
@@ -72,6 +74,12 @@ def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
 def _leave_ctrl_c_to_the_stage() -> None:
     """A terminal sends it to every process; one of them says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _imported() -> list[str]:
+    """The module that runs, which each worker runs anew: by its name, so that all it imports is there already."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return [spec.name] if spec else []
 
 
 def _spread(

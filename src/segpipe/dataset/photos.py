@@ -27,9 +27,16 @@ def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
 
     Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable.
     """
+    return np.asarray(read(path, frame))
+
+
+def read(path: Path, frame: Frame = "viewed") -> Image.Image:
+    """The same as Pillow's picture, mode RGB: to resize, its pixels need not be copied to an array and back."""
     with _opened(path) as image:
         turned = frame == "viewed" and orientation(image) != 1
-        return np.asarray(_rgb(ImageOps.exif_transpose(image) if turned else image))
+        picture = _rgb(ImageOps.exif_transpose(image) if turned else image)
+        picture.load()
+        return picture
 
 
 def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Records as parquet tables: the same rows always give the same bytes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,16 @@ _CATEGORY_SCHEMA = pa.schema([("name", pa.string()), ("format", pa.string())])
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
     """Write rows, each a dict with the schema's keys, whole or not at all."""
-    table = pa.Table.from_pylist(list(rows), schema=schema)
+    _write(path, pa.Table.from_pylist(list(rows), schema=schema))
+
+
+def write_records(path: Path, records: Sequence[Any], schema: pa.Schema) -> None:
+    """Write flat records, each with the schema's names as attributes, whole or not at all."""
+    columns = [pa.array([getattr(record, field.name) for record in records], field.type) for field in schema]
+    _write(path, pa.table(columns, schema=schema))
+
+
+def _write(path: Path, table: pa.Table) -> None:
     with whole(path) as part:
         pq.write_table(table, part, compression="zstd", store_schema=False)
 
@@ -58,7 +67,7 @@ def read_instances(path: Path) -> list[Instance]:
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
     """Write images.parquet, instances.parquet and categories.parquet into `folder`."""
-    write_rows(folder / "images.parquet", [asdict(image) for image in dataset.images], _IMAGE_SCHEMA)
+    write_records(folder / "images.parquet", dataset.images, _IMAGE_SCHEMA)
     write_instances(folder / "instances.parquet", dataset.instances)
     categories = [{"name": name, "format": dataset.format} for name in dataset.categories]
     write_rows(folder / "categories.parquet", categories, _CATEGORY_SCHEMA)

@@ -94,21 +94,39 @@ def stored_windows(native_hw: tuple[int, int], fit: Fit) -> list[Window]:
 
 def fit_image(image: np.ndarray, fit: Fit, window: Window) -> np.ndarray:
     """Bring a window of an image, uint8 (H, W, 3), to uint8 (*fit.size_hw, 3): antialiased bilinear, padding grey."""
-    part = image[window.rows, window.columns]
-    height, width = map(_length, window.content)
-    if part.shape[:2] != (height, width):
-        part = np.asarray(Image.fromarray(part).resize((width, height), Image.Resampling.BILINEAR))
-    canvas = np.full((*fit.size_hw, 3), PADDING, np.uint8)
-    canvas[window.content] = part
-    return canvas
+    return _placed(Image.fromarray(image[window.rows, window.columns]), fit, window)
+
+
+def fit_picture(picture: Image.Image, fit: Fit, window: Window) -> np.ndarray:
+    """The same of Pillow's picture, mode RGB."""
+    box = (window.columns.start, window.rows.start, window.columns.stop, window.rows.stop)
+    whole = box == (0, 0, picture.width, picture.height)
+    return _placed(picture if whole else picture.crop(box), fit, window)
 
 
 def fit_label_map(label_map: np.ndarray, fit: Fit, window: Window, padding: int = IGNORE_INDEX) -> np.ndarray:
     """Bring a window of a label map, (H, W), to (*fit.size_hw), same dtype: exact nearest, one new value: padding."""
-    spans = zip((window.rows, window.columns), window.content, strict=True)
-    rows, columns = (_nearest(native, _length(content)) for native, content in spans)
+    rows, columns = sampled(window)
     canvas = np.full(fit.size_hw, padding, label_map.dtype)
     canvas[window.content] = label_map[rows[:, None], columns]
+    return canvas
+
+
+def sampled(window: Window) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of the picture whose pixels a label map of the window is made of."""
+    spans = zip((window.rows, window.columns), window.content, strict=True)
+    rows, columns = (_nearest(native, _length(content)) for native, content in spans)
+    return rows, columns
+
+
+def _placed(part: Image.Image, fit: Fit, window: Window) -> np.ndarray:
+    height, width = map(_length, window.content)
+    if part.size != (width, height):
+        part = part.resize((width, height), Image.Resampling.BILINEAR)
+    if (height, width) == fit.size_hw:
+        return np.asarray(part)
+    canvas = np.full((*fit.size_hw, 3), PADDING, np.uint8)
+    canvas[window.content] = np.asarray(part)
     return canvas
 
 

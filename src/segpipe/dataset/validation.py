@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from segpipe.dataset import ledger
-from segpipe.dataset.checks import Checked, CrowdPolicy, Photo, ShapePolicies, Task, rows_without_image
+from segpipe.dataset.checks import Checked, CrowdPolicy, Leave, Photo, ShapePolicies, Task, rows_without_image
 from segpipe.dataset.duplicates import equal_pairs
 from segpipe.dataset.findings import Finding
 from segpipe.dataset.ledger import Row
-from segpipe.dataset.tables import read_rows, write_rows
+from segpipe.dataset.tables import read_rows, write_records
 from segpipe.errors import UserError
 from segpipe.records import Dataset, Instance, by_image
 
@@ -44,11 +44,12 @@ def tasks(
     crowd: CrowdPolicy,
     keep_empty: bool,
     shapes: ShapePolicies,
+    leave: Leave | None = None,
 ) -> list[Task]:
     """One task an image, with its instances in the order of their records."""
     of_image = by_image(dataset.instances)
     return [
-        Task(root, image, tuple(of_image.get(image.key, ())), class_of, crowd, keep_empty, shapes)
+        Task(root, image, tuple(of_image.get(image.key, ())), class_of, crowd, keep_empty, shapes, leave)
         for image in dataset.images
     ]
 
@@ -113,7 +114,7 @@ def _of_photo(photo: Photo, code: str, detail: str = "", twin: str = "") -> Find
 
 def write_photos(path: Path, photos: Iterable[Photo]) -> None:
     """Write the photos as parquet."""
-    write_rows(path, [asdict(photo) for photo in photos], _SCHEMA)
+    write_records(path, list(photos), _SCHEMA)
 
 
 def read_photos(path: Path) -> list[Photo]:

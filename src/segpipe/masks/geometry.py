@@ -88,7 +88,7 @@ def _points(ring: Ring) -> np.ndarray:
 
 
 def _encloses(ring: Ring) -> bool:
-    return len(ring) >= 6 and len(np.unique(_points(ring), axis=0)) >= 3
+    return len(ring) >= 6 and len(set(zip(ring[0::2], ring[1::2], strict=True))) >= 3
 
 
 def _position(rings: Sequence[Ring], size_hw: tuple[int, int]) -> tuple[bool, bool]:

@@ -41,11 +41,13 @@ class Painting:
 
     def _sampled(self, rows: np.ndarray, columns: np.ndarray) -> "Painting":
         height, width = self.size_hw
-        column, row = np.divmod(self.stops, height)
+        low, high = height * int(columns[0]), height * int(columns[-1] + 1)
+        first, last = self.stops.searchsorted([low, high])  # the pieces of these columns
+        column, row = np.divmod(self.stops[first : last + 1].clip(low, high), height)
         above = np.searchsorted(rows, np.arange(height))  # how many of `rows` lie above each row
         before = np.searchsorted(columns, np.arange(width + 2))
         stops = before[column] * len(rows) + (before[column + 1] - before[column]) * above[row]
-        return Painting((len(rows), len(columns)), stops, self.owners)
+        return Painting((len(rows), len(columns)), stops, self.owners[first : last + 1])
 
     def _lengths(self) -> np.ndarray:
         lengths = self.stops.copy()

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import checks, drawing, fitted, rasterizing, store, validation
+from segpipe.dataset.transforms import Fit
+from segpipe.errors import UserError
+from segpipe.records import Dataset, Image, Instance
+
+CLASSES = ClassTable(("background", "cat"))
+RING = (2.0, 2.0, 30.0, 4.0, 20.0, 20.0)
+
+
+@pytest.fixture(params=[Fit("letterbox", (24, 20)), Fit("crop", (16, 16)), Fit("stretch", (32, 32), 32, 4)])
+def left(request, tmp_path, monkeypatch):
+    """A project with one photograph, validated: the checked photo, its drawable instances, and where it was left."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
+    Picture.fromarray(pixels).save("a.jpg")
+    instance = Instance(id="1", image_key="a", category="cat", rings=(RING,))
+    image = Image(key="a", file="a.jpg")
+    dataset = Dataset(format="coco", categories=("cat",), images=(image,), instances=(instance,))
+    there = fitted.begin(request.param)
+    [task] = validation.tasks(
+        dataset,
+        tmp_path,
+        {"cat": "cat"},
+        crowd="ignore",
+        keep_empty=False,
+        shapes=checks.ShapePolicies(),
+        leave=there.put,
+    )
+    return checks.check(task), there
+
+
+def drawn(left, folder, there):
+    """The store's images as drawing with `there` makes them."""
+    checked, fit = left[0], left[1].fit
+    [task] = rasterizing.tasks(
+        [checked.photo], checked.instances, folder, {"cat": 1}, CLASSES, "smaller_on_top", fit, folder / "masks",
+        folder / "store", there,
+    )  # fmt: skip
+    rows = rasterizing.rows([task])
+    store.begin(folder / "store", len(rows), fit)
+    result = drawing.draw(task)
+    pixels = rasterizing.class_pixels([result]), rasterizing.row_pixels([result])
+    store.finish(folder / "store", rows, CLASSES, fit, *pixels)
+    return np.array(store.Store.open(folder / "store").images)
+
+
+def test_what_validate_leaves_is_what_decoding_again_gives_and_is_gone_once_taken(left, tmp_path):
+    anew = drawn(left, tmp_path, None)
+    [file] = left[1].folder.iterdir()
+    Picture.fromarray(np.zeros((40, 60, 3), np.uint8)).save("a.jpg")  # so that it cannot be decoded again
+    np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), anew)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"\0" * len(data), lambda data: b""])
+def test_what_is_damaged_is_decoded_again(left, tmp_path, damage):
+    anew = drawn(left, tmp_path, None)
+    [file] = left[1].folder.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), anew)
+
+
+def test_what_is_left_of_another_file_is_not_taken(left, tmp_path):
+    other = replace(left[0].photo, sha256="0" * 64)
+    assert left[1].take(other.sha256, other.frame, 1) is None
+
+
+def test_a_place_that_is_not_there_is_no_harm(left, tmp_path):
+    fitted.forget()
+    with Picture.open("a.jpg") as picture:
+        left[1].put(picture, "0" * 64, "viewed")
+    assert len(drawn(left, tmp_path, left[1]))
+
+
+def test_a_photograph_that_is_gone_is_told_though_it_was_left(left, tmp_path):
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(
+        UserError, match="no such file; restore it or remove its record; it could be read when validate"
+    ):
+        drawn(left, tmp_path, left[1])
