@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-kills
+.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,12 @@ lock: setup ## pin requirements.txt anew from pyproject.toml
 
 bench: setup ## drawing against the loop everybody writes, over real annotations
 	python bench/raster.py
+
+bench-floor: setup ## validate and rasterize against the floor of their work, on 1,000 and 8,000 pictures and car_damage
+	python -m bench.floor
+
+bench-large: setup ## one picture of 10,000 x 10,000 pixels with 20,000 polygons: time and memory
+	python -m bench.large
 
 bench-kills: setup ## kill a training 20 times, at random moments, and compare its end with one that nobody killed
 	python -m bench.kills

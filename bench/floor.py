@@ -1,0 +1,207 @@
+"""validate + rasterize against the floor of their work, and the memory they take.
+
+`make bench-floor` prints one table for 1,000 and 8,000 generated pictures of 640 x 640 px and for car_damage of
+SEGPIPE_REAL_DATA (default ../shared/data). The floor is what no way around is known for: each JPEG decoded once and
+resized once, its label map (drawn beforehand) written as a PNG, both rows of the store written; by as many processes.
+The stages run as a user runs them, `python -m stages.NAME` in a project folder, start of Python included; neither finds
+anything remembered. Both sides in turn, in one run.
+"""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from segpipe.classes import ClassTable
+from segpipe.dataset import store
+from segpipe.dataset.fitted import fit_all
+from segpipe.dataset.transforms import Fit, fit_label_map, stored_windows
+from segpipe.masks import label_png
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", ROOT.parent / "shared/data"))
+SIDE, OBJECTS, CLASSES = 640, 6, 8
+FIT = Fit("letterbox", (256, 256))
+WORKERS = os.cpu_count() or 1
+ROUNDS = 2
+MAPS = 64  # label maps that the floor writes in turn
+
+
+def main() -> None:
+    """Print the table. Arguments: sizes of generated sets, car_damage."""
+    print(f"{WORKERS} processes, pictures of {FIT.size_hw[1]} x {FIT.size_hw[0]} in the store")
+    with tempfile.TemporaryDirectory(prefix="segpipe-floor-") as name:
+        for what in sys.argv[1:] or ["1000", "8000", "car_damage"]:
+            folder = Path(name) / what
+            measure(what, generated(folder / "source", int(what)) if what.isdigit() else DATA / what, folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure(what: str, source: Path, folder: Path) -> None:
+    """Two lines of the table, by the wall and by the processors: of the rounds the best, alike for both sides."""
+    rounds = []
+    for _ in range(ROUNDS):
+        project = new_project(folder / "project", source)
+        run_stage(project, "ingest")
+        rounds.append(
+            (
+                *(run_stage(project, stage) for stage in ("validate", "rasterize")),
+                floor(project, source, folder / "floor"),
+            )
+        )
+    for clock in ("seconds", "processor"):
+        validate, rasterize, bare = (min(getattr(took, clock) for took in side) for side in zip(*rounds, strict=True))
+        print(
+            f"{what:>10} {clock:>9}: validate {validate:6.1f} s + rasterize {rasterize:6.1f} s, floor {bare:6.1f} s"
+            f"   ratio {(validate + rasterize) / bare:4.2f}"
+        )
+    peaks = [max(took.mib for took in side) for side in zip(*rounds, strict=True)]
+    print(f"{what:>10} largest process: validate {peaks[0]:.0f} MiB, rasterize {peaks[1]:.0f} MiB", flush=True)
+
+
+def new_project(folder: Path, source: Path) -> Path:
+    """An empty project over a source, with the settings of the repository but for size, classes and limits."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["ingest"] |= {"source": str(source), "classes": "auto"}
+    params["rasterize"] |= {"size": list(FIT.size_hw), "fit": FIT.mode}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds of the wall and of the processors, and the most memory that one process of it had resident."""
+
+    seconds: float
+    processor: float
+    mib: float
+
+
+def run_stage(project: Path, stage: str) -> Took:
+    """Run a stage as a user does."""
+    command = [sys.executable, "-m", f"stages.{stage}"]
+    return run(command, project, os.environ | {"PYTHONPATH": str(ROOT)})
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> Took:
+    """Run a command in a folder and watch its processes."""
+    start, peaks, ticks = time.perf_counter(), dict[str, int](), dict[str, int]()
+    with (folder / "said.log").open("w") as log:
+        running = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        while running.poll() is None:
+            watch(running.pid, peaks, ticks)
+            time.sleep(0.05)
+    seconds = time.perf_counter() - start
+    if running.returncode:
+        sys.exit((folder / "said.log").read_text())
+    return Took(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), max(peaks.values()) / 1024)
+
+
+def watch(session: int, peaks: dict[str, int], ticks: dict[str, int]) -> None:
+    """Note each process of a session: its most resident memory in KiB, its processor time (proc(5): stat, status)."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                ticks[process.name] = int(fields[11]) + int(fields[12])
+                lines = (process / "status").read_text().splitlines()
+                peaks[process.name] = max(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+        except (OSError, ValueError):  # it has ended, or is about to
+            continue
+
+
+def floor(project: Path, source: Path, out: Path) -> Took:
+    """The bare work of a project's photographs."""
+    images = json.loads((project / "data/store/store.json").read_text())["keys"]
+    masks = [label_png.read(project / f"data/masks/{key}.png") for key in images[:MAPS]]
+    np.save(project / "maps.npy", np.stack(masks))
+    paths = sorted(path for path in source.rglob("*.jpg"))[: len(images)]
+    assert len(paths) == len(images), "every photograph is used"
+    shutil.rmtree(out, ignore_errors=True)
+    store.begin(out, len(paths), FIT)
+    start, before = time.perf_counter(), os.times()
+    with ProcessPoolExecutor(WORKERS) as pool:
+        work = partial(bare, out=out, maps=project / "maps.npy")
+        for _ in pool.map(work, enumerate(paths), chunksize=16):
+            pass
+    seconds, after = time.perf_counter() - start, os.times()
+    return Took(seconds, sum(after[:4]) - sum(before[:4]), 0)
+
+
+@cache
+def _loaded(path: Path) -> np.ndarray:
+    return np.load(path)
+
+
+def bare(item: tuple[int, Path], out: Path, maps: Path) -> None:
+    """One photograph: decode, resize, write its label map and its rows of the store."""
+    position, path = item
+    label_map = _loaded(maps)[position % len(_loaded(maps))]
+    with Image.open(path) as picture:
+        picture.load()
+    [row], [window] = fit_all(picture, FIT), stored_windows(label_map.shape, FIT)
+    (out / f"{position}.png").write_bytes(label_png.encode(label_map, ClassTable(("background",))))
+    store.put(out, position, row, fit_label_map(label_map, FIT, window))
+
+
+def generated(folder: Path, count: int) -> Path:
+    """A COCO source of `count` pictures with the entropy of photographs, each with star-shaped objects."""
+    (folder / "images").mkdir(parents=True)
+    with ProcessPoolExecutor(WORKERS) as pool:
+        records = [found for part in pool.map(partial(_picture, folder), range(count), chunksize=16) for found in part]
+    images = [{"id": i, "file_name": f"{i:05}.jpg", "width": SIDE, "height": SIDE} for i in range(count)]
+    categories = [{"id": i, "name": f"class_{i}"} for i in range(CLASSES)]
+    annotations = [record | {"id": i} for i, record in enumerate(records)]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "instances.json").write_text(json.dumps(document))
+    return folder
+
+
+def _picture(folder: Path, number: int) -> list[dict]:
+    rng = np.random.default_rng(number)
+    y, x = rng.integers(0, _canvas().shape[0] - SIDE, 2)
+    pixels = _canvas()[y : y + SIDE, x : x + SIDE] * rng.uniform(0.5, 1.2, 3).astype(np.float32)
+    packed = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(packed, "JPEG", quality=90)
+    (folder / f"images/{number:05}.jpg").write_bytes(packed.getvalue())
+    return [
+        {"image_id": number, "category_id": int(rng.integers(CLASSES)), "segmentation": [_star(rng)], "iscrowd": 0}
+        for _ in range(OBJECTS)
+    ]
+
+
+def _star(rng: np.random.Generator) -> list[float]:
+    angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(12, 60))))
+    radii = rng.uniform(10, 140) * rng.uniform(0.6, 1, len(angles))
+    points = rng.uniform(0, SIDE, 2) + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.round(points.clip(0, SIDE), 2).ravel().tolist()
+
+
+@cache
+def _canvas() -> np.ndarray:
+    """Clouds of all sizes, float32 (2560, 2560, 3): like those of photographs, their spectrum falls with frequency."""
+    rng = np.random.default_rng(7)
+    canvas = np.full((2560, 2560, 3), 128, np.float32)
+    for side, strength in ((8, 50), (40, 35), (160, 25), (640, 14), (2560, 5)):
+        cloud = rng.normal(0, strength, (side, side, 3)).clip(-127, 127)
+        picture = Image.fromarray((cloud + 128).astype(np.uint8)).resize((2560, 2560), Image.Resampling.BICUBIC)
+        canvas += np.asarray(picture, np.float32) - 128
+    return canvas
+
+
+if __name__ == "__main__":
+    main()
