@@ -20,8 +20,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from segpipe.classes import ClassTable
-from segpipe.masks import label_png, raster, rle
-from segpipe.masks.priority import RECORD_ORDER, Paint, painting_order
+from segpipe.masks import label_png, raster
 from segpipe.masks.regions import regions_of
 from segpipe.records import Instance, Rle
 
@@ -77,18 +76,16 @@ def everybodys(picture: Picture) -> np.ndarray:
 
 
 def ours(picture: Picture) -> np.ndarray:
-    """The project's own way."""
-    regions = regions_of(picture.instances, picture.size_hw, Path())
-    order = painting_order([Paint("", area, False) for area in rle.areas_px(regions)], RECORD_ORDER)
-    return raster.paint([regions[i] for i in order], picture.size_hw, [picture.values[i] for i in order])
+    """The project's own way, the later record on top as in the loop."""
+    return raster.paint(regions_of(picture.instances, picture.size_hw, Path()), picture.size_hw, picture.values)
 
 
 def seconds(function: Callable[[Picture], object], of: list[Picture]) -> float:
-    """Wall clock of one pass."""
-    start = time.perf_counter()
+    """Processor time of one pass: of both sides alike, whatever else the machine does."""
+    start = time.process_time()
     for picture in of:
         function(picture)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:
