@@ -5,10 +5,10 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-kills
+.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-train bench-kills
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) ## a .venv with everything that requirements.txt pins
 
@@ -69,6 +69,9 @@ bench-floor: setup ## validate and rasterize against the floor of their work, on
 
 bench-large: setup ## one picture of 10,000 x 10,000 pixels with 20,000 polygons: time and memory
 	python -m bench.large
+
+bench-train: setup ## training against its floor and the ordinary way, over this project's data; after make repro
+	python -m bench.train
 
 bench-kills: setup ## kill a training 20 times, at random moments, and compare its end with one that nobody killed
 	python -m bench.kills
