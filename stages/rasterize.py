@@ -10,8 +10,8 @@ from segpipe.dataset import (
     findings,
     fitted,
     ledger,
-    limits,
     memory,
+    overlaps,
     parallel,
     rasterizing,
     redrawing,
@@ -20,10 +20,10 @@ from segpipe.dataset import (
     tables,
     validation,
 )
-from segpipe.dataset.codes import KNOWN_TO_RASTERIZE
 from segpipe.dataset.transforms import Fit
-from segpipe.files import write_json
+from segpipe.files import write_json, write_text
 from stages.params import load, run
+from stages.reporting import hold_limits
 
 
 def main() -> None:
@@ -64,13 +64,15 @@ def main() -> None:
 
     store.finish(packed, store_rows, classes, fit, class_pixels, row_pixels)
     classes.write(masks / "classes.json")
+    beneath = overlaps.total(result.overlaps for result in drawn)
+    write_text(Path("metrics/overlaps.csv"), overlaps.csv_text(beneath, classes.names))
     ledger.write(Path("data/ledger.parquet"), rows)
     pixels = rasterizing.pixel_summary(drawn, classes.names)
     sizes = {"store_rows": rasterizing.row_summary(drawn), "vanished_at_training_size": rasterizing.vanished(rows)}
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | sizes)
     redrawing.keep(tasks, keys, drawn, kept)
     fitted.forget()
-    limits.enforce(limits.shares(params.validation.limits, rows, findings.vanished(rows), KNOWN_TO_RASTERIZE))
+    hold_limits(params, "rasterize", rows, findings.vanished(rows))
 
 
 if __name__ == "__main__":

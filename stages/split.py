@@ -1,4 +1,4 @@
-"""split: data/checked + the store's class counts + what is pinned -> data/splits.csv."""
+"""split: data/checked + the store's class counts + what is pinned -> data/splits.csv, and the data report."""
 
 import logging
 from dataclasses import asdict
@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from segpipe.classes import ClassTable
-from segpipe.dataset import leaks, pins, scenes, split_report, splits, tables, validation
+from segpipe.dataset import leaks, pins, placing, scenes, split_report, splits, tables, validation
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.splits import Candidate, Pool
 from segpipe.errors import UserError
 from segpipe.files import write_json, write_text
-from stages.params import Split, load, run
+from stages import reporting
+from stages.params import Params, Split, load, run
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,16 @@ def main() -> None:
         warnings += split_report.advice(placed, class_pixels, names)
     for line in warnings:
         logger.warning(line)
+    _report(params)
     leaks.enforce_limit(found, placed, settings.max_leaks)
+
+
+def _report(params: Params) -> None:
+    report = reporting.read(params, "split")
+    placing.close(report.placed, report.rows)
+    reporting.write(report)
+    logger.info("results/data_report.html shows what was found")
+    reporting.hold_limits(params, "split", report.rows, report.findings)
 
 
 def _sides(settings: Split, pool: Pool) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""validate: data/records + every photograph -> data/checked, the ledger's first page and the data report."""
+"""validate: data/records + every photograph -> data/checked with the ledger's first page and the findings."""
 
 import logging
 from collections.abc import Mapping
@@ -7,11 +7,9 @@ from pathlib import Path
 
 from segpipe.dataset import (
     checks,
-    data_report,
     findings,
     fitted,
     ledger,
-    limits,
     memory,
     parallel,
     rechecking,
@@ -20,11 +18,13 @@ from segpipe.dataset import (
     validation,
 )
 from segpipe.dataset.codes import VALIDATE_FINDINGS
-from segpipe.dataset.data_report import DataReport
+from segpipe.dataset.selection import TaskKind
 from segpipe.dataset.transforms import Fit
-from segpipe.files import write_json, write_text
+from segpipe.dataset.validation import Validated
+from segpipe.files import write_json
 from segpipe.records import Dataset
 from stages.params import Params, load, run
+from stages.reporting import hold_limits
 
 logger = logging.getLogger(__name__)
 
@@ -45,21 +45,10 @@ def main() -> None:
     )
     checked = rechecking.check_all(_tasks(params, dataset, class_of), memory.FOLDER / "validate.pickle", spread)
     validated = validation.collect(dataset, class_of, checked)
-    report = DataReport(
-        root=Path(params.ingest.source),
-        dataset=dataset,
-        validated=validated,
-        classes=selection.class_table(selected, params.ingest.task),
-        indices=selection.class_indices(selected, params.ingest.task),
-        limits=params.validation.limits,
-    )
-    write_text(Path("results/data_report.html"), data_report.html(report))
+    _write(validated, selected, params.ingest.task)
     for line in ledger.warnings(validated.rows):
         logger.warning(line)
-    logger.info("results/data_report.html shows what was found")
-    # after the report: who runs into a limit needs it most
-    limits.enforce(limits.shares(params.validation.limits, validated.rows, validated.findings))
-    _write(report)
+    hold_limits(params, "validate", validated.rows, validated.findings)
 
 
 def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[checks.Task]:
@@ -80,14 +69,14 @@ def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> lis
     )
 
 
-def _write(report: DataReport) -> None:
-    folder, validated = Path("data/checked"), report.validated
+def _write(validated: Validated, selected: tuple[str, ...], task: TaskKind) -> None:
+    folder = Path("data/checked")
     validation.write_photos(folder / "images.parquet", validated.photos)
     tables.write_instances(folder / "instances.parquet", validated.instances)
     ledger.write(folder / "ledger.parquet", validated.rows)
-    report.classes.write(folder / "classes.json")
-    write_json(folder / "class_indices.json", report.indices)
     findings.write(folder / "findings.parquet", validated.findings)
+    selection.class_table(selected, task).write(folder / "classes.json")
+    write_json(folder / "class_indices.json", selection.class_indices(selected, task))
     counts = {"findings": findings.counts(validated.findings, VALIDATE_FINDINGS)}
     write_json(Path("metrics/validate.json"), ledger.summary(validated.rows) | counts)
 

@@ -1,9 +1,11 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from segpipe.annotations import coco as coco_reader
 from segpipe.annotations.detect import FORMATS, MaskOptions, read_source
 from segpipe.annotations.formats import FORMAT_NAMES
 from segpipe.errors import UserError
@@ -111,3 +113,31 @@ def test_readers_start_without_heavy_packages():
 
 def test_the_names_of_the_formats_are_those_that_are_read():
     assert tuple(FORMATS) == FORMAT_NAMES
+
+
+def put_three(root):
+    put_pictures(root, ["a.jpg", "b.jpg", "c.jpg"])
+    put_json(root / "instances.json", coco([photo(), photo(2, "b.jpg")], [drawn(1), drawn(2), {"no": "record"}]))
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ({"instances": lambda records: records[:-1]}, "3 annotations are in the files, 2 read"),
+        ({"instances": lambda records: (*records, records[0])}, "3 annotations are in the files, 4 read"),
+        ({"images": lambda records: records[1:]}, "1 pictures of the source have no record: .'a.jpg'"),
+        ({"images": lambda records: (*records, records[0])}, "several records of their own: .'a.jpg'"),
+    ],
+)
+def test_a_record_that_the_reader_loses_or_doubles_stops_the_stage(tmp_path, monkeypatch, lost, said):
+    put_three(tmp_path)
+    assert len(read_source(tmp_path).instances) == 3
+    honest = coco_reader.read
+
+    def forgetful(*arguments):
+        dataset = honest(*arguments)
+        return replace(dataset, **{name: change(getattr(dataset, name)) for name, change in lost.items()})
+
+    monkeypatch.setattr(coco_reader, "read", forgetful)
+    with pytest.raises(AssertionError, match=said):
+        read_source(tmp_path)

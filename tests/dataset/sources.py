@@ -65,10 +65,14 @@ def report(folder: Path, source: Dataset | None = None) -> DataReport:
     source = source or dataset(folder)
     class_of = {name: name for name in SELECTED}
     tasks = validation.tasks(source, folder, class_of, crowd="ignore", keep_empty=False, shapes=checks.ShapePolicies())
+    validated = validation.collect(source, class_of, map(checks.check, tasks))
     return DataReport(
         root=folder,
         dataset=source,
-        validated=validation.collect(source, class_of, map(checks.check, tasks)),
+        photos=validated.photos,
+        instances=validated.instances,
+        rows=validated.rows,
+        findings=validated.findings,
         classes=ClassTable(("background", *SELECTED)),
         indices={"cat": 1, "dog": 2},
         limits={"dropped_images": 0.5, "dropped_annotations": 0.1},

@@ -5,12 +5,12 @@ from tests.dataset.sources import dataset, instance, photo, report
 
 def found(tmp_path, source=None):
     own = report(tmp_path, source)
-    where = cases.source(tmp_path, own.dataset, own.validated)
+    where = cases.source(tmp_path, own.dataset, own.instances, own.photos)
     return {
         finding.reason.code: finding
         for finding in [
-            *cases.account(own.validated.rows, where),
-            *cases.notes(own.validated.findings, own.validated.rows, where),
+            *cases.account(own.rows, where),
+            *cases.notes(own.findings, own.rows, where),
         ]
     }
 

@@ -95,7 +95,9 @@ def test_settings_exist_and_are_explained():
 
 def test_every_finding_has_words_and_every_code_with_words_may_have_a_limit():
     assert [finding.code for finding in FINDINGS] == list(codes.FINDING_CODES)
-    assert CODES | set(codes.FINDING_CODES) | set(codes.DROPPED_CODES.values()) == set(codes.LIMITED_CODES)
+    known = CODES | set(codes.FINDING_CODES) | set(codes.DROPPED_CODES.values())
+    assert known - {"leaked_photographs"} == set(codes.LIMITED_CODES)
+    assert len(set(codes.LIMITED_CODES)) == len(codes.LIMITED_CODES)  # each is held against its limit by one stage
 
 
 def test_a_crowd_means_what_was_done_with_it():

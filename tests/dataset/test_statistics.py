@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from segpipe.dataset.ledger import Row
@@ -6,6 +8,8 @@ from segpipe.dataset.statistics import (
     class_facts,
     commonest,
     histogram,
+    object_aspects,
+    object_sizes,
     objects_per_image,
     together,
 )
@@ -78,3 +82,16 @@ def test_the_commonest_come_first_and_the_rest_is_summed_up():
     assert counted(bars) == [("a", 2), ("b", 1)]
     assert (rest.label, rest.count) == ("2 others", 2)
     assert commonest(["a"], most=2)[1] is None
+
+
+def test_objects_of_all_classes_by_size_and_shape():
+    sizes = object_sizes([*ROWS, row("d", "cat", 1_100_000)])
+    assert counted(sizes[:3]) == [("4 to 7", 2), ("8 to 15", 0), ("16 to 31", 1)]
+    assert [bar.axis for bar in (sizes[0], sizes[8], sizes[-1])] == ["4", "1k", "1M"]  # 4, 1024, 1048576
+    wide = [replace(ROWS[0], px_wide=40, px_high=20), replace(ROWS[2], px_wide=10, px_high=10), ROWS[3]]
+    assert [bar for bar in counted(object_aspects(wide)) if bar[1]] == [("1:1", 1), ("2:1", 1)]
+
+
+def test_what_shows_of_a_class():
+    (cat,) = class_facts([replace(ROWS[0], px_after=3), replace(ROWS[1], px_after=0)], ["cat"])
+    assert (cat.pixels, cat.shown_px) == (11, 3)

@@ -30,12 +30,12 @@ def project(tmp_path_factory):
         coco(
             [{"id": number, "file_name": name, "width": 40, "height": 40} for number, name in photos.items()],
             [
-                drawn(1, image_id=70, category_id=1, segmentation=SQUARE),
+                drawn(1, image_id=70, category_id=1, segmentation=SQUARE, area=100),
                 drawn(2, image_id=70, category_id=2, segmentation=RIGHT),
                 drawn(3, image_id=70, category_id=3, segmentation=SQUARE),
                 drawn(4, image_id=70, category_id=1, segmentation=[[1, 2, 3]]),
-                drawn(5, image_id=71, category_id=2, segmentation=RIGHT),
-                drawn(6, image_id=71, category_id=2, segmentation=RIGHT),
+                drawn(5, image_id=71, category_id=2, segmentation=RIGHT, area=50),
+                drawn(6, image_id=71, category_id=2, segmentation=RIGHT, area=50),
                 drawn(7, image_id=8, category_id=1, segmentation=SQUARE),
                 drawn(8, image_id=70, category_id=1, segmentation=[[50, 5, 60, 5, 60, 9]]),
             ],
@@ -220,3 +220,11 @@ def test_away_from_the_project(tmp_path, monkeypatch, capsys):
     assert refused(capsys, "explain", "1") == (
         "segpipe explain: params.yaml: no such file; run from the project's top folder"
     )
+
+
+def test_what_is_worth_knowing_is_told_too(here, capsys):
+    lines = told(capsys, "6")
+    (note,) = [line for line in lines if line.startswith("note")]
+    twin = "the pixels of instances.json: annotations[4] (id 5) (100 % in common)"
+    assert note.startswith(f"note         Same object annotated twice ({twin}). ")
+    assert not any(line.startswith("note") for line in told(capsys, "5"))

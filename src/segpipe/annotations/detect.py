@@ -59,10 +59,11 @@ _BY_FOLDERS = MaskOptions()
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A source that a format can read. what: that in words."""
+    """A source that a format can read. what: that in words; rows: annotations, counted without the reader, if so."""
 
     what: str
     read: Callable[[], Dataset]
+    rows: int | None = None
 
 
 Files = TypeVar("Files", bound=Collection[str])
@@ -83,7 +84,8 @@ def _of_files(
 def _coco(source: Source, options: MaskOptions) -> Recognised | None:
     documents = {} if coco_results.recognise(source) else coco.recognise(source)
     what = f"COCO instances JSON: {_some(list(documents))}"
-    return Recognised(what, partial(coco.read, source, documents)) if documents else None
+    rows = sum(len(document["annotations"]) for document in documents.values())
+    return Recognised(what, partial(coco.read, source, documents), rows) if documents else None
 
 
 def _coco_results(source: Source, options: MaskOptions) -> Recognised | None:
@@ -151,6 +153,10 @@ FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
 }
 
 
+# Here every picture of the source is a photograph.
+_WITHOUT_MASKS = (coco.FORMAT, cvat.FORMAT, labelme.FORMAT, via.FORMAT, yolo.FORMAT)
+
+
 def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions()) -> Dataset:
     """Read the source folder `root` in one of FORMATS, or in the one that recognises it.
 
@@ -181,7 +187,24 @@ class _Place:
 
 def _read(place: _Place) -> Part:
     logger.info("%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.what)
-    return Part(place.folder, place.source, place.recognised.read())
+    dataset = place.recognised.read()
+    rows = place.recognised.rows
+    assert rows in (None, len(dataset.instances)), f"{rows} annotations are in the files, {len(dataset.instances)} read"
+    _close(place, dataset)
+    return Part(place.folder, place.source, dataset)
+
+
+def _close(place: _Place, dataset: Dataset) -> None:
+    """Hold the images against the folder: a picture that is no mask has one record, and no picture has two.
+
+    Raises AssertionError: a sum that does not close is a mistake of ours, and the stage must not go on.
+    """
+    files = Counter(image.file for image in dataset.images if image.file)
+    twice = [file for file, count in files.items() if count > 1]
+    assert not twice, f"pictures with several records of their own: {twice[:_SHOWN]}"
+    if place.format in _WITHOUT_MASKS:
+        lost = [file for file in place.source.pictures if file not in files]
+        assert not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}"
 
 
 def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:

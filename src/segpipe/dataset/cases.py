@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segpipe.dataset import findings, ledger, thumbnails
+from segpipe.dataset import ledger, thumbnails
 from segpipe.dataset.checks import Photo
+from segpipe.dataset.findings import Finding, as_rows
 from segpipe.dataset.ledger import Kind, Row
+from segpipe.dataset.photos import Frame
 from segpipe.dataset.reasons import FINDINGS, Reason, reason_of
-from segpipe.dataset.validation import Validated
 from segpipe.records import Dataset, Image, Instance, by_image
 
 _EXAMPLES = 6
@@ -18,24 +19,27 @@ _ORDER = (
     ledger.DISCARDED,
 )  # fmt: skip
 _OUTLINED = ("size_mismatch", *(reason.code for reason in FINDINGS))  # where the outlines prove the point
+_NO_TWINS: Mapping[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
     """One image or annotation. place: where its record stands; file: its picture, "" if there is none.
 
-    thumbnail: a data: URI, or "".
+    thumbnail, twin: data: URIs, or "": of itself, and of the photograph that it is nearly equal to.
     """
 
+    id: str
     place: str
     file: str
     category: str = ""
     detail: str = ""
     thumbnail: str = ""
+    twin: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Section:
     """All cases of one code: those with a picture, the others as far as they are listed, and how many are not."""
 
     reason: Reason
@@ -57,39 +61,47 @@ class Source:
     photos: Mapping[str, Photo]
 
 
-def source(root: Path, dataset: Dataset, validated: Validated) -> Source:
+def source(root: Path, dataset: Dataset, drawn: Iterable[Instance], photos: Iterable[Photo]) -> Source:
     """Index a data set, its annotations as they are drawn where they are drawn."""
-    drawn = {instance.id: instance for instance in validated.instances}
-    instances = {instance.id: drawn.get(instance.id, instance) for instance in dataset.instances}
+    as_drawn = {instance.id: instance for instance in drawn}
+    instances = {instance.id: as_drawn.get(instance.id, instance) for instance in dataset.instances}
     on_image = by_image(instances.values())
     images = {image.key: image for image in dataset.images}
-    return Source(root, images, instances, on_image, {photo.key: photo for photo in validated.photos})
+    return Source(root, images, instances, on_image, {photo.key: photo for photo in photos})
 
 
-def account(rows: Iterable[Row], where: Source) -> list[Finding]:
-    """One finding for each reason in the ledger: by verdict, photographs first, the most frequent first."""
+def account(rows: Iterable[Row], where: Source) -> list[Section]:
+    """One section for each reason in the ledger: by verdict, photographs first, the most frequent first."""
     cases: dict[tuple[str, str, Kind], list[Row]] = {}
     for row in rows:
         if row.reason:
             cases.setdefault((row.verdict, row.reason, row.kind), []).append(row)
     order = sorted(cases, key=lambda key: (_ORDER.index(key[0]), key[2] != "image", -len(cases[key]), key))
-    return [_finding(reason_of(cases[key][0]), cases[key], where) for key in order]
+    return [_section(reason_of(cases[key][0]), cases[key], where) for key in order]
 
 
-def notes(found: Sequence[findings.Finding], rows: Sequence[Row], where: Source) -> list[Finding]:
-    """One finding for each thing worth knowing that is no defect, in the order of their words."""
-    noted = findings.as_rows(found, rows)
+def notes(found: Sequence[Finding], rows: Sequence[Row], where: Source) -> list[Section]:
+    """One section for each thing worth knowing that is no defect, in the order of their words."""
+    twin_of = {(finding.code, finding.id): finding.twin for finding in found if finding.kind == "image"}
     of_code: dict[str, list[Row]] = {}
-    for row in noted:
+    for row in as_rows(found, rows):
         of_code.setdefault(row.reason, []).append(row)
-    return [_finding(reason, of_code[reason.code], where) for reason in FINDINGS if reason.code in of_code]
+    return [_section(reason, of_code[reason.code], where, twin_of) for reason in FINDINGS if reason.code in of_code]
 
 
-def _finding(reason: Reason, rows: Sequence[Row], where: Source) -> Finding:
-    examples = {row.id: replace(_case(row, where), thumbnail=_thumbnail(row, where)) for row in _spread(rows)}
-    examples = {id_: case for id_, case in examples.items() if case.thumbnail}
+def _section(
+    reason: Reason, rows: Sequence[Row], where: Source, twin_of: Mapping[tuple[str, str], str] = _NO_TWINS
+) -> Section:
+    pictured = ((row, _thumbnail(row, where)) for row in _spread(rows))
+    examples = {
+        row.id: replace(
+            _case(row, where), thumbnail=shown, twin=_photograph(twin_of.get((row.reason, row.id), ""), where)
+        )
+        for row, shown in pictured
+        if shown
+    }
     others = [_case(row, where) for row in rows if row.id not in examples]
-    return Finding(
+    return Section(
         reason=reason,
         kind=rows[0].kind,
         count=len(rows),
@@ -110,6 +122,7 @@ def _spread(rows: Sequence[Row]) -> list[Row]:
 def _case(row: Row, where: Source) -> Case:
     image = where.images.get(row.image_key)
     return Case(
+        id=row.id,
         place=row.place or row.id,
         file=image.file if image else "",
         category=row.category,
@@ -123,12 +136,25 @@ def _measured(row: Row) -> str:
 
 
 def _thumbnail(row: Row, where: Source) -> str:
-    image = where.images.get(row.image_key)
-    if not image or not image.file or image.problem:  # such a file may lead outside the source
+    if row.kind == "image":
+        return _photograph(row.image_key, where, outlined=row.reason in _OUTLINED)
+    if not (image := _readable(row.image_key, where)):
         return ""
-    photo = where.photos.get(image.key)
-    frame = photo.frame if photo else "viewed"
-    if row.kind == "annotation":
-        return thumbnails.of_annotation(where.root, image.file, frame, where.instances[row.id])
-    outlines = where.on_image.get(image.key, ()) if row.reason in _OUTLINED else ()
-    return thumbnails.of_photograph(where.root, image.file, frame, outlines)
+    return thumbnails.of_annotation(where.root, image.file, _frame(image.key, where), where.instances[row.id])
+
+
+def _photograph(key: str, where: Source, outlined: bool = False) -> str:
+    if not (image := _readable(key, where)):
+        return ""
+    outlines = where.on_image.get(key, ()) if outlined else ()
+    return thumbnails.of_photograph(where.root, image.file, _frame(key, where), outlines)
+
+
+def _readable(key: str, where: Source) -> Image | None:
+    image = where.images.get(key)
+    return image if image and image.file and not image.problem else None  # else it may lead outside the source
+
+
+def _frame(key: str, where: Source) -> Frame:
+    photo = where.photos.get(key)
+    return photo.frame if photo else "viewed"

@@ -16,6 +16,13 @@ SPLIT_FINDINGS = ("near_duplicate_photographs", "leaked_photographs")
 FINDING_CODES = (*VALIDATE_FINDINGS, *RASTERIZE_FINDINGS, *SPLIT_FINDINGS)
 
 DROPPED_CODES = {"image": "dropped_images", "annotation": "dropped_annotations"}  # all that a defect has cost
-LIMITED_CODES = (*DROPPED_CODES.values(), *REASON_CODES, *FINDING_CODES)
-KNOWN_TO_RASTERIZE = ("covered", *RASTERIZE_FINDINGS)  # and to no stage before it
-KNOWN_TO_SPLIT = ("empty_mask", *SPLIT_FINDINGS)
+
+# What a stage is the first to know, and holds against validate.limits. Leaks have split.max_leaks.
+KNOWN_TO_RASTERIZE = ("covered", *RASTERIZE_FINDINGS)
+KNOWN_TO_SPLIT = ("empty_mask", "near_duplicate_photographs")
+KNOWN_TO_VALIDATE = (
+    *DROPPED_CODES.values(),
+    *(code for code in REASON_CODES if code not in KNOWN_TO_RASTERIZE + KNOWN_TO_SPLIT),
+    *VALIDATE_FINDINGS,
+)
+LIMITED_CODES = (*KNOWN_TO_VALIDATE, *KNOWN_TO_RASTERIZE, *KNOWN_TO_SPLIT)

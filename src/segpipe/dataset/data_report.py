@@ -8,17 +8,19 @@ from typing import Any
 
 from segpipe import pages
 from segpipe.classes import ClassTable
-from segpipe.dataset import cases, ledger, statistics
-from segpipe.dataset.codes import DROPPED_CODES
+from segpipe.dataset import cases, ledger, limits, overlaps, statistics
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.codes import LIMITED_CODES
+from segpipe.dataset.findings import Finding
 from segpipe.dataset.ledger import Kind, Row
+from segpipe.dataset.placing import Side
 from segpipe.dataset.reasons import SETTINGS
 from segpipe.dataset.statistics import Bar, ClassFacts
-from segpipe.dataset.validation import Validated
-from segpipe.records import Dataset
+from segpipe.records import Dataset, Instance
 
 _TEMPLATE = "data_report.html.j2"
 _COMMONEST_SIZES = 6
-_TOGETHER = 30  # classes in the table of what occurs together
+_MOST_CLASSES = 30  # in a table of classes against classes
 _TERMS: dict[Kind, dict[str, str]] = {
     "image": {
         ledger.KEPT: "used",
@@ -29,53 +31,67 @@ _TERMS: dict[Kind, dict[str, str]] = {
         ledger.KEPT: "drawn as they are",
         ledger.REPAIRED: "drawn with a flaw, see below",
         ledger.CLIPPED: "cut at the border",
+        ledger.HIDDEN: "wholly beneath others",
         ledger.IGNORED: "neither taught nor scored",
         ledger.DROPPED: "cannot be used",
         ledger.DISCARDED: "left out by choice",
     },
 }
+_SIDES = {
+    "train": "learned from",
+    "val": "picks the best epoch",
+    "test": "scores the model",
+    "": "left out of training",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReport:
-    """What the page shows.
+    """What the page shows, as far as it is known.
 
-    root: the source folder; dataset: what it says; validated: what became of it; classes, indices: the class table and
-    the class_index of each class; limits: the share of records that may have a code.
+    root: the source folder; dataset: what it says; photos, instances: those that go on, as they are drawn; rows,
+    findings: the ledger and what else is worth knowing; classes, indices: the class table and the class_index of each
+    class; limits: the share of records that may have a code; overlaps: pixels by class beneath and class on top, None
+    before they are drawn; placed: the side of each photograph, none before the split.
     """
 
     root: Path
     dataset: Dataset
-    validated: Validated
+    photos: Sequence[Photo]
+    instances: Sequence[Instance]
+    rows: Sequence[Row]
+    findings: Sequence[Finding]
     classes: ClassTable
     indices: Mapping[str, int]
     limits: Mapping[str, float]
+    overlaps: Mapping[tuple[str, str], int] | None = None
+    placed: Sequence[Side] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a sum: how many have the verdict, and what it means."""
+    """One part of a sum: its name, how many, and what it means. verdict: that of the ledger, "" for none."""
 
     verdict: str
+    name: str
     count: int
     meaning: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """All records of one kind by verdict; the counts of the terms add up to total."""
+    """All records of one kind in parts; the counts of the terms add up to total. what: what is summed, in words."""
 
     kind: Kind
+    what: str
     total: int
     terms: tuple[Term, ...]
-    dropped_share: float
-    limit: float
 
 
 def html(report: DataReport) -> str:
     """The page: UTF-8 text with pictures inside, which names no time and no place outside the source."""
-    rows, photos = report.validated.rows, report.validated.photos
-    where = cases.source(report.root, report.dataset, report.validated)
+    rows, photos = report.rows, report.photos
+    where = cases.source(report.root, report.dataset, report.instances, photos)
     used = list(report.indices)
     counted = {row.category: row.class_name for row in rows if row.class_name}
     unused = [name for name in report.dataset.categories if name not in counted]
@@ -85,19 +101,24 @@ def html(report: DataReport) -> str:
     return template.render(
         source=_shown_path(report.root),
         format=report.dataset.format,
-        sums=[_sum(rows, kind, report.limits.get(DROPPED_CODES[kind], 1.0)) for kind in _TERMS],
+        sums=[*(_sum(rows, kind) for kind in _TERMS), *([_split_sum(report.placed)] if report.placed else [])],
+        shares=limits.shares(report.limits, rows, report.findings, LIMITED_CODES),
+        limits=report.limits,
         classes=[_class_row(facts, report, counted) for facts in statistics.class_facts(rows, used)],
         unused=statistics.class_facts(as_they_are, unused),
         nameless=sum(row.kind == "annotation" and not row.category and row.verdict != ledger.IGNORED for row in rows),
         all_px=sum(width * height for width, height in sizes),
         together=_together(rows, used),
+        overlaps=_overlaps(report.overlaps, report) if report.overlaps is not None else None,
         commonest=_commonest(sizes),
         longer_sides=statistics.histogram([max(size) for size in sizes]),
         aspects=statistics.aspects(sizes),
         crowdedness=statistics.histogram(statistics.objects_per_image(rows, [photo.key for photo in photos])),
+        object_sizes=statistics.object_sizes(rows),
+        object_aspects=statistics.object_aspects(rows),
         settings=SETTINGS,
         findings=cases.account(rows, where),
-        notes=cases.notes(report.validated.findings, rows, where),
+        notes=cases.notes(report.findings, rows, where),
     )
 
 
@@ -105,13 +126,19 @@ def _shown_path(root: Path) -> str:
     return PurePath(root).name if root.is_absolute() else root.as_posix()
 
 
-def _sum(rows: Sequence[Row], kind: Kind, limit: float) -> Sum:
+def _sum(rows: Sequence[Row], kind: Kind) -> Sum:
     counts = Counter(row.verdict for row in rows if row.kind == kind)
     total = sum(counts.values())
-    meanings = _TERMS[kind]
-    terms = tuple(Term(verdict, counts[verdict], meaning) for verdict, meaning in meanings.items())
+    terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _TERMS[kind].items())
     assert sum(term.count for term in terms) == total, f"verdicts of {kind}s that the page does not know: {counts}"
-    return Sum(kind, total, terms, counts[ledger.DROPPED] / max(1, total), limit)
+    return Sum(kind, "in", total, terms)
+
+
+def _split_sum(placed: Sequence[Side]) -> Sum:
+    counts = Counter(side.split for side in placed)
+    terms = tuple(Term("", side or "left out", counts[side], meaning) for side, meaning in _SIDES.items())
+    assert sum(term.count for term in terms) == len(placed), f"sides that the page does not know: {counts}"
+    return Sum("image", "used", len(placed), terms)
 
 
 def _class_row(facts: ClassFacts, report: DataReport, counted: Mapping[str, str]) -> dict[str, Any]:
@@ -121,22 +148,68 @@ def _class_row(facts: ClassFacts, report: DataReport, counted: Mapping[str, str]
     return {"facts": facts, "made_of": parts if parts != [facts.name] else [], "index": index, "colour": colour}
 
 
-def _together(rows: Sequence[Row], names: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Counts of classes against classes. rows: a name and its cells each; left_out: classes that are not shown.
+
+    strongest: the share that is shown darkest.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple["Cell", ...]], ...]
+    left_out: int
+    strongest: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One count, as a share of the row's whole. whole: it is that whole itself."""
+
+    column: str
+    count: int
+    share: float
+    whole: bool = False
+
+
+def _together(rows: Sequence[Row], names: Sequence[str]) -> Matrix:
     """The most frequent classes: photographs that show both, and that as a share of the photographs with the first."""
     counts = statistics.together(rows, names)
-    frequent = sorted(range(len(names)), key=lambda i: -counts[i, i])[:_TOGETHER]
+    frequent = sorted(range(len(names)), key=lambda i: -counts[i, i])[:_MOST_CLASSES]
     shown = [i for i in sorted(frequent) if counts[i, i]]
-    return {
-        "left_out": sum(counts[i, i] > 0 for i in range(len(names))) - len(shown),
-        "rows": [
-            {
-                "name": names[i],
-                "cells": [{"other": names[j], "count": int(counts[i, j]), "share": float(counts[i, j] / counts[i, i]),
-                           "same": i == j} for j in shown],
-            }
-            for i in shown
-        ],
-    }  # fmt: skip
+
+    def cell(i: int, j: int) -> Cell:
+        return Cell(names[j], int(counts[i, j]), float(counts[i, j] / counts[i, i]), whole=i == j)
+
+    return Matrix(
+        columns=tuple(names[i] for i in shown),
+        rows=tuple((names[i], tuple(cell(i, j) for j in shown)) for i in shown),
+        left_out=sum(counts[i, i] > 0 for i in range(len(names))) - len(shown),
+    )
+
+
+def _overlaps(pixels: Mapping[tuple[str, str], int], report: DataReport) -> Matrix:
+    """The classes that lose most pixels to others, and to whom; shares of the pixels of all objects of the class."""
+    names = report.classes.names
+    own = Counter[str]()
+    for row in report.rows:
+        if row.kind == "annotation" and row.verdict in (*statistics.OBJECTS, ledger.HIDDEN):
+            own[names[report.indices[row.class_name]]] += row.px_before or 0
+    lost, hides = Counter[str](), Counter[str]()
+    for (beneath, on_top), count in pixels.items():
+        lost[beneath] += count
+        hides[on_top] += count
+    order = [*names, overlaps.IGNORED]
+    shown, columns = (
+        sorted((name for name, _ in most.most_common(_MOST_CLASSES)), key=order.index) for most in (lost, hides)
+    )
+
+    def cells(beneath: str) -> tuple[Cell, ...]:
+        counts = [pixels.get((beneath, on_top), 0) for on_top in columns]
+        return tuple(Cell(name, n, n / max(1, own[beneath])) for name, n in zip(columns, counts, strict=True))
+
+    table = tuple((name, cells(name)) for name in shown)
+    strongest = max((cell.share for _, own_cells in table for cell in own_cells), default=1.0)
+    return Matrix(tuple(columns), table, len(lost) - len(shown), strongest)
 
 
 def _commonest(sizes: Sequence[tuple[int, int]]) -> list[Bar]:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from segpipe.classes import IGNORE_INDEX, ClassTable
-from segpipe.dataset import photos, store
+from segpipe.dataset import overlaps, photos, store
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.fitted import Fitted, fit_all
+from segpipe.dataset.overlaps import Overlaps
 from segpipe.dataset.transforms import Fit, Window, fit_label_map, sampled, stored_windows
 from segpipe.errors import AnnotationError, UserError
 from segpipe.masks import label_png, priority, rle
@@ -59,6 +60,7 @@ class Drawn:
     class_px: tuple[int, ...]
     ignore_px: int
     row_px: tuple[tuple[int, ...], ...]
+    overlaps: Overlaps
 
 
 def draw(task: Task) -> Drawn:
@@ -66,8 +68,8 @@ def draw(task: Task) -> Drawn:
 
     Raises UserError if the photo is no longer what validate saw.
     """
-    painting, values = _painted(task)
-    drawn = _counted(task, painting, values)
+    regions, painting, values = _painted(task)
+    drawn = _counted(task, painting, values, _overlaps(regions, painting, values))
     rows = _rows(task)
     label_map = painting.frame(values)
     label_png.write(mask_path(task), label_map, task.classes)
@@ -86,11 +88,11 @@ def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
 
     Returns who owns each pixel, integer (H, W), 0 nobody, else i + 1 for instances[i]; and the label map, uint8 (H, W).
     """
-    painting, values = _painted(task)
+    _, painting, values = _painted(task)
     return painting.frame(np.arange(len(values), dtype=np.int32)), painting.frame(values)
 
 
-def _painted(task: Task) -> tuple[Painting, np.ndarray]:
+def _painted(task: Task) -> tuple[list[rle.Region], Painting, np.ndarray]:
     """The task's instances painted, owner i + 1 is instances[i]; and each owner's value in the label map, uint8."""
     size_hw = (task.photo.height, task.photo.width)
     regions = _regions(task, size_hw)
@@ -102,7 +104,12 @@ def _painted(task: Task) -> tuple[Painting, np.ndarray]:
     painting = paint_regions([regions[i] for i in order], size_hw)
     numbers = np.array([0, *(i + 1 for i in order)])
     values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]
-    return replace(painting, owners=numbers[painting.owners]), np.array(values, np.uint8)
+    return regions, replace(painting, owners=numbers[painting.owners]), np.array(values, np.uint8)
+
+
+def _overlaps(regions: Sequence[rle.Region], painting: Painting, values: np.ndarray) -> Overlaps:
+    shown = painting.pixels(len(regions))[1:]
+    return overlaps.of_painting(painting, regions, shown < rle.areas_px(regions), values)
 
 
 def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
@@ -112,7 +119,7 @@ def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
         raise UserError(f"{task.root / task.photo.file}: {error}; {_CHANGED}") from error
 
 
-def _counted(task: Task, painting: Painting, values: np.ndarray) -> Drawn:
+def _counted(task: Task, painting: Painting, values: np.ndarray, beneath: Overlaps) -> Drawn:
     count, classes = len(task.instances), len(task.classes)
     owned = painting.pixels(count)
     pixels = _by_value(owned, values)
@@ -129,6 +136,7 @@ def _counted(task: Task, painting: Painting, values: np.ndarray) -> Drawn:
         class_px=_ints(pixels[:classes]),
         ignore_px=int(pixels[IGNORE_INDEX]),
         row_px=tuple(rows),
+        overlaps=beneath,
     )
 
 

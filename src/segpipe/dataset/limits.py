@@ -5,10 +5,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from segpipe.dataset.codes import DROPPED_CODES, LIMITED_CODES
+from segpipe.dataset.codes import DROPPED_CODES
 from segpipe.dataset.findings import Finding, as_rows
 from segpipe.dataset.ledger import DROPPED, Kind, Row
-from segpipe.errors import UserError
 
 _WORST = 5
 
@@ -30,7 +29,7 @@ class Share:
 
 
 def shares(
-    limits: Mapping[str, float], rows: Sequence[Row], findings: Iterable[Finding], codes: Container[str] = LIMITED_CODES
+    limits: Mapping[str, float], rows: Sequence[Row], found: Iterable[Finding], codes: Container[str]
 ) -> list[Share]:
     """For each limit the records it is about, by the ledger's reasons and the findings; in the order of `limits`.
 
@@ -40,7 +39,7 @@ def shares(
     for code, row in (
         *((row.reason, row) for row in rows),
         *((DROPPED_CODES[row.kind], row) for row in rows if row.verdict == DROPPED),
-        *((row.reason, row) for row in as_rows(findings, rows)),
+        *((row.reason, row) for row in as_rows(found, rows)),
     ):
         of_code.setdefault(code, []).append(row)
     totals = Counter(row.kind for row in rows)
@@ -53,13 +52,11 @@ def shares(
     ]
 
 
-def enforce(found: Iterable[Share]) -> None:
-    """Raise UserError, one line, if a share is larger than its limit."""
-    crossed = [share for share in found if share.crossed]
-    if crossed:
-        also = "".join(f"; {_figures(share)}" for share in crossed[1:])
-        remedy = "mend them or raise the limit; results/data_report.html shows them"
-        raise UserError(f"{_figures(crossed[0])}; the worst: {_worst(crossed[0].records)}{also}; {remedy}")
+def message(crossed: Sequence[Share]) -> str:
+    """One line that names the limits, the figures, and the worst cases of the first."""
+    also = "".join(f"; {_figures(share)}" for share in crossed[1:])
+    remedy = "mend them or raise the limit; results/data_report.html shows them"
+    return f"{_figures(crossed[0])}; the worst: {_worst(crossed[0].records)}{also}; {remedy}"
 
 
 def _figures(share: Share) -> str:

@@ -32,8 +32,10 @@ SETTINGS = {
     "validate.limits": "for any code, the share of records that may have it before the pipeline stops",
     "rasterize.size": "height and width that the network sees",
     "rasterize.priority": "who is on top where objects overlap",
-    "split.scene": "which photographs belong to one scene",
     "split.near_duplicate_bits": "how much photographs may differ that share a side",
+    "split.max_leaks": "the share of val and test that may have such a photograph before the pipeline stops",
+    "split.method": "content, balanced, or source for the source's own split",
+    "split.pins": "sides that photographs keep",
     "split.empty_masks": "leave_out or keep photographs without a pixel of any class",
 }  # the keys of params.yaml that decide, in words
 _LIMIT = "validate.limits"
@@ -381,12 +383,13 @@ FINDINGS = (
         "leaked_photographs", "", "Seen in training",
         "A photograph of the validation or test side has an equal or nearly equal one, or one of its scene, on another "
         "side. Its score says little about new photographs.",
-        "It stays on the side that the source's own split gives it.",
+        "It stays on the side that the source's own split, or a pin, gives it.",
         "Take the split by content, which keeps such photographs together, or move them in the source.",
-        ("split.scene", "split.near_duplicate_bits"),
+        ("split.max_leaks", "split.method", "split.pins"),
     ),
 )  # fmt: skip
 
+WORDS = {reason.code: reason for reason in FINDINGS}
 _BY_VERDICT = {(reason.verdict, reason.code): reason for reason in (*REASONS, *FINDINGS)}
 
 

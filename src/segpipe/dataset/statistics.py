@@ -3,14 +3,19 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from segpipe.dataset import ledger
 from segpipe.dataset.ledger import Row
 
-OBJECTS = (ledger.KEPT, ledger.REPAIRED, ledger.CLIPPED)  # verdicts of an annotation that is drawn as its class
+OBJECTS = (
+    ledger.KEPT,
+    ledger.REPAIRED,
+    ledger.CLIPPED,
+    ledger.HIDDEN,
+)  # verdicts of an annotation that is drawn as its class
 _MOST_BINS = 12
 _NICE_STEPS = (1, 2, 5)
 _ASPECTS = {"1:3": 1 / 3, "1:2": 1 / 2, "9:16": 9 / 16, "2:3": 2 / 3, "3:4": 3 / 4, "1:1": 1.0, "4:3": 4 / 3,
@@ -31,8 +36,9 @@ class ClassFacts:
     """One class, or one category of the source that is none.
 
     annotations: all of them; objects: those drawn as the class; images: photographs that show one of the objects, or,
-    for a class that is not used, an annotation of it; pixels: sum over the objects, each by itself; median_px: of one
-    object, None without any; sizes: objects by pixel count, one bar a doubling, the same bars for all classes.
+    for a class that is not used, an annotation of it; pixels: sum over the objects, each by itself; shown_px: those of
+    them that no other object covers, 0 before they are drawn; median_px: of one object, None without any; sizes:
+    objects by pixel count, one bar a doubling, the same bars for all classes.
     """
 
     name: str
@@ -40,6 +46,7 @@ class ClassFacts:
     objects: int
     images: int
     pixels: int
+    shown_px: int
     median_px: int | None
     sizes: tuple[Bar, ...]
 
@@ -75,6 +82,23 @@ def objects_per_image(rows: Iterable[Row], keys: Iterable[str]) -> list[int]:
     return [counts[key] for key in keys]
 
 
+def object_sizes(rows: Iterable[Row]) -> list[Bar]:
+    """Objects by their pixel count, one bar a doubling."""
+    areas = [row.px_before or 0 for row in _objects(rows)]
+    counts = Counter(area.bit_length() for area in areas)
+    bars = (_between(edge, 2 * edge - 1, counts[edge.bit_length()]) for edge in _doublings(areas))
+    return [replace(bar, axis=_short(edge)) for bar, edge in zip(bars, _doublings(areas), strict=True)]
+
+
+def object_aspects(rows: Iterable[Row]) -> list[Bar]:
+    """Objects by the common aspect ratio that the box around their pixels is nearest to."""
+    return aspects((row.px_wide, row.px_high) for row in _objects(rows) if row.px_wide and row.px_high)
+
+
+def _objects(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.kind == "annotation" and row.verdict in OBJECTS]
+
+
 def histogram(values: Sequence[int]) -> list[Bar]:
     """Bars of equal, round width over whole numbers, at most 12 of them."""
     if not values:
@@ -85,7 +109,7 @@ def histogram(values: Sequence[int]) -> list[Bar]:
 
 
 def aspects(sizes_wh: Iterable[tuple[int, int]]) -> list[Bar]:
-    """Pictures by the common aspect ratio, width to height, that theirs is nearest to."""
+    """Boxes by the common aspect ratio, width to height, that theirs is nearest to."""
     names = list(_ASPECTS)
     logs = np.log(list(_ASPECTS.values()))
     counts = Counter(int(np.abs(logs - math.log(width / height)).argmin()) for width, height in sizes_wh)
@@ -109,6 +133,7 @@ def _facts(name: str, rows: Sequence[Row], areas: Sequence[int], edges: Sequence
         objects=len(objects),
         images=len({row.image_key for row in objects or rows if row.image_key}),
         pixels=sum(areas),
+        shown_px=sum(row.px_after or 0 for row in objects),
         median_px=int(np.median(areas)) if areas else None,
         sizes=tuple(_between(edge, 2 * edge - 1, counts[edge.bit_length()]) for edge in edges),
     )
@@ -119,6 +144,11 @@ def _doublings(areas: Sequence[int]) -> list[int]:
     if not areas:
         return []
     return [1 << bit for bit in range(max(1, min(areas)).bit_length() - 1, max(areas).bit_length())]
+
+
+def _short(number: int) -> str:
+    """A number that fits beneath a narrow bar: 512, 1k, 262k, 4M."""
+    return f"{number}" if number < 1000 else f"{number // 1000}k" if number < 1_000_000 else f"{number // 1_000_000}M"
 
 
 def _nice_step(low: int, high: int) -> int:

@@ -4,13 +4,14 @@ import csv
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from segpipe.classes import ClassTable
-from segpipe.dataset import ledger, tables, validation
+from segpipe.dataset import findings, ledger, tables, validation
 from segpipe.dataset.checks import Photo
+from segpipe.dataset.findings import Finding
 from segpipe.dataset.ledger import Row
 from segpipe.errors import UserError
 from segpipe.records import Image, Instance, by_image
@@ -22,7 +23,7 @@ _SHOWN = 10
 class Account:
     """What the stages wrote, by id and key. rows: of the last stage that ran; checked: validate's verdicts.
 
-    splits: rows of data/splits.csv; None where the stage has not run.
+    splits: rows of data/splits.csv; None where the stage has not run; findings: what else is worth knowing.
     """
 
     rows: Mapping[tuple[str, str], Row]
@@ -35,6 +36,7 @@ class Account:
     classes: ClassTable
     indices: Mapping[str, int]
     splits: Mapping[str, Mapping[str, str]] | None
+    findings: Mapping[tuple[str, str], Sequence[Finding]]
 
 
 def read(data: Path) -> Account:
@@ -72,11 +74,19 @@ def _read(data: Path) -> Account:
         classes=ClassTable.read(data / "checked/classes.json"),
         indices=json.loads((data / "checked/class_indices.json").read_text(encoding="utf-8")),
         splits=_splits(data / "splits.csv"),
+        findings=_by_record(findings.read(data / "checked/findings.parquet")),
     )
 
 
 def _by_id(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
     return {(row.kind, row.id): row for row in rows}
+
+
+def _by_record(found: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
+    of_record: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        of_record.setdefault((finding.kind, finding.id), []).append(finding)
+    return of_record
 
 
 def _splits(path: Path) -> dict[str, dict[str, str]] | None:

@@ -12,7 +12,7 @@ import numpy as np
 from segpipe.dataset import drawing, photos
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Row
-from segpipe.dataset.reasons import reason_of
+from segpipe.dataset.reasons import WORDS, reason_of
 from segpipe.dataset.transforms import Fit, stored_windows
 from segpipe.errors import AnnotationError, UserError, at
 from segpipe.explain import picture as pictures
@@ -67,6 +67,7 @@ def _of_one(account: Account, row: Row, settings: Settings) -> tuple[list[str], 
         _line("photograph", _photograph(account, row.image_key)),
         _line("ingest", _read_as(instance)),
         *_validated(account.checked[row.kind, row.id]),
+        *_noted(account, row),
     ]
     task = _task(account, photo, settings) if photo else None
     position = _position(task, row.id)
@@ -93,6 +94,7 @@ def _of_image(account: Account, row: Row, settings: Settings) -> tuple[list[str]
         _line("record", row.place or image.file),
         _line("ingest", f"{declared}{f'; {image.detail}' if image.detail else ''}"),
         *_validated(account.checked[row.kind, row.id]),
+        *_noted(account, row),
         *([_line("used as", _used_as(photo))] if photo else []),
         *_split_lines(account, row),
         _line("annotations", verdicts or "none"),
@@ -184,6 +186,16 @@ def _validated(row: Row) -> list[str]:
         lines.append(_line("", row.detail))
     if row.area_before is not None and row.area_after is not None and row.reason == "self_crossing":
         lines.append(_line("", f"{row.area_before:,.1f} square pixels as it runs, {row.area_after:,.1f} corrected"))
+    return lines
+
+
+def _noted(account: Account, row: Row) -> list[str]:
+    """What is worth knowing of the record besides its verdict."""
+    lines = []
+    for finding in account.findings.get((row.kind, row.id), ()):
+        words = WORDS[finding.code]
+        detail = f" ({finding.detail})" if finding.detail else ""
+        lines += [_line("note", f"{words.title}{detail}. {words.meaning}"), _line("", words.done)]
     return lines
 
 

@@ -1,0 +1,83 @@
+"""What data/splits.csv adds to the account: photographs that are left out, near-duplicates, and those on two sides."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.duplicates import close_pairs, equal_pairs
+from segpipe.dataset.findings import Finding
+from segpipe.dataset.ledger import Row
+
+_TRAIN = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Where one photograph is. split: train, val, test, or "" if it is left out, for `reason`; group: as in Placed."""
+
+    key: str
+    split: str
+    group: str
+    reason: str
+
+
+def read(path: Path) -> list[Side]:
+    """The rows of data/splits.csv."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [Side(row["key"], row["split"], row["group"], row["reason"]) for row in csv.DictReader(file)]
+
+
+def close(sides: Sequence[Side], rows: Sequence[Row]) -> None:
+    """Hold the split against the ledger: each photograph that is used is on one side, or left out for a reason.
+
+    Raises AssertionError: a sum that does not close is a mistake of ours, and the stage must not go on.
+    """
+    used = [row.id for row in rows if row.kind == "image" and row.verdict == "kept"]
+    placed = [side.key for side in sides]
+    assert sorted(placed) == sorted(used), f"{len(used)} photographs are used, {len(placed)} are in the split"
+    lost = [side.key for side in sides if not side.split and not side.reason]
+    assert not lost, f"left out of the split without a reason: {lost[:5]}"
+
+
+def with_left_out(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:
+    """The ledger with the reason why a photograph that is used is on no side."""
+    reasons = {side.key: side.reason for side in sides if not side.split}
+    return [replace(row, reason=reasons[row.id]) if row.kind == "image" and row.id in reasons else row for row in rows]
+
+
+def findings(sides: Sequence[Side], photos: Sequence[Photo], near_bits: int) -> list[Finding]:
+    """Photographs that nearly equal an earlier one, and those of val and test whose group is on another side too."""
+    file = {photo.key: photo.file for photo in photos}
+    return [*_near(sides, {photo.key: photo for photo in photos}, near_bits), *_leaked(sides, file)]
+
+
+def _near(sides: Sequence[Side], photos: dict[str, Photo], near_bits: int) -> Iterator[Finding]:
+    sizes = Counter(side.group for side in sides)
+    grouped = [photos[side.key] for side in sides if sizes[side.group] > 1]  # others are near to none
+    equal = {later for _, later in equal_pairs([photo.sha256 for photo in grouped]).tolist()}
+    first: dict[int, int] = {}
+    for pairs in close_pairs([photo.phash for photo in grouped], near_bits):
+        for earlier, later in pairs.tolist():
+            first[later] = min(earlier, first.get(later, earlier))
+    for later in sorted(first.keys() - equal):
+        twin = grouped[first[later]]
+        yield _finding(grouped[later].key, "near_duplicate_photographs", f"nearly equal to {twin.file}", twin.key)
+
+
+def _leaked(sides: Sequence[Side], file: dict[str, str]) -> Iterator[Finding]:
+    others: dict[str, dict[str, str]] = {}
+    for side in sides:
+        if side.split:
+            others.setdefault(side.group, {}).setdefault(side.split, side.key)
+    for side in sides:
+        elsewhere = [key for split, key in others.get(side.group, {}).items() if split != side.split]
+        if side.split not in ("", _TRAIN) and elsewhere:
+            twin = others[side.group].get(_TRAIN, elsewhere[0])
+            yield _finding(side.key, "leaked_photographs", f"in {side.split}; goes with {file[twin]}", twin)
+
+
+def _finding(key: str, code: str, detail: str, twin: str) -> Finding:
+    return Finding(code=code, kind="image", id=key, image_key=key, detail=detail, twin=twin)

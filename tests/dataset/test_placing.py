@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from segpipe.dataset import looks, placing
+from segpipe.dataset.checks import Photo
+from segpipe.dataset.ledger import Row
+from segpipe.dataset.placing import Side
+
+
+def photo(key, look, sha256=""):
+    return Photo(
+        key=key, file=f"{key}.jpg", split=None, width=4, height=4, frame="viewed", orientation=1, undecidable=False,
+        sha256=sha256 or key, phash=look, background=False,
+    )  # fmt: skip
+
+
+def image(key, verdict="kept"):
+    return Row(kind="image", id=key, image_key=key, place="", verdict=verdict)
+
+
+@pytest.fixture
+def one_look():
+    """The hash of some photograph."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    return looks.hashes(pixels)
+
+
+SIDES = [
+    Side("a", "train", "a", ""),
+    Side("b", "val", "a", ""),
+    Side("c", "", "c", "empty_mask"),
+    Side("d", "test", "d", ""),
+]
+ROWS = [image("a"), image("b"), image("c"), image("d"), image("e", "dropped")]
+
+
+def test_a_split_of_all_that_is_used_closes():
+    placing.close(SIDES, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("sides", "said"),
+    [
+        (SIDES[:-1], "4 photographs are used, 3 are in the split"),
+        ([*SIDES, SIDES[0]], "4 photographs are used, 5 are in the split"),
+        ([*SIDES[:3], Side("e", "test", "e", "")], "are used"),
+        ([*SIDES[:3], Side("d", "", "d", "")], "without a reason: .'d'"),
+    ],
+)
+def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
+    with pytest.raises(AssertionError, match=said):
+        placing.close(sides, ROWS)
+
+
+def test_the_ledger_says_why_a_photograph_is_on_no_side():
+    assert [row.reason for row in placing.with_left_out(ROWS, SIDES)] == ["", "", "empty_mask", "", ""]
+
+
+def test_nearly_equal_photographs_and_those_seen_in_training(one_look):
+    photos = [photo("a", one_look), photo("b", one_look), photo("c", ""), photo("d", one_look)]
+    found = placing.findings(SIDES, photos, near_bits=0)
+    assert [(f.id, f.code, f.twin, f.detail) for f in found] == [
+        ("b", "near_duplicate_photographs", "a", "nearly equal to a.jpg"),  # d is of another group
+        ("b", "leaked_photographs", "a", "in val; goes with a.jpg"),
+    ]
+
+
+def test_equal_files_are_not_also_nearly_equal(one_look):
+    photos = [photo("a", one_look, "same"), photo("b", one_look, "same"), photo("c", ""), photo("d", "")]
+    assert [f.code for f in placing.findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]
+
+
+def test_the_table_is_read_as_split_wrote_it(tmp_path):
+    (tmp_path / "splits.csv").write_text("key,split,group,reason,more\na,train,a,,x\nc,,c,empty_mask,y\n")
+    assert placing.read(tmp_path / "splits.csv") == [SIDES[0], SIDES[2]]
