@@ -13,7 +13,7 @@ def square(left, top, side):
 
 
 def drawn(name, *rings, category="cat", area=None, areas=None, **fields):
-    own = Instance(id=name, image_key="a", category=category, rings=rings, area=area, place=f"at {name}", **fields)
+    own = Instance(id=name, image_key="a", category=category, rings=rings, area=area, **fields)
     return of_region(own, raster.draw(rings, SIZE), areas or ())
 
 

@@ -99,7 +99,7 @@ def _twice(one: Drawn, other: Drawn, iou: float) -> Finding:
     return _finding(
         one,
         "annotated_twice" if same else "annotated_as_two_classes",
-        f"the pixels of {where} ({100 * iou:.3g} % in common){what}",
+        f"the pixels of {other.instance.id} ({100 * iou:.3g} % in common){what}",
         other.instance.id,
     )
 
