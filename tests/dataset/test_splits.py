@@ -71,6 +71,12 @@ def test_adding_images_moves_no_old_one_and_order_does_not_matter():
     assert {key: new[key] for key in old} == old
 
 
+def test_a_scene_that_grows_stays_where_it_is():
+    images = [candidate(i, scene=f"drive{i % 30}") for i in range(600)]
+    old = sides(by_content(images[:60]))
+    assert {key: side for key, side in sides(by_content(images)).items() if key in old} == old
+
+
 @pytest.mark.parametrize("method", [by_content, by_balance])
 def test_another_seed_is_another_split_another_order_or_name_is_not(method):
     images = [candidate(i) for i in range(100)]

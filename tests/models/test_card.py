@@ -1,11 +1,11 @@
 import os
-import resource
 
 import pytest
 import torch
 
 from segpipe.errors import UserError
 from segpipe.models import build, card
+from tests.disk import full_disk
 
 TINY = "mobilenetv3_small_050"
 SEEN = (True, False, True)
@@ -100,13 +100,8 @@ def test_loading_leaves_the_random_state_alone(tmp_path):
 def test_a_disk_without_room_is_said_in_one_line_and_the_last_model_stays(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(b"the last model")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # no file may grow beyond this
-    try:
-        with pytest.raises(UserError) as caught:
-            card.save(path, a_model(), a_card())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(4096), pytest.raises(UserError) as caught:
+        card.save(path, a_model(), a_card())
     assert str(caught.value) == (
         f"{path}: cannot be written (File too large); make room or allow writing there, then run again"
     )

@@ -2,33 +2,23 @@
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from segpipe.files import write_bytes
 from stages.params import run
 from tests.conftest import ROOT
+from tests.disk import full_disk
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file may grow beyond 1,000 bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path, small_disk):
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path):
     path = tmp_path / "a.png"
     write_bytes(path, b"old")
-    with pytest.raises(OSError, match="File too large") as error:
+    with full_disk(1000), pytest.raises(OSError, match="File too large") as error:
         write_bytes(path, bytes(2000))
     assert error.value.filename == str(path)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.png", b"old")]

@@ -1,7 +1,5 @@
 """Data and disks that a training must cope with."""
 
-import resource
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +11,7 @@ from segpipe.errors import UserError
 from segpipe.training import loop
 from segpipe.training.batches import TrainingData
 from segpipe.training.history import EpochRecord
+from tests.disk import full_disk
 from tests.training import tiny
 
 
@@ -53,15 +52,7 @@ def test_a_class_that_training_never_shows_weighs_nothing_and_breaks_nothing(tmp
     assert all(torch.isfinite(tensor).all() for tensor in network.state_dict().values())
 
 
-@pytest.fixture
-def full_disk():
-    """From the call on no file grows beyond 100 kB: a disk that gets full in the middle of a write."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_disk_that_gets_full_ends_no_training_and_spoils_no_checkpoint(tmp_path, full_disk, caplog):
+def test_a_disk_that_gets_full_ends_no_training_and_spoils_no_checkpoint(tmp_path, caplog):
     data, recipe = tiny.data(), tiny.recipe(epochs=2)
     whole, _ = tiny.fit(tmp_path / "whole", data, recipe)
     begun = loop.fit(tiny.segmenter(), data, recipe, tmp_path / "full", "abc", tiny.CPU)
@@ -69,8 +60,8 @@ def test_a_disk_that_gets_full_ends_no_training_and_spoils_no_checkpoint(tmp_pat
     begun.close()
     checkpoint = tmp_path / "full" / "abc.pt"
     before = checkpoint.read_bytes()
-    full_disk()
-    network, records = tiny.fit(tmp_path / "full", data, recipe)
+    with full_disk(100_000):  # in the middle of a write
+        network, records = tiny.fit(tmp_path / "full", data, recipe)
     assert [(record.complete, record.resumed) for record in records] == [(True, True), (True, False)]
     assert f"checkpoint {checkpoint} was not written (File too large): training goes on" in caplog.text
     assert checkpoint.read_bytes() == before

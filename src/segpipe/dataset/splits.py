@@ -53,8 +53,8 @@ class Placed:
 class Pool:
     """Images to place, and the groups they form: equal, nearly equal, or of one scene, directly or through others.
 
-    class_pixels: int (N, C); group: int (N,), each image's group, numbered in the order of the groups' smallest hash,
-    which does not depend on names or on the order of the images; draw: float (G,), a number in [0, 1) from that hash.
+    class_pixels: int (N, C); group: int (N,), each image's group, numbered by the groups' smallest hash: of a scene's
+    name, or of the file of an image without one; draw: float (G,), a number in [0, 1) from that hash.
     """
 
     candidates: tuple[Candidate, ...]
@@ -70,7 +70,8 @@ class Pool:
         lowest = groups(len(candidates), chain(same, near)).tolist()
         smallest: dict[int, bytes] = {}
         for root, candidate in zip(lowest, candidates, strict=True):
-            digest = hashlib.sha256(f"{seed}:{candidate.sha256}".encode()).digest()
+            said = f"scene {candidate.scene}" if candidate.scene else candidate.sha256  # a scene may grow
+            digest = hashlib.sha256(f"{seed}:{said}".encode()).digest()
             smallest[root] = min(digest, smallest.get(root, digest))
         order = sorted(smallest, key=smallest.__getitem__)
         number = {root: position for position, root in enumerate(order)}
@@ -95,11 +96,11 @@ class Pool:
 
 
 def by_content(pool: Pool, val: float, test: float) -> np.ndarray:
-    """Sides, int (N,) positions in SIDES, by a hash of the images' bytes; val, test: shares of the whole, 0..1.
+    """Sides, int (N,) positions in SIDES, by hashes of scenes and files; val, test: shares of the whole, 0..1.
 
-    A group's side depends on the group alone: images that resemble none of the others move no old one; one that
-    resembles old ones joins their group, whose side its smallest hash decides. Pinned images stay where they are, and
-    the others of their group with them.
+    A group's side depends on the group alone: images of old scenes, and images that resemble none of the others, move
+    no old one; one that resembles old ones joins their group, whose side its smallest hash decides. Pinned images stay
+    where they are, and the others of their group with them.
     """
     pinned = _pinned(pool)
     drawn = np.select([pool.draw < test, pool.draw < test + val], [SIDES.index(TEST), SIDES.index(VAL)], 0)
