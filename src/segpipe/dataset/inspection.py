@@ -95,7 +95,6 @@ def _alike(drawn: Sequence[Drawn]) -> Iterator[tuple[int, int]]:
 def _twice(one: Drawn, other: Drawn, iou: float) -> Finding:
     same = one.instance.category == other.instance.category
     what = "" if same else f", as {other.instance.category} and as {one.instance.category}"
-    where = other.instance.id
     return _finding(
         one,
         "annotated_twice" if same else "annotated_as_two_classes",
