@@ -6,7 +6,7 @@ import torch
 
 from segpipe.classes import ClassTable
 from segpipe.dataset.store import Store, begin, finish, put
-from segpipe.dataset.transforms import Fit
+from segpipe.dataset.transforms import Fit, stored_windows
 from segpipe.errors import UserError
 from segpipe.training import loop
 from segpipe.training.batches import TrainingData
@@ -20,7 +20,8 @@ def a_store(folder, count):
     begin(folder, count, fit)
     for position in range(count):
         put(folder, position, np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8))
-    finish(folder, [f"picture{i}" for i in range(count)], classes, fit, np.zeros((count, 2), np.int64))
+    rows, pixels = [(f"picture{i}", stored_windows((32, 32), fit)[0]) for i in range(count)], np.full((count, 2), 512)
+    finish(folder, rows, classes, fit, pixels, pixels)
     return Store.open(folder)
 
 
