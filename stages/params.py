@@ -87,9 +87,13 @@ class Ingest(Section):
 
 
 class Validate(Section):
-    """What is done with crowds, empty pictures, boxes, lines and points, and how much of what is found is too much."""
+    """What annotations mean that do not say it all, what is done with empty pictures, and how much is too much."""
 
     crowd: Literal["ignore", "object", "drop"]
+    difficult: Literal["object", "ignore", "drop"]
+    occluded: Literal["object", "ignore", "drop"]
+    unknown_class: Literal["ignore", "drop"]
+    holes: Literal["union", "even_odd"]
     unannotated: Literal["skip", "keep"]
     box: Literal["region", "ignore", "drop"]
     line_width_px: Annotated[float, Field(ge=0, le=1000)]

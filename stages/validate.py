@@ -12,12 +12,15 @@ from segpipe.dataset import (
     ledger,
     memory,
     parallel,
+    policies,
     rechecking,
     selection,
     tables,
     validation,
 )
 from segpipe.dataset.codes import VALIDATE_FINDINGS
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.dataset.selection import TaskKind
 from segpipe.dataset.transforms import Fit
 from segpipe.dataset.validation import Validated
@@ -54,17 +57,22 @@ def main() -> None:
 def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[checks.Task]:
     tiles = params.rasterize.tiles  # rasterize takes what is left for it if it still asks for the same: no result here
     fit = Fit(params.rasterize.fit, params.rasterize.size, tiles.side, tiles.overlap)
+    own = params.validation
+    chosen = Policies(
+        crowd=own.crowd,
+        box=own.box,
+        line_width_px=own.line_width_px,
+        point_radius_px=own.point_radius_px,
+        holes=own.holes,
+        difficult=own.difficult,
+        occluded=own.occluded,
+        unknown_class=own.unknown_class,
+    )
     return validation.tasks(
         dataset,
         Path(params.ingest.source),
-        class_of,
-        crowd=params.validation.crowd,
-        keep_empty=params.validation.unannotated == "keep",
-        shapes=checks.ShapePolicies(
-            box=params.validation.box,
-            line_width_px=params.validation.line_width_px,
-            point_radius_px=params.validation.point_radius_px,
-        ),
+        Rules(class_of, chosen),
+        keep_empty=own.unannotated == "keep",
         leave=fitted.begin(fit).put,
     )
 
@@ -77,7 +85,10 @@ def _write(validated: Validated, selected: tuple[str, ...], task: TaskKind) -> N
     findings.write(folder / "findings.parquet", validated.findings)
     selection.class_table(selected, task).write(folder / "classes.json")
     write_json(folder / "class_indices.json", selection.class_indices(selected, task))
-    counts = {"findings": findings.counts(validated.findings, VALIDATE_FINDINGS)}
+    counts = {
+        "policies": policies.counts(validated.rows),
+        "findings": findings.counts(validated.findings, VALIDATE_FINDINGS),
+    }
     write_json(Path("metrics/validate.json"), ledger.summary(validated.rows) | counts)
 
 

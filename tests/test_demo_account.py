@@ -7,6 +7,8 @@ import pytest
 
 from segpipe.annotations.detect import read_source
 from segpipe.dataset import checks, drawing, findings, ledger, rasterizing, selection, store, validation
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.dataset.transforms import Fit
 from stages import params
 from tests.conftest import ROOT
@@ -24,7 +26,7 @@ def drawn(tmp_path_factory):
     used = {instance.category for instance in dataset.instances}
     class_of = selection.select(own.ingest.classes, dataset.categories, used)
     selected = selection.names(class_of)
-    tasks = validation.tasks(dataset, DEMO, class_of, own.validation.crowd, False, checks.ShapePolicies())
+    tasks = validation.tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
     validated = validation.collect(dataset, class_of, map(checks.check, tasks))
     classes = selection.class_table(selected, "multiclass")
     indices = selection.class_indices(selected, "multiclass")

@@ -6,6 +6,7 @@ from typing import Literal
 
 Role = Literal["object", "crowd", "ignore"]
 Kind = Literal["region", "box", "line", "point"]
+FLAGS = ("difficult", "occluded", "truncated")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,11 +52,13 @@ class Instance:
 
     id: unique in the data set; image_key: "" if no image of the data set is named; category: a name of
     Dataset.categories, "" where unknown; rings: closed lines, each flat x, y, x, y ... in pixels, united;
-    holes: closed lines whose insides are taken away from the united rings;
+    holes: closed lines whose insides are taken away from the united rings; even_odd: rings within each other leave
+    holes instead, a pixel counts where an odd number of rings hold it;
     rings_refused: further rings of the record that are none (an odd count, under 6 numbers, no numbers of pixels);
     mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
     the source excludes from truth, both beneath every object unless layered: the source draws its shapes over each
-    other, and this one covers what comes before it; area: square pixels as declared; place: where the record stands;
+    other, and this one covers what comes before it; flags: of FLAGS, what its annotator noted;
+    area: square pixels as declared; place: where the record stands;
     problem: a reason code if the record cannot be used, detail: that in words; note: as in Image.
     """
 
@@ -64,6 +67,7 @@ class Instance:
     category: str
     rings: tuple[tuple[float, ...], ...] = ()
     holes: tuple[tuple[float, ...], ...] = ()
+    even_odd: bool = False
     rings_refused: int = 0
     rle: Rle | None = None
     mask_file: str = ""
@@ -71,6 +75,7 @@ class Instance:
     role: Role = "object"
     layered: bool = False
     kind: Kind = "region"
+    flags: tuple[str, ...] = ()
     area: float | None = None
     place: str = ""
     problem: str = ""

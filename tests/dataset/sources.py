@@ -8,6 +8,8 @@ from PIL import Image as Picture
 from segpipe.classes import ClassTable
 from segpipe.dataset import checks, validation
 from segpipe.dataset.data_report import DataReport
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.records import Dataset, Image, Instance
 
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)  # 16 pixels
@@ -64,7 +66,7 @@ def report(folder: Path, source: Dataset | None = None) -> DataReport:
     """The checked data set, ready for the page."""
     source = source or dataset(folder)
     class_of = {name: name for name in SELECTED}
-    tasks = validation.tasks(source, folder, class_of, crowd="ignore", keep_empty=False, shapes=checks.ShapePolicies())
+    tasks = validation.tasks(source, folder, Rules(class_of, Policies()), keep_empty=False)
     validated = validation.collect(source, class_of, map(checks.check, tasks))
     return DataReport(
         root=folder,

@@ -6,6 +6,8 @@ from PIL import Image as Picture
 
 from segpipe.dataset import ledger
 from segpipe.dataset.checks import Task, check
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.records import Image, Instance, Rle
 
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)
@@ -22,7 +24,7 @@ def picture(folder: Path, name: str = "a.jpg", orientation: int | None = None) -
 
 def judged(folder: Path, *instances: Instance, crowd="ignore", keep_empty=False, **image):
     record = Image(**{"key": "a", "file": "a.jpg"} | image)
-    return check(Task(folder, record, instances, {"cat": "cat"}, crowd, keep_empty))
+    return check(Task(folder, record, instances, Rules({"cat": "cat"}, Policies(crowd=crowd)), keep_empty))
 
 
 def instance(**fields) -> Instance:

@@ -6,6 +6,8 @@ from PIL import Image as Picture
 
 from segpipe.classes import ClassTable
 from segpipe.dataset import checks, drawing, fitted, rasterizing, store, validation
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.dataset.transforms import Fit
 from segpipe.errors import UserError
 from segpipe.records import Dataset, Image, Instance
@@ -24,15 +26,8 @@ def left(request, tmp_path, monkeypatch):
     image = Image(key="a", file="a.jpg")
     dataset = Dataset(format="coco", categories=("cat",), images=(image,), instances=(instance,))
     there = fitted.begin(request.param)
-    [task] = validation.tasks(
-        dataset,
-        tmp_path,
-        {"cat": "cat"},
-        crowd="ignore",
-        keep_empty=False,
-        shapes=checks.ShapePolicies(),
-        leave=there.put,
-    )
+    rules = Rules({"cat": "cat"}, Policies())
+    [task] = validation.tasks(dataset, tmp_path, rules, keep_empty=False, leave=there.put)
     return checks.check(task), there
 
 

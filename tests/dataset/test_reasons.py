@@ -11,6 +11,7 @@ import yaml
 from segpipe import records
 from segpipe.dataset import codes, ledger
 from segpipe.dataset.ledger import Row
+from segpipe.dataset.policies import POLICIES
 from segpipe.dataset.reasons import FINDINGS, REASONS, SETTINGS, reason_of
 from tests.conftest import ROOT
 
@@ -58,6 +59,7 @@ def test_every_code_that_the_source_gives_has_words_and_no_other_has():
     given = {"bad_record"}  # AnnotationError's own default
     given |= set(typing.get_args(records.Role)) - {"object"}  # an ignored annotation has its role for a reason,
     given |= set(typing.get_args(records.Kind)) - {"region"}  # one that is no region but drawn its kind
+    given |= set(POLICIES) & set(records.FLAGS)  # one that a policy on its flag ignores or drops, the flag's
     for path in sources:
         if path.name != "reasons.py":
             given |= codes_in(path)

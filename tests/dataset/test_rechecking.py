@@ -7,15 +7,19 @@ import pytest
 from PIL import Image as Picture
 
 from segpipe.dataset import checks, rechecking
-from segpipe.dataset.checks import ShapePolicies, Task
+from segpipe.dataset.checks import Task
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.records import Image, Instance
+
+RULES = Rules({"cat": "cat", "dog": "dog"}, Policies())
 
 
 def task(root: Path, name: str, category: str = "cat") -> Task:
     ring = (1.0, 1.0, 4.0, 1.0, 4.0, 4.0, 1.0, 4.0)
     instance = Instance(id=f"j#{name}", image_key=name, category=category, rings=(ring,))
     image = Image(key=name, file=f"{name}.png")
-    return Task(root, image, (instance,), {"cat": "cat", "dog": "dog"}, "ignore", False, ShapePolicies())
+    return Task(root, image, (instance,), RULES, False)
 
 
 def photograph(root: Path, name: str, grey: int = 9) -> None:
@@ -52,7 +56,9 @@ def test_a_changed_setting_checks_everything_anew(tmp_path):
     photograph(tmp_path, "a")
     one = task(tmp_path, "a")
     check(tmp_path, tmp_path / "m", [one])
-    changes = {"class_of": {"cat": "cat", "dog": "cat"}, "crowd": "drop", "keep_empty": True}
+    changes = {"keep_empty": True}
+    for rules in (Rules({"cat": "cat", "dog": "cat"}, Policies()), Rules(RULES.class_of, Policies(holes="even_odd"))):
+        assert check(tmp_path, tmp_path / "m", [replace(one, rules=rules)])[1] == ["a"]
     for name, value in changes.items():
         assert check(tmp_path, tmp_path / "m", [replace(one, **{name: value})])[1] == ["a"]
 
@@ -66,7 +72,7 @@ def test_only_files_that_ingest_found_are_opened(tmp_path, named):
     lost = Image(key="a", file=named, problem="missing_file", detail="no such file")
     opened = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-    one = Task(tmp_path / "source", lost, (), {"cat": "cat"}, "ignore", False, ShapePolicies())
+    one = Task(tmp_path / "source", lost, (), RULES, False)
     (result,) = check(tmp_path / "source", tmp_path / "m", [one])[0]
     assert [(row.verdict, row.reason) for row in result.rows] == [("dropped", "missing_file")]
     assert not [path for path in opened if path.endswith(named)]

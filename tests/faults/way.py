@@ -12,7 +12,9 @@ import numpy as np
 
 from segpipe.annotations.detect import read_source
 from segpipe.dataset import checks, ledger, rechecking, selection, validation
+from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
+from segpipe.dataset.policies import Policies
 from segpipe.masks import label_png
 from tests.conftest import ROOT
 from tests.data_half import STAGES, prepare
@@ -88,7 +90,7 @@ def judge(world: World) -> tuple[Row, ...]:
         dataset = read_source(world.source)
         used = {instance.category for instance in dataset.instances if instance.category}
         class_of = selection.select("auto", dataset.categories, used)
-        tasks = validation.tasks(dataset, world.source, class_of, "ignore", False, checks.ShapePolicies())
+        tasks = validation.tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
         rechecking.keys_of(tasks)
         return validation.collect(dataset, class_of, map(checks.check, tasks)).rows
 

@@ -1,8 +1,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
 
-from segpipe.masks import geometry, raster
+from segpipe.masks import geometry, raster, rle
 from tests.grids import grid
 from tests.masks.test_raster import pixels, rings
 
@@ -48,3 +49,25 @@ def test_areas_are_those_without_the_holes():
     shape = geometry.examine([tuple(SQUARE)], (4, 6), [(1, 1, 3, 1, 3, 3, 1, 3)])
     assert (shape.area_drawn, shape.area_valid, shape.refused) == (20, 20, 0)
     assert shape.holes == ((1, 1, 3, 1, 3, 3, 1, 3),)
+
+
+def test_even_odd_rings_within_each_other_cut_holes_and_fill_them_again():
+    inner, innermost = [1, 0, 5, 0, 5, 4, 1, 4], [2, 1, 4, 1, 4, 3, 2, 3]
+    np.testing.assert_array_equal(
+        pixels(raster.draw([SQUARE, inner, innermost], (4, 6), even_odd=True), (4, 6)),
+        grid("""
+            #....#
+            #.##.#
+            #.##.#
+            #....#
+        """),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(rings, min_size=1, max_size=4), st.integers(1, 30), st.integers(1, 30))
+def test_even_odd_is_the_exclusive_or_of_the_rings_each_drawn_by_pycocotools(shape, height, width):
+    each = [coco_mask.decode(drawn) for drawn in coco_mask.frPyObjects(shape, height, width)]
+    region = raster.draw(shape, (height, width), even_odd=True)
+    np.testing.assert_array_equal(coco_mask.decode(region), np.bitwise_xor.reduce(each))
+    assert rle.area_px(region) == np.bitwise_xor.reduce(each).sum()

@@ -7,6 +7,8 @@ import numpy as np
 
 from segpipe.annotations.detect import read_source
 from segpipe.dataset import checks, drawing, selection, validation
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
 from segpipe.dataset.transforms import Fit
 from segpipe.masks.priority import SMALLER_ON_TOP
 from segpipe.records import Dataset
@@ -18,9 +20,8 @@ def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") ->
 
 
 def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
-    policies = checks.ShapePolicies()
-    class_of = {name: name for name in categories}
-    tasks = validation.tasks(dataset, root, class_of, crowd="ignore", keep_empty=True, shapes=policies)
+    rules = Rules({name: name for name in categories}, Policies())
+    tasks = validation.tasks(dataset, root, rules, keep_empty=True)
     indices = selection.class_indices(categories, "multiclass")
     maps: dict[str, np.ndarray] = {}
     for checked in map(checks.check, tasks):

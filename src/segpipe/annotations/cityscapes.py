@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from segpipe.annotations import point_lists, runs, values
+from segpipe.annotations import drafts, point_lists, runs, values
 from segpipe.annotations.documents import json_document, json_list
 from segpipe.annotations.mask_surveys import Mapper, Survey, survey
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate
@@ -132,12 +132,13 @@ def _objects(file: str, objects: Sequence[Any]) -> Iterator[Instance]:
         known |= {"image_key": "", "category": ""}
         try:
             record = values.json_object(entry)
-            known |= _class_of(values.text(record, "label"))
+            label = values.text(record, "label")
             if record.get("deleted") in (1, True):
                 raise AnnotationError("the file marks it as deleted", "deleted")
+            known |= _class_of(label)
             known["rings"] = (point_lists.flat(record.get("polygon"), least=3),)
         except AnnotationError as error:
-            known |= {"problem": error.reason, "detail": str(error)}
+            known = drafts.failed(known, error)
         yield Instance(**known)
 
 
@@ -148,9 +149,8 @@ def _class_of(name: str) -> dict[str, Any]:
     if grouped:
         label = _BY_NAME.get(name.removesuffix("group"))
     if label is None:
-        raise AnnotationError(
-            f"{reprlib.repr(name)} is no label of Cityscapes; mend it or delete it", "unknown_category"
-        )
+        problem = f"{reprlib.repr(name)} is no label of Cityscapes; mend it or delete it"
+        return {"problem": drafts.UNKNOWN, "detail": problem}
     if label.id < 0:
         raise AnnotationError(f"a {name} has no id and is not drawn, as in cityscapesScripts", "deleted")
     return _drawn_as(label, "crowd" if grouped and label.instances else "object")

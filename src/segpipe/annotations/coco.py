@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from segpipe.annotations import curves, values
+from segpipe.annotations import curves, drafts, values
 from segpipe.annotations.coco_images import read_images
 from segpipe.annotations.source import Source
 from segpipe.annotations.values import Id
@@ -163,11 +163,11 @@ def _instance(known: dict[str, Any], entry: Any, classes: dict[Id, str], image_o
     try:
         record = values.json_object(entry)
         known["image_key"] = _image_key(record, image_of)
-        known["category"] = _category(record, classes)
-        known |= {"role": _role(record), "area": _area(record)}
-        known |= _shape(record)
+        known |= drafts.named(_category, record, classes)
+        known |= {"role": _role(record), "area": _area(record), "flags": _flags(record)}
+        known = drafts.added(known, _shape(record))
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return Instance(**known)
 
 
@@ -191,6 +191,13 @@ def _role(record: dict[str, Any]) -> Role:
     if flag not in (None, 0, 1, "0", "1"):
         raise AnnotationError(f"iscrowd {reprlib.repr(flag)} is neither 0 nor 1; write one of them")
     return "crowd" if flag in (1, "1") else "object"
+
+
+def _flags(record: dict[str, Any]) -> tuple[str, ...]:
+    """CVAT's and datumaro's attributes; VOC's "difficult" is "ignore" in its conversions to COCO."""
+    attributes = record.get("attributes")
+    said = list(attributes.items()) if isinstance(attributes, dict) else []
+    return drafts.flags([*said, *record.items(), ("difficult", record.get("ignore"))])
 
 
 def _area(record: dict[str, Any]) -> float | None:

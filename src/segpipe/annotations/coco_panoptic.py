@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from segpipe.annotations import values
+from segpipe.annotations import drafts, values
 from segpipe.annotations.coco import class_names, json_problem
 from segpipe.annotations.coco_images import read_images
 from segpipe.annotations.documents import file_bytes
@@ -167,10 +167,10 @@ def _segment(
             raise AnnotationError(entry.problem or f"{entry.png} {found.problem if found else ''}")
         pixels = dict(found.pixels).get(value, 0)
         known |= {"mask_file": entry.png, "mask_value": value, "area": float(pixels)}
-        known["category"] = _category(record, classes)
+        known |= drafts.named(_category, record, classes)
         known["role"] = _role(record)
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return replace(bare, **known)
 
 

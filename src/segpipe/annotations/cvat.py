@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import cvat_shapes, xml_files
+from segpipe.annotations import cvat_shapes, drafts, xml_files
 from segpipe.annotations.coco_images import read_images
 from segpipe.annotations.cvat_frames import frame_records
 from segpipe.annotations.documents import file_bytes
@@ -139,13 +139,14 @@ def _instance(shape: _Placed, image: Image | None) -> Instance:
     known: dict[str, Any] = {"id": shape.id, "place": shape.place, "image_key": "", "category": ""}
     try:
         known["image_key"] = _key(shape, image)
-        known["category"] = _label(shape)
-        known["detail"] = cvat_shapes.remarks(shape.element)
         if shape.element.get("outside") == "1":
+            known["category"] = (shape.label or "").strip()
             raise AnnotationError("its track says that it is not on this frame", OUTSIDE)
+        known |= drafts.named(_label, shape)
+        known = drafts.added(known, cvat_shapes.noted(shape.element))
         known |= cvat_shapes.drawn(shape.element, _size_hw(image))
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return Instance(**known)
 
 

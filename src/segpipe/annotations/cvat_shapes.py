@@ -3,19 +3,18 @@
 import math
 import reprlib
 from collections.abc import Callable, Mapping
-from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from segpipe.annotations import curves, runs, values
+from segpipe.annotations import curves, drafts, runs, values
 from segpipe.annotations.curves import Ring
+from segpipe.annotations.drafts import Fields
 from segpipe.annotations.point_lists import enough
 from segpipe.annotations.stored_values import MAX_PIXELS
 from segpipe.errors import AnnotationError
 from segpipe.records import Rle
 
-Fields = dict[str, Any]
 _REMARKS_LENGTH = 200
 _NO_REGIONS = {"cuboid": "a cuboid", "skeleton": "a skeleton", "tag": "a tag of the whole image"}
 
@@ -35,11 +34,13 @@ def drawn(element: Element, size_hw: tuple[int, int] | None) -> Fields:
     raise AnnotationError(f"the shape {element.tag!r} is unknown; draw the object's outline or delete it")
 
 
-def remarks(element: Element) -> str:
-    """Its flags and attributes in words."""
-    flags = [name for name in ("occluded",) if element.get(name) == "1"]
-    pairs = [f"{a.get('name', '')}: {(a.text or '').strip()}" for a in element.iterfind("attribute")]
-    return ", ".join([*flags, *pairs])[:_REMARKS_LENGTH]
+def noted(element: Element) -> Fields:
+    """Its flags, and those and its attributes in words."""
+    pairs = [(a.get("name", ""), (a.text or "").strip()) for a in element.iterfind("attribute")]
+    occluded = ["occluded"] if element.get("occluded") == "1" else []
+    words = [*occluded, *(f"{name}: {value}" for name, value in pairs)]
+    flags = drafts.flags([*pairs, ("occluded", element.get("occluded"))])
+    return {"flags": flags, "detail": ", ".join(words)[:_REMARKS_LENGTH]}
 
 
 def _box(element: Element) -> Fields:

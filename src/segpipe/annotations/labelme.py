@@ -13,12 +13,12 @@ from typing import Any
 
 from PIL import Image as Picture
 
-from segpipe.annotations import bitmaps, curves, point_lists, runs, values
+from segpipe.annotations import bitmaps, curves, drafts, point_lists, runs, values
 from segpipe.annotations.documents import file_bytes, json_document, json_list
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
 from segpipe.annotations.source import Source
 from segpipe.errors import AnnotationError
-from segpipe.records import Dataset, Image, Instance, Rle
+from segpipe.records import FLAGS, Dataset, Image, Instance, Rle
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ _IGNORED = "__ignore__"  # labelme's own name for pixels that do not count
 _BOXES = ("rectangle", "rotation", "oriented_rectangle")
 _LINES = ("line", "linestrip")
 _POINTS = ("point", "points")
+_NOTES = ("flags", "attributes")
 
 
 def recognise(source: Source) -> tuple[str, ...]:
@@ -125,6 +126,7 @@ def _joined(group: list[Instance]) -> Instance:
         (drawn or group)[0],
         rings=tuple(ring for instance in drawn for ring in instance.rings),
         rings_refused=len(group) - len(drawn) if drawn else 0,
+        flags=tuple(flag for flag in FLAGS if any(flag in instance.flags for instance in group)),
         detail="; ".join(dict.fromkeys(details)),
     )
 
@@ -135,7 +137,7 @@ def _instance(number: str, place: str, entry: Any, document: dict[str, Any]) -> 
     try:
         shape = values.json_object(entry)
         known |= _class(shape)
-        known["detail"] = _flags(shape)
+        known |= _noted(shape)
         known |= _drawn(shape, known, document)
     except AnnotationError as error:
         known |= {"problem": error.reason, "detail": str(error)}
@@ -147,10 +149,12 @@ def _class(shape: dict[str, Any]) -> dict[str, Any]:
     return {"role": "ignore"} if label == _IGNORED else {"category": label}
 
 
-def _flags(shape: dict[str, Any]) -> str:
-    flags = shape.get("flags")
-    raised = sorted(name for name, value in flags.items() if value is True) if isinstance(flags, dict) else []
-    return f"flags: {reprlib.repr(raised)}" if raised else ""
+def _noted(shape: dict[str, Any]) -> dict[str, Any]:
+    """Its flags, and those in words; X-AnyLabeling writes "difficult" and attributes beside the label."""
+    pairs, attributes = (list(it.items()) if isinstance(it, dict) else [] for it in map(shape.get, _NOTES))
+    raised = sorted(str(name) for name, value in pairs if value is True)
+    found = drafts.flags([*pairs, *attributes, ("difficult", shape.get("difficult"))])
+    return {"flags": found, "detail": f"flags: {reprlib.repr(raised)}" if raised else ""}
 
 
 def _drawn(shape: dict[str, Any], known: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:

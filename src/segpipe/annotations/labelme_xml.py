@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import bitmaps, curves, point_lists, runs
+from segpipe.annotations import bitmaps, curves, drafts, point_lists, runs
 from segpipe.annotations.curves import Ring
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.finding import Finder
@@ -119,14 +119,23 @@ def _instance(file: str, position: int, element: Element, masks: _Masks) -> Inst
     place = f"{file}: object[{position}]"
     known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
     try:
-        known["category"] = _name(element)
         if text_of(element, "deleted") == "1":
+            known["category"] = text_of(element, "name")
             raise AnnotationError("its annotator deleted it", DELETED)
-        known["detail"] = "occluded" if text_of(element, "occluded").lower() == "yes" else ""
+        known |= drafts.named(_name, element)
+        flags = _flags(element)
+        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
         known |= _shape(element, masks)
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return Instance(**known)
+
+
+def _flags(element: Element) -> tuple[str, ...]:
+    """The tool's own mark, and CVAT's "occluded=yes, difficult=true" among its attributes in words."""
+    attributes = (pair.partition("=") for pair in text_of(element, "attributes").split(","))
+    said = [(name, value) for name, _, value in attributes]
+    return drafts.flags([*said, ("occluded", text_of(element, "occluded"))])
 
 
 def _name(element: Element) -> str:

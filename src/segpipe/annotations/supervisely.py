@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from segpipe.annotations import bitmaps, curves, point_lists, runs, values
+from segpipe.annotations import bitmaps, curves, drafts, point_lists, runs, values
 from segpipe.annotations.documents import file_bytes, json_document, json_list
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_pictures
 from segpipe.annotations.source import Source
@@ -105,11 +105,20 @@ def _instance(file: str, position: int, entry: Any, size: dict[str, Any], classe
     known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
     try:
         record = values.json_object(entry)
-        known["category"] = _class(record, classes)
-        known |= _shape(record, record.get("geometryType") or classes.get(known["category"], ""), size)
+        known |= drafts.named(_class, record, classes)
+        flags = _flags(record.get("tags"))
+        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
+        form = record.get("geometryType") or classes.get(known["category"], "")
+        known = drafts.added(known, _shape(record, form, size))
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return Instance(**known)
+
+
+def _flags(tags: Any) -> tuple[str, ...]:
+    """Tags of the object; one without a value is raised by being there."""
+    entries = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+    return drafts.flags((tag.get("name"), True if tag.get("value") is None else tag["value"]) for tag in entries)
 
 
 def _class(record: dict[str, Any], classes: Mapping[str, str]) -> str:

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segpipe.annotations import curves, point_lists, values
+from segpipe.annotations import curves, drafts, point_lists, values
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.named_photos import Wanted, beside, locate
 from segpipe.annotations.source import Source
 from segpipe.errors import AnnotationError, UserError, at
-from segpipe.records import Dataset, Image, Instance
+from segpipe.records import FLAGS, Dataset, Image, Instance
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +170,8 @@ def _regions(record: Any) -> list[Any]:
 
 def _class_attribute(regions: Sequence[Any]) -> str:
     """The name of the region attribute that says the class, "" if no region has any."""
-    counts = Counter(name for region in regions for name, value in _attributes(region).items() if value not in ("", {}))
+    said = ((name, value) for region in regions for name, value in _attributes(region).items())
+    counts = Counter(name for name, value in said if value not in ("", {}) and name.casefold() not in FLAGS)
     if not counts:
         return ""
     most = max(counts.values())
@@ -197,10 +198,12 @@ def _instance(place: str, number: int, entry: Any, key: str, attribute: str, doc
     known: dict[str, Any] = {"id": name.replace(": file[", "#["), "image_key": key, "category": "", "place": name}
     try:
         region = values.json_object(entry)
-        known["category"] = _class(region, attribute, document.options.get(attribute, {}))
+        known |= drafts.named(_class, region, attribute, document.options.get(attribute, {}))
+        flags = drafts.flags(_attributes(region).items())
+        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
         known |= _shape(region.get("shape_attributes"))
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return Instance(**known)
 
 

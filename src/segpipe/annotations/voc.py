@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
 
 from segpipe.annotations import mask_layouts, voc_objects
 from segpipe.annotations.colour_classes import ColourClasses, colour_classes
@@ -179,7 +178,7 @@ def _pair(source: Source, mask: str, objects: Mapping[str, str], boxes: Sequence
         class_mask=source.root / mask,
         object_mask=source.root / object_mask if object_mask else None,
         object_file=object_mask,
-        boxes=tuple(box.bounds for box in boxes),
+        boxes=tuple(box.bounds or (0.0, 0.0, 0.0, 0.0) for box in boxes),
     )
 
 
@@ -255,17 +254,21 @@ def _of_object_mask(found: Overlay, value: int, cover: Mapping[int, int], key: s
 
 
 def _of_object(box: VocObject, key: str, repeated: bool) -> Instance:
-    known: dict[str, Any] = {"id": box.id, "image_key": key, "category": box.name, "place": box.place}
-    if box.problem:
-        return Instance(**known, problem=box.problem, detail=box.detail)
-    shape: dict[str, Any] = {
-        "kind": "region" if box.outline else "box",
-        "rings": (box.outline or box.ring,),
-    }
-    if repeated:
+    instance = Instance(
+        id=box.id,
+        image_key=key,
+        category=box.name,
+        place=box.place,
+        kind="region" if box.outline else "box",
+        rings=tuple(filter(None, [box.outline or box.ring])),
+        flags=box.flags,
+        problem=box.problem,
+        detail=box.detail,
+    )
+    if repeated and not box.problem:
         detail = "the class mask shows its class inside the box; the mask says where"
-        return Instance(**known, **shape, problem="repeated", detail=detail)
-    return Instance(**known, **shape, detail=box.detail)
+        return replace(instance, problem="repeated", detail=detail)
+    return instance
 
 
 def _sized(image: Image, overlays: Mapping[str, Overlay]) -> Image:

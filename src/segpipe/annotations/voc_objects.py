@@ -7,34 +7,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import curves, values, xml_files
+from segpipe.annotations import curves, drafts, values, xml_files
 from segpipe.annotations.curves import Ring
 from segpipe.annotations.point_lists import enough
 from segpipe.annotations.source import Source
 from segpipe.errors import AnnotationError
+from segpipe.records import FLAGS
 
 logger = logging.getLogger(__name__)
 
-_FLAGS = ("difficult", "truncated", "occluded")
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VocObject:
-    """One object. bounds: left, top, right, bottom in pixels; outline: its ring, if the file has one; else ()."""
+    """One object. bounds: left, top, right, bottom in pixels, None if they cannot be read; flags: of records.FLAGS.
+
+    outline: its ring, if the file has one; else ().
+    """
 
     id: str
     place: str
     name: str = ""
-    bounds: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    bounds: tuple[float, float, float, float] | None = None
     outline: Ring = ()
+    flags: tuple[str, ...] = ()
     problem: str = ""
     detail: str = ""
 
     @property
     def ring(self) -> Ring:
-        """The box's four corners."""
-        return curves.box(*self.bounds)
+        """The box's four corners, () where it has none."""
+        return curves.box(*self.bounds) if self.bounds else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,18 +74,16 @@ def _size(root: Element, key: str) -> int | None:
 
 
 def _object(number: str, place: str, element: Element) -> VocObject:
-    bare = VocObject(id=number, place=place, name=xml_files.text_of(element, "name"))
+    flags = drafts.flags((flag, xml_files.text_of(element, flag)) for flag in FLAGS)
+    name = xml_files.text_of(element, "name")
+    bare = VocObject(id=number, place=place, name=name, flags=flags, detail=", ".join(flags))
+    if not name:
+        bare = replace(bare, problem=drafts.UNKNOWN, detail="has no name; give it one or delete it")
     try:
-        if not bare.name:
-            raise AnnotationError("has no name; give it one or delete it", "unknown_category")
         outline = _outline(element)
-        return replace(bare, bounds=_bounds(element, outline), outline=outline, detail=_flags(element))
+        return replace(bare, bounds=_bounds(element, outline), outline=outline)
     except AnnotationError as error:
-        return replace(bare, problem=error.reason, detail=str(error))
-
-
-def _flags(element: Element) -> str:
-    return ", ".join(flag for flag in _FLAGS if xml_files.text_of(element, flag) == "1")
+        return bare if bare.problem else replace(bare, problem=error.reason, detail=str(error))
 
 
 def _bounds(element: Element, outline: Ring) -> tuple[float, float, float, float]:
@@ -120,7 +122,7 @@ def from_one_based(documents: Sequence[Document]) -> list[Document]:
 
     Which one it is shows in all boxes together: one edge below 1, or between two pixels, is none of VOC's.
     """
-    edges = [edge for one in documents for box in one.objects if not box.problem for edge in box.bounds]
+    edges = [edge for one in documents for box in one.objects for edge in box.bounds or ()]
     if not edges or any(edge < 1 or edge != int(edge) for edge in edges):
         return list(documents)
     logger.info("all boxes are whole numbers from 1 on: taken as VOC's, which count pixels from 1")
@@ -128,5 +130,7 @@ def from_one_based(documents: Sequence[Document]) -> list[Document]:
 
 
 def _from_zero(box: VocObject) -> VocObject:
+    if box.bounds is None:
+        return box
     left, top, right, bottom = box.bounds
-    return box if box.problem else replace(box, bounds=(left - 1, top - 1, right, bottom))
+    return replace(box, bounds=(left - 1, top - 1, right, bottom))

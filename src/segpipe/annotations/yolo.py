@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from segpipe.annotations import curves, values
+from segpipe.annotations import curves, drafts, values
 from segpipe.annotations.curves import Ring
 from segpipe.annotations.named_photos import Wanted, locate
 from segpipe.annotations.picture_sizes import viewed_wh
@@ -124,12 +124,12 @@ def _instance(bare: Instance, words: Sequence[str], table: ClassNames | None, si
     """The instance of one line, as far as it can be read, with its first problem."""
     known: dict[str, Any] = {}
     try:
-        known["category"] = _category(words[0], table)
+        known |= drafts.named(_category, words[0], table)
         if isinstance(size_wh, AnnotationError):
             raise size_wh
-        known |= _shape(words[1:], size_wh, table is not None and table.has_keypoints)
+        known = drafts.added(known, _shape(words[1:], size_wh, table is not None and table.has_keypoints))
     except AnnotationError as error:
-        known |= {"problem": error.reason, "detail": str(error)}
+        known = drafts.failed(known, error)
     return replace(bare, **known)
 
 

@@ -29,10 +29,11 @@ _DEFECTS_IGNORED = ("unknown_category",)  # painted as ignore for want of anythi
 class Row:
     """One image (id: its key) or one annotation (id: Instance.id).
 
-    category: as the source names it; class_name: what it counts as, "" if it is not selected;
-    px_before: pixels the annotation covers by itself; px_wide, px_high: of the box around them; px_after: those that
-    show in the label map; px_store: those left at training size; area_before, area_after: square pixels of a
-    corrected polygon before and after.
+    category: as the source names it; class_name: what it counts as, "" if it is not selected; policies: of those in
+    policies.POLICIES, the ones it falls under, with commas between them; px_before: pixels the annotation covers by
+    itself; px_wide, px_high: of the box around them; px_nested: those that an even number of its rings hold; px_after:
+    those that show in the label map; px_store: those left at training size; area_before, area_after: square pixels of
+    a corrected polygon before and after.
     """
 
     kind: Kind
@@ -44,11 +45,13 @@ class Row:
     verdict: str = KEPT
     reason: str = ""
     detail: str = ""
+    policies: str = ""
     px_before: int | None = None
     px_wide: int | None = None
     px_high: int | None = None
     px_after: int | None = None
     px_store: int | None = None
+    px_nested: int | None = None
     area_before: float | None = None
     area_after: float | None = None
 

@@ -25,6 +25,9 @@ SETTINGS = {
     "ingest.classes": "which classes are learned",
     "ingest.mask_values": "what the values stored in mask pictures mean",
     "validate.crowd": "ignore, object or drop",
+    "validate.difficult": "object, ignore or drop",
+    "validate.occluded": "object, ignore or drop",
+    "validate.unknown_class": "ignore or drop",
     "validate.unannotated": "skip or keep photographs whose record has no object",
     "validate.box": "region, ignore or drop",
     "validate.line_width_px": "how wide lines are drawn, 0 for not at all",
@@ -103,10 +106,11 @@ REASONS = (
     ),
     Reason(
         "unknown_category", ledger.DROPPED, "Annotation of an unknown class",
-        "The annotation's class number is not in the source's own list of classes, or stands there for two names.",
+        "The annotation's class is not in the source's own list of classes, or stands there for two names; and it has "
+        "no outline, or validate.unknown_class says to leave such annotations out.",
         "The annotation is left out.",
         "Complete the list of classes in the annotation file; for mask pictures, say what the value means.",
-        (_LIMIT, "ingest.mask_values"),
+        ("validate.unknown_class", "ingest.mask_values", _LIMIT),
     ),
     Reason(
         "bad_ring", ledger.DROPPED, "Outline that is no outline",
@@ -185,18 +189,39 @@ REASONS = (
     ),
     Reason(
         "ignore", ledger.IGNORED, "Excluded from truth",
-        "Pixels that the source marks as not to be judged (edges, the unlabelled, the region of no interest), or the "
-        "inside of a box where boxes are to be ignored.",
+        "Pixels that the source marks as not to be judged (edges, the unlabelled, the region of no interest).",
         "Its pixels are neither taught nor scored; objects on top of it stay.",
-        "For mask pictures, say what the value means; for boxes, change the setting.",
-        ("ingest.mask_values", "validate.box"),
+        "For mask pictures, say what the value means.",
+        ("ingest.mask_values",),
     ),
     Reason(
-        "unknown_category", ledger.IGNORED, "Value of a mask that nothing names",
-        "A mask stores a value or colour that no list of classes names: its pixels show something, but not known what.",
+        "box", ledger.IGNORED, "Box, painted as ignore",
+        "The annotation is a box: it says where the object is, not where it ends.",
+        "The pixels inside are neither taught nor scored; objects on top of it stay.",
+        "Draw the object's outline; or change the setting.",
+        ("validate.box",),
+    ),
+    Reason(
+        "difficult", ledger.IGNORED, "Difficult, painted as ignore",
+        "Its annotator marked the object as difficult to tell.",
+        "Its pixels are neither taught nor scored; objects on top of it stay.",
+        "To take it for an object or to leave it out, change the setting.",
+        ("validate.difficult",),
+    ),
+    Reason(
+        "occluded", ledger.IGNORED, "Occluded, painted as ignore",
+        "Its annotator noted that something else hides part of the object.",
+        "Its pixels are neither taught nor scored; objects on top of it stay.",
+        "To take it for an object or to leave it out, change the setting.",
+        ("validate.occluded",),
+    ),
+    Reason(
+        "unknown_category", ledger.IGNORED, "Region of an unknown class",
+        "An outline, or a value or colour of a mask, whose class no list of classes names: its pixels show something, "
+        "but not known what.",
         "Its pixels are neither taught nor scored, since to call them background would be wrong.",
-        "Say what the value means, or complete the source's list of classes.",
-        ("ingest.mask_values",),
+        "Complete the source's list of classes; for mask pictures, say what the value means.",
+        ("validate.unknown_class", "ingest.mask_values"),
     ),
     Reason(
         "box", ledger.KEPT, "Box instead of an outline",
@@ -239,6 +264,20 @@ REASONS = (
         "It is not drawn: its pixels count as background, although they show an object.",
         "To exclude such regions from training and scores, set it to ignore.",
         ("validate.box",),
+    ),
+    Reason(
+        "difficult", ledger.DISCARDED, "Difficult, left out by choice",
+        "Its annotator marked the object as difficult to tell.",
+        "It is not drawn: its pixels count as background, although they show an object.",
+        "To exclude such regions from training and scores, set it to ignore.",
+        ("validate.difficult",),
+    ),
+    Reason(
+        "occluded", ledger.DISCARDED, "Occluded, left out by choice",
+        "Its annotator noted that something else hides part of the object.",
+        "It is not drawn: its pixels count as background, although they show an object.",
+        "To exclude such regions from training and scores, set it to ignore.",
+        ("validate.occluded",),
     ),
     Reason(
         "deleted", ledger.DISCARDED, "Deleted by its annotator",

@@ -53,10 +53,9 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             task.image,
             task.instances,
-            sorted(task.class_of.items()),
-            task.crowd,
+            sorted(task.rules.class_of.items()),
+            task.rules.policies,
             task.keep_empty,
-            task.shapes,
         )
         for task in tasks
     ]

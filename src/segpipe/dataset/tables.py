@@ -21,6 +21,8 @@ _TYPES = {
     "area": pa.float64(),
     "rings_refused": pa.int32(),
     "layered": pa.bool_(),
+    "even_odd": pa.bool_(),
+    "flags": pa.list_(pa.string()),
     "rle_size": pa.list_(pa.int32()),
     "rle_counts": pa.list_(pa.int64()),
 }
@@ -98,4 +100,4 @@ def _instance(row: dict[str, Any]) -> Instance:
     size, counts, string = (row.pop(name) for name in _RLE_COLUMNS)
     rle = Rle(size_hw=tuple(size), counts=tuple(counts) if string is None else string) if size else None
     lines = {name: tuple(map(tuple, row[name])) for name in ("rings", "holes")}
-    return Instance(**row | lines | {"rle": rle})
+    return Instance(**row | lines | {"rle": rle, "flags": tuple(row["flags"])})

@@ -149,7 +149,8 @@ def _mask(instance: Instance, size_hw: tuple[int, int], view: View, root: Path) 
     """Which pixels of the thumbnail the instance covers, bool (h, w); none if that cannot be told."""
     if instance.rings:
         shape = geometry.examine(_scaled(instance.rings, view), view.size_hw, _scaled(instance.holes, view))
-        region = raster.draw(shape.rings, view.size_hw, shape.holes) if shape.rings else None
+        holes, even_odd = shape.holes, instance.even_odd
+        region = raster.draw(shape.rings, view.size_hw, holes, even_odd) if shape.rings else None
         return raster.paint([region] if region else [], view.size_hw) > 0
     region = _region(instance, size_hw, root)
     return _sampled(region, size_hw, view) if region else np.zeros(view.size_hw, bool)

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from segpipe.dataset import ledger
-from segpipe.dataset.checks import Checked, CrowdPolicy, Leave, Photo, ShapePolicies, Task, rows_without_image
+from segpipe.dataset.checks import Checked, Leave, Photo, Task, rows_without_image
 from segpipe.dataset.duplicates import equal_pairs
 from segpipe.dataset.findings import Finding
+from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.tables import read_rows, write_records
 from segpipe.errors import UserError
@@ -37,21 +38,10 @@ class Validated:
     findings: tuple[Finding, ...]
 
 
-def tasks(
-    dataset: Dataset,
-    root: Path,
-    class_of: Mapping[str, str],
-    crowd: CrowdPolicy,
-    keep_empty: bool,
-    shapes: ShapePolicies,
-    leave: Leave | None = None,
-) -> list[Task]:
+def tasks(dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, leave: Leave | None = None) -> list[Task]:
     """One task an image, with its instances in the order of their records."""
     of_image = by_image(dataset.instances)
-    return [
-        Task(root, image, tuple(of_image.get(image.key, ())), class_of, crowd, keep_empty, shapes, leave)
-        for image in dataset.images
-    ]
+    return [Task(root, image, tuple(of_image.get(image.key, ())), rules, keep_empty, leave) for image in dataset.images]
 
 
 def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Checked]) -> Validated:

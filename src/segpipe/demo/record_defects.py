@@ -142,7 +142,7 @@ def outside(plot: Plot) -> None:
 
 
 def unknown_ids(plot: Plot) -> None:
-    """Records that name no image, or no category, of the file: dropped."""
+    """Records that name no image of the file: dropped; or no category: their pixels are ignored."""
     images = [FIRST_FREE_IMAGE_ID + 90_000 + i for i in range(5)]
     ids = [plot.add(image_id=number, **fields_of("brick", [square(20.0, 20.0)], area=144.0)) for number in images]
     plot.about_annotations("unknown_image", ("dropped", "unknown_image"), ids, "no image has its image_id")
@@ -150,7 +150,7 @@ def unknown_ids(plot: Plot) -> None:
     for image in plot.take(2, has_host(plot)):
         record = fields_of("brick", [square(20.0, 20.0)], area=144.0) | {"category_id": _UNKNOWN_CATEGORY_ID}
         ids.append(plot.add(image_id=image["id"], **record))
-    plot.about_annotations("unknown_category", ("dropped", "unknown_category"), ids, "no category has its category_id")
+    plot.about_annotations("unknown_category", ("ignored", "unknown_category"), ids, "no category has its category_id")
 
 
 def bad_records(plot: Plot) -> None:

@@ -2,8 +2,8 @@
 
 It is pycocotools' own (maskApi.c, rleFrPoly), bit for bit, so that label maps equal the field's ground truth: a 10 x 10
 square is 100 pixels. Polygons are drawn as the annotator left them: in each column of pixels, inside and outside turn
-where a line of the ring passes the column's middle. The rings of one instance are united, then the pixels of its holes,
-drawn by the same rule, are taken away.
+where a line of the ring passes the column's middle. The rings of one instance are united, or, as even_odd has it, those
+within others are holes; then the pixels of its holes, drawn by the same rule, are taken away.
 
 This holds for each ring of three different points or more: one that crosses itself, one past the border, and one whose
 points lie so far off that pycocotools cannot draw it (its memory grows with the way around the ring, and its 32-bit
@@ -18,7 +18,7 @@ from itertools import chain
 
 import numpy as np
 
-from segpipe.masks import painting
+from segpipe.masks import painting, rle
 from segpipe.masks.rle import Region
 
 Rings = Sequence[Sequence[float]]
@@ -29,18 +29,24 @@ _NUMBER = 40  # a key is a position in the frame in its low bits, and above thes
 _POSITION = (1 << _NUMBER) - 1
 
 
-def draw(rings: Rings, size_hw: tuple[int, int], holes: Rings = ()) -> Region:
+def draw(rings: Rings, size_hw: tuple[int, int], holes: Rings = (), even_odd: bool = False) -> Region:
     """Draw one instance. rings: flat x, y ... of 6 numbers or more each, in pixels; parts past the border are cut.
 
-    holes: such rings, whose pixels are taken away from those of `rings`.
+    holes: such rings, whose pixels are taken away from those of `rings`; even_odd: the pixels that an odd number of
+    rings hold, instead of all that one holds.
     Raises ValueError for a ring of fewer numbers: pycocotools would take four of them for a box.
     """
-    region = draw_each([rings], size_hw)[0]
+    region = _odd(draw_each([[ring] for ring in rings], size_hw)) if even_odd else draw_each([rings], size_hw)[0]
     if not holes:
         return region
     taken = draw_each([holes], size_hw)[0]
     steps = np.concatenate([_steps(region.edges), -_steps(taken.edges)])
     return Region(size_hw, _covered(np.concatenate([region.edges, taken.edges]), steps))
+
+
+def _odd(regions: Sequence[Region]) -> Region:
+    """The pixels that an odd number of regions hold: those behind an odd number of edges."""
+    return Region(regions[0].size_hw, rle.unrepeated(np.concatenate([region.edges for region in regions])))
 
 
 def draw_each(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region]:

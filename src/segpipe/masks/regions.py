@@ -23,7 +23,7 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
         nowhere = Region(size_hw, np.empty(0, np.int64))
         return _stored(root / instance.mask_file, size_hw).get(instance.mask_value, nowhere)
     if instance.rle is None:
-        return raster.draw(instance.rings, size_hw, instance.holes)
+        return raster.draw(instance.rings, size_hw, instance.holes, instance.even_odd)
     if instance.rle.size_hw != size_hw:
         height, width = instance.rle.size_hw
         problem = f"the RLE is of {width} x {height} pixels, its picture of {size_hw[1]} x {size_hw[0]}"
@@ -33,7 +33,7 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
 
 def regions_of(instances: Sequence[Instance], size_hw: tuple[int, int], root: Path) -> list[Region]:
     """`region_of` each instance; all that are nothing but rings in one call."""
-    plain = [i.rle is None and i.mask_value is None and not i.holes for i in instances]
+    plain = [i.rle is None and i.mask_value is None and not i.holes and not i.even_odd for i in instances]
     if all(plain):
         return raster.draw_each([i.rings for i in instances], size_hw)
     drawn = iter(raster.draw_each([i.rings for i, is_plain in zip(instances, plain, strict=True) if is_plain], size_hw))

@@ -30,7 +30,7 @@ class Region:
         """Whether the pixels are the same."""
         if not isinstance(other, Region):
             return NotImplemented
-        mine, others = _unrepeated(self.edges), _unrepeated(other.edges)
+        mine, others = unrepeated(self.edges), unrepeated(other.edges)
         return self.size_hw == other.size_hw and np.array_equal(mine, others)
 
 
@@ -83,7 +83,8 @@ def _numbers(codes: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _unrepeated(edges: np.ndarray) -> np.ndarray:
+def unrepeated(edges: np.ndarray) -> np.ndarray:
+    """The edges that are there an odd number of times, in order: at the others nothing begins or ends."""
     values, times = np.unique(edges, return_counts=True)
     return values[times % 2 == 1]
 
@@ -91,7 +92,7 @@ def _unrepeated(edges: np.ndarray) -> np.ndarray:
 def lengths_of(region: Region) -> list[int]:
     """COCO's run lengths of a region, zeros first; none is 0 but the first, where the frame's first pixel is set."""
     height, width = region.size_hw
-    counts: list[int] = np.diff(_unrepeated(region.edges), prepend=0, append=height * width).tolist()
+    counts: list[int] = np.diff(unrepeated(region.edges), prepend=0, append=height * width).tolist()
     return counts if counts[-1] or len(counts) == 1 else counts[:-1]
 
 
@@ -131,7 +132,7 @@ def shared_px(one: Region, other: Region) -> int:
 
 def bounds(region: Region) -> tuple[float, float, float, float] | None:
     """Left, top, right and bottom edge of the pixels, in pixels; None where there is none."""
-    height, edges = region.size_hw[0], _unrepeated(region.edges)
+    height, edges = region.size_hw[0], unrepeated(region.edges)
     if not len(edges):
         return None
     starts, stops = edges[0::2], edges[1::2]

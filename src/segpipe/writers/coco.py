@@ -82,10 +82,11 @@ def _refused(instance: Instance) -> str:
 def _shape(instance: Instance, size_hw: tuple[int, int], root: Path, written: Written) -> _Shape:
     if instance.kind == "box":
         written.changed["boxes became outlines of four corners"] += 1
-    if instance.rings and not instance.holes:
+    has_holes = bool(instance.holes) or instance.even_odd
+    if instance.rings and not has_holes:
         return _of_rings(instance, size_hw)
     drawn = outlines.region(instance, size_hw, root)
-    if instance.holes:
+    if has_holes:
         written.changed["outlines with holes became run lengths of the same pixels"] += 1
     left, top, right, bottom = rle.bounds(drawn) or (0.0, 0.0, 0.0, 0.0)
     stored = instance.rle or Rle(size_hw=size_hw, counts=rle.compressed(drawn)["counts"].decode("ascii"))

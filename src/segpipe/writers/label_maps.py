@@ -9,7 +9,9 @@ import numpy as np
 from segpipe.annotations.value_classes import meant_by_file
 from segpipe.classes import BACKGROUND, ClassTable
 from segpipe.dataset import checks, drawing, ledger, selection
+from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
+from segpipe.dataset.policies import Policies
 from segpipe.dataset.transforms import Fit
 from segpipe.errors import UserError
 from segpipe.masks.priority import SMALLER_ON_TOP
@@ -47,10 +49,10 @@ class Drawing:
 def jobs(found: Sequence[Page], categories: tuple[str, ...], target: Target, place_of: dict[str, str]) -> list[Job]:
     """One job a photograph: all classes count, crowds are ignored, boxes are regions, lines and points nothing."""
     bare = replace(target, mapper=map)  # a job goes to other processes
-    class_of = {name: name for name in categories}
+    rules = Rules({name: name for name in categories}, Policies())
     return [
         Job(
-            checks.Task(target.root, page.image, page.instances, class_of, crowd="ignore", keep_empty=True),
+            checks.Task(target.root, page.image, page.instances, rules, keep_empty=True),
             categories,
             bare,
             place_of[page.image.key],

@@ -67,7 +67,7 @@ def _shapes(
 ) -> list[dict[str, Any]]:
     """One shape for each ring, of one group where there are several."""
     label = instance.category if instance.role == "object" else _IGNORED
-    if not instance.rings or instance.holes:
+    if not instance.rings or _has_holes(instance):
         shapes = [_mask_shape(label, outlines.mask(outlines.region(instance, size_hw, root)))]
     elif instance.kind == "box" and (corners := _corners(instance)):
         shapes = [_shape(label, "rectangle", corners)]
@@ -84,12 +84,16 @@ def _tell(instance: Instance, written: Written) -> None:
         written.changed[f"crowds became {_IGNORED}, without their class"] += 1
     if instance.role == "ignore" and instance.layered:
         written.changed["regions to ignore came beneath the objects they covered"] += 1
-    if instance.holes:
+    if _has_holes(instance):
         written.changed["outlines with holes became masks of the same pixels"] += 1
     if instance.kind == "box" and not _corners(instance):
         written.changed["turned boxes became outlines of four corners"] += 1
     if instance.rle:
         written.changed["run lengths became masks of the same pixels"] += 1
+
+
+def _has_holes(instance: Instance) -> bool:
+    return bool(instance.holes) or instance.even_odd
 
 
 def _corners(instance: Instance) -> tuple[float, ...]:
