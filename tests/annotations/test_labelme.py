@@ -158,14 +158,41 @@ def test_a_path_left_by_copying_does_not_take_another_files_photograph(tmp_path)
     assert [instance.image_key for instance in dataset.instances] == ["a", "b", "b"]
 
 
-def test_an_embedded_photograph_is_told_where_its_file_is_missing(tmp_path):
+def test_a_photograph_that_is_no_file_is_read_from_inside_the_json(tmp_path):
     put_pictures(tmp_path, ["other.jpg"])
+    put_json(tmp_path / "train/x.json", document(shape(), imagePath="gone.jpg", imageData=png([[0] * 8] * 6)))
+    dataset = read(tmp_path)
+    image = next(image for image in dataset.images if image.annotated)
+    assert (image.key, image.file, image.place) == ("train__x", "train/x.json", "train/x.json")
+    assert (image.width, image.height, image.split, image.problem, image.detail) == (8, 6, "train", "", "")
+    assert only(dataset).image_key == "train__x"
+
+
+def test_a_source_may_hold_photographs_inside_json_only(tmp_path):
     put_json(tmp_path / "x.json", document(shape(), imageData=png([[0] * 8] * 6)))
-    missing = next(image for image in read(tmp_path).images if image.problem)
-    assert (missing.problem, missing.place, missing.file) == ("missing_file", "x.json", "")
-    assert missing.detail == (
-        "the photograph (8 x 6) is no file, it is embedded in imageData; take it out with `labelme_export_json x.json`"
-    )
+    assert [image.file for image in read(tmp_path).images] == ["x.json"]
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "detail"),
+    [
+        ((8, 6), ""),
+        ((16, 12), "the photograph inside a.json has 8 x 6 pixels, a.jpg 16 x 12; the file is used"),
+    ],
+)
+def test_a_file_wins_and_another_size_inside_is_told(tmp_path, size_wh, detail):
+    put_pictures(tmp_path, ["a.jpg"], size_wh)
+    put_json(tmp_path / "a.json", document(shape(), imageData=png([[0] * 8] * 6)))
+    (image,) = read(tmp_path).images
+    assert (image.file, image.problem, image.detail) == ("a.jpg", "", detail)
+
+
+def test_without_anything_inside_a_missing_photograph_is_missing(tmp_path):
+    put_pictures(tmp_path, ["other.jpg"])
+    for data in (None, "", 7):
+        put_json(tmp_path / "x.json", document(shape(), imageData=data))
+        missing = next(image for image in read(tmp_path).images if image.problem)
+        assert (missing.problem, missing.place, missing.file) == ("missing_file", "x.json", "")
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"shapes": 3}', "[]", '{"shapes": [], "imagePath": "a.jpg'])

@@ -3,7 +3,6 @@
 Source: wkentaro/labelme, labelme/label_file.py and labelme/utils/shape.py.
 """
 
-import io
 import logging
 import math
 import reprlib
@@ -11,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from PIL import Image as Picture
-
-from segpipe.annotations import bitmaps, curves, drafts, point_lists, runs, values
+from segpipe.annotations import bitmaps, curves, drafts, embedded, point_lists, runs, values
 from segpipe.annotations.documents import file_bytes, json_document, json_list
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
+from segpipe.annotations.picture_sizes import viewed_wh
 from segpipe.annotations.source import Source
 from segpipe.errors import AnnotationError
 from segpipe.records import FLAGS, Dataset, Image, Instance, Rle
@@ -50,27 +48,36 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     """
     pictures = own_pictures(source)
     documents = [_document(source, file, own_picture(pictures, file)) for file in files]
-    images, keys = locate(source, [wanted for wanted, _ in documents])
+    images, keys = locate(source, [wanted for wanted, _, _ in documents])
+    inside_wh = {wanted.image.place: size_wh for wanted, _, size_wh in documents}
+    shapes = [drawn for _, drawn, _ in documents]
     instances = tuple(
-        replace(instance, image_key=key) for key, (_, drawn) in zip(keys, documents, strict=True) for instance in drawn
+        replace(instance, image_key=key) for key, drawn in zip(keys, shapes, strict=True) for instance in drawn
     )
     return Dataset(
         format=FORMAT,
         categories=tuple(sorted({instance.category for instance in instances if instance.category})),
-        images=tuple(_told_if_embedded(source, image) for image in images),
+        images=tuple(_told_of_size(source, image, inside_wh.get(image.place)) for image in images),
         instances=instances,
     )
 
 
-def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instance]]:
+def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instance], tuple[int, int] | None]:
+    """The photograph, the shapes, and the width and height of the photograph inside the file, if there is one.
+
+    A photograph that is no file is read from there.
+    """
     image = Image(key="", file="", place=file)
     try:
         document = json_document(source.root / file)
         shapes = json_list(document, "shapes")
     except AnnotationError as error:
-        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), []
+        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), [], None
     image = replace(image, **declared_size(document.get("imageHeight"), document.get("imageWidth")))
-    return Wanted(image=image, name=_path(document), folders=beside(file), own=own), _instances(file, document, shapes)
+    text = embedded.text_of(document)
+    inside = file if text else ""
+    wanted = Wanted(image=image, name=_path(document), folders=beside(file), own=own, inside=inside)
+    return wanted, _instances(file, document, shapes), embedded.size_wh(text) if text else None
 
 
 def _path(document: dict[str, Any]) -> str:
@@ -80,22 +87,18 @@ def _path(document: dict[str, Any]) -> str:
         return ""
 
 
-def _told_if_embedded(source: Source, image: Image) -> Image:
-    """The image; where its photograph is no file but stands in the JSON, with a detail that says so."""
-    if image.problem != "missing_file" or not image.place:
+def _told_of_size(source: Source, image: Image, inside_wh: tuple[int, int] | None) -> Image:
+    """The image; with a detail where its file is of another size than the photograph inside its JSON."""
+    if inside_wh is None or image.problem or not image.file or image.file == image.place:
         return image
-    data = json_document(source.root / image.place).get("imageData")
-    if not isinstance(data, str) or not data:
-        return image
-    return replace(image, detail=f"{_embedded(data)}; take it out with `labelme_export_json {image.place}`")
-
-
-def _embedded(data: str) -> str:
     try:
-        with Picture.open(io.BytesIO(bitmaps.base64_bytes(data))) as picture:
-            return f"the photograph ({picture.width} x {picture.height}) is no file, it is embedded in imageData"
-    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-        return f"no file of that name, and the embedded imageData cannot be decoded ({type(error).__name__})"
+        file_wh = viewed_wh(source.root / image.file)
+    except AnnotationError:
+        return image
+    if file_wh == inside_wh:
+        return image
+    sizes = f"{inside_wh[0]} x {inside_wh[1]} pixels, {image.file} {file_wh[0]} x {file_wh[1]}; the file is used"
+    return replace(image, detail=f"the photograph inside {image.place} has {sizes}")
 
 
 def _instances(file: str, document: dict[str, Any], shapes: list[Any]) -> list[Instance]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from segpipe.annotations.keys import with_keys
-from segpipe.annotations.source import Source, below, is_picture, unlisted
+from segpipe.annotations.source import Source, below, holds_photographs, unlisted
 from segpipe.records import Dataset, Image, Instance
 
 logger = logging.getLogger(__name__)
@@ -28,10 +28,10 @@ def folders_below(source: Source, folder: str) -> list[str]:
 
 
 def part_of(source: Source, folder: str) -> Source | None:
-    """The files of the source below `folder`, by the same paths; None if no picture is among them."""
+    """The files of the source below `folder`, by the same paths; None if they hold no photograph."""
     files = tuple(below(source.files, folder))
     refused = {file: why for file, why in source.refused.items() if file.startswith(f"{folder}/")}
-    return Source(source.root, files, refused) if any(map(is_picture, files)) else None
+    return Source(source.root, files, refused) if holds_photographs(source.root, files) else None
 
 
 def merged(source: Source, parts: Sequence[Part]) -> Dataset:

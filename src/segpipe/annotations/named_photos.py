@@ -21,13 +21,15 @@ class Wanted:
     """A record and how it names its photograph.
 
     image: what the record says, its place unlike any other's, without file; name: as written ("" if it has none);
-    folders: where that name may stand; own: the picture that goes with the annotation file by its own name, if any.
+    folders: where that name may stand; own: the picture that goes with the annotation file by its own name, if any;
+    inside: the annotation file, if the photograph stands in it, which counts where there is no file of it.
     """
 
     image: Image
     name: str = ""
     folders: tuple[str, ...] = (".",)
     own: str = ""
+    inside: str = ""
 
 
 def locate(source: Source, wanted: Sequence[Wanted], others: Iterable[str] = ()) -> tuple[list[Image], list[str]]:
@@ -98,7 +100,9 @@ def _image(source: Source, finder: Finder, record: Wanted, file: str, taken: Con
         try:
             file = finder.by_name(record.name, taken)
         except AnnotationError as error:
-            return replace(image, problem=error.reason, detail=str(error))
+            if not record.inside:
+                return replace(image, problem=error.reason, detail=str(error))
+            file = record.inside
     if file in source.refused and not image.problem:
         image = replace(image, problem="unreadable", detail=f"{file} {source.refused[file]}")
     return replace(image, file=file, split=split_named(folder_of(file)) or split_named(image.place))

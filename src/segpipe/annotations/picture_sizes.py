@@ -14,9 +14,14 @@ def viewed_wh(path: Path) -> tuple[int, int]:
     """Width and height in pixels as a viewer shows it (EXIF applied). Raises AnnotationError (image_lost)."""
     try:
         with Image.open(path) as picture:
-            width, height = picture.size
-            orientation = picture.getexif().get(_ORIENTATION, 1)
+            return viewed_wh_of(picture)
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
         problem = f"the size of {path.name} cannot be read ({type(error).__name__})"
         raise AnnotationError(f"{problem}; restore the picture", "image_lost") from error
+
+
+def viewed_wh_of(picture: Image.Image) -> tuple[int, int]:
+    """The same of an opened picture."""
+    width, height = picture.size
+    orientation = picture.getexif().get(_ORIENTATION, 1)
     return (height, width) if orientation in _LYING else (width, height)

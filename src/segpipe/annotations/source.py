@@ -28,6 +28,7 @@ SPLIT_WORDS = {
     "test": ("test", "testing"),
 }
 _SPLIT_OF_WORD = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+_EMBEDDED = re.compile(rb'"imageData"\s*:\s*"')  # LabelMe's
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -86,11 +87,23 @@ def list_source(root: Path) -> Source:
     for file in sorted(refused):
         if not is_picture(file):  # a picture gets its row in the ledger
             logger.warning("%s: not read: %s", file, refused[file])
-    if not any(map(is_picture, files)):
+    if not holds_photographs(root, files):
         hint = next((f"; {file} {why}" for file, why in sorted(refused.items())), "")
         kinds = ", ".join(SUPPORTED_SUFFIXES)
         raise UserError(f"{root}: holds no picture ({kinds}){hint}; set ingest.source in params.yaml to another folder")
     return Source(root, tuple(sorted(files)), dict(sorted(refused.items())))
+
+
+def holds_photographs(root: Path, files: Sequence[str]) -> bool:
+    """Whether a picture is among the files, or an annotation file with one inside."""
+    return any(map(is_picture, files)) or any(_embeds(root / file) for file in files if file.lower().endswith(".json"))
+
+
+def _embeds(path: Path) -> bool:
+    try:
+        return _EMBEDDED.search(path.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def is_picture(file: str) -> bool:

@@ -12,7 +12,6 @@ from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.photos import Frame
 from segpipe.errors import AnnotationError
-from segpipe.files import sha256_of
 from segpipe.records import Image, Instance
 
 Leave = Callable[[Picture, str, Frame], None]  # with the hash of its file and its frame
@@ -38,7 +37,7 @@ class Task:
 class Photo:
     """A photograph that decodes. frame: which pixels are used; undecidable: both frames fit the declared size.
 
-    width, height: in that frame; sha256: of the file; phash: `looks.hashes` of those pixels;
+    width, height: in that frame; sha256: of its bytes; phash: `looks.hashes` of those pixels;
     background: its record has no object, and that is taken as the truth.
     """
 
@@ -87,7 +86,7 @@ def check(task: Task) -> Checked:
         return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
     drawn = [replace(one, instance=_as_class(one.instance, class_of)) for _, one in judged if one]
     found = inspection.findings(drawn, size_hw)
-    rows = (_image_row(image, ledger.KEPT), *rows)
+    rows = (_image_row(image, ledger.KEPT, detail=image.detail), *rows)
     return Checked(photo, tuple(one.instance for one in drawn), rows, tuple(found))
 
 
@@ -112,7 +111,7 @@ def _photo(task: Task, matching: bool) -> Photo:
     path = task.root / image.file
     stored_hw, orientation = photos.read_size(path)
     frame, undecidable = _frame(image, stored_hw, orientation)
-    picture, sha256 = photos.read(path, frame), sha256_of(path)
+    picture, sha256 = photos.read(path, frame), photos.sha256(path)
     background = task.keep_empty and image.annotated and not matching
     if task.leave and (matching or background):
         task.leave(picture, sha256, frame)
@@ -139,9 +138,10 @@ def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[
         return "viewed", orientation != 1 and None not in declared and viewed_hw == stored_hw
     if declared == stored_hw:
         return "stored", False
+    told = f" ({image.detail})" if image.detail else ""
     problem = f"the annotation declares {image.width} x {image.height} pixels, {image.file} has"
     raise AnnotationError(
-        f"{problem} {viewed_hw[1]} x {viewed_hw[0]}; export the annotation for this file", "size_mismatch"
+        f"{problem} {viewed_hw[1]} x {viewed_hw[0]}{told}; export the annotation for this file", "size_mismatch"
     )
 
 

@@ -1,5 +1,7 @@
-"""Reading a photograph: decoded in full, as RGB, in the frame asked for."""
+"""Reading a photograph, a file or inside an annotation file: decoded in full, as RGB, in the frame asked for."""
 
+import hashlib
+import io
 import math
 import warnings
 from collections.abc import Iterator
@@ -10,8 +12,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segpipe.annotations import embedded
 from segpipe.annotations.source import SUPPORTED_SUFFIXES
 from segpipe.errors import AnnotationError
+from segpipe.files import sha256_of
 
 Frame = Literal["viewed", "stored"]
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
@@ -59,6 +63,19 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
         return (image.height, image.width), orientation(image)
 
 
+def sha256(path: Path) -> str:
+    """The hash of a photograph's file, of those bytes alone where it stands inside an annotation file."""
+    return hashlib.sha256(embedded.picture_file(path)).hexdigest() if embedded.is_inside(path) else sha256_of(path)
+
+
+def suffix(path: Path) -> str:
+    """What a photograph's file ends in; inside an annotation file, what its format's files do. Raises as read_rgb."""
+    if not embedded.is_inside(path):
+        return path.suffix
+    with _opened(path) as image:
+        return ".jpg" if image.format in ("JPEG", "MPO") else f".{str(image.format).lower()}"
+
+
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation 1..8 of an opened image; 1 where it is absent or no such number."""
     value = image.getexif().get(_EXIF_ORIENTATION, 1)
@@ -88,11 +105,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _open(path: Path) -> Image.Image:
     try:
-        image = Image.open(path)
+        image = Image.open(io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path)
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
     except UnidentifiedImageError:
-        if path.suffix.lower() in SUPPORTED_SUFFIXES:
+        if path.suffix.lower() in SUPPORTED_SUFFIXES or embedded.is_inside(path):
             raise AnnotationError("holds no picture; replace or remove the file", "unreadable") from None
         raise _unsupported(f"{path.suffix or 'such'} files") from None
     if image.format not in FORMATS:

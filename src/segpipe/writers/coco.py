@@ -13,7 +13,7 @@ from segpipe.files import write_text
 from segpipe.masks import geometry, rle
 from segpipe.records import Dataset, Instance, Rle
 from segpipe.writers import outlines
-from segpipe.writers.target import SPLITS, Page, Target, Written, accepted, pages
+from segpipe.writers.target import SPLITS, Page, Target, Written, accepted, pages, photograph
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def write(dataset: Dataset, target: Target) -> Written:
             continue
         numbered = [(next(numbers), page) for page in own]
         document = {
-            "images": [_image(number, page) for number, page in numbered],
+            "images": [_image(number, page, target.root) for number, page in numbered],
             "annotations": [
                 {"id": next(ids), "image_id": number, **record}
                 for number, page in numbered
@@ -47,13 +47,13 @@ def write(dataset: Dataset, target: Target) -> Written:
         name = f"instances_{split}.json" if split else "instances.json"
         write_text(target.out / "annotations" / name, json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
         for page in own:
-            target.put_photograph(page.image.file, page.image.file)
+            target.put_photograph(page.image.file, photograph(page.image, target.root))
     return written
 
 
-def _image(number: int, page: Page) -> dict[str, Any]:
+def _image(number: int, page: Page, root: Path) -> dict[str, Any]:
     height, width = page.size_hw
-    return {"id": number, "file_name": page.image.file, "width": width, "height": height}
+    return {"id": number, "file_name": photograph(page.image, root), "width": width, "height": height}
 
 
 def _annotations(page: Page, categories: tuple[str, ...], root: Path, written: Written) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from segpipe.annotations import embedded
 from segpipe.annotations.detect import MaskOptions, read_source
 from segpipe.annotations.formats import AUTO
 from segpipe.errors import UserError
@@ -57,7 +58,7 @@ def convert(
     if not written.counts["pictures"]:
         reasons = ", ".join(f"{count} {what}" for what, count in _largest(written.dropped))
         raise UserError(f"{root}: no photograph can be written as {to} ({reasons}); mend the source")
-    return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(written, to, copy_images)]
+    return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(dataset, written, to, copy_images)]
 
 
 def _account(written: Written) -> list[str]:
@@ -70,7 +71,11 @@ def _largest(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(((what, count) for what, count in counts.items() if count), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _photographs(written: Written, to: str, copied: bool) -> str:
+def _photographs(dataset: Dataset, written: Written, to: str, copied: bool) -> str:
     if copied:
         return f"  photographs: {written.counts['pictures']} copied"
-    return f"  photographs: not copied (--copy-images); {_WHERE[to]}"
+    inside = sum(embedded.is_inside(Path(image.file)) for image in dataset.images)
+    if inside and to == "labelme":
+        return f"  photographs: {inside} stand inside the files as in the source; {_WHERE[to]}"
+    told = f"; {inside} stand inside annotation files, of which only that makes files" if inside else ""
+    return f"  photographs: not copied (--copy-images{told}); {_WHERE[to]}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
+from segpipe.annotations import embedded
 from segpipe.errors import AnnotationError
 from segpipe.files import write_json
 from segpipe.records import Dataset, Instance
@@ -29,11 +30,13 @@ def write(dataset: Dataset, target: Target) -> Written:
     place_of = places([page.image for page in found], by_path)
     for page in found:
         place = place_of[page.image.key]
-        photograph = place + suffix(page.image)
+        photograph = place + suffix(page.image, target.root)
         target.put_photograph(page.image.file, photograph)
-        path = target.out / f"{place}.json"
-        named = target.out / photograph if target.copy_images else target.root / page.image.file
-        write_json(path, _document(page, path_from(path.parent, named), target.root, written))
+        path, source = target.out / f"{place}.json", target.root / page.image.file
+        inside = embedded.is_inside(source) and not target.copy_images
+        named = target.out / photograph if target.copy_images or inside else source
+        document = _document(page, path_from(path.parent, named), target.root, written)
+        write_json(path, document | ({embedded.KEY: embedded.text_in(source)} if inside else {}))
     names = {instance.category for page in found for instance in page.instances if instance.category}
     if tuple(sorted(names)) != dataset.categories:
         written.changed["classes lost their order and those without an object: LabelMe has no list of them"] = len(
@@ -56,7 +59,7 @@ def _document(page: Page, image_path: str, root: Path, written: Written) -> dict
         "flags": {},
         "shapes": shapes,
         "imagePath": image_path,
-        "imageData": None,
+        embedded.KEY: None,
         "imageHeight": page.size_hw[0],
         "imageWidth": page.size_hw[1],
     }

@@ -26,5 +26,5 @@ def _write(job: Job) -> list[Row]:
     drawing, rows = label_maps.draw(job)
     if drawing:
         label_png.write(job.target.out / "masks" / f"{job.place}.png", drawing.label_map, job.classes)
-        job.target.put_photograph(drawing.image.file, f"images/{job.place}{suffix(drawing.image)}")
+        job.target.put_photograph(drawing.image.file, f"images/{job.place}{suffix(drawing.image, job.target.root)}")
     return rows

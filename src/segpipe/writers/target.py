@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from segpipe.annotations import embedded
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.source import folder_of, split_named
 from segpipe.dataset import photos
@@ -33,7 +34,10 @@ class Target:
         if not self.copy_images:
             return
         with whole(self.out / place, durable=False) as part:
-            shutil.copyfile(self.root / file, part)
+            if embedded.is_inside(self.root / file):
+                part.write_bytes(embedded.picture_file(self.root / file))
+            else:
+                shutil.copyfile(self.root / file, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ def _size_hw(image: Image, root: Path) -> tuple[int, int]:
         raise AnnotationError(image.detail, image.problem)
     if not image.annotated:
         raise AnnotationError("no annotation file names it", "not_annotated")
+    if embedded.is_inside(root / image.file):
+        photos.read_size(root / image.file)  # a picture in base64 is sooner broken than a file of its own
     if image.height is not None and image.width is not None:
         return image.height, image.width
     return photos.viewed_hw(*photos.read_size(root / image.file))
@@ -165,9 +171,14 @@ def _stem(image: Image) -> str:
     return str(PurePosixPath(image.file).with_suffix(""))
 
 
-def suffix(image: Image) -> str:
-    """The suffix of the photograph's file."""
-    return PurePosixPath(image.file).suffix
+def photograph(image: Image, root: Path) -> str:
+    """The photograph's path in the source; one inside an annotation file as if it stood beside that."""
+    return f"{_stem(image)}{suffix(image, root)}"
+
+
+def suffix(image: Image, root: Path) -> str:
+    """What the photograph's file ends in, or would if it were one."""
+    return photos.suffix(root / image.file)
 
 
 def path_from(folder: Path, path: Path) -> str:

@@ -49,7 +49,7 @@ def _write(job: Job) -> list[Row]:
     if objects is not None:
         label_png.write(out / "SegmentationObject" / name, objects, job.classes)
     write_bytes(out / "Annotations" / f"{job.place}.xml", _xml(job, drawing), durable=False)
-    job.target.put_photograph(drawing.image.file, f"JPEGImages/{job.place}{suffix(drawing.image)}")
+    job.target.put_photograph(drawing.image.file, f"JPEGImages/{job.place}{suffix(drawing.image, job.target.root)}")
     return rows
 
 
@@ -73,7 +73,7 @@ def _shown(drawing: Drawing) -> list[int]:
 def _xml(job: Job, drawing: Drawing) -> bytes:
     height, width = drawing.label_map.shape
     root = ElementTree.Element("annotation")
-    _add(root, folder="JPEGImages", filename=f"{job.place}{suffix(drawing.image)}")
+    _add(root, folder="JPEGImages", filename=f"{job.place}{suffix(drawing.image, job.target.root)}")
     _add(ElementTree.SubElement(root, "source"), image=drawing.image.file)
     _add(ElementTree.SubElement(root, "size"), width=width, height=height, depth=3)
     _add(root, segmented=1)

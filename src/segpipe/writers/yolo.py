@@ -28,7 +28,7 @@ def write(dataset: Dataset, target: Target) -> Written:
     place_of = places([page.image for page in found], by_split)
     for page in found:
         place = place_of[page.image.key]
-        target.put_photograph(page.image.file, f"images/{place}{suffix(page.image)}")
+        target.put_photograph(page.image.file, f"images/{place}{suffix(page.image, target.root)}")
         lines = _lines(page, dataset.categories, target.root, written)
         write_text(target.out / "labels" / f"{place}.txt", "".join(f"{line}\n" for line in lines))
     splits = [split for split in ("train", "val", "test") if any(page.image.split == split for page in found)]

@@ -1,0 +1,102 @@
+"""LabelMe files with the photograph inside, and nothing beside them: the whole way of the data, and back."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from segpipe.__main__ import main
+from segpipe.dataset import photos, validation
+from segpipe.inference.pairs import find_pairs
+from segpipe.writers import convert
+from stages import ingest, rasterize, split, validate
+from tests.conftest import ROOT
+from tests.writers.scenes import label_maps
+
+TUTORIAL = "labelme/tutorial/apc2016_obj3"
+NAMES = (
+    "highland_6539_self_stick_notes", "kong_air_dog_squeakair_tennis_ball", "mead_index_cards", "shelf",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def source(real_data, tmp_path_factory) -> Path:
+    """The JSON of labelme's tutorial alone, whose imagePath names itself; and one that is broken."""
+    folder = tmp_path_factory.mktemp("inside") / "source"
+    folder.mkdir()
+    text = (real_data / f"{TUTORIAL}.json").read_text()
+    (folder / "a.json").write_text(text)
+    (folder / "broken.json").write_text(json.dumps(json.loads(text) | {"imageData": "AAAA"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(source) -> Path:
+    folder = source.parent
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["ingest"] |= {"source": "source", "classes": "auto"}
+    params["validate"] |= {"max_dropped_images": 1.0, "max_dropped_annotations": 1.0}
+    params["split"] |= {"val": 0.0, "test": 0.0}
+    params["compute"]["workers"] = 1
+    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in (ingest, validate, rasterize, split):
+            stage.main()
+    return folder
+
+
+def test_masks_and_records_come_from_the_photograph_inside(project, source):
+    (photo,) = validation.read_photos(project / "data/checked/images.parquet")
+    assert (photo.key, photo.file, photo.width, photo.height) == ("a", "a.json", 1210, 907)
+    data = base64.b64decode(json.loads((source / "a.json").read_text())["imageData"])
+    (project / "photograph").write_bytes(data)
+    assert photo.sha256 == photos.sha256(project / "photograph")
+    counts = json.loads((project / "metrics/validate.json").read_text())
+    assert counts["images"]["verdicts"] == {"kept": 1, "dropped": 1}
+    assert counts["images"]["reasons"] == {"unreadable": 1}
+    stored = np.load(project / "data/store/images.npy")
+    assert stored.shape[0] == 1
+    assert stored.std() > 10  # a photograph, no blank
+
+
+def test_no_stage_copies_the_photograph(project):
+    copies = [path for path in (project / "data").rglob("*") if path.suffix in (".jpg", ".jpeg")]
+    assert copies == []
+
+
+def test_evaluation_reads_it(project, source):
+    photo = validation.read_photos(project / "data/checked/images.parquet")
+    (pair,) = find_pairs({"a": "test"}, photo, source, project / "data/masks")
+    assert photos.read_rgb(pair.photo, pair.frame).shape == (907, 1210, 3)
+
+
+def test_the_report_and_explain_show_it(project, monkeypatch, capsys):
+    page = (project / "results/data_report.html").read_text(encoding="utf-8")
+    assert "broken.json" in page
+    monkeypatch.chdir(project)
+    assert main(["explain", "a.json#0", "--output", "shown.png"]) == 0
+    said = capsys.readouterr().out
+    assert "photograph   a.json (key a)" in said
+    assert (project / "shown.png").is_file()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize("to", sorted(convert.WRITERS))
+def test_every_target_draws_the_same_label_map(source, tmp_path, to, copied):
+    lines = convert.convert(source, tmp_path / "out", to, copy_images=copied)
+    assert "  left out: 1 photograph: unreadable" in lines
+    if copied:
+        assert [path.suffix for path in (tmp_path / "out").rglob("*.jp*g")] == [".jpg"]
+    elif to == "labelme":
+        assert lines[-1].startswith("  photographs: 2 stand inside the files as in the source")
+    else:
+        assert "(--copy-images; 2 stand inside annotation files, of which only that makes files)" in lines[-1]
+        return
+    before = label_maps(source, NAMES)
+    back = label_maps(tmp_path / "out", NAMES)
+    np.testing.assert_array_equal(back["a"], before["a"])
+    assert (before["a"] > 0).any()
