@@ -64,9 +64,21 @@ def _converted(asked: argparse.Namespace) -> list[str]:
         asked.to,
         format=asked.format,
         masks=masks,
-        classes=asked.classes,
+        class_of=_class_of(asked.classes),
+        even_odd=asked.holes == "even_odd",
         copy_images=asked.copy_images,
     )
+
+
+def _class_of(asked: Sequence[str]) -> dict[str, str]:
+    """The class of each category: "car" as it is, "vehicle=car" renamed, and merged with others of that class."""
+    pairs = [(name, part) if equals else (text, text) for text in asked for name, equals, part in [text.partition("=")]]
+    class_of: dict[str, str] = {}
+    for name, part in pairs:
+        if not name.strip() or not part.strip() or part in class_of:
+            raise UserError(f"--classes {name}={part}: write each class of the source once, like car or vehicle=car")
+        class_of[part] = name
+    return class_of
 
 
 def _value_and_name(text: str) -> tuple[str, str]:
@@ -93,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     two.add_argument(
         "--mask-values", nargs="+", default=[], metavar="V=NAME", help="what masks of SRC store: 7=car ..."
     )
-    two.add_argument("--classes", nargs="+", default=[], help="only these, in this order (default: all)")
+    two.add_argument("--classes", nargs="+", default=[], help="only these, in this order; a=b a=c: b and c as one, a")
+    two.add_argument("--holes", choices=["union", "even_odd"], default="union", help="as validate.holes")
     two.add_argument("--copy-images", action="store_true", help="photographs too, so that OUT stands alone")
     two.add_argument("--workers", type=int, default=0, help="processes (default: one a core)")
     return parser

@@ -72,6 +72,33 @@ def test_classes_are_chosen_and_ordered(source, tmp_path):
     assert (out / "classes.txt").read_text() == "background\ndog\n"
 
 
+def test_classes_are_renamed_and_merged(source, tmp_path):
+    out = tmp_path / "out"
+    merged = ["animal=dog", "animal=cat"]
+    assert main(["convert", str(source), str(out), "--to", "masks", "--classes", *merged, "--workers", "1"]) == 0
+    assert (out / "classes.txt").read_text() == "background\nanimal\n"
+    assert label_png.read(out / "masks/a.png").max() == 255  # the crowd
+    assert (label_png.read(out / "masks/a.png") == 1).any()
+
+
+@pytest.mark.parametrize(("asked", "said"), [("animal=", "animal="), ("=dog", "=dog"), ("b=cat", "b=cat")])
+def test_a_class_that_is_no_way_to_say_it(source, tmp_path, capsys, asked, said):
+    assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--classes", "a=cat", asked) == (
+        f"segpipe convert: --classes {said}: write each class of the source once, like car or vehicle=car"
+    )
+
+
+@pytest.mark.parametrize(("holes", "pixels"), [("union", 16), ("even_odd", 12)])
+def test_rings_within_rings_are_holes_if_asked(tmp_path, holes, pixels):
+    put_pictures(tmp_path / "source", ["a.jpg"])
+    rings = [[1, 1, 5, 1, 5, 5, 1, 5], [2, 2, 4, 2, 4, 4, 2, 4]]
+    put_json(tmp_path / "source/instances.json", coco([photo()], [drawn(segmentation=rings)]))
+    out = tmp_path / "out"
+    asked = ["--to", "masks", "--holes", holes, "--workers", "1"]
+    assert main(["convert", str(tmp_path / "source"), str(out), *asked]) == 0
+    assert (label_png.read(out / "masks/a.png") == 1).sum() == pixels
+
+
 def test_what_masks_store_can_be_said(tmp_path):
     put_pictures(tmp_path / "source/images", ["a.jpg"], (3, 2))
     put_mask(tmp_path / "source/masks/a.png", [[0, 7, 7], [0, 9, 255]])

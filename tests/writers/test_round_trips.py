@@ -18,7 +18,7 @@ from segpipe.annotations.detect import read_source
 from segpipe.errors import UserError
 from segpipe.records import Dataset, Image, Instance, Rle
 from segpipe.writers import convert
-from segpipe.writers.target import Target
+from segpipe.writers.target import LOST_FLAGS, Target
 from tests.annotations.folders import put_pictures
 from tests.conftest import ROOT
 from tests.writers.scenes import drawn
@@ -101,6 +101,42 @@ def test_parts_and_holes_are_one_object_still(tmp_path, to):
     np.testing.assert_array_equal(drawn(back, tmp_path / "out", NAMES)["a"], before["a"])
 
 
+@pytest.mark.parametrize("to", sorted(convert.WRITERS))
+def test_rings_that_cut_holes_into_others_draw_the_same_label_map(tmp_path, to):
+    one = instance(1, rings=(SQUARE, HOLE, FAR), even_odd=True)
+    back, _ = written(tmp_path, to, dataset(one))
+    before = drawn(dataset(one), tmp_path / "source", NAMES)["a"]
+    assert before[:, :20].sum() == 100 - 16
+    np.testing.assert_array_equal(drawn(back, tmp_path / "out", NAMES)["a"], before)
+
+
+@pytest.mark.parametrize("to", ["coco", "labelme", "voc"])
+def test_flags_are_written_where_the_target_has_them(tmp_path, to):
+    back, account = written(
+        tmp_path, to, dataset(instance(1, flags=("difficult", "truncated")), instance(2, rings=(FAR,)))
+    )
+    flags = {record.flags for record in back.instances if record.flags}
+    assert flags == {("difficult", "truncated")}
+    assert not account.changed[LOST_FLAGS]
+
+
+@pytest.mark.parametrize("to", ["masks", "yolo"])
+def test_flags_are_said_to_be_lost_where_they_are(tmp_path, to):
+    _, account = written(tmp_path, to, dataset(instance(1, flags=("occluded",)), instance(2, rings=(FAR,))))
+    assert account.changed[LOST_FLAGS] == 1
+
+
+@pytest.mark.parametrize("to", ["labelme", "masks", "voc"])
+def test_a_region_of_an_unknown_class_becomes_one_to_ignore(tmp_path, to):
+    nameless = instance(2, category="", rings=(FAR,), problem="unknown_category", detail="7 has no name")
+    source = dataset(instance(1), nameless)
+    back, account = written(tmp_path, to, source)
+    before = drawn(source, tmp_path / "source", NAMES)["a"]
+    assert (before == 255).any()
+    np.testing.assert_array_equal(drawn(back, tmp_path / "out", NAMES)["a"], before)
+    assert account.changed["annotations of an unknown class became regions to ignore"] == 1
+
+
 @pytest.mark.parametrize("to", ["labelme", "masks", "voc"])
 def test_pixels_that_do_not_count_stay_so(tmp_path, to):
     source = dataset(instance(1), instance(2, role="ignore", category="", rings=(FAR,)))
@@ -181,6 +217,8 @@ def test_coco_minis_label_maps_before_and_after_are_equal(real_data, tmp_path, t
 def test_the_demos_turned_photographs_and_defects_survive(tmp_path, to):
     root = ROOT / "data/demo"
     before = few(read_source(root), step=5)
+    if to == "coco":  # which has no regions to ignore
+        before = replace(before, instances=tuple(i for i in before.instances if i.problem != "unknown_category"))
     convert.WRITERS[to](before, Target(root, tmp_path / "out", copy_images=True))
     assert_equal_maps(before, root, tmp_path / "out", before.categories)
 

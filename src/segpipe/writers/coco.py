@@ -67,6 +67,7 @@ def _annotations(page: Page, categories: tuple[str, ...], root: Path, written: W
             "area": shape.area if instance.area is None else instance.area,
             "bbox": shape.bbox_xywh,
             "iscrowd": int(instance.role == "crowd"),
+            **({"attributes": dict.fromkeys(instance.flags, True)} if instance.flags else {}),
         })  # fmt: skip
     return records
 

@@ -1,7 +1,7 @@
 """A source folder of any format written back in another, and the account of it in words."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from segpipe.annotations import embedded
@@ -39,18 +39,22 @@ def convert(
     *,
     format: str = AUTO,
     masks: MaskOptions = _BY_FOLDERS,
-    classes: Sequence[str] = (),
+    class_of: Mapping[str, str] | None = None,
+    even_odd: bool = False,
     copy_images: bool = False,
 ) -> list[str]:
     """Write the source `root` to `out` in the format `to`, one of WRITERS; the lines that say what came of it.
 
-    masks: how to read masks, and how to map over pictures. Raises UserError if `out` is not empty or in the source,
-    or the source cannot be read as a whole.
+    masks: how to read masks, and how to map over pictures; class_of: the class that each category becomes, of those
+    that are written; even_odd: rings within others of the same object are holes. Raises UserError if `out` is not
+    empty or in the source, or the source cannot be read as a whole.
     """
     target.check(root, out)
     dataset = read_source(root, format, masks)
-    if classes:
-        dataset = target.of_classes(dataset, classes)
+    if class_of:
+        dataset = target.of_classes(dataset, class_of)
+    if even_odd:
+        dataset = target.with_holes(dataset)
     try:
         written = WRITERS[to](dataset, Target(root, out, copy_images, masks.mapper))
     except OSError as error:

@@ -79,7 +79,7 @@ def _shapes(
         rings = [_shape(label, _SHAPE_TYPES[instance.kind], ring) for ring in instance.rings]
         shapes = [shape | ({"group_id": group} if several else {}) for shape in rings]
     _tell(instance, written)
-    return shapes
+    return [shape | {"flags": dict.fromkeys(instance.flags, True)} for shape in shapes]
 
 
 def _tell(instance: Instance, written: Written) -> None:

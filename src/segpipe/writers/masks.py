@@ -6,7 +6,7 @@ from segpipe.masks import label_png
 from segpipe.records import Dataset
 from segpipe.writers import label_maps
 from segpipe.writers.label_maps import Job
-from segpipe.writers.target import Target, Written, by_path, pages, places, suffix
+from segpipe.writers.target import LOST_FLAGS, Target, Written, by_path, pages, places, suffix
 
 
 def write(dataset: Dataset, target: Target) -> Written:
@@ -18,6 +18,7 @@ def write(dataset: Dataset, target: Target) -> Written:
     jobs = label_maps.jobs(found, categories, target, place_of)
     label_maps.each(_write, jobs, written, target)
     written.changed["objects became pixels of their class"] = written.counts["objects"]
+    written.changed[LOST_FLAGS] = sum(bool(instance.flags) for page in found for instance in page.instances)
     write_text(target.out / "classes.txt", "".join(f"{name}\n" for name in jobs[0].classes.names))
     return written
 

@@ -3,12 +3,12 @@
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from segpipe.annotations import embedded
+from segpipe.annotations import drafts, embedded
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.source import folder_of, split_named
 from segpipe.dataset import photos
@@ -17,6 +17,7 @@ from segpipe.files import whole
 from segpipe.records import Dataset, Image, Instance, by_image
 
 Shape = TypeVar("Shape")
+LOST_FLAGS = "objects lost what their annotator noted: difficult, occluded, truncated"
 SPLITS = ("train", "val", "test", None)
 
 
@@ -88,17 +89,28 @@ def check(root: Path, out: Path) -> None:
         raise UserError(f"{out}: cannot be written ({error.strerror}); name another folder") from error
 
 
-def of_classes(dataset: Dataset, classes: Sequence[str]) -> Dataset:
+def of_classes(dataset: Dataset, class_of: Mapping[str, str]) -> Dataset:
     """The data set with these classes only, in this order, regions to ignore included.
 
-    Raises UserError for a class that the source has not.
+    class_of: the class that each category which counts becomes. Raises UserError for a category that the source has
+    not.
     """
-    missing = [name for name in classes if name not in dataset.categories]
+    missing = [name for name in class_of if name not in dataset.categories]
     if missing:
         raise UserError(f"--classes: no class {missing[0]!r} in the source; it has {', '.join(dataset.categories)}")
-    unwanted = set(dataset.categories) - set(classes)
-    kept = [instance for instance in dataset.instances if instance.category not in unwanted]
-    return replace(dataset, categories=tuple(classes), instances=tuple(kept))
+    unwanted = set(dataset.categories) - set(class_of)
+    kept = [
+        replace(instance, category=class_of.get(instance.category, instance.category))
+        for instance in dataset.instances
+        if instance.category not in unwanted
+    ]
+    return replace(dataset, categories=tuple(dict.fromkeys(class_of.values())), instances=tuple(kept))
+
+
+def with_holes(dataset: Dataset) -> Dataset:
+    """The data set with outlines of several rings drawn by even-odd."""
+    drawn = (replace(i, even_odd=True) if len(i.rings) > 1 and i.kind == "region" else i for i in dataset.instances)
+    return replace(dataset, instances=tuple(drawn))
 
 
 def pages(dataset: Dataset, root: Path, written: Written) -> list[Page]:
@@ -124,12 +136,20 @@ def _pages(dataset: Dataset, root: Path, of_image: dict[str, list[Instance]], wr
         except AnnotationError as error:
             written.dropped[f"photograph: {error.reason}"] += 1
             continue
-        instances = of_image.pop(image.key, [])
+        instances = [_as_ignored(instance, written) for instance in of_image.pop(image.key, [])]
         written.dropped.update(filter(None, map(_reason, instances)))
         written.changed["annotations lost outlines that enclose nothing"] += sum(
             not i.problem and i.rings_refused > 0 for i in instances
         )
         yield Page(image, size_hw, tuple(instance for instance in instances if not instance.problem))
+
+
+def _as_ignored(instance: Instance, written: Written) -> Instance:
+    """An outline or pixels whose class nothing names, as a region to ignore, which it is to the pipeline too."""
+    if instance.problem != drafts.UNKNOWN or not (instance.rings or instance.rle or instance.mask_value is not None):
+        return instance
+    written.changed["annotations of an unknown class became regions to ignore"] += 1
+    return replace(instance, problem="", category="", role="ignore")
 
 
 def _reason(instance: Instance) -> str:

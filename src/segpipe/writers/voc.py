@@ -14,7 +14,7 @@ from segpipe.classes import IGNORE_INDEX, ClassTable
 from segpipe.dataset.ledger import Row
 from segpipe.files import write_bytes, write_text
 from segpipe.masks import label_png, rle
-from segpipe.records import Dataset
+from segpipe.records import FLAGS, Dataset
 from segpipe.writers import label_maps, outlines
 from segpipe.writers.label_maps import Drawing, Job
 from segpipe.writers.target import Target, Written, pages, suffix
@@ -82,7 +82,8 @@ def _xml(job: Job, drawing: Drawing) -> bytes:
         region = outlines.region(instance, (height, width), job.target.root)
         left, top, right, bottom = map(int, rle.bounds(region) or (0, 0, 1, 1))
         item = ElementTree.SubElement(root, "object")
-        _add(item, name=instance.category, pose="Unspecified", truncated=0, difficult=0)
+        flags = {flag: int(flag in instance.flags) for flag in FLAGS}
+        _add(item, name=instance.category, pose="Unspecified", **flags)
         # VOC counts pixels from 1, the last one included
         _add(ElementTree.SubElement(item, "bndbox"), xmin=left + 1, ymin=top + 1, xmax=right, ymax=bottom)
     ElementTree.indent(root)

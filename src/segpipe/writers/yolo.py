@@ -18,7 +18,7 @@ from segpipe.masks import raster
 from segpipe.masks.geometry import Ring
 from segpipe.records import Dataset, Instance
 from segpipe.writers import outlines
-from segpipe.writers.target import Page, Target, Written, accepted, by_split, pages, places, suffix
+from segpipe.writers.target import LOST_FLAGS, Page, Target, Written, accepted, by_split, pages, places, suffix
 
 
 def write(dataset: Dataset, target: Target) -> Written:
@@ -64,6 +64,7 @@ def _lines(page: Page, categories: tuple[str, ...], root: Path, written: Written
     shapes = accepted(page, _refused, lambda instance: _fractions(instance, page.size_hw, root, written), written)
     for instance, fractions in shapes:
         written.counts["objects"] += 1
+        written.changed[LOST_FLAGS] += bool(instance.flags)
         lines.append(" ".join([str(categories.index(instance.category)), *map(repr, fractions)]))
     return lines
 
