@@ -38,7 +38,7 @@ def project(source) -> Path:
     folder = source.parent
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["ingest"] |= {"source": "source", "classes": "auto"}
-    params["validate"] |= {"max_dropped_images": 1.0, "max_dropped_annotations": 1.0}
+    params["validate"]["limits"] = {}
     params["split"] |= {"val": 0.0, "test": 0.0}
     params["compute"]["workers"] = 1
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")

@@ -4,7 +4,8 @@ REASON_CODES = (
     *("missing_file", "unreadable", "unsupported_format", "size_mismatch", "no_matching_annotation", "not_annotated"),
     *("bad_record", "unknown_image", "unknown_category", "bad_ring", "bad_rle", "zero_area", "outside_frame"),
     *("not_a_region", "image_lost", "image_skipped", "self_crossing", "ring_removed", "past_border", "crowd", "ignore"),
-    *("box", "line", "point", "class_not_selected", "deleted", "repeated", "outside", "covered", "empty_mask"),
+    *("box", "line", "point", "difficult", "occluded", "class_not_selected", "deleted", "repeated", "outside"),
+    *("covered", "empty_mask"),
 )
 VALIDATE_FINDINGS = (
     *("turned_by_exif", "annotated_as_stored", "orientation_undecidable", "equal_files", "listed_twice"),

@@ -28,6 +28,7 @@ SETTINGS = {
     "validate.difficult": "object, ignore or drop",
     "validate.occluded": "object, ignore or drop",
     "validate.unknown_class": "ignore or drop",
+    "validate.holes": "union or even_odd: whether a ring within another cuts a hole",
     "validate.unannotated": "skip or keep photographs whose record has no object",
     "validate.box": "region, ignore or drop",
     "validate.line_width_px": "how wide lines are drawn, 0 for not at all",
@@ -385,8 +386,9 @@ FINDINGS = (
         "nested_rings", "", "Outline inside an outline",
         "One of the annotation's rings lies wholly within another of them. Many tools draw a hole so; in COCO's lists "
         "of rings it means nothing.",
-        "The rings are united, so that the inner one changes nothing.",
-        "If it is meant as a hole, export the mask as run lengths (RLE), which keeps holes.",
+        "The rings are united, so that the inner one changes nothing; or it cuts a hole, where the setting says so.",
+        "If such rings are meant as holes, change the setting.",
+        ("validate.holes",),
     ),
     Reason(
         "area_of_box", "", "Declared area is the box's",
