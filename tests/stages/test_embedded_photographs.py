@@ -14,6 +14,7 @@ from segpipe.inference.pairs import find_pairs
 from segpipe.writers import convert
 from stages import ingest, rasterize, split, validate
 from tests.conftest import ROOT
+from tests.project import put_tables
 from tests.writers.scenes import label_maps
 
 TUTORIAL = "labelme/tutorial/apc2016_obj3"
@@ -42,6 +43,7 @@ def project(source) -> Path:
     params["split"] |= {"val": 0.0, "test": 0.0}
     params["compute"]["workers"] = 1
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    put_tables(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for stage in (ingest, validate, rasterize, split):
