@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from segpipe.annotations import conflicts
 from segpipe.dataset import (
     checks,
     findings,
@@ -38,6 +39,7 @@ def main() -> None:
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
     class_of = selection.select(params.ingest.classes, dataset.categories, used)
+    conflicts.refuse(dataset.conflicts, None if params.ingest.classes == "auto" else class_of)
     selected = selection.names(class_of)
     spread = partial(
         parallel.ordered,

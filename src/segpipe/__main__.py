@@ -64,7 +64,7 @@ def _converted(asked: argparse.Namespace) -> list[str]:
         asked.to,
         format=asked.format,
         masks=masks,
-        class_of=_class_of(asked.classes),
+        class_of=_class_of(asked.classes) or None,
         even_odd=asked.holes == "even_odd",
         copy_images=asked.copy_images,
     )

@@ -84,16 +84,32 @@ class Instance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict:
+    """Two sides of a source that contradict each other over classes.
+
+    kind: spelling: two names that may be one class; photograph: the same one, with objects of other classes on each
+    side. categories: those that they contradict each other over; what: that in words, with both sides; remedy: what to
+    do.
+    """
+
+    kind: Literal["spelling", "photograph"]
+    categories: tuple[str, ...]
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
     """Everything one source says. images sorted by file, instances in the order of their files and records.
 
-    format: the reader's name; categories: names in the source's own order.
+    format: the reader's name; categories: names in the source's own order; conflicts: between parts of the source.
     """
 
     format: str
     categories: tuple[str, ...]
     images: tuple[Image, ...]
     instances: tuple[Instance, ...]
+    conflicts: tuple[Conflict, ...] = ()
 
 
 def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:

@@ -3,7 +3,9 @@ import logging
 
 import pytest
 
+from segpipe.annotations import conflicts
 from segpipe.annotations.detect import read_source
+from segpipe.dataset import tables
 from segpipe.errors import UserError
 from tests.annotations.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 
@@ -74,12 +76,75 @@ def test_annotations_apart_from_their_pictures_are_no_data_set_of_their_own(tmp_
         read_source(tmp_path)
 
 
-def test_spellings_of_one_class_are_warned_of(tmp_path, caplog):
+def refused(dataset, chosen=None) -> str:
+    """What is said of the conflicts, "" if nothing is."""
+    try:
+        conflicts.refuse(dataset.conflicts, chosen)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def test_spellings_of_one_class_in_two_data_sets_are_an_error_that_names_both(tmp_path):
     put_coco(tmp_path / "x")
     put_masks(tmp_path / "y", "background\nCat\n")
+    dataset = read_source(tmp_path)
+    assert dataset.categories == ("cat", "dog", "Cat")
+    assert refused(dataset) == (
+        "class 'cat' of x (coco) and 'Cat' of y (index_masks) differ in spelling only; make them one under "
+        "ingest.classes in params.yaml (convert: --classes), like {cat: [cat, Cat]}, or list both"
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_told"), [(["cat", "Cat"], False), (["dog"], False), (["cat", "dog"], True), (["Cat"], True)]
+)
+def test_spellings_are_no_conflict_where_the_user_named_both_or_none(tmp_path, chosen, is_told):
+    put_coco(tmp_path / "x")
+    put_masks(tmp_path / "y", "background\nCat\n")
+    assert bool(refused(read_source(tmp_path), chosen)) == is_told
+
+
+def test_spellings_within_one_data_set_are_warned_of(tmp_path, caplog):
+    put_masks(tmp_path, "background\nroad\nRoad \n")
     with caplog.at_level(logging.WARNING):
-        assert read_source(tmp_path).categories == ("cat", "dog", "Cat")
-    assert "class 'cat' (x) and 'Cat' (y) are two classes; merge them under ingest.classes if" in caplog.text
+        assert not read_source(tmp_path).conflicts
+    assert ". (index_masks): 'road' and 'Road' are classes of their own; ingest.classes may make" in caplog.text
+
+
+def test_a_photograph_annotated_twice_and_not_alike_is_an_error_that_names_both(tmp_path):
+    put_coco(tmp_path / "x")  # a cat
+    put_via(tmp_path / "y", label="owl")
+    (tmp_path / "y/a.jpg").write_bytes((tmp_path / "x/images/a.jpg").read_bytes())
+    dataset = read_source(tmp_path)
+    assert refused(dataset) == (
+        "x/images/a.jpg (coco: cat) and y/a.jpg (via: owl) are the same photograph, annotated twice and not alike; "
+        "keep one of the two, or leave the classes that differ out of ingest.classes in params.yaml"
+    )
+    assert refused(dataset, ["cat"]) != ""
+    assert refused(dataset, ["dog"]) == ""
+
+
+def test_a_photograph_annotated_twice_alike_is_none(tmp_path):
+    put_coco(tmp_path / "x")
+    put_via(tmp_path / "y", label="cat")
+    (tmp_path / "y/a.jpg").write_bytes((tmp_path / "x/images/a.jpg").read_bytes())
+    assert read_source(tmp_path).conflicts == ()
+
+
+def test_conflicts_are_kept_with_the_records_for_validate(tmp_path):
+    put_coco(tmp_path / "source/x")
+    put_masks(tmp_path / "source/y", "background\nCat\n")
+    dataset = read_source(tmp_path / "source")
+    tables.write_dataset(tmp_path / "records", dataset)
+    assert tables.read_dataset(tmp_path / "records").conflicts == dataset.conflicts != ()
+
+
+def test_the_real_scene_in_seven_formats_contradicts_itself_where_a_format_cannot_say_it(real_data):
+    """CVAT's YOLO export has boxes only, so that its pictures of triangles and birds show nothing."""
+    said = refused(read_source(real_data / "multi_format"))
+    assert "are the same photograph, annotated twice and not alike" in said
+    assert "(yolo: " in said or "(voc: " in said
 
 
 def test_a_broken_data_set_is_named_with_its_folder(tmp_path):

@@ -26,9 +26,10 @@ from segpipe.annotations import (
     voc,
     yolo,
 )
+from segpipe.annotations.conflicts import Part
 from segpipe.annotations.formats import AUTO
 from segpipe.annotations.mask_surveys import Mapper
-from segpipe.annotations.merging import Part, folders_below, merged, part_of
+from segpipe.annotations.merging import folders_below, merged, part_of
 from segpipe.annotations.source import Source, is_picture, list_source
 from segpipe.annotations.stored_values import Colour
 from segpipe.errors import UserError, at

@@ -1,23 +1,13 @@
 """Several data sets of one source, each in a folder and a format of its own, as one."""
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from segpipe.annotations import conflicts
+from segpipe.annotations.conflicts import Part
 from segpipe.annotations.keys import with_keys
 from segpipe.annotations.source import Source, below, holds_photographs, unlisted
 from segpipe.records import Dataset, Image, Instance
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One data set of a source. folder: where it stands ("." for all of the source); source: the files of it alone."""
-
-    folder: str
-    source: Source
-    dataset: Dataset
 
 
 def folders_below(source: Source, folder: str) -> list[str]:
@@ -35,10 +25,13 @@ def part_of(source: Source, folder: str) -> Source | None:
 
 
 def merged(source: Source, parts: Sequence[Part]) -> Dataset:
-    """The parts as one data set: classes by name in the order of the parts, every picture of the source once."""
+    """The parts as one data set: classes by name in the order of the parts, every picture of the source once.
+
+    conflicts: where parts contradict each other, in how they spell a class or in what they say of the same photograph.
+    """
+    conflicts.warn_of_spellings(parts)
     if len(parts) == 1:
         return parts[0].dataset
-    _warn_of_spellings(parts)
     covered = frozenset(file for part in parts for file in [*part.source.files, *part.source.refused])
     owners = [(number, image) for number, part in enumerate(parts) for image in part.dataset.images]
     owners += [(-1, image) for image in unlisted(source, covered)]
@@ -53,6 +46,7 @@ def merged(source: Source, parts: Sequence[Part]) -> Dataset:
             for number, part in enumerate(parts)
             for instance in part.dataset.instances
         ),
+        conflicts=conflicts.between(parts),
     )
 
 
@@ -62,20 +56,3 @@ def _order(image: Image) -> tuple[str, str]:
 
 def _with_key(instance: Instance, key: str) -> Instance:
     return instance if instance.image_key == key else replace(instance, image_key=key)
-
-
-def _warn_of_spellings(parts: Sequence[Part]) -> None:
-    """Say which classes of different parts differ in nothing but capitals, blanks or underscores."""
-    first: dict[str, tuple[str, str]] = {}
-    for part in parts:
-        for name in part.dataset.categories:
-            folded = name.casefold().replace("_", "").replace("-", "").replace(" ", "")
-            known, folder = first.setdefault(folded, (name, part.folder))
-            if known != name:
-                logger.warning(
-                    "class %r (%s) and %r (%s) are two classes; merge them under ingest.classes if they are one",
-                    known,
-                    folder,
-                    name,
-                    part.folder,
-                )

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segpipe.files import whole
-from segpipe.records import Dataset, Image, Instance, Rle
+from segpipe.records import Conflict, Dataset, Image, Instance, Rle
 
 _TYPES = {
     "width": pa.int32(),
@@ -31,6 +31,9 @@ _RLE_COLUMNS = ["rle_size", "rle_counts", "rle_string"]
 _INSTANCE_SCHEMA = pa.schema(
     [(f.name, _TYPES.get(f.name, pa.string())) for f in fields(Instance) if f.name != "rle"]
     + [(name, _TYPES.get(name, pa.string())) for name in _RLE_COLUMNS]
+)
+_CONFLICT_SCHEMA = pa.schema(
+    [("kind", pa.string()), ("categories", pa.list_(pa.string())), ("what", pa.string()), ("remedy", pa.string())]
 )
 _CATEGORY_SCHEMA = pa.schema([("name", pa.string()), ("format", pa.string())])
 
@@ -68,11 +71,12 @@ def read_instances(path: Path) -> list[Instance]:
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
-    """Write images.parquet, instances.parquet and categories.parquet into `folder`."""
+    """Write images.parquet, instances.parquet, categories.parquet and conflicts.parquet into `folder`."""
     write_records(folder / "images.parquet", dataset.images, _IMAGE_SCHEMA)
     write_instances(folder / "instances.parquet", dataset.instances)
     categories = [{"name": name, "format": dataset.format} for name in dataset.categories]
     write_rows(folder / "categories.parquet", categories, _CATEGORY_SCHEMA)
+    write_records(folder / "conflicts.parquet", dataset.conflicts, _CONFLICT_SCHEMA)
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -83,6 +87,10 @@ def read_dataset(folder: Path) -> Dataset:
         categories=tuple(row["name"] for row in categories),
         images=tuple(Image(**row) for row in read_rows(folder / "images.parquet")),
         instances=tuple(read_instances(folder / "instances.parquet")),
+        conflicts=tuple(
+            Conflict(**row | {"categories": tuple(row["categories"])})
+            for row in read_rows(folder / "conflicts.parquet")
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from segpipe.annotations import embedded
+from segpipe.annotations import conflicts, embedded
 from segpipe.annotations.detect import MaskOptions, read_source
 from segpipe.annotations.formats import AUTO
 from segpipe.errors import UserError
@@ -51,6 +51,7 @@ def convert(
     """
     target.check(root, out)
     dataset = read_source(root, format, masks)
+    conflicts.refuse(dataset.conflicts, class_of)
     if class_of:
         dataset = target.of_classes(dataset, class_of)
     if even_odd:
