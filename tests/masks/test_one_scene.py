@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from segpipe.annotations.detect import read_source
+from segpipe.annotations.detect import FORMATS, read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
 from tests.annotations.folders import put_mask, put_pictures
@@ -164,6 +164,56 @@ def labelme(root: Path) -> None:
     put_text(root, "images/a.json", json.dumps(document))
 
 
+def labelme_xml(root: Path) -> None:
+    shapes = "".join(
+        f"<object><name>{name}</name><deleted>0</deleted><polygon><username/>"
+        + "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in points(ring))
+        + "</polygon></object>"
+        for name, ring in zip(NAMES, (ROAD, CAR), strict=True)
+    )
+    size = f"<imagesize><nrows>{HEIGHT}</nrows><ncols>{WIDTH}</ncols></imagesize>"
+    put_text(root, "images/a.xml", f"<annotation><filename>a.png</filename><folder/>{shapes}{size}</annotation>")
+
+
+def via(root: Path) -> None:
+    regions = [
+        {
+            "shape_attributes": {"name": "polygon", "all_points_x": ring[::2], "all_points_y": ring[1::2]},
+            "region_attributes": {"label": name},
+        }
+        for name, ring in zip(NAMES, (ROAD, CAR), strict=True)
+    ]
+    put_text(root, "via.json", json.dumps({"a.png9": {"filename": "a.png", "size": 9, "regions": regions}}))
+
+
+def supervisely(root: Path) -> None:
+    (root / "ds").mkdir()
+    (root / "images").rename(root / "ds/img")
+    objects = [
+        {
+            "classTitle": name,
+            "geometryType": "polygon",
+            "points": {"exterior": points(ring), "interior": []},
+            "tags": [],
+        }
+        for name, ring in zip(NAMES, (ROAD, CAR), strict=True)
+    ]
+    document = {"tags": [], "size": {"height": HEIGHT, "width": WIDTH}, "objects": objects}
+    put_text(root, "ds/ann/a.png.json", json.dumps(document))
+    put_text(root, "meta.json", json.dumps({"classes": [{"title": name, "shape": "polygon"} for name in NAMES]}))
+
+
+def coco_results(root: Path) -> None:
+    """Detections as run lengths, whose photograph and classes stand in a file without annotations."""
+    coco_polygons(root)
+    document = json.loads((root / "instances.json").read_text())
+    for found in document["annotations"]:
+        rle = coco_mask.frPyObjects(found["segmentation"], HEIGHT, WIDTH)[0]
+        found |= {"segmentation": {"size": rle["size"], "counts": rle["counts"].decode()}, "score": 0.9}
+    put_text(root, "results.json", json.dumps(document["annotations"]))
+    put_text(root, "instances.json", json.dumps(document | {"annotations": []}))
+
+
 @pytest.mark.parametrize(
     ("put", "format"),
     [
@@ -179,6 +229,10 @@ def labelme(root: Path) -> None:
         (coloured_masks, "index_masks"),
         (object_masks, "object_masks"),
         (labelme, "labelme"),
+        (labelme_xml, "labelme_xml"),
+        (via, "via"),
+        (supervisely, "supervisely"),
+        (coco_results, "coco_results"),
     ],
 )
 def test_one_scene_is_one_label_map(tmp_path: Path, put: Callable[[Path], None], format: str):
@@ -195,6 +249,12 @@ def test_one_scene_is_one_label_map(tmp_path: Path, put: Callable[[Path], None],
             region = region_of(instance, (HEIGHT, WIDTH), tmp_path)
             label_map[coco_mask.decode(rle.compressed(region)) > 0] = 1 + NAMES.index(instance.category)
     np.testing.assert_array_equal(label_map, expected())
+
+
+def test_every_format_is_among_the_scenes():
+    """Each line of detect.FORMATS has its writer above."""
+    (marks,) = (mark for mark in test_one_scene_is_one_label_map.pytestmark if mark.name == "parametrize")
+    assert {format for _, format in marks.args[1]} == set(FORMATS)
 
 
 def test_what_vocs_export_of_the_real_scene_keeps(real_data):
