@@ -24,7 +24,8 @@ _SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # what mirroring does to the 
 
 def hashes(picture: Image.Image) -> str:
     """The hashes of an RGB picture: TURNED + PARTS times 64 bits in hex; "" for a picture of one shade."""
-    grey = picture.resize((_THUMB, _THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L")
+    width, height = (max(1, side // (2 * _THUMB)) for side in picture.size)
+    grey = picture.reduce((width, height)).convert("L").resize((_THUMB, _THUMB), Image.Resampling.LANCZOS)
     shades = np.asarray(grey)
     if shades.std() < _FLAT:
         return ""
