@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image as Picture
 
 from segpipe.dataset import looks, placing
 from segpipe.dataset.checks import Photo
@@ -22,7 +23,7 @@ def image(key, verdict="kept"):
 def one_look():
     """The hash of some photograph."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    return looks.hashes(pixels)
+    return looks.hashes(Picture.fromarray(pixels))
 
 
 SIDES = [
