@@ -97,7 +97,7 @@ class Place:
         for pid in trainers:
             os.kill(pid, signal.SIGUSR1)
         patience = time.monotonic() + PATIENCE_S
-        while trainers and not self._trace().stat().st_size and time.monotonic() < patience:
+        while trainers and "in <module>" not in self._trace().read_text() and time.monotonic() < patience:
             time.sleep(0.0005)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -45,7 +45,7 @@ def main() -> None:
         tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, STORE.as_posix(), SPLITS.as_posix()]),
         classes=store.classes.names,
     )
-    with runs.open_training(facts, runs.Settings(**params.tracking.model_dump())) as tracked:
+    with runs.open_training(facts, runs.Settings(**params.tracking.model_dump()), path.is_file()) as tracked:
         watching.write_training_pictures(SHEETS / "training_pictures.png", data, recipe)
         tracked.log_picture(SHEETS / "training_pictures.png", watching.TRAINING, step=0)
         records = watching.follow(training, tracked, data, checkpoint.sheets_of(path))

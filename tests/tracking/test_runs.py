@@ -183,6 +183,24 @@ def test_a_training_killed_before_it_knew_its_run_goes_on_in_it(mlflow_client):
     assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0, 1]
 
 
+def test_a_training_killed_after_its_end_is_told_again_in_the_same_run(mlflow_client):
+    Path("model.pt").write_bytes(b"weights")
+    for is_known in (False, True):  # before DVC knows that the stage has ended, it runs it again
+        with open_training(FACTS, QUICK, is_known) as run:
+            run.log_metrics({"loss": 2.0}, step=0)
+            run.log_model(Path("model.pt"))
+    found = only_run(mlflow_client)
+    assert (found.info.status, steps(mlflow_client, found, "loss")) == ("FINISHED", [0])
+    assert len(found.outputs.model_outputs) == 1
+
+
+def test_a_training_of_equal_inputs_from_the_start_is_another_run(mlflow_client):
+    for _ in range(2):
+        with open_training(FACTS, QUICK):
+            pass
+    assert len(mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])) == 2
+
+
 def test_a_run_that_the_server_has_lost_begins_anew(mlflow_client):
     train_until(ZeroDivisionError, epochs=1)
     mlflow_client.delete_run(only_run(mlflow_client).info.run_id)

@@ -108,8 +108,11 @@ class MlflowTracker:
 
         Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
         """
+        run = self._client.get_run(self._run_id)
+        if run.data.tags.get(MODEL_TAG) == md5 and run.outputs and run.outputs.model_outputs:
+            return  # told again after a kill
         self._client.set_tag(self._run_id, MODEL_TAG, md5)
-        experiment_id = self._client.get_run(self._run_id).info.experiment_id
+        experiment_id = run.info.experiment_id
         logged = self._client.create_logged_model(experiment_id, name="model", source_run_id=self._run_id)
         described = Model(
             artifact_path=logged.artifact_location,

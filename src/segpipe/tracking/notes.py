@@ -37,11 +37,14 @@ class Notes:
         self.folder = folder
         self._lock = threading.Lock()
 
-    def for_training(self, name: str, inputs: str) -> Note:
-        """The unfinished run of these inputs, to go on with it, or a new one named after `name` and `inputs`."""
+    def for_training(self, name: str, inputs: str, is_known: bool = False) -> Note:
+        """The unfinished run of these inputs, to go on with it, or a new one named after `name` and `inputs`.
+
+        is_known: the training has begun before; then its run may be finished, and a kill came before anybody knew.
+        """
         with self._lock:
             notes = self._all()
-            going = [note for note in notes if note.inputs == inputs and not note.finished]
+            going = [note for note in notes if note.inputs == inputs and (is_known or not note.finished)]
             if going:
                 return going[-1]
             stem = f"{slug(name) or 'run'}-{slug(inputs)[:8]}"

@@ -112,14 +112,15 @@ class Run:
             worker.put(message)
 
 
-def open_training(facts: RunFacts, settings: Settings) -> Run:
+def open_training(facts: RunFacts, settings: Settings, is_known: bool = False) -> Run:
     """Begin the run of a training, or go on with the unfinished run of the same inputs.
 
-    Raises UserError if a tracker is asked for that is not installed or not set up.
+    is_known: the training has begun before (it has a checkpoint), so a finished run is gone on with as well. Raises
+    UserError if a tracker is asked for that is not installed or not set up.
     """
     trackers = _trackers(settings)
     notes = Notes(settings.folder)
-    note = notes.for_training(facts.name, facts.inputs)
+    note = notes.for_training(facts.name, facts.inputs, is_known)
     return _run(
         trackers, Start(run=replace(facts, name=note.run, token=note.token)), notes, note, facts.classes, settings
     )
