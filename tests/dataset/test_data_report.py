@@ -64,6 +64,11 @@ def test_the_sums_on_the_page_are_the_ledgers_and_balance(tmp_path, page):
     }  # fmt: skip
 
 
+def test_each_policy_has_its_annotations_and_pixels(page):
+    policies = Text(page).said.partition("left out validate.crowd ")[2]
+    assert policies.startswith("ignore, object or drop 1 annotation, 16 px An annotation counts")  # of SQUARE
+
+
 def test_the_page_says_how_much_may_be_lost_and_that_it_was_more(page):
     said = Text(page).said
     stopped = "3 annotations of 11 (27.3 %) are more than the 10 % that validate.limits.dropped_annotations in params"

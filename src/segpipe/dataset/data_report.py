@@ -8,7 +8,7 @@ from typing import Any
 
 from segpipe import pages
 from segpipe.classes import ClassTable
-from segpipe.dataset import cases, ledger, limits, overlaps, statistics
+from segpipe.dataset import cases, ledger, limits, overlaps, policies, statistics
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.codes import LIMITED_CODES
 from segpipe.dataset.findings import Finding
@@ -116,6 +116,7 @@ def html(report: DataReport) -> str:
         crowdedness=statistics.histogram(statistics.objects_per_image(rows, [photo.key for photo in photos])),
         object_sizes=statistics.object_sizes(rows),
         object_aspects=statistics.object_aspects(rows),
+        policies={policies.setting(name): outcomes for name, outcomes in policies.counts(rows).items()},
         settings=SETTINGS,
         findings=cases.account(rows, where),
         notes=cases.notes(report.findings, rows, where),

@@ -10,6 +10,7 @@ from segpipe.records import Instance
 
 Fate = Literal["object", "ignore", "drop"]
 POLICIES = ("unknown_class", "crowd", "box", "line", "point", "difficult", "occluded", "holes")
+_WIDTHS = {"line": "line_width_px", "point": "point_radius_px"}  # kinds that a width decides on
 _FATES: tuple[Fate, ...] = ("object", "ignore", "drop")  # of several that apply, the last decides
 _OUTCOMES = {
     ledger.KEPT: "used",
@@ -57,6 +58,11 @@ def concerned(instance: Instance, nested_px: int | None) -> str:
     found = {instance.kind, *instance.flags, instance.role, "unknown_class" if _is_unnamed(instance) else ""}
     found |= {"holes"} if nested_px else set()
     return ",".join(name for name in POLICIES if name in found)
+
+
+def setting(policy: str) -> str:
+    """The key of params.yaml that decides a policy."""
+    return f"validate.{_WIDTHS.get(policy, policy)}"
 
 
 def counts(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, int]]]:
