@@ -163,7 +163,7 @@ def _rows(task: Task) -> Sequence[np.ndarray]:
     path = task.root / photo.file
     try:
         left = task.fitted.take(photo.sha256, photo.frame, len(task.windows)) if task.fitted else None
-        if left is not None and photos.read_size(path):  # it is still there
+        if left is not None and _has_its_size(path, photo):
             return left
         picture = photos.read(path, photo.frame)
     except AnnotationError as error:
@@ -171,6 +171,13 @@ def _rows(task: Task) -> Sequence[np.ndarray]:
     if picture.size != (photo.width, photo.height):
         raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
     return fit_all(picture, task.fit)
+
+
+def _has_its_size(path: Path, photo: Photo) -> bool:
+    """Whether the file is still there, with the size that validate saw, by its header alone."""
+    stored_hw, orientation = photos.read_size(path)
+    size_hw = stored_hw if photo.frame == "stored" else photos.viewed_hw(stored_hw, orientation)
+    return size_hw == (photo.height, photo.width)
 
 
 def _ints(counts: np.ndarray | Sequence[int]) -> tuple[int, ...]:
