@@ -37,6 +37,7 @@ def project(tmp_path_factory) -> Project:
     made.set("split.scene", r"(large\d|small\d)")
     made.set("split.val", 0.3)
     made.set("split.test", 0.3)
+    made.set("train.batch_size", 8)
     made.set("train.encoder", "mobilenetv3_small_050")
     made.set("train.weights", "random")
     made.set("tracking.mlflow", False)
