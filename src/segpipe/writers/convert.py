@@ -81,6 +81,6 @@ def _photographs(dataset: Dataset, written: Written, to: str, copied: bool) -> s
         return f"  photographs: {written.counts['pictures']} copied"
     inside = sum(embedded.is_inside(Path(image.file)) for image in dataset.images)
     if inside and to == "labelme":
-        return f"  photographs: {inside} stand inside the files as in the source; {_WHERE[to]}"
+        return f"  photographs: {inside} stand inside the files as in the source, of others {_WHERE[to]}"
     told = f"; {inside} stand inside annotation files, of which only that makes files" if inside else ""
     return f"  photographs: not copied (--copy-images{told}); {_WHERE[to]}"
