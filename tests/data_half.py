@@ -8,6 +8,7 @@ import yaml
 
 from stages import ingest, rasterize, split, validate
 from tests.conftest import ROOT
+from tests.project import put_tables
 
 STAGES = {"ingest": ingest.main, "validate": validate.main, "rasterize": rasterize.main, "split": split.main}
 WRITTEN = ("data", "metrics", "results")
@@ -20,9 +21,7 @@ def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> N
     """
     for folder in WRITTEN:
         shutil.rmtree(work / folder, ignore_errors=True)
-    (work / "data").mkdir(parents=True)
-    for file in ("pins.csv", "scenes.csv"):
-        shutil.copy(ROOT / "data" / file, work / "data")
+    put_tables(work)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     changed = {
         "compute__workers": workers, "ingest__source": str(source), "ingest__classes": "auto", "validate__limits": {},
@@ -31,7 +30,7 @@ def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> N
     for key, value in (changed | settings).items():
         section, name = key.split("__")
         params[section][name] = value
-    (work / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    (work / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 
 def run(work: Path, source: Path, workers: int = 1, **settings: object) -> dict[str, bytes]:

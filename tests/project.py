@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 def put_tables(folder: Path) -> None:
     """The tables of a user that the split reads, as they are in a fresh clone."""
-    (folder / "data").mkdir(exist_ok=True)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     for table in ("pins.csv", "scenes.csv"):
         shutil.copyfile(ROOT / "data" / table, folder / "data" / table)
 

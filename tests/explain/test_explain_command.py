@@ -9,10 +9,9 @@ import yaml
 from PIL import Image
 
 from segpipe.__main__ import main
-from stages import ingest, rasterize, split, validate
+from stages import ingest
+from tests import data_half
 from tests.annotations.folders import coco, drawn, put_json, put_pictures
-from tests.conftest import ROOT
-from tests.project import put_tables
 
 SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]  # 100 pixels
 RIGHT = [[7.0, 2.0, 12.0, 2.0, 12.0, 12.0, 7.0, 12.0]]  # its right half, 50
@@ -42,18 +41,7 @@ def project(tmp_path_factory):
             CATEGORIES,
         ),
     )
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["ingest"] |= {"source": "source", "classes": ["cat", "dog"]}
-    params["validate"]["limits"] = {}
-    params["rasterize"]["size"] = [32, 32]
-    params["split"] |= {"val": 0.0, "test": 0.0}
-    params["compute"]["workers"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    put_tables(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for stage in (ingest, validate, rasterize, split):
-            stage.main()
+    data_half.run(folder, Path("source"), ingest__classes=["cat", "dog"], split__val=0.0, split__test=0.0)
     return folder
 
 

@@ -6,15 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from segpipe.__main__ import main
 from segpipe.dataset import photos, validation
 from segpipe.inference.pairs import find_pairs
 from segpipe.writers import convert
-from stages import ingest, rasterize, split, validate
-from tests.conftest import ROOT
-from tests.project import put_tables
+from tests import data_half
 from tests.writers.scenes import label_maps
 
 TUTORIAL = "labelme/tutorial/apc2016_obj3"
@@ -37,17 +34,7 @@ def source(real_data, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def project(source) -> Path:
     folder = source.parent
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["ingest"] |= {"source": "source", "classes": "auto"}
-    params["validate"]["limits"] = {}
-    params["split"] |= {"val": 0.0, "test": 0.0}
-    params["compute"]["workers"] = 1
-    (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    put_tables(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for stage in (ingest, validate, rasterize, split):
-            stage.main()
+    data_half.run(folder, Path("source"), split__val=0.0, split__test=0.0)
     return folder
 
 

@@ -6,15 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from PIL import Image
 
 from segpipe.__main__ import main
 from segpipe.errors import UserError
-from stages import ingest, rasterize, split, validate
+from tests import data_half
 from tests.annotations.folders import coco, drawn, put_json, put_mask, put_pictures
-from tests.conftest import ROOT
-from tests.project import put_tables
 
 LEFT = [[0.0, 0.0, 8.0, 0.0, 8.0, 16.0, 0.0, 16.0]]  # 8 x 16 pixels
 MIDDLE = [[4.0, 0.0, 12.0, 0.0, 12.0, 16.0, 4.0, 16.0]]
@@ -44,19 +41,10 @@ def put_masks(folder: Path) -> None:
     (folder / "classes.txt").write_text("background\ncar\nperson\ntree\nbus\n")
 
 
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: dict) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    params["ingest"] |= {"source": "source", "classes": MERGED}
-    params["rasterize"] |= {"size": [32, 32]}
-    params["split"] |= {"val": 0.0, "test": 0.0}
-    params["compute"]["workers"] = 1
-    for section, values in changes.items():
-        params[section] |= values
-    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    put_tables(folder)
-    monkeypatch.chdir(folder)
-    for stage in (ingest, validate, rasterize, split):
-        stage.main()
+def run(folder: Path, **settings: object) -> None:
+    data_half.run(
+        folder, Path("source"), **{"ingest__classes": MERGED, "split__val": 0.0, "split__test": 0.0} | settings
+    )
 
 
 def label_map(folder: Path) -> np.ndarray:
@@ -72,9 +60,9 @@ def scene(human: int = 2) -> np.ndarray:
 
 
 @pytest.mark.parametrize("put", [put_coco, put_masks])
-def test_merged_classes_are_drawn_as_one(tmp_path, monkeypatch, put):
+def test_merged_classes_are_drawn_as_one(tmp_path, put):
     put(tmp_path / "source")
-    run(tmp_path, monkeypatch)
+    run(tmp_path)
     np.testing.assert_array_equal(label_map(tmp_path), scene())
     classes = json.loads((tmp_path / "data/masks/classes.json").read_text())["classes"]
     assert [entry["name"] for entry in classes] == ["background", "vehicle", "human"]
@@ -82,9 +70,9 @@ def test_merged_classes_are_drawn_as_one(tmp_path, monkeypatch, put):
     assert metrics["class_pixels"] == {"background": 64, "vehicle": 176, "human": 16}
 
 
-def test_the_ledger_keeps_the_sources_names_beside_the_classes(tmp_path, monkeypatch):
+def test_the_ledger_keeps_the_sources_names_beside_the_classes(tmp_path):
     put_coco(tmp_path / "source")
-    run(tmp_path, monkeypatch)
+    run(tmp_path)
     rows = pd.read_parquet(tmp_path / "data/ledger.parquet")
     rows = rows[rows.kind == "annotation"]
     assert list(zip(rows.category, rows.class_name, rows.verdict, strict=True)) == [
@@ -95,31 +83,32 @@ def test_the_ledger_keeps_the_sources_names_beside_the_classes(tmp_path, monkeyp
     ]
 
 
-def test_the_report_tells_of_what_a_class_is_made(tmp_path, monkeypatch):
+def test_the_report_tells_of_what_a_class_is_made(tmp_path):
     put_coco(tmp_path / "source")
-    run(tmp_path, monkeypatch)
+    run(tmp_path)
     page = (tmp_path / "results/data_report.html").read_text(encoding="utf-8")
     assert 'vehicle <span class="faint">(car, bus)</span>' in page  # in the source's order
     assert 'human <span class="faint">(person)</span>' in page
     assert "1 class of the source not used" in page
 
 
-def test_a_list_of_priorities_names_the_classes(tmp_path, monkeypatch):
+def test_a_list_of_priorities_names_the_classes(tmp_path):
     put_coco(tmp_path / "source")
-    run(tmp_path, monkeypatch, rasterize={"priority": ["vehicle", "human"]})
+    run(tmp_path, rasterize__priority=["vehicle", "human"])
     np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))
     with pytest.raises(UserError, match=r"rasterize\.priority names 'car'; the classes are vehicle, human"):
-        run(tmp_path, monkeypatch, rasterize={"priority": ["car"]})
+        run(tmp_path, rasterize__priority=["car"])
 
 
-def test_binary_folds_merged_classes_too(tmp_path, monkeypatch):
+def test_binary_folds_merged_classes_too(tmp_path):
     put_coco(tmp_path / "source")
-    run(tmp_path, monkeypatch, ingest={"source": "source", "classes": MERGED, "task": "binary"})
+    run(tmp_path, ingest__task="binary")
     np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))
 
 
 def test_explain_names_both(tmp_path, monkeypatch, capsys):
     put_coco(tmp_path / "source")
-    run(tmp_path, monkeypatch)
+    run(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert main(["explain", "instances.json#1"]) == 0
     assert "class        bus, counts as vehicle" in capsys.readouterr().out

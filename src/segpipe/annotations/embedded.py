@@ -58,7 +58,7 @@ def size_wh(text: str) -> tuple[int, int] | None:
         try:
             with Image.open(io.BytesIO(_decoded(part))) as picture:
                 return viewed_wh_of(picture)
-        except Exception:
+        except Exception:  # Pillow's plugins raise whatever the bytes make them raise
             continue
     return None
 
