@@ -76,7 +76,7 @@ def test_an_annotations_whole_way(here, capsys):
         "validate     kept",
         "rasterize    kept: 100 px by itself, 50 px show",
         "             50 px beneath instances.json#2 (dog)",
-        "at training  32 px at 32 x 32",  # 40 px become 32: 8 rows, 4 columns
+        "at training  32 px at 32 x 32 pixels",  # 40 px become 32: 8 rows, 4 columns
         "split        train",
         "picture      results/explain/instances.json_1.png: green pixels show, pink ones are hidden or not drawn, "
         "the white line is the annotation's",
@@ -138,8 +138,14 @@ def test_a_changed_setting_is_noticed(here, capsys):
     params["rasterize"]["priority"] = ["cat", "dog"]
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     lines = told(capsys, "1")
-    changed = "now they would be 100 and 100: params.yaml or the source changed since; run `dvc repro`"
-    assert f"             {changed}" in lines
+    changed = "now they would be 100 and 100, and 64 at training"
+    assert f"             {changed}: params.yaml or the source changed since; run `dvc repro`" in lines
+
+
+def test_a_changed_training_size_is_noticed(here, capsys):
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text.replace("- 32\n  - 32\n", "- 64\n  - 64\n"), encoding="utf-8")
+    assert any("now they would be 100 and 50, and 128 at training" in line for line in told(capsys, "1"))  # 8 x 16
 
 
 def test_stages_that_have_not_run_say_so(here, capsys):
@@ -216,3 +222,59 @@ def test_what_is_worth_knowing_is_told_too(here, capsys):
     twin = "the pixels of instances.json#5 (100 % in common)"
     assert note.startswith(f"note         Same object annotated twice ({twin}). ")
     assert not any(line.startswith("note") for line in told(capsys, "5"))
+
+
+def square(left: float, top: float, side: float) -> list[float]:
+    return [left, top, left + side, top, left + side, top + side, left, top + side]
+
+
+@pytest.fixture
+def cut(tmp_path, monkeypatch):
+    """A photograph of 112 x 112 in four tiles of 64, at half their size; rings within others are holes."""
+    put_pictures(tmp_path / "source", ["a.png"], (112, 112))
+    put_json(
+        tmp_path / "source/instances.json",
+        coco(
+            [{"id": 70, "file_name": "a.png", "width": 112, "height": 112}],
+            [
+                drawn(1, image_id=70, category_id=1, segmentation=[square(2, 2, 12), square(5, 5, 6)], area=108),
+                drawn(2, image_id=70, category_id=1, segmentation=[square(100, 2, 4), square(90, 90, 6)], area=52),
+                drawn(3, image_id=70, category_id=2, segmentation=[square(54, 54, 4)], area=16),
+            ],
+            CATEGORIES,
+        ),
+    )
+    tiles = {"side": 64, "overlap": 16}
+    data_half.run(tmp_path, Path("source"), rasterize__tiles=tiles, validate__holes="even_odd")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("record", "read_as", "native", "at_training"),
+    [  # tiles begin at 0 and 48 and show every odd column and row
+        ("1", "2 rings of 8 points", 144 - 36, "27 px at 32 x 32 pixels in 1 of the photograph's 4 tiles"),  # 36 - 9
+        ("2", "2 rings of 8 points", 16 + 36, "13 px at 32 x 32 pixels in 2 of the photograph's 4 tiles"),  # 4 + 9
+        ("3", "1 ring of 4 points", 16, "16 px at 32 x 32 pixels in 4 of the photograph's 4 tiles"),  # 2 x 2 in each
+    ],
+)
+def test_holes_parts_and_tiles(cut, capsys, record, read_as, native, at_training):
+    lines = told(capsys, record)
+    assert f"ingest       a region: {read_as}" in lines
+    assert f"rasterize    kept: {native} px by itself, {native} px show" in lines
+    assert f"at training  {at_training}" in lines
+
+
+def test_a_hole_is_not_tinted(cut, capsys):
+    told(capsys, "1")
+    with Image.open("results/explain/instances.json_1.png") as picture:
+        zoom = picture.width // 38  # 24 px around it, cut at the border: from 0 to 14 + 24
+        bare, tinted = (picture.getpixel((round(x * zoom), round(8 * zoom))) for x in (8, 3.5))
+    assert bare == (120, 90, 60)
+    assert tinted[1] > bare[1]
+
+
+def test_a_photograph_tells_its_tiles(cut, capsys):
+    lines = told(capsys, "a.png")
+    assert "used as      112 x 112 pixels, viewed frame" in lines
+    assert "at training  4 tiles of 32 x 32 pixels" in lines
+    assert "             instances.json#1: cat, kept, 108 px, 108 show" in lines

@@ -192,7 +192,7 @@ REASONS = (
         "ignore", ledger.IGNORED, "Excluded from truth",
         "Pixels that the source marks as not to be judged (edges, the unlabelled, the region of no interest).",
         "Its pixels are neither taught nor scored; objects on top of it stay.",
-        "For mask pictures, say what the value means.",
+        "Nothing, if they are not to be judged; for mask pictures, say what the value means.",
         ("ingest.mask_values",),
     ),
     Reason(

@@ -13,7 +13,7 @@ from segpipe.dataset import drawing, photos
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.reasons import WORDS, reason_of
-from segpipe.dataset.transforms import Fit, stored_windows
+from segpipe.dataset.transforms import Fit, sampled, stored_windows
 from segpipe.errors import AnnotationError, UserError, at
 from segpipe.explain import picture as pictures
 from segpipe.explain.account import Account, find, read
@@ -95,7 +95,7 @@ def _of_image(account: Account, row: Row, settings: Settings) -> tuple[list[str]
         _line("ingest", f"{declared}{f'; {image.detail}' if image.detail else ''}"),
         *_validated(account.checked[row.kind, row.id]),
         *_noted(account, row),
-        *([_line("used as", _used_as(photo))] if photo else []),
+        *(_used(photo, settings.fit) if photo else []),
         *_split_lines(account, row),
         _line("annotations", verdicts or "none"),
         *(_line("", _brief(other)) for other in own[:_LISTED]),
@@ -124,11 +124,15 @@ def _pixels(photo: Photo, settings: Settings) -> np.ndarray | str:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one instance covers and what of it shows, bool (H, W); the others on top of it and how many pixels each."""
+    """What one instance covers and what of it shows, bool (H, W); the others on top of it and how many pixels each.
+
+    store_px: pixels of it in each row of the store.
+    """
 
     mask: np.ndarray
     visible: np.ndarray
     hidden_by: list[tuple[Instance, int]]
+    store_px: list[int]
 
 
 def _seen(task: drawing.Task, position: int) -> _Seen:
@@ -136,7 +140,9 @@ def _seen(task: drawing.Task, position: int) -> _Seen:
     mask = pictures.mask_of(task.instances[position], owners.shape, task.root)
     counts = np.bincount(owners[mask], minlength=len(task.instances) + 1).tolist()
     others = [(task.instances[i - 1], n) for i, n in enumerate(counts) if n and i not in (0, position + 1)]
-    return _Seen(mask, owners == position + 1, sorted(others, key=lambda pair: -pair[1]))
+    visible = owners == position + 1
+    store_px = [int(visible[np.ix_(*sampled(window))].sum()) for window in task.windows]
+    return _Seen(mask, visible, sorted(others, key=lambda pair: -pair[1]), store_px)
 
 
 def _task(account: Account, photo: Photo, settings: Settings) -> drawing.Task:
@@ -162,18 +168,17 @@ def _position(task: drawing.Task | None, id_: str) -> int | None:
 def _rasterized(account: Account, row: Row, seen: _Seen, settings: Settings) -> list[str]:
     if not account.rasterized:
         return [_line("rasterize", "has not run yet; run `dvc repro`")]
-    covered, visible = int(seen.mask.sum()), int(seen.visible.sum())
+    now = int(seen.mask.sum()), int(seen.visible.sum()), sum(seen.store_px)
     lines = [_line("rasterize", f"{row.verdict}: {row.px_before:,} px by itself, {row.px_after:,} px show")]
-    if (covered, visible) != (row.px_before, row.px_after):
-        stale = f"now they would be {covered:,} and {visible:,}: params.yaml or the source changed since"
-        lines.append(_line("", f"{stale}; run `dvc repro`"))
+    if now != (row.px_before, row.px_after, row.px_store):
+        stale = "now they would be {:,} and {:,}, and {:,} at training".format(*now)
+        lines.append(_line("", f"{stale}: params.yaml or the source changed since; run `dvc repro`"))
     for instance, count in seen.hidden_by[:_SHOWN]:
         lines.append(_line("", f"{count:,} px beneath {instance.id} ({instance.category or instance.role})"))
-    height, width = settings.fit.size_hw
-    rows = len(stored_windows((seen.mask.shape[0], seen.mask.shape[1]), settings.fit))
-    tiles = f" in {rows} tiles" if rows > 1 else ""
+    rows = len(seen.store_px)
+    tiles = f" in {sum(map(bool, seen.store_px))} of the photograph's {rows} tiles" if rows > 1 else ""
     gone = "" if row.px_store or not row.px_after else ": it vanishes; see rasterize.size"
-    return [*lines, _line("at training", f"{row.px_store:,} px at {width} x {height}{tiles}{gone}")]
+    return [*lines, _line("at training", f"{row.px_store:,} px at {_size(settings.fit)}{tiles}{gone}")]
 
 
 def _validated(row: Row) -> list[str]:
@@ -237,15 +242,28 @@ def _read_as(instance: Instance) -> str:
         shape = f"pixels of value {instance.mask_value} in {instance.mask_file}"
     else:
         points = sum(len(ring) // 2 for ring in instance.rings)
-        holes = f", {len(instance.holes)} holes" if instance.holes else ""
-        shape = f"{len(instance.rings)} ring{'s' * (len(instance.rings) != 1)} of {points} points{holes}"
+        rings = "" if instance.kind in ("line", "point") else f"{len(instance.rings)} ring{_s(len(instance.rings))} of "
+        holes = f", {len(instance.holes)} hole{_s(len(instance.holes))}" if instance.holes else ""
+        shape = f"{rings}{points} point{_s(points)}{holes}"
     role = "" if instance.role == "object" else f", role {instance.role}"
     return f"a {instance.kind}{role}: {shape}"
 
 
-def _used_as(photo: Photo) -> str:
+def _used(photo: Photo, fit: Fit) -> list[str]:
     turn = f", EXIF orientation {photo.orientation}" if photo.orientation != 1 else ""
-    return f"{photo.width} x {photo.height} pixels, {photo.frame} frame{turn}"
+    rows = len(stored_windows((photo.height, photo.width), fit))
+    return [
+        _line("used as", f"{photo.width} x {photo.height} pixels, {photo.frame} frame{turn}"),
+        _line("at training", f"{rows} tiles of {_size(fit)}" if rows > 1 else _size(fit)),
+    ]
+
+
+def _size(fit: Fit) -> str:
+    return f"{fit.size_hw[1]} x {fit.size_hw[0]} pixels"
+
+
+def _s(count: int) -> str:
+    return "s" * (count != 1)
 
 
 def _brief(row: Row) -> str:
