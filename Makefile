@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-train bench-kills
+.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-train bench-losses bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ bench-large: setup ## one picture of 10,000 x 10,000 pixels with 20,000 polygons
 
 bench-train: setup ## training against its floor and the ordinary way, over this project's data; after make repro
 	python -m bench.train
+
+bench-losses: setup ## losses and class weights beside each other, over camvid and car_damage: hours
+	python -m bench.losses camvid 12
+	python -m bench.losses car_damage 3
 
 bench-kills: setup ## kill a training 20 times, at random moments, and compare its end with one that nobody killed
 	python -m bench.kills

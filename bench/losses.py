@@ -1,0 +1,105 @@
+"""Which loss: short trainings that differ in nothing else, over a preset's data set and with its settings.
+
+`python -m bench.losses DATASET EPOCHS [LOSS...]` (`make bench-losses` runs both data sets) prints one table: mIoU on
+val, or on test where the preset has no val, the mean IoU of the RARE classes with the fewest pixels, and seconds of
+training. DATASET is a preset and a folder of SEGPIPE_REAL_DATA (default ../shared/data); a LOSS is written as in
+LOSSES: parts of train.loss, then class weights if any. The data stages run once, in a project folder of its own; there
+each loss is trained and scored as a user does it, `python -m stages.NAME`, without tracking.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.floor import DATA, ROOT
+from tools.use import PRESETS, use
+
+RARE = 3
+CROP = [192, 192]  # no larger than any preset's picture: what is compared is the loss
+LOSSES = (
+    "cross_entropy",
+    "cross_entropy+dice",
+    "cross_entropy+lovasz",
+    "cross_entropy+boundary",
+    "dice+lovasz",
+    "focal+dice",
+    "ohem",
+    "cross_entropy+dice,median_frequency",
+    "cross_entropy+dice,effective_number",
+)
+
+
+def main() -> None:
+    """Print the table, a row as soon as it is measured. Arguments: data set, epochs, losses."""
+    dataset, epochs, *losses = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="segpipe-losses-") as folder:
+        project = Path(folder)
+        params = prepared(project, dataset, int(epochs))
+        rare = rarest(project)
+        print(f"{dataset}, {epochs} epochs, crops of {CROP[1]} x {CROP[0]}, batches of {params['train']['batch_size']}")
+        print(f"\n| loss | mIoU | of the rare | {' | '.join(rare)} | seconds |\n|{'---|' * (len(rare) + 4)}")
+        for loss in losses or LOSSES:
+            (project / "params.yaml").write_text(yaml.safe_dump(with_loss(params, loss)))
+            print(f"| {loss} | {measured(project, rare)} |", flush=True)
+
+
+def prepared(project: Path, dataset: str, epochs: int) -> dict[str, Any]:
+    """Run the stages before training in an empty project. Returns its params.yaml."""
+    path = project / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text())
+    use(PRESETS / f"{dataset}.yaml", path)
+    params = yaml.safe_load(path.read_text())
+    params["ingest"]["source"] = str(DATA / dataset)
+    params["split"] |= {name: str(ROOT / params["split"][name]) for name in ("scene_table", "pins")}
+    params["train"] |= {"epochs": epochs, "crop": CROP, "budget_hours": 24}
+    params["tracking"]["mlflow"] = False
+    path.write_text(yaml.safe_dump(params))
+    for stage in ("ingest", "validate", "rasterize", "split"):
+        run_stage(project, stage)
+    return params
+
+
+def with_loss(params: dict[str, Any], loss: str) -> dict[str, Any]:
+    """The same settings with a loss as it is written in LOSSES."""
+    parts, _, weights = loss.partition(",")
+    weight_of = dict.fromkeys(params["train"]["loss"], 0.0) | dict.fromkeys(parts.split("+"), 1.0)
+    return params | {"train": params["train"] | {"loss": weight_of, "class_weights": weights or "none"}}
+
+
+def rarest(project: Path) -> list[str]:
+    """The RARE classes with the fewest pixels of those that occur."""
+    pixels = json.loads((project / "metrics/rasterize.json").read_text())["class_pixels"]
+    return sorted((name for name, count in pixels.items() if count), key=pixels.__getitem__)[:RARE]
+
+
+def measured(project: Path, rare: list[str]) -> str:
+    """Train and evaluate: the cells of a loss's row."""
+    start = time.perf_counter()
+    run_stage(project, "train")
+    seconds = time.perf_counter() - start
+    run_stage(project, "evaluate")
+    splits = json.loads((project / "metrics/evaluate.json").read_text())
+    scores = splits.get("val") or splits["test"]
+    ious = [scores["iou"][name] for name in rare]
+    cells = [scores["mean_iou"], statistics.mean(ious), *ious]
+    return " | ".join(f"{cell:.3f}" for cell in cells) + f" | {seconds:.0f}"
+
+
+def run_stage(project: Path, stage: str) -> None:
+    """Run a stage as a user does; where it fails, show what it said."""
+    command, environment = [sys.executable, "-m", f"stages.{stage}"], os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stdout + done.stderr)
+
+
+if __name__ == "__main__":
+    main()
