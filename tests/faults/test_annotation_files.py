@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from segpipe.classes import ClassTable
 from segpipe.dataset import ledger
 from segpipe.errors import UserError
 from tests.faults import sources
@@ -203,6 +204,17 @@ def test_files_without_any_annotation_end_the_run(world):
     sources.put(world.source, "instances.json", {"images": [], "annotations": [], "categories": []})
     with pytest.raises(UserError, match="no annotation has a class; nothing is left to learn"):
         go(world)
+
+
+def test_more_classes_than_a_mask_holds_end_the_run(world):
+    sources.put_coco(world.source)
+    categories = [{"id": number, "name": f"class {number}"} for number in range(1, 256)]
+    annotations = [sources.drawn(number, 1, number) for number in range(1, 256)]
+    sources.put(world.source, "instances.json", sources.coco_document(*annotations, categories=categories))
+    with pytest.raises(UserError, match=r"^256 classes with background do not fit .* under ingest\.classes"):
+        go(world)
+    go(world, ingest__classes=[f"class {number}" for number in range(1, 255)])
+    assert ClassTable.read(world.work / "data/masks/classes.json").names[-1] == "class 254"
 
 
 def test_yaml_makes_no_objects(world):
