@@ -2,6 +2,8 @@ import logging
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -60,3 +62,14 @@ def _survive_ctrl_c(number: int) -> int:
 
 def test_ctrl_c_is_for_the_stage_not_for_its_workers():
     assert list(ordered(_survive_ctrl_c, [1, 2], 2, "numbers")) == [1, 2]
+
+
+def test_workers_of_a_stage_start_without_a_word(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/stage.py").write_text(
+        "from segpipe.dataset.parallel import ordered\n"
+        "if __name__ == '__main__':\n"
+        "    print(list(ordered(abs, [-1, -2], 2, 'numbers')))\n"
+    )
+    done = subprocess.run([sys.executable, "-m", "work.stage"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")  # Python warns of a module that was imported before it ran

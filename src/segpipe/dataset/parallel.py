@@ -77,9 +77,13 @@ def _leave_ctrl_c_to_the_stage() -> None:
 
 
 def _imported() -> list[str]:
-    """The module that runs, which each worker runs anew: by its name, so that all it imports is there already."""
+    """What this process has imported of the project, so that workers find it there: all but the module that runs.
+
+    Each worker runs that one anew, and Python warns of one that is imported already.
+    """
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return [spec.name] if spec else []
+    packages = {name.partition(".")[0] for name in (__name__, spec.name if spec else __name__)}
+    return sorted(name for name in sys.modules if name.partition(".")[0] in packages)
 
 
 def _spread(
