@@ -17,7 +17,7 @@ from segpipe.annotations.formats import AUTO, FORMAT_NAMES
 from segpipe.classes import BACKGROUND, ClassTable
 from segpipe.dataset.codes import LIMITED_CODES
 from segpipe.dataset.selection import merging
-from segpipe.errors import UserError
+from segpipe.errors import AccountError, UserError
 
 PARAMS = Path("params.yaml")
 _CLASS_TABLE = Path("data/checked/classes.json")
@@ -305,6 +305,8 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in _REMEDIES and not error.filename:
             raise  # of no file: a mistake of ours
         sys.exit(f"error: {_told(error)}")
+    except AccountError as error:
+        sys.exit(f"error: {error}")
     except UserError as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
         sys.exit(f"error: {error}" if is_first else 1)

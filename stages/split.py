@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from segpipe.classes import ClassTable
-from segpipe.dataset import leaks, pins, placing, scenes, split_report, splits, tables, validation
+from segpipe.dataset import leaks, ledger, pins, placing, scenes, split_report, splits, tables, validation
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.splits import Candidate, Pool
-from segpipe.errors import UserError
+from segpipe.errors import UserError, closes
 from segpipe.files import write_json, write_text
 from stages import reporting
 from stages.params import Params, Split, load, run
@@ -25,9 +25,11 @@ def main() -> None:
     settings = params.split
     class_pixels = np.load("data/store/class_pixels.npy")
     photos = validation.read_photos(Path("data/checked/images.parquet"))
+    closes(len(photos) == len(class_pixels), f"{len(photos)} photographs checked, {len(class_pixels)} drawn")
     candidates = _candidates(photos, _scenes(settings, photos), class_pixels, settings)
     pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, params.seed)
     placed = splits.placed(pool, _sides(settings, pool), settings.folds, settings.fold)
+    placing.close(placed, ledger.read(Path("data/ledger.parquet")))
     found = leaks.found(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
 
@@ -51,7 +53,6 @@ def main() -> None:
 
 def _report(params: Params) -> None:
     report = reporting.read(params, "split")
-    placing.close(report.placed, report.rows)
     reporting.write(report)
     logger.info("results/data_report.html shows what was found")
     reporting.hold_limits(params, "split", report.rows, report.findings)

@@ -14,7 +14,7 @@ from segpipe.annotations.detect import MaskOptions
 from segpipe.annotations.formats import AUTO
 from segpipe.dataset import parallel
 from segpipe.dataset.transforms import Fit
-from segpipe.errors import UserError
+from segpipe.errors import AccountError, UserError
 from segpipe.explain import record
 from segpipe.writers import convert
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         lines = _explained(asked) if asked.command == "explain" else _converted(asked)
-    except UserError as error:
+    except (UserError, AccountError) as error:
         print(f"segpipe {asked.command}: {error}", file=sys.stderr)
         return 1
     _say("\n".join(lines))

@@ -30,6 +30,20 @@ class AnnotationError(UserError):
         self.reason = reason
 
 
+class AccountError(AssertionError):
+    """A sum of the account does not close: a mistake of ours, not in the user's data. Nothing may go on from there."""
+
+    def __str__(self) -> str:
+        problem = f"the account does not close: {super().__str__()}"
+        return f"{problem}; run `dvc repro --force`, and if it comes again, report it: the mistake is segpipe's"
+
+
+def closes(true: bool, problem: str) -> None:
+    """Raise AccountError(problem) unless a sum is true. No assert: `python -O` leaves those out."""
+    if not true:
+        raise AccountError(problem)
+
+
 @contextmanager
 def at(place: str) -> Iterator[None]:
     """Put `place` in front of any UserError raised inside."""

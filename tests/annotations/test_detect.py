@@ -8,7 +8,7 @@ import pytest
 from segpipe.annotations import coco as coco_reader
 from segpipe.annotations.detect import FORMATS, MaskOptions, read_source
 from segpipe.annotations.formats import FORMAT_NAMES
-from segpipe.errors import UserError
+from segpipe.errors import AccountError, UserError
 from tests.annotations.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 
 
@@ -123,8 +123,8 @@ def put_three(root):
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
-        ({"instances": lambda records: records[:-1]}, "3 annotations are in the files, 2 read"),
-        ({"instances": lambda records: (*records, records[0])}, "3 annotations are in the files, 4 read"),
+        ({"instances": lambda records: records[:-1]}, "3 annotations in the files, 2 read"),
+        ({"instances": lambda records: (*records, records[0])}, "3 annotations in the files, 4 read"),
         ({"images": lambda records: records[1:]}, "1 pictures of the source have no record: .'a.jpg'"),
         ({"images": lambda records: (*records, records[0])}, "several records of their own: .'a.jpg'"),
     ],
@@ -139,5 +139,5 @@ def test_a_record_that_the_reader_loses_or_doubles_stops_the_stage(tmp_path, mon
         return replace(dataset, **{name: change(getattr(dataset, name)) for name, change in lost.items()})
 
     monkeypatch.setattr(coco_reader, "read", forgetful)
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AccountError, match=said):
         read_source(tmp_path)

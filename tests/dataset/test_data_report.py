@@ -6,6 +6,7 @@ import pytest
 
 from segpipe.dataset import data_report, ledger
 from segpipe.dataset.data_report import html
+from segpipe.errors import AccountError
 from tests.dataset.sources import SELECTED, dataset, report
 
 VOID = {"meta", "img", "br"}
@@ -147,5 +148,5 @@ def test_a_class_of_which_nothing_is_drawn_stands_in_the_table(tmp_path):
 def test_a_verdict_that_the_page_does_not_know_is_an_error_of_ours(tmp_path):
     own = report(tmp_path)
     strange = replace(own.rows[1], verdict=ledger.SKIPPED)  # which no annotation is
-    with pytest.raises(AssertionError, match="skipped"):
+    with pytest.raises(AccountError, match="skipped"):
         data_report.html(replace(own, rows=(strange,)))

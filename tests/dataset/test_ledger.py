@@ -2,6 +2,7 @@ import pytest
 
 from segpipe.dataset import ledger
 from segpipe.dataset.ledger import Row
+from segpipe.errors import AccountError
 
 
 def rows() -> list[Row]:
@@ -20,7 +21,7 @@ def test_sums_that_close_pass():
 
 @pytest.mark.parametrize("change", [lambda r: r[:-1], lambda r: [*r, r[-1]]])
 def test_a_lost_or_doubled_record_stops_the_stage(change):
-    with pytest.raises(AssertionError, match="ledger"):
+    with pytest.raises(AccountError, match="ledger"):
         ledger.close(change(rows()), images_in=1, annotations_in=10)
 
 

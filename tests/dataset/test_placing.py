@@ -6,6 +6,7 @@ from segpipe.dataset import looks, placing
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.placing import Side
+from segpipe.errors import AccountError
 
 
 def photo(key, look, sha256=""):
@@ -49,7 +50,7 @@ def test_a_split_of_all_that_is_used_closes():
     ],
 )
 def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AccountError, match=said):
         placing.close(sides, ROWS)
 
 

@@ -32,7 +32,7 @@ from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.merging import folders_below, merged, part_of
 from segpipe.annotations.source import Source, is_picture, list_source
 from segpipe.annotations.stored_values import Colour
-from segpipe.errors import UserError, at
+from segpipe.errors import UserError, at, closes
 from segpipe.records import Dataset
 
 logger = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ def _read(place: _Place) -> Part:
     logger.info("%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.what)
     dataset = place.recognised.read()
     rows = place.recognised.rows
-    assert rows in (None, len(dataset.instances)), f"{rows} annotations are in the files, {len(dataset.instances)} read"
+    closes(rows in (None, len(dataset.instances)), f"{rows} annotations in the files, {len(dataset.instances)} read")
     _close(place, dataset)
     return Part(place.folder, place.source, dataset)
 
@@ -198,14 +198,14 @@ def _read(place: _Place) -> Part:
 def _close(place: _Place, dataset: Dataset) -> None:
     """Hold the images against the folder: a picture that is no mask has one record, and no picture has two.
 
-    Raises AssertionError: a sum that does not close is a mistake of ours, and the stage must not go on.
+    Raises AccountError.
     """
     files = Counter(image.file for image in dataset.images if image.file)
     twice = [file for file, count in files.items() if count > 1]
-    assert not twice, f"pictures with several records of their own: {twice[:_SHOWN]}"
+    closes(not twice, f"pictures with several records of their own: {twice[:_SHOWN]}")
     if place.format in _WITHOUT_MASKS:
         lost = [file for file in place.source.pictures if file not in files]
-        assert not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}"
+        closes(not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}")
 
 
 def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:

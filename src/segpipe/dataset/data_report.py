@@ -16,6 +16,7 @@ from segpipe.dataset.ledger import Kind, Row
 from segpipe.dataset.placing import Side
 from segpipe.dataset.reasons import SETTINGS
 from segpipe.dataset.statistics import Bar, ClassFacts
+from segpipe.errors import closes
 from segpipe.records import Dataset, Instance
 
 _TEMPLATE = "data_report.html.j2"
@@ -131,14 +132,14 @@ def _sum(rows: Sequence[Row], kind: Kind) -> Sum:
     counts = Counter(row.verdict for row in rows if row.kind == kind)
     total = sum(counts.values())
     terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _TERMS[kind].items())
-    assert sum(term.count for term in terms) == total, f"verdicts of {kind}s that the page does not know: {counts}"
+    closes(sum(term.count for term in terms) == total, f"verdicts of {kind}s that the page does not know: {counts}")
     return Sum(kind, "in", total, terms)
 
 
 def _split_sum(placed: Sequence[Side]) -> Sum:
     counts = Counter(side.split for side in placed)
     terms = tuple(Term("", side or "left out", counts[side], meaning) for side, meaning in _SIDES.items())
-    assert sum(term.count for term in terms) == len(placed), f"sides that the page does not know: {counts}"
+    closes(sum(term.count for term in terms) == len(placed), f"sides that the page does not know: {counts}")
     return Sum("image", "used", len(placed), terms)
 
 

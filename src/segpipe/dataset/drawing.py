@@ -12,7 +12,7 @@ from segpipe.dataset.checks import Photo
 from segpipe.dataset.fitted import Fitted, fit_all
 from segpipe.dataset.overlaps import Overlaps
 from segpipe.dataset.transforms import Fit, Window, fit_label_map, sampled, stored_windows
-from segpipe.errors import AnnotationError, UserError
+from segpipe.errors import AnnotationError, UserError, closes
 from segpipe.masks import label_png, priority, rle
 from segpipe.masks.painting import Painting
 from segpipe.masks.painting import paint as paint_regions
@@ -150,11 +150,14 @@ def _positions(span: slice) -> np.ndarray:
 
 
 def _prove(task: Task, pixels: np.ndarray) -> None:
-    """Integrity before anything is saved: every pixel of the photograph has one value, and one of the class table."""
+    """Integrity before anything is saved: every pixel of the photograph has one value, and one of the class table.
+
+    Raises AccountError.
+    """
     known = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
-    assert known == pixels.sum(), f"{task.photo.key}: values outside the class table"
+    closes(known == pixels.sum(), f"{task.photo.key}: values outside the class table")
     size = task.photo.height * task.photo.width
-    assert known == size, f"{task.photo.key}: the label map has {known} pixels, its photograph {size}"
+    closes(known == size, f"{task.photo.key}: the label map has {known} pixels, its photograph {size}")
 
 
 def _rows(task: Task) -> Sequence[np.ndarray]:

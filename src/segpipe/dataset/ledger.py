@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from segpipe.dataset.tables import read_rows, write_records
+from segpipe.errors import closes
 
 Kind = Literal["image", "annotation"]
 
@@ -80,14 +81,28 @@ def read(path: Path) -> list[Row]:
 def close(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:
     """Hold the ledger against what came in: each record once, each with a verdict.
 
-    Raises AssertionError: a sum that does not close is a mistake of ours, and the stage must not go on.
+    Raises AccountError.
     """
     for kind, count_in in (("image", images_in), ("annotation", annotations_in)):
         ids = [row.id for row in rows if row.kind == kind]
-        assert len(ids) == count_in, f"{count_in} {kind} records came in, {len(ids)} are in the ledger"
-        assert len(set(ids)) == len(ids), f"{kind} ids stand in the ledger more than once"
-    strangers = {row.verdict for row in rows} - set(VERDICTS)
-    assert not strangers, f"verdicts {strangers} are not in the vocabulary"
+        closes(len(ids) == count_in, f"{count_in} {kind} records came in, {len(ids)} are in the ledger")
+        closes(len(set(ids)) == len(ids), f"{kind} ids stand in the ledger more than once")
+    strangers = sorted({row.verdict for row in rows} - set(VERDICTS))
+    closes(not strangers, f"verdicts {strangers} are not in the vocabulary")
+
+
+def close_on(rows: Iterable[Row], images: Iterable[str], annotations: Iterable[str]) -> None:
+    """Hold what goes on against the ledger: the images that it keeps, the annotations that it draws, each once.
+
+    images: keys; annotations: ids. Raises AccountError.
+    """
+    kept = {"image": (KEPT,), "annotation": DRAWN}
+    own = Counter(f"{row.kind} {row.id}" for row in rows if row.verdict in kept[row.kind])
+    on = Counter([*(f"image {key}" for key in images), *(f"annotation {id_}" for id_ in annotations)])
+    first = min((own - on) + (on - own), default="none")
+    closes(
+        own == on, f"{own.total()} records of the ledger go on, {on.total()} are handed on; first that differs: {first}"
+    )
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from segpipe.dataset.checks import Photo
 from segpipe.dataset.duplicates import close_pairs, equal_pairs
 from segpipe.dataset.findings import Finding
 from segpipe.dataset.ledger import Row
+from segpipe.dataset.splits import Placed
+from segpipe.errors import closes
 
 _TRAIN = "train"
 
@@ -30,16 +32,16 @@ def read(path: Path) -> list[Side]:
         return [Side(row["key"], row["split"], row["group"], row["reason"]) for row in csv.DictReader(file)]
 
 
-def close(sides: Sequence[Side], rows: Sequence[Row]) -> None:
+def close(sides: Sequence[Side | Placed], rows: Sequence[Row]) -> None:
     """Hold the split against the ledger: each photograph that is used is on one side, or left out for a reason.
 
-    Raises AssertionError: a sum that does not close is a mistake of ours, and the stage must not go on.
+    Raises AccountError.
     """
     used = [row.id for row in rows if row.kind == "image" and row.verdict == "kept"]
     placed = [side.key for side in sides]
-    assert sorted(placed) == sorted(used), f"{len(used)} photographs are used, {len(placed)} are in the split"
+    closes(sorted(placed) == sorted(used), f"{len(used)} photographs are used, {len(placed)} are in the split")
     lost = [side.key for side in sides if not side.split and not side.reason]
-    assert not lost, f"left out of the split without a reason: {lost[:5]}"
+    closes(not lost, f"left out of the split without a reason: {lost[:5]}")
 
 
 def with_left_out(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:

@@ -59,14 +59,16 @@ def rows(tasks: Sequence[Task]) -> list[tuple[str, Window]]:
 
 
 def account(rows: Sequence[Row], tasks: Sequence[Task], drawn: Sequence[Drawn]) -> list[Row]:
-    """The ledger with the pixels each drawn instance shows in the label map and at training size; hidden if none."""
+    """The ledger with the pixels each drawn instance shows in the label map and at training size; hidden if none.
+
+    Raises AccountError unless what was drawn is what validate kept.
+    """
     seen = {
         instance.id: (after, at_store)
         for task, result in zip(tasks, drawn, strict=True)
         for instance, after, at_store in zip(task.instances, result.visible_px, result.store_px, strict=True)
     }
-    alive = {row.id for row in rows if row.kind == "annotation" and row.verdict in ledger.DRAWN}
-    assert alive == set(seen), "validate handed on other annotations than rasterize drew"
+    ledger.close_on(rows, (task.photo.key for task in tasks), (i.id for task in tasks for i in task.instances))
     return [_shown(row, *seen[row.id]) if row.kind == "annotation" and row.id in seen else row for row in rows]
 
 

@@ -47,7 +47,7 @@ def tasks(dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, leave: L
 def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Checked]) -> Validated:
     """Put the images' results together and prove that no record is missing.
 
-    Raises UserError if no image is left.
+    Raises UserError if no image is left, AccountError if a record is missing.
     """
     results = list(checked)
     known = {image.key for image in dataset.images}
@@ -55,6 +55,8 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
     rows = [row for result in results for row in result.rows] + rows_without_image(homeless, class_of)
     ledger.close(rows, len(dataset.images), len(dataset.instances))
     photos = tuple(result.photo for result in results if result.photo)
+    instances = tuple(instance for result in results for instance in result.instances)
+    ledger.close_on(rows, (photo.key for photo in photos), (instance.id for instance in instances))
     if not photos:
         reasons = Counter(row.reason for row in rows if row.kind == "image")
         said = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
@@ -66,7 +68,7 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
         *_of_records(dataset),
         *(finding for result in results for finding in result.findings),
     )
-    return Validated(photos, tuple(i for result in results for i in result.instances), tuple(rows), found)
+    return Validated(photos, instances, tuple(rows), found)
 
 
 def _of_records(dataset: Dataset) -> Iterator[Finding]:

@@ -1,0 +1,149 @@
+"""A record or a pixel that a stage loses, doubles or makes up ends that stage with one line, and nothing goes on."""
+
+import json
+from contextlib import chdir
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from segpipe.__main__ import main as command
+from segpipe.annotations import coco as coco_reader
+from segpipe.dataset import checks, splits, tables, validation
+from segpipe.masks.painting import Painting
+from stages.params import run
+from tests import data_half
+from tests.annotations.folders import coco, drawn, photo, put_json, put_pictures
+
+END = "; run `dvc repro --force`, and if it comes again, report it: the mistake is segpipe's"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A cat on each of two photographs, and a third of background alone."""
+    names = ["a.jpg", "b.jpg", "c.jpg"]
+    put_pictures(tmp_path / "source", names)
+    photos = [photo(number, name) for number, name in enumerate(names, start=1)]
+    put_json(tmp_path / "source/instances.json", coco(photos, [drawn(1), drawn(2, image_id=2)]))
+    data_half.prepare(tmp_path, Path("source"), validate__unannotated="keep", split__empty_masks="keep")
+    return tmp_path
+
+
+def last_line(project: Path, stage: str, break_it=lambda: None) -> str:
+    """What `stage` ends with, if something goes wrong from then on."""
+    with chdir(project):
+        for name, main in data_half.STAGES.items():
+            if name == stage:
+                break_it()
+                with pytest.raises(SystemExit) as end:
+                    run(main)
+                return str(end.value.code)
+            main()
+    raise AssertionError(stage)
+
+
+def wrapped(monkeypatch, holder: object, name: str, change) -> None:
+    honest = getattr(holder, name)
+    monkeypatch.setattr(holder, name, lambda *arguments, **named: change(honest(*arguments, **named)))
+
+
+LOST_IN_VALIDATE = {
+    "a row": (lambda c: replace(c, rows=c.rows[:-1]), "3 image records came in, 2 are in the ledger"),
+    "a row twice": (lambda c: replace(c, rows=(*c.rows, c.rows[-1])), "3 image records came in, 4 are in the ledger"),
+    "a photograph": (
+        lambda c: replace(c, photo=None),
+        "5 records of the ledger go on, 4 are handed on; first that differs: image c",
+    ),
+    "a verdict": (
+        lambda c: replace(c, rows=(replace(c.rows[0], verdict="lost"),)),
+        "verdicts ['lost'] are not in the vocabulary",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LOST_IN_VALIDATE)
+def test_validate_loses_no_photograph(project, monkeypatch, what):
+    change, said = LOST_IN_VALIDATE[what]
+    wrapped(monkeypatch, checks, "check", lambda c: change(c) if c.rows[0].id == "c" else c)
+    assert last_line(project, "validate") == f"error: the account does not close: {said}{END}"
+    assert not (project / "data/checked").exists()
+
+
+ANNOTATIONS = {
+    "an instance": (
+        lambda c: replace(c, instances=()),
+        "5 records of the ledger go on, 4 are handed on; first that differs: annotation instances.json#1",
+    ),
+    "an instance twice": (
+        lambda c: replace(c, instances=c.instances * 2),
+        "5 records of the ledger go on, 6 are handed on; first that differs: annotation instances.json#1",
+    ),
+    "an instance that is dropped": (
+        lambda c: replace(c, rows=tuple(replace(r, verdict=("kept", "dropped")[r.kind != "image"]) for r in c.rows)),
+        "4 records of the ledger go on, 5 are handed on; first that differs: annotation instances.json#1",
+    ),
+    "a row": (
+        lambda c: replace(c, rows=tuple(r for r in c.rows if r.kind == "image")),
+        "2 annotation records came in, 1 are in the ledger",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ANNOTATIONS)
+def test_validate_loses_no_annotation_and_hands_on_none_that_it_drops(project, monkeypatch, what):
+    change, said = ANNOTATIONS[what]
+    wrapped(monkeypatch, checks, "check", lambda c: change(c) if c.rows[0].id == "a" else c)
+    assert last_line(project, "validate") == f"error: the account does not close: {said}{END}"
+    assert not (project / "data/checked").exists()
+
+
+@pytest.mark.parametrize(
+    ("holder", "name", "first"),
+    [(validation, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
+)
+def test_rasterize_draws_all_that_validate_keeps(project, monkeypatch, holder, name, first):
+    line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda all_: all_[:-1]))
+    said = f"5 records of the ledger go on, 4 are handed on; first that differs: {first}"
+    assert line == f"error: the account does not close: {said}{END}"
+    assert not (project / "data/ledger.parquet").exists()
+
+
+def test_rasterize_leaves_no_pixel_without_a_value(project, monkeypatch):
+    line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, Painting, "pixels", lambda counts: counts // 2))
+    assert line == f"error: the account does not close: a: the label map has 24 pixels, its photograph 48{END}"
+    assert not list((project / "data/masks").glob("*.png"))
+
+
+def test_rasterize_paints_no_value_outside_the_class_table(project):
+    path = project / "data/checked/class_indices.json"
+    line = last_line(project, "rasterize", lambda: path.write_text(json.dumps({"cat": 7})))
+    assert line == f"error: the account does not close: a: values outside the class table{END}"
+    assert not list((project / "data/masks").glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda placed: placed[:-1], "3 photographs are used, 2 are in the split"),
+        (lambda placed: [*placed, placed[0]], "3 photographs are used, 4 are in the split"),
+        (lambda placed: [*placed[:-1], replace(placed[-1], split="")], "left out of the split without a reason: ['c']"),
+    ],
+)
+def test_split_places_each_photograph_once(project, monkeypatch, change, said):
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, splits, "placed", change))
+    assert line == f"error: the account does not close: {said}{END}"
+    assert not (project / "data/splits.csv").exists()
+
+
+def test_split_is_of_the_photographs_that_were_drawn(project, monkeypatch):
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, validation, "read_photos", lambda all_: all_[1:]))
+    assert line == f"error: the account does not close: 2 photographs checked, 3 drawn{END}"
+
+
+def test_ingest_and_convert_read_every_record(project, monkeypatch, capsys):
+    wrapped(monkeypatch, coco_reader, "read", lambda d: replace(d, instances=d.instances[1:]))
+    said = f"the account does not close: 2 annotations in the files, 1 read{END}"
+    assert last_line(project, "ingest") == f"error: {said}"
+    with chdir(project):
+        assert command(["convert", "source", "out", "--to", "yolo"]) == 1
+    assert capsys.readouterr().err == f"segpipe convert: {said}\n"
