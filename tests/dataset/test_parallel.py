@@ -4,9 +4,12 @@ import re
 import signal
 import subprocess
 import sys
+import weakref
+from typing import ClassVar
 
 import pytest
 
+from segpipe.dataset import parallel
 from segpipe.dataset.parallel import ordered, pace
 from segpipe.errors import UserError
 
@@ -21,6 +24,33 @@ def test_results_come_in_order_whatever_the_number_of_workers():
     for workers in (1, 2, 3):
         assert list(ordered(_square, numbers, workers, "numbers")) == expected
     assert list(ordered(_square, [], 2, "numbers")) == []
+
+
+class Thing:
+    """Something as large as you like, that is counted while this process holds it."""
+
+    alive: ClassVar = weakref.WeakSet()
+
+    def __init__(self, held: int = 0) -> None:
+        self.held = held
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ = state
+        Thing.alive.add(self)
+
+
+def _counted(thing: Thing) -> Thing:
+    return Thing(len(Thing.alive))
+
+
+def test_neither_workers_nor_the_stage_hold_more_than_is_in_flight():
+    things = [Thing() for _ in range(1000)]
+    peak, at_work = 0, []
+    for result in ordered(_counted, things, 2, "things"):
+        peak = max(peak, len(Thing.alive))
+        at_work.append(result.held)
+    assert max(at_work) <= parallel._MAX_CHUNK
+    assert 0 < peak <= (2 * parallel._IN_FLIGHT + 2) * parallel._MAX_CHUNK  # of 1000
 
 
 def test_the_last_line_tells_the_pace(caplog):

@@ -116,6 +116,27 @@ def test_one_changed_bit_in_the_memory_is_found(tmp_path, caplog):
     assert "index.pickle cannot be used (damaged): everything is worked out anew" in caplog.text
 
 
+def test_one_changed_bit_in_a_kept_mask_draws_that_picture_anew(tmp_path):
+    widths = {1: 3.0, 2: 4.0, 4: 5.0}
+    rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", widths)
+    masks = tmp_path / "kept/masks.bin"
+    data = bytearray(masks.read_bytes())
+    data[len((tmp_path / "out/masks/p1.png").read_bytes()) + 40] ^= 1  # of the second
+    masks.write_bytes(data)
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", widths) == ["p2"]
+    masks.write_bytes(masks.read_bytes()[:-1])
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", widths) == ["p4"]
+    masks.unlink()
+    assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", widths) == ["p1", "p2", "p4"]
+
+
+def test_what_is_read_at_once_holds_no_mask(tmp_path):
+    rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0, 3: 4.0})
+    assert b"PNG" not in (tmp_path / "kept/index.pickle").read_bytes()
+    masks = [(tmp_path / f"out/masks/p{number}.png").read_bytes() for number in (1, 3)]
+    assert (tmp_path / "kept/masks.bin").read_bytes() == b"".join(masks)
+
+
 def test_the_key_changes_with_the_photograph_the_instances_and_the_code(tmp_path, monkeypatch):
     one = rasterizing.tasks(
         [photo(tmp_path, 1)], [instance(1, 3.0)], tmp_path, {"cat": 1}, CLASSES, "smaller_on_top",

@@ -1,26 +1,33 @@
 """Rasterize only what changed: rows and PNGs of an earlier run are taken over where all that decides them is equal."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from segpipe.dataset import drawing, memory, store
 from segpipe.dataset.drawing import Drawn, Task
-from segpipe.files import write_bytes
+from segpipe.files import whole, write_bytes
 
-_INDEX, _IMAGES, _LABELS = "index.pickle", "images.npy", "labels.npy"
+_INDEX, _IMAGES, _LABELS, _MASKS = "index.pickle", "images.npy", "labels.npy", "masks.bin"
 Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One image as an earlier run drew it: its first row in the kept store, its PNG file's bytes, its counts."""
+    """One image as an earlier run drew it: its first row in the kept store, its counts, and its PNG file's bytes.
+
+    Those are `size` bytes from `start` in the file of all masks, with that hash: no process holds them of all images.
+    """
 
     row: int
-    png: bytes
     drawn: Drawn
+    start: int
+    size: int
+    sha256: bytes
 
 
 def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: Spread) -> list[Drawn]:
@@ -29,19 +36,35 @@ def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: S
     keys: of `keys_of`; spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw).
     Call `keep` after the store is finished.
     """
+    drawn = _taken_over(tasks, keys, folder)
+    return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
+
+
+def _taken_over(tasks: Sequence[Task], keys: Sequence[str], folder: Path) -> dict[str, Drawn]:
+    """Write the rows and PNGs of what an earlier run drew; its results by key, without those that are damaged."""
     known: dict[str, Kept] = memory.load(folder / _INDEX)
+    drawn = {}
     try:
         images, labels = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _LABELS))
+        masks = (folder / _MASKS).open("rb")
     except (OSError, ValueError, EOFError):  # gone, or cut short
-        known = {}
-    for task, key in zip(tasks, keys, strict=True):
-        if key in known:
+        return {}
+    with masks:
+        for task, key in zip(tasks, keys, strict=True):
+            if key not in known or (png := _png(masks, known[key])) is None:
+                continue
             for row in range(len(known[key].drawn.row_px)):
                 old = known[key].row + row
                 store.put(task.store, task.position + row, images[old], labels[old])
-            write_bytes(drawing.mask_path(task), known[key].png, durable=False)
-    drawn = {key: kept.drawn for key, kept in known.items()}
-    return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
+            write_bytes(drawing.mask_path(task), png, durable=False)
+            drawn[key] = known[key].drawn
+    return drawn
+
+
+def _png(masks: BinaryIO, kept: Kept) -> bytes | None:
+    masks.seek(kept.start)
+    data = masks.read(kept.size)
+    return data if hashlib.sha256(data).digest() == kept.sha256 else None
 
 
 def keep(tasks: Sequence[Task], keys: Sequence[str], drawn: Sequence[Drawn], folder: Path) -> None:
@@ -51,10 +74,12 @@ def keep(tasks: Sequence[Task], keys: Sequence[str], drawn: Sequence[Drawn], fol
     (folder / _INDEX).unlink(missing_ok=True)  # an index never speaks of another run's rows
     for name in (_IMAGES, _LABELS):
         memory.keep_file(tasks[0].store / name, folder / name)
-    kept = {
-        key: Kept(task.position, drawing.mask_path(task).read_bytes(), result)
-        for task, key, result in zip(tasks, keys, drawn, strict=True)
-    }
+    kept = {}
+    with whole(folder / _MASKS, durable=False) as part, part.open("wb") as masks:
+        for task, key, result in zip(tasks, keys, drawn, strict=True):
+            png = drawing.mask_path(task).read_bytes()
+            kept[key] = Kept(task.position, result, masks.tell(), len(png), hashlib.sha256(png).digest())
+            masks.write(png)
     memory.save(folder / _INDEX, kept)
 
 
