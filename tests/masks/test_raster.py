@@ -1,3 +1,6 @@
+import tracemalloc
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -101,6 +104,29 @@ def test_beyond_what_pycocotools_can_draw_the_rule_is_the_same(reach):
     wedge = [2, 4, reach, 4 - (reach - 2), reach, 4 + (reach - 2)]
     near = [2, 4, 62, -56, 62, 64]  # the same lines, as far as pycocotools can walk them
     assert rle.compressed(raster.draw([wedge], (8, 12))) == oracle([near], (8, 12))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(shapes, min_size=1, max_size=6), st.integers(1, 60))
+def test_how_much_is_drawn_at_once_changes_nothing(drawn, at_once):
+    wanted = [rle.compressed(region) for region in raster.draw_each(drawn, (30, 40))]
+    with mock.patch.object(raster, "_PASSAGES", at_once):
+        assert [rle.compressed(region) for region in raster.draw_each(drawn, (30, 40))] == wanted
+
+
+@pytest.mark.parametrize("shapes", [
+    [[[0, 10 * i, 4000, 10 * i + 1, 4000, 10 * i + 5, 0, 10 * i + 4]] for i in range(100)],
+    [[[x for i in range(100) for x in (0, 10 * i, 4000, 10 * i + 2)]]],
+])  # fmt: skip
+def test_wide_shapes_take_little_more_memory_than_their_runs(shapes):
+    with mock.patch.object(raster, "_PASSAGES", 1 << 12):
+        tracemalloc.start()
+        regions = raster.draw_each(shapes, (1000, 4000))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    held = sum(region.edges.nbytes for region in regions)
+    assert held > 1_000_000
+    assert peak < 4 * held + 1_000_000
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,7 +14,8 @@ characters, here each passage of a column's middle is worked out by itself.
 """
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,8 @@ from segpipe.masks.rle import Region
 Rings = Sequence[Sequence[float]]
 
 _FINE = 5  # points are rounded to fifths of a pixel (maskApi.c: scale)
-_AT_ONCE = 2048  # instances drawn in one go: bounds the memory
+_AT_ONCE = 2048  # instances drawn in one go, and
+_PASSAGES = 1 << 20  # passages of a column's middle worked out in one go: both bound the memory
 _NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a ring or instance
 _POSITION = (1 << _NUMBER) - 1
 
@@ -76,7 +78,11 @@ def _draw_some(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region
     rings = list(chain.from_iterable(shapes))
     if not all(shapes) or min(map(len, rings)) < 6:
         raise ValueError("a ring has at least three points")
-    keys = np.sort(_passages(rings, size_hw))  # each ring's runs: start, stop, start, stop ...
+    lines = _lines(rings, size_hw)
+    if len(shapes) > 1 and lines.count.sum() > _PASSAGES:
+        middle = len(shapes) // 2
+        return [*_draw_some(shapes[:middle], size_hw), *_draw_some(shapes[middle:], size_hw)]
+    keys = np.sort(_passages(lines, size_hw))  # each ring's runs: start, stop, start, stop ...
     if len(rings) > len(shapes):
         owners = np.arange(len(shapes)).repeat([len(own) for own in shapes])
         keys = _covered((owners[keys >> _NUMBER] << _NUMBER) | (keys & _POSITION), _steps(keys))
@@ -104,12 +110,20 @@ def _covered(keys: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return keys[changes]
 
 
-def _passages(rings: Rings, size_hw: tuple[int, int]) -> np.ndarray:
-    """Keys, in no order, of the pixels where inside and outside turn: wherever a line passes the middle of a column.
+class _Lines(NamedTuple):
+    """The lines of rings, int64 (n,) each: key of the ring's number, both points, the first column passed, how many."""
 
-    A passage below the last row is the next column's first pixel, as in maskApi.c.
-    """
-    height, width = size_hw
+    number: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    to_x: np.ndarray
+    to_y: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+
+
+def _lines(rings: Rings, size_hw: tuple[int, int]) -> _Lines:
+    """A line passes a column's middle between fine x 5c + 2 and 5c + 3."""
     lengths = np.array([len(ring) for ring in rings]) // 2
     points = np.fromiter(chain.from_iterable(rings), np.float64)
     x, y = (_FINE * points + 0.5).astype(np.int64).reshape(-1, 2).T  # towards zero, as in C
@@ -117,14 +131,31 @@ def _passages(rings: Rings, size_hw: tuple[int, int]) -> np.ndarray:
     following = np.arange(1, len(x) + 1)
     following[ends - 1] = ends - lengths
     to_x, to_y = x[following], y[following]
-    left, right = np.minimum(x, to_x), np.maximum(x, to_x)
-    first = np.maximum((left + 2) // _FINE, 0)  # columns whose middle, between fine x 5c + 2 and 5c + 3, a line passes
-    count = np.maximum(np.minimum((right - 3) // _FINE, width - 1) - first + 1, 0)
-    line = np.arange(len(count)).repeat(count)
-    column = np.arange(len(line)) + (first + count - count.cumsum())[line]
-    rows = _passed_rows(x, y, to_x, to_y, line, _FINE * column + 2)
+    first = np.maximum((np.minimum(x, to_x) + 2) // _FINE, 0)
+    last = np.minimum((np.maximum(x, to_x) - 3) // _FINE, size_hw[1] - 1)
     numbers = (np.arange(len(rings)) << _NUMBER).repeat(lengths)
-    return numbers[line] + column * height + np.minimum(np.maximum((rows + 2) // _FINE, 0), height)
+    return _Lines(numbers, x, y, to_x, to_y, first, np.maximum(last - first + 1, 0))
+
+
+def _passages(lines: _Lines, size_hw: tuple[int, int]) -> np.ndarray:
+    """Keys, in no order, of the pixels where inside and outside turn: wherever a line passes the middle of a column.
+
+    A passage below the last row is the next column's first pixel, as in maskApi.c.
+    """
+    total = lines.count.cumsum()
+    if total[-1] <= _PASSAGES:
+        return _passed(lines, total, size_hw)
+    cuts = [0, *(np.flatnonzero(np.diff(total // _PASSAGES)) + 1).tolist(), len(total)]
+    parts = (_Lines(*(column[start:stop] for column in lines)) for start, stop in pairwise(cuts))
+    return np.concatenate([_passed(part, part.count.cumsum(), size_hw) for part in parts])
+
+
+def _passed(lines: _Lines, total: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    line = np.arange(len(total)).repeat(lines.count)
+    column = np.arange(len(line)) + (lines.first + lines.count - total)[line]
+    rows = _passed_rows(lines.x, lines.y, lines.to_x, lines.to_y, line, _FINE * column + 2)
+    height = size_hw[0]
+    return lines.number[line] + column * height + np.minimum(np.maximum((rows + 2) // _FINE, 0), height)
 
 
 def _passed_rows(
