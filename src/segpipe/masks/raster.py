@@ -79,7 +79,7 @@ def _draw_some(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region
     if not all(shapes) or min(map(len, rings)) < 6:
         raise ValueError("a ring has at least three points")
     lines = _lines(rings, size_hw)
-    if len(shapes) > 1 and lines.count.sum() > _PASSAGES:
+    if len(shapes) > 1 and lines.passed.sum() > _PASSAGES:
         middle = len(shapes) // 2
         return [*_draw_some(shapes[:middle], size_hw), *_draw_some(shapes[middle:], size_hw)]
     keys = np.sort(_passages(lines, size_hw))  # each ring's runs: start, stop, start, stop ...
@@ -119,7 +119,7 @@ class _Lines(NamedTuple):
     to_x: np.ndarray
     to_y: np.ndarray
     first: np.ndarray
-    count: np.ndarray
+    passed: np.ndarray
 
 
 def _lines(rings: Rings, size_hw: tuple[int, int]) -> _Lines:
@@ -142,17 +142,17 @@ def _passages(lines: _Lines, size_hw: tuple[int, int]) -> np.ndarray:
 
     A passage below the last row is the next column's first pixel, as in maskApi.c.
     """
-    total = lines.count.cumsum()
+    total = lines.passed.cumsum()
     if total[-1] <= _PASSAGES:
         return _passed(lines, total, size_hw)
     cuts = [0, *(np.flatnonzero(np.diff(total // _PASSAGES)) + 1).tolist(), len(total)]
     parts = (_Lines(*(column[start:stop] for column in lines)) for start, stop in pairwise(cuts))
-    return np.concatenate([_passed(part, part.count.cumsum(), size_hw) for part in parts])
+    return np.concatenate([_passed(part, part.passed.cumsum(), size_hw) for part in parts])
 
 
 def _passed(lines: _Lines, total: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    line = np.arange(len(total)).repeat(lines.count)
-    column = np.arange(len(line)) + (lines.first + lines.count - total)[line]
+    line = np.arange(len(total)).repeat(lines.passed)
+    column = np.arange(len(line)) + (lines.first + lines.passed - total)[line]
     rows = _passed_rows(lines.x, lines.y, lines.to_x, lines.to_y, line, _FINE * column + 2)
     height = size_hw[0]
     return lines.number[line] + column * height + np.minimum(np.maximum((rows + 2) // _FINE, 0), height)
