@@ -81,9 +81,9 @@ def test_every_target_draws_the_same_label_map(source, tmp_path, to, copied):
     if copied:
         assert [path.suffix for path in (tmp_path / "out").rglob("*.jp*g")] == [".jpg"]
     elif to == "labelme":
-        assert lines[-1].startswith("  photographs: 2 stand inside the files as in the source")
+        assert lines[-1].startswith("  photographs: 1 stand inside the files as in the source")
     else:
-        assert "(--copy-images; 2 stand inside annotation files, of which only that makes files)" in lines[-1]
+        assert "(--copy-images; 1 stand inside annotation files, of which only that makes files)" in lines[-1]
         return
     before = label_maps(source, NAMES)
     back = label_maps(tmp_path / "out", NAMES)

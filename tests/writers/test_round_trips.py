@@ -170,7 +170,7 @@ def test_records_that_cannot_be_used_are_counted_by_their_reason(tmp_path):
     bad = instance(2, problem="bad_ring", rings=(), detail="two points")
     lost = replace(instance(3), image_key="")
     _, account = written(tmp_path, "coco", dataset(instance(1), bad, lost))
-    assert account.counts == {"pictures": 1, "objects": 1}
+    assert (account.counts, account.files) == ({"objects": 1}, ["a.png"])
     assert +account.dropped == {"annotation: bad_ring": 1, "annotation: image_lost": 1}
 
 
@@ -323,7 +323,7 @@ def test_yolo_takes_no_photograph_whose_annotation_is_of_another_size(tmp_path):
     source = replace(dataset(instance(1)), images=(Image(key="a", file="a.png", width=30, height=40),))
     root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
     account = convert.WRITERS["yolo"](source, Target(root, tmp_path / "out"))
-    assert account.counts["pictures"] == 0
+    assert account.files == []
     assert account.dropped["annotation: image_lost"] == 1
 
 
@@ -356,7 +356,7 @@ def test_every_annotation_is_written_or_counted_with_a_reason(to, drafts):
     with TemporaryDirectory() as folder:
         root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
         account = convert.WRITERS[to](source, Target(root, Path(folder) / "out"))
-    assert account.counts.pop("pictures") == 1
+    assert account.files == ["a.png"]
     left_out = sum(count for what, count in account.dropped.items() if what.startswith("annotation: "))
     assert account.counts.total() + left_out == len(drafts)
     assert account.dropped.total() == left_out

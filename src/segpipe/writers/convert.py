@@ -60,14 +60,18 @@ def convert(
         written = WRITERS[to](dataset, Target(root, out, copy_images, masks.mapper))
     except OSError as error:
         raise UserError(f"{error.filename or out}: {error.strerror}; mend that, empty {out}, start anew") from error
-    if not written.counts["pictures"]:
+    if not written.files:
         reasons = ", ".join(f"{count} {what}" for what, count in _largest(written.dropped))
         raise UserError(f"{root}: no photograph can be written as {to} ({reasons}); mend the source")
-    return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(dataset, written, to, copy_images)]
+    return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(written, to, copy_images)]
 
 
 def _account(written: Written) -> list[str]:
-    said = {"written": written.counts, "changed": written.changed, "left out": written.dropped}
+    said = {
+        "written": written.counts + Counter(pictures=len(written.files)),
+        "changed": written.changed,
+        "left out": written.dropped,
+    }
     lines = [f"  {word}: {count} {what}" for word, counts in said.items() for what, count in _largest(counts)]
     return lines if any(written.dropped.values()) else [*lines, "  left out: nothing"]
 
@@ -76,10 +80,10 @@ def _largest(counts: Counter[str]) -> list[tuple[str, int]]:
     return sorted(((what, count) for what, count in counts.items() if count), key=lambda pair: (-pair[1], pair[0]))
 
 
-def _photographs(dataset: Dataset, written: Written, to: str, copied: bool) -> str:
+def _photographs(written: Written, to: str, copied: bool) -> str:
     if copied:
-        return f"  photographs: {written.counts['pictures']} copied"
-    inside = sum(embedded.is_inside(Path(image.file)) for image in dataset.images)
+        return f"  photographs: {len(written.files)} copied"
+    inside = sum(embedded.is_inside(Path(file)) for file in written.files)
     if inside and to == "labelme":
         return f"  photographs: {inside} stand inside the files as in the source, of others {_WHERE[to]}"
     told = f"; {inside} stand inside annotation files, of which only that makes files" if inside else ""

@@ -71,7 +71,8 @@ def each(write: Callable[[Job], list[Row]], waiting: Sequence[Job], written: Wri
         elif row.kind == "annotation":
             written.counts["regions to ignore" if row.verdict == ledger.IGNORED else "objects"] += 1
             written.changed["objects lost pixels beneath others"] += _is_covered(row)
-    written.counts["pictures"] = sum(row.kind == "image" and row.verdict == ledger.KEPT for row in rows)
+    kept = {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
+    written.files[:] = [job.check.image.file for job in waiting if job.check.image.key in kept]
 
 
 def draw(job: Job) -> tuple[Drawing | None, list[Row]]:

@@ -43,11 +43,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Counts: what was written; changed: what the target says in another way; dropped: what is not there, and why."""
+    """Counts: what was written; changed: what the target says in another way; dropped: what is not there, and why.
+
+    files: the photographs that were written of, as the source has them.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    files: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def pages(dataset: Dataset, root: Path, written: Written) -> list[Page]:
     if not found:
         reasons = ", ".join(f"{count} {reason}" for reason, count in written.dropped.most_common())
         raise UserError(f"{root}: no annotated photograph can be used ({reasons}); mend the source")
-    written.counts["pictures"] = len(found)
+    written.files.extend(page.image.file for page in found)
     return found
 
 

@@ -46,7 +46,7 @@ def _is_as_viewed(page: Page, root: Path, written: Written) -> bool:
     except AnnotationError as error:
         fits, reason = False, error.reason
     if not fits:
-        written.counts["pictures"] -= 1
+        written.files.remove(page.image.file)
         written.dropped[f"photograph: {reason}"] += 1
         written.dropped["annotation: image_lost"] += len(page.instances)
     return fits
