@@ -46,7 +46,7 @@ def main() -> None:
         fit=fit,
         masks=masks,
         store=packed,
-        fitted=fitted.place(fit),
+        left=fitted.place(fit).found(),
     )
     store_rows = rasterizing.rows(tasks)
     store.begin(packed, len(store_rows), fit)

@@ -75,7 +75,7 @@ def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> lis
         Path(params.ingest.source),
         Rules(class_of, chosen),
         keep_empty=own.unannotated == "keep",
-        leave=fitted.begin(fit).put,
+        leave=fitted.begin(fit),
     )
 
 

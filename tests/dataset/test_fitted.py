@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from PIL import Image as Picture
@@ -27,7 +25,7 @@ def left(request, tmp_path, monkeypatch):
     dataset = Dataset(format="coco", categories=("cat",), images=(image,), instances=(instance,))
     there = fitted.begin(request.param)
     rules = Rules({"cat": "cat"}, Policies())
-    [task] = validation.tasks(dataset, tmp_path, rules, keep_empty=False, leave=there.put)
+    [task] = validation.tasks(dataset, tmp_path, rules, keep_empty=False, leave=there)
     return checks.check(task), there
 
 
@@ -36,7 +34,7 @@ def drawn(left, folder, there):
     checked, fit = left[0], left[1].fit
     [task] = rasterizing.tasks(
         [checked.photo], checked.instances, folder, {"cat": 1}, CLASSES, "smaller_on_top", fit, folder / "masks",
-        folder / "store", there,
+        folder / "store", there and there.found(),
     )  # fmt: skip
     rows = rasterizing.rows([task])
     store.begin(folder / "store", len(rows), fit)
@@ -46,15 +44,21 @@ def drawn(left, folder, there):
     return np.array(store.Store.open(folder / "store").images)
 
 
-def test_what_validate_leaves_is_what_decoding_again_gives_and_is_gone_once_taken(left, tmp_path):
+def test_what_validate_leaves_is_what_decoding_again_gives(left, tmp_path, monkeypatch):
     anew = drawn(left, tmp_path, None)
-    [file] = left[1].folder.iterdir()
-    Picture.fromarray(np.zeros((40, 60, 3), np.uint8)).save("a.jpg")  # so that it cannot be decoded again
+    monkeypatch.delattr("segpipe.dataset.photos.read")  # so that it cannot be decoded again
     np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), anew)
-    assert not file.exists()
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"\0" * len(data), lambda data: b""])
+def test_a_photograph_that_was_touched_since_is_decoded_again(left, tmp_path):
+    black = Picture.fromarray(np.zeros((40, 60, 3), np.uint8))
+    black.save("a.jpg")
+    np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), fitted.fit_all(black, left[1].fit))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-1], lambda data: b"\0" * len(data), lambda data: b"", lambda data: data[:-1] + b"\0"]
+)
 def test_what_is_damaged_is_decoded_again(left, tmp_path, damage):
     anew = drawn(left, tmp_path, None)
     [file] = left[1].folder.iterdir()
@@ -62,15 +66,20 @@ def test_what_is_damaged_is_decoded_again(left, tmp_path, damage):
     np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), anew)
 
 
-def test_what_is_left_of_another_file_is_not_taken(left, tmp_path):
-    other = replace(left[0].photo, sha256="0" * 64)
-    assert left[1].take(other.sha256, other.frame, 1) is None
+def test_all_that_one_process_left_is_found_up_to_where_its_disk_was_full(left, tmp_path):
+    with Picture.open("a.jpg") as picture:
+        left[1].put(picture, "1" * 64, "stored", (1, 2))
+    [file] = left[1].folder.iterdir()
+    whole = left[1].found()
+    assert sorted(whole) == sorted([("1" * 64, "stored"), (left[0].photo.sha256, "viewed")])
+    file.write_bytes(file.read_bytes()[: whole["1" * 64, "stored"].offset - 1])
+    assert list(left[1].found()) == [(left[0].photo.sha256, "viewed")]
 
 
 def test_a_place_that_is_not_there_is_no_harm(left, tmp_path):
     fitted.forget()
     with Picture.open("a.jpg") as picture:
-        left[1].put(picture, "0" * 64, "viewed")
+        left[1].put(picture, "0" * 64, "viewed", (0, 0))
     assert len(drawn(left, tmp_path, left[1]))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from segpipe.__main__ import main
 from segpipe.dataset import photos, validation
+from segpipe.files import sha256_of
 from segpipe.inference.pairs import find_pairs
 from segpipe.writers import convert
 from tests import data_half
@@ -43,7 +44,7 @@ def test_masks_and_records_come_from_the_photograph_inside(project, source):
     assert (photo.key, photo.file, photo.width, photo.height) == ("a", "a.json", 1210, 907)
     data = base64.b64decode(json.loads((source / "a.json").read_text())["imageData"])
     (project / "photograph").write_bytes(data)
-    assert photo.sha256 == photos.sha256(project / "photograph")
+    assert photo.sha256 == sha256_of(project / "photograph")
     counts = json.loads((project / "metrics/validate.json").read_text())
     assert counts["images"]["verdicts"] == {"kept": 1, "dropped": 1}
     assert counts["images"]["reasons"] == {"unreadable": 1}

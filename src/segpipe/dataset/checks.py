@@ -1,28 +1,25 @@
 """One photograph and its annotations against each other: what can be used, what is corrected, what is left out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL.Image import Image as Picture
-
 from segpipe.dataset import inspection, judging, ledger, looks, photos
 from segpipe.dataset.findings import Finding
+from segpipe.dataset.fitted import Fitted
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.photos import Frame
 from segpipe.errors import AnnotationError
-from segpipe.records import Image, Instance
-
-Leave = Callable[[Picture, str, Frame], None]  # with the hash of its file and its frame
+from segpipe.records import Image, Instance, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Task(Record):
     """One image to check.
 
     rules: which annotations count, and what they become; keep_empty: a record without objects is background; leave:
-    takes the decoded photograph, for rasterize.
+    where the decoded photograph is left for rasterize.
     """
 
     root: Path
@@ -30,11 +27,11 @@ class Task:
     instances: tuple[Instance, ...]
     rules: Rules
     keep_empty: bool
-    leave: Leave | None = None
+    leave: Fitted | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Photo:
+class Photo(Record):
     """A photograph that decodes. frame: which pixels are used; undecidable: both frames fit the declared size.
 
     width, height: in that frame; sha256: of its bytes; phash: `looks.hashes` of those pixels;
@@ -55,7 +52,7 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Record):
     """What became of one image: its photo unless it is left out, its drawable instances, and a ledger row for each.
 
     findings: what is worth knowing of those instances.
@@ -80,11 +77,11 @@ def check(task: Task) -> Checked:
         lost = (judging.lost(instance, class_of, "image_lost", said) for instance in task.instances)
         return Checked(None, (), (row, *(_classed(row, class_of) for row in lost)))
     size_hw = (photo.height, photo.width)
-    judged = [judging.judge(instance, size_hw, task.root, task.rules) for instance in task.instances]
+    judged = judging.judge(task.instances, size_hw, task.root, task.rules)
     rows = tuple(_classed(row, class_of) for row, _ in judged)
     if not matching and not photo.background:
         return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
-    drawn = [replace(one, instance=_as_class(one.instance, class_of)) for _, one in judged if one]
+    drawn = [one for _, one in judged if one]
     found = inspection.findings(drawn, size_hw)
     rows = (_image_row(image, ledger.KEPT, detail=image.detail), *rows)
     return Checked(photo, tuple(one.instance for one in drawn), rows, tuple(found))
@@ -97,24 +94,20 @@ def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str
 
 
 def _classed(row: Row, class_of: Mapping[str, str]) -> Row:
-    return replace(row, class_name=class_of.get(row.category, ""))
-
-
-def _as_class(instance: Instance, class_of: Mapping[str, str]) -> Instance:
-    return replace(instance, category=class_of.get(instance.category, instance.category))
+    name = class_of.get(row.category, "")
+    return row if row.class_name == name else replace(row, class_name=name)
 
 
 def _photo(task: Task, matching: bool) -> Photo:
     image = task.image
     if image.problem:
         raise AnnotationError(image.detail, image.problem)
-    path = task.root / image.file
-    stored_hw, orientation = photos.read_size(path)
-    frame, undecidable = _frame(image, stored_hw, orientation)
-    picture, sha256 = photos.read(path, frame), photos.sha256(path)
+    with photos.opened(task.root / image.file) as opened:
+        frame, undecidable = _frame(image, opened.stored_hw, opened.orientation)
+        picture, sha256 = opened.picture(frame), opened.sha256()
     background = task.keep_empty and image.annotated and not matching
     if task.leave and (matching or background):
-        task.leave(picture, sha256, frame)
+        task.leave.put(picture, sha256, frame, opened.stamp)
     return Photo(
         key=image.key,
         file=image.file,
@@ -122,7 +115,7 @@ def _photo(task: Task, matching: bool) -> Photo:
         width=picture.width,
         height=picture.height,
         frame=frame,
-        orientation=orientation,
+        orientation=opened.orientation,
         undecidable=undecidable,
         sha256=sha256,
         phash=looks.hashes(picture),

@@ -9,7 +9,7 @@ import numpy as np
 from segpipe.classes import IGNORE_INDEX, ClassTable
 from segpipe.dataset import overlaps, photos, store
 from segpipe.dataset.checks import Photo
-from segpipe.dataset.fitted import Fitted, fit_all
+from segpipe.dataset.fitted import Left, fit_all
 from segpipe.dataset.overlaps import Overlaps
 from segpipe.dataset.transforms import Fit, Window, fit_label_map, sampled, stored_windows
 from segpipe.errors import AnnotationError, UserError, closes
@@ -18,16 +18,16 @@ from segpipe.masks.painting import Painting
 from segpipe.masks.painting import paint as paint_regions
 from segpipe.masks.priority import Paint
 from segpipe.masks.regions import regions_of
-from segpipe.records import Instance
+from segpipe.records import Instance, Record
 
 _CHANGED = "it could be read when validate ran: run `dvc repro` again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class Task(Record):
     """One photo to draw. indices: class_index by category; position: its first row in the store.
 
-    fitted: where validate may have left the photograph at training size.
+    left: where validate left the photograph at training size, if it did.
     """
 
     root: Path
@@ -40,7 +40,7 @@ class Task:
     position: int
     masks: Path
     store: Path
-    fitted: Fitted | None = None
+    left: Left | None = None
 
     @property
     def windows(self) -> list[Window]:
@@ -49,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Drawn(Record):
     """What came out: pixels of each instance in the label map and, over all rows, at training size; of each class.
 
     row_px: native pixels of each class in what each row of the store shows.
@@ -164,23 +164,16 @@ def _rows(task: Task) -> Sequence[np.ndarray]:
     """The photograph as the store holds it: as validate left it, or decoded again."""
     photo = task.photo
     path = task.root / photo.file
+    left = task.left.rows(path, task.fit) if task.left else None
+    if left is not None:
+        return left
     try:
-        left = task.fitted.take(photo.sha256, photo.frame, len(task.windows)) if task.fitted else None
-        if left is not None and _has_its_size(path, photo):
-            return left
         picture = photos.read(path, photo.frame)
     except AnnotationError as error:
         raise UserError(f"{path}: {error}; {_CHANGED}") from error
     if picture.size != (photo.width, photo.height):
         raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
     return fit_all(picture, task.fit)
-
-
-def _has_its_size(path: Path, photo: Photo) -> bool:
-    """Whether the file is still there, with the size that validate saw, by its header alone."""
-    stored_hw, orientation = photos.read_size(path)
-    size_hw = stored_hw if photo.frame == "stored" else photos.viewed_hw(stored_hw, orientation)
-    return size_hw == (photo.height, photo.width)
 
 
 def _ints(counts: np.ndarray | Sequence[int]) -> tuple[int, ...]:

@@ -2,17 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pyarrow as pa
 
 from segpipe.dataset.ledger import IGNORED, Kind, Row
-from segpipe.dataset.tables import read_rows, write_rows
+from segpipe.dataset.tables import read_rows, write_records
+from segpipe.records import Record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Record):
     """One code of FINDING_CODES for one image (id: its key) or annotation. twin: the id of the other one, if any."""
 
     code: str
@@ -28,7 +29,7 @@ _SCHEMA = pa.schema([(f.name, pa.string()) for f in fields(Finding)])
 
 def write(path: Path, findings: Sequence[Finding]) -> None:
     """Write findings as parquet."""
-    write_rows(path, [asdict(finding) for finding in findings], _SCHEMA)
+    write_records(path, findings, _SCHEMA)
 
 
 def read(path: Path) -> list[Finding]:

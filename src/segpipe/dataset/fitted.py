@@ -1,24 +1,58 @@
 """Photographs at training size, left by validate for rasterize, so that each is decoded and resized once.
 
 A shortcut and nothing else: what is taken from here equals what decoding the photograph again gives, and whatever is
-missing or damaged is decoded again. Files are gone as soon as they are taken.
+missing, damaged or of a file that was touched since is decoded again. Each process adds to a file of its own, since
+making and removing a file takes longer than writing a photograph into one.
 """
 
+import os
+import platform
 import shutil
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 from zlib_ng import zlib_ng
 
 from segpipe.dataset import memory
-from segpipe.dataset.photos import Frame
+from segpipe.dataset.photos import Frame, Stamp, stamp_of
 from segpipe.dataset.transforms import Fit, fit_picture, stored_windows
+from segpipe.records import Record
 
 FOLDER = memory.FOLDER / "fitted"
-_SUM = 4  # bytes of the checksum that ends a file
+_HEAD = struct.Struct("<64s8s2q2I")  # before the rows of a photograph: sha256, frame, stamp, how many, their checksum
+_SUM = struct.Struct("<I")  # of the head, behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Left(Record):
+    """Where the rows of one photograph lie. stamp: of its file when it was read; checksum: of the rows."""
+
+    file: Path
+    offset: int
+    count: int
+    stamp: Stamp
+    checksum: int
+
+    def rows(self, photograph: Path, fit: Fit) -> Sequence[np.ndarray] | None:
+        """The rows, uint8 (h, w, 3) each; None if they are damaged or the photograph was touched since."""
+        height, width = fit.size_hw
+        try:
+            if stamp_of(photograph) != self.stamp:
+                return None
+            with self.file.open("rb", buffering=0) as file:
+                file.seek(self.offset)
+                data = file.read(self.count * height * width * 3)
+        except OSError:
+            return None
+        if len(data) != self.count * height * width * 3 or zlib_ng.crc32(data) != self.checksum:
+            return None
+        return list(np.frombuffer(data, np.uint8).reshape(self.count, height, width, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +62,33 @@ class Fitted:
     folder: Path
     fit: Fit
 
-    def put(self, picture: Image.Image, sha256: str, frame: Frame) -> None:
+    def put(self, picture: Image.Image, sha256: str, frame: Frame, stamp: Stamp) -> None:
         """Leave the rows of the store that a photograph becomes. A disk that takes them not is no harm."""
-        rows = b"".join(row.tobytes() for row in fit_all(picture, self.fit))
-        path = self._path(sha256, frame)
-        try:
-            with path.open("wb") as file:
-                file.write(rows)
-                file.write(zlib_ng.crc32(rows).to_bytes(_SUM, "big"))
-        except OSError:
-            path.unlink(missing_ok=True)
+        rows, checksum = fit_all(picture, self.fit), 0
+        for row in rows:
+            checksum = zlib_ng.crc32(row, checksum)
+        head = _HEAD.pack(sha256.encode(), frame.encode(), *stamp, len(rows), checksum)
+        with suppress(OSError), (self.folder / f"{platform.node()}.{os.getpid()}").open("ab") as file:
+            start = file.tell()
+            try:
+                file.write(head + _SUM.pack(zlib_ng.crc32(head)))
+                for row in rows:
+                    file.write(row.data)
+                file.flush()
+            except OSError:
+                file.truncate(start)  # so that what is added later can be found
 
-    def take(self, sha256: str, frame: Frame, count: int) -> Sequence[np.ndarray] | None:
-        """The `count` rows of a photograph, uint8 (h, w, 3) each; None if they are not here."""
-        path = self._path(sha256, frame)
-        try:
-            data = path.read_bytes()
-            path.unlink()
-        except OSError:
-            return None
-        rows, checksum = memoryview(data)[:-_SUM], data[-_SUM:]
-        height, width = self.fit.size_hw
-        if len(rows) != count * height * width * 3 or zlib_ng.crc32(rows) != int.from_bytes(checksum, "big"):
-            return None
-        return list(np.frombuffer(rows, np.uint8).reshape(count, height, width, 3))
-
-    def _path(self, sha256: str, frame: Frame) -> Path:
-        return self.folder / f"{sha256}.{frame}"
+    def found(self) -> dict[tuple[str, str], Left]:
+        """What lies here, by sha256 and frame."""
+        left: dict[tuple[str, str], Left] = {}
+        for path in sorted(self.folder.glob("*")):
+            with path.open("rb") as file:
+                while head := _head(file):
+                    sha256, frame, size, mtime_ns, count, checksum = head
+                    key = sha256.decode(), frame.rstrip(b"\0").decode()
+                    left[key] = Left(path, file.tell(), count, (size, mtime_ns), checksum)
+                    file.seek(count * self.fit.size_hw[0] * self.fit.size_hw[1] * 3, os.SEEK_CUR)
+        return left
 
 
 def fit_all(picture: Image.Image, fit: Fit) -> list[np.ndarray]:
@@ -78,3 +112,11 @@ def place(fit: Fit) -> Fitted:
 def forget() -> None:
     """Remove whatever is left."""
     shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def _head(file: BinaryIO) -> tuple[bytes, bytes, int, int, int, int] | None:
+    """The next head; None at the end of the file, or where it is damaged."""
+    head, checksum = file.read(_HEAD.size), file.read(_SUM.size)
+    if len(checksum) < _SUM.size or zlib_ng.crc32(head) != _SUM.unpack(checksum)[0]:
+        return None
+    return _HEAD.unpack(head)

@@ -1,20 +1,24 @@
-"""One annotation against its photograph: whether it can be drawn, what it is drawn as, and its row of the ledger."""
+"""Annotations against their photograph: which can be drawn, what they are drawn as, and their rows of the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from segpipe.dataset import ledger
 from segpipe.dataset.inspection import Drawn
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import Fate, Policies, concerned, fate
 from segpipe.errors import AnnotationError
-from segpipe.masks import geometry, rle
-from segpipe.masks.regions import region_of
+from segpipe.masks import geometry, raster, rle
+from segpipe.masks.regions import try_regions
 from segpipe.records import Instance
 
 _WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
 _UNNAMED = "unknown_category"
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+Said = tuple[str, str, str]  # verdict, reason, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +30,46 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class _Region:
+class _Outlined:
+    """An instance with nothing but usable rings, or none at all, and what is known of them."""
+
+    instance: Instance
+    shape: geometry.Shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Covering:
     """An instance's pixels. nested_px: those that an even number of its rings hold, None where it has no two."""
 
-    drawn: Drawn
+    instance: Instance
     shape: geometry.Shape
+    region: rle.Region
+    px: int
     nested_px: int | None
 
 
-def judge(instance: Instance, size_hw: tuple[int, int], root: Path, rules: Rules) -> tuple[Row, Drawn | None]:
-    """The ledger's row of an instance on a photograph of size_hw pixels, and itself as it will be drawn, if it will."""
-    unnamed = instance.problem == _UNNAMED and _has_shape(instance)
-    refused = None if unnamed else refusal(instance, rules.class_of)
-    if refused:
-        return refused, None
-    decided, policy = fate(instance, rules.policies)
-    try:
-        region = _region(_as_region(instance, rules.policies), size_hw, root, rules.policies)
-    except AnnotationError as error:
-        if decided == "drop":
-            row = _row(instance, ledger.DISCARDED, policy, f"validate.{policy} is drop")
-        elif unnamed:
-            row = _row(instance, ledger.DROPPED, _UNNAMED, f"{instance.detail}; {error}")
-        else:
-            row = _row(instance, ledger.DROPPED, error.reason, str(error))
-        return replace(row, policies=concerned(instance, None)), None
-    drawn = replace(region.drawn, instance=_with_role(region.drawn.instance, decided, policy))
-    row = _measured(_row(instance, *_verdict(instance, drawn, region.shape, decided, policy)), region)
-    row = replace(row, policies=concerned(instance, region.nested_px))
-    row = _with_note(row, instance, rules.policies)
-    if unnamed:
-        row = _as_unnamed(row, instance, rules.policies)
-    return row, drawn if row.verdict in ledger.DRAWN else None
+def judge(
+    instances: Sequence[Instance], size_hw: tuple[int, int], root: Path, rules: Rules
+) -> list[tuple[Row, Drawn | None]]:
+    """The ledger's row of each instance on a photograph of size_hw pixels, and itself as it will be drawn, if it will.
+
+    What is drawn has the class that its category counts as.
+    """
+    refused = [None if _is_drawn_unnamed(i) else refusal(i, rules.class_of) for i in instances]
+    left = [i for i, row in zip(instances, refused, strict=True) if not row]
+    covering = iter(_cover(left, size_hw, root, rules.policies))
+    return [
+        (row, None) if row else _judged(instance, next(covering), rules)
+        for instance, row in zip(instances, refused, strict=True)
+    ]
 
 
 def refusal(instance: Instance, class_of: Mapping[str, str]) -> Row | None:
     """The row of an instance that cannot be used, or does not count, whatever its photograph; None for others."""
     if instance.problem:
         verdict = ledger.DISCARDED if instance.problem in _WITHDRAWN else ledger.DROPPED
-        row = _row(instance, verdict, instance.problem, instance.detail)
-        return replace(row, policies="unknown_class") if instance.problem == _UNNAMED else row
+        policies = "unknown_class" if instance.problem == _UNNAMED else ""
+        return _row(instance, verdict, instance.problem, instance.detail, policies=policies)
     if instance.category not in class_of and instance.role != "ignore":
         return _row(instance, ledger.DISCARDED, "class_not_selected", f"{instance.category} is not in ingest.classes")
     return None
@@ -76,67 +80,130 @@ def lost(instance: Instance, class_of: Mapping[str, str], reason: str, detail: s
     return refusal(instance, class_of) or _row(instance, ledger.DROPPED, reason, detail)
 
 
-def _has_shape(instance: Instance) -> bool:
-    return bool(instance.rings) or instance.rle is not None or instance.mask_value is not None
+def _judged(instance: Instance, found: _Covering | AnnotationError, rules: Rules) -> tuple[Row, Drawn | None]:
+    """The row of an instance that counts, by its pixels, or by why it has none."""
+    decided, policy = fate(instance, rules.policies)
+    if isinstance(found, AnnotationError):
+        said = _without_pixels(instance, found, decided, policy)
+        return _row(instance, *said, policies=concerned(instance, None)), None
+    own = _as_drawn(found.instance, decided, policy, rules.class_of)
+    said = _with_note(_verdict(instance, own, found, decided, policy), instance, rules.policies)
+    if instance.problem:
+        said = _as_unnamed(said, instance, rules.policies)
+    drawn = Drawn(own, found.region, found.px, rle.bounds(found.region) or (0, 0, 0, 0), _areas(found))
+    row = _row(
+        instance, *said, class_name=rules.class_of.get(instance.category, ""), **_measures(drawn, found.nested_px),
+        policies=concerned(instance, found.nested_px),
+    )  # fmt: skip
+    return row, drawn if row.verdict in ledger.DRAWN else None
 
 
-def _as_region(instance: Instance, policies: Policies) -> Instance:
-    """The instance with an outline. Raises AnnotationError (not_a_region) where no width is set for its kind."""
+def _is_drawn_unnamed(instance: Instance) -> bool:
+    """Whether it has pixels, of a class that nothing names."""
+    return instance.problem == _UNNAMED and (
+        bool(instance.rings) or instance.rle is not None or instance.mask_value is not None
+    )
+
+
+def _cover(
+    instances: Sequence[Instance], size_hw: tuple[int, int], root: Path, policies: Policies
+) -> list[_Covering | AnnotationError]:
+    """The pixels of each instance that counts, or why it has none; all in one go."""
+    regions = [_as_region(instance, policies) for instance in instances]
+    outlined = _through(regions, lambda some: _outlined(some, size_hw))
+    return _through(outlined, lambda some: _drawn(some, size_hw, root, policies))
+
+
+def _through(
+    found: Sequence[Given | AnnotationError], each: Callable[[list[Given]], Iterable[Made | AnnotationError]]
+) -> list[Made | AnnotationError]:
+    """What `each` makes of all that are no errors; these stay in their places."""
+    made = iter(each([one for one in found if not isinstance(one, AnnotationError)]))
+    return [one if isinstance(one, AnnotationError) else next(made) for one in found]
+
+
+def _as_region(instance: Instance, policies: Policies) -> Instance | AnnotationError:
+    """The instance with an outline; an error (not_a_region) where no width is set for its kind."""
     if instance.kind in ("region", "box"):
         return instance
     radius = policies.line_width_px / 2 if instance.kind == "line" else policies.point_radius_px
     if not radius:
         key = "line_width_px" if instance.kind == "line" else "point_radius_px"
         problem = f"a {instance.kind} has no area; set validate.{key} in params.yaml to draw it, or delete it"
-        raise AnnotationError(problem, "not_a_region")
+        return AnnotationError(problem, "not_a_region")
     rings, holes = geometry.widened(instance.rings, radius)
     return replace(instance, kind="region", rings=rings, holes=holes)
 
 
-def _region(instance: Instance, size_hw: tuple[int, int], root: Path, policies: Policies) -> _Region:
-    shape = geometry.examine(instance.rings, size_hw, instance.holes)
-    if instance.rings or instance.rings_refused:
-        if not shape.rings:
-            raise AnnotationError("no ring has three different points; draw it again or delete it", "bad_ring")
-        instance = replace(instance, rings=shape.rings, holes=shape.holes)
-    united = _drawn(instance, shape, size_hw, root)
+def _outlined(instances: Sequence[Instance], size_hw: tuple[int, int]) -> Iterator[_Outlined | AnnotationError]:
+    """The instances without rings that enclose nothing; an error (bad_ring) for one of which no ring is left."""
+    shapes = geometry.examine_each([(i.rings, i.holes) for i in instances], size_hw)
+    for instance, shape in zip(instances, shapes, strict=True):
+        if (instance.rings or instance.rings_refused) and not shape.rings:
+            yield AnnotationError("no ring has three different points; draw it again or delete it", "bad_ring")
+        elif shape.refused:
+            yield _Outlined(replace(instance, rings=shape.rings, holes=shape.holes), shape)
+        else:
+            yield _Outlined(instance, shape)
+
+
+def _drawn(
+    outlined: Sequence[_Outlined], size_hw: tuple[int, int], root: Path, policies: Policies
+) -> list[_Covering | AnnotationError]:
+    regions = try_regions([one.instance for one in outlined], size_hw, root)
+    areas = iter(rle.areas_px([region for region in regions if not isinstance(region, AnnotationError)]))
+    return [
+        region
+        if isinstance(region, AnnotationError)
+        else _with_nested(_Covering(own.instance, own.shape, region, next(areas), None), size_hw, policies)
+        for own, region in zip(outlined, regions, strict=True)
+    ]
+
+
+def _with_nested(united: _Covering, size_hw: tuple[int, int], policies: Policies) -> _Covering:
+    """The pixels of an instance of several rings, as validate.holes has it."""
+    instance = united.instance
     if len(instance.rings) < 2 or instance.holes:
-        return _Region(united, shape, None)
-    odd = _drawn(replace(instance, even_odd=True), shape, size_hw, root)
-    nested_px = united.px - odd.px
-    return _Region(odd if nested_px and policies.holes == "even_odd" else united, shape, nested_px)
+        return united
+    region = raster.draw(instance.rings, size_hw, even_odd=True)
+    px = rle.area_px(region)
+    nested_px = united.px - px
+    if nested_px and policies.holes == "even_odd":
+        return _Covering(replace(instance, even_odd=True), united.shape, region, px, nested_px)
+    return replace(united, nested_px=nested_px)
 
 
-def _drawn(instance: Instance, shape: geometry.Shape, size_hw: tuple[int, int], root: Path) -> Drawn:
-    region = region_of(instance, size_hw, root)
-    return Drawn(
-        instance=instance,
-        region=region,
-        px=rle.area_px(region),
-        box=rle.bounds(region) or (0, 0, 0, 0),
-        areas=(shape.area_drawn, shape.area_valid) if instance.rings else (),
-    )
-
-
-def _with_role(instance: Instance, decided: Fate, policy: str) -> Instance:
-    """The instance as an object or as pixels to ignore."""
+def _as_drawn(instance: Instance, decided: Fate, policy: str, class_of: Mapping[str, str]) -> Instance:
+    """The instance as an object of its class, or as pixels to ignore."""
+    role = instance.role
     if instance.problem:  # its class is not known
-        return replace(instance, role="ignore", problem="")
-    if decided == "ignore":
-        return replace(instance, role="crowd" if policy == "crowd" else "ignore")
-    return replace(instance, role="object") if instance.role == "crowd" else instance
+        role = "ignore"
+    elif decided == "ignore":
+        role = "crowd" if policy == "crowd" else "ignore"
+    elif role == "crowd":
+        role = "object"
+    category = class_of.get(instance.category, instance.category)
+    if (role, category, "") == (instance.role, instance.category, instance.problem):
+        return instance
+    return replace(instance, role=role, category=category, problem="")
 
 
-def _verdict(
-    instance: Instance, drawn: Drawn, shape: geometry.Shape, decided: Fate, policy: str
-) -> tuple[str, str, str]:
-    role = drawn.instance.role
+def _without_pixels(instance: Instance, error: AnnotationError, decided: Fate, policy: str) -> Said:
+    if decided == "drop":
+        return ledger.DISCARDED, policy, f"validate.{policy} is drop"
+    if instance.problem:
+        return ledger.DROPPED, _UNNAMED, f"{instance.detail}; {error}"
+    return ledger.DROPPED, error.reason, str(error)
+
+
+def _verdict(instance: Instance, drawn: Instance, found: _Covering, decided: Fate, policy: str) -> Said:
+    role, shape = drawn.role, found.shape
     refused = shape.refused + instance.rings_refused
     if decided == "drop":
         return ledger.DISCARDED, policy, f"validate.{policy} is drop"
     if shape.outside:
         return ledger.DROPPED, "outside_frame", "no part of it lies in the picture; delete it"
-    if not drawn.px:
+    if not found.px:
         return ledger.DROPPED, "zero_area", "it covers no pixel; draw it again or delete it"
     if role != "object":
         where = "over what comes before it" if instance.layered else "beneath the objects"
@@ -150,39 +217,48 @@ def _verdict(
     return ledger.KEPT, "", instance.detail
 
 
-def _measured(row: Row, region: _Region) -> Row:
-    left, top, right, bottom = region.drawn.box
-    wide, high = int(right - left), int(bottom - top)
-    row = replace(row, px_before=region.drawn.px, px_wide=wide, px_high=high, px_nested=region.nested_px)
-    if not region.drawn.areas:
-        return row
-    return replace(row, area_before=region.shape.area_drawn, area_after=region.shape.area_valid)
+def _areas(found: _Covering) -> tuple[float, ...]:
+    return (found.shape.area_drawn, found.shape.area_valid) if found.instance.rings else ()
 
 
-def _with_note(row: Row, instance: Instance, policies: Policies) -> Row:
-    """The row of a drawn instance, with what its kind has become."""
-    if instance.kind == "region" or row.verdict not in ledger.DRAWN:
-        return row
-    said = {
+def _measures(drawn: Drawn, nested_px: int | None) -> dict[str, Any]:
+    left, top, right, bottom = drawn.box
+    before, after = drawn.areas or (None, None)
+    return {
+        "px_before": drawn.px,
+        "px_wide": int(right - left),
+        "px_high": int(bottom - top),
+        "px_nested": nested_px,
+        "area_before": before,
+        "area_after": after,
+    }
+
+
+def _with_note(said: Said, instance: Instance, policies: Policies) -> Said:
+    """Of an instance that is drawn, also what its kind has become."""
+    verdict, reason, detail = said
+    if instance.kind == "region" or verdict not in ledger.DRAWN:
+        return said
+    note = {
         "box": f"a box; validate.box is {policies.box}",
         "line": f"a line, drawn {policies.line_width_px:g} px wide",
         "point": f"a point, drawn with a radius of {policies.point_radius_px:g} px",
     }[instance.kind]
-    detail = "; ".join(filter(None, [row.detail, said]))
-    return replace(row, reason=row.reason or instance.kind, detail=detail)
+    return verdict, reason or instance.kind, "; ".join(filter(None, [detail, note]))
 
 
-def _as_unnamed(row: Row, instance: Instance, policies: Policies) -> Row:
-    """The row of an instance whose class nothing names: its pixels show something, which may not be background."""
-    if row.verdict == ledger.IGNORED and policies.unknown_class == "ignore":
-        return replace(row, reason=_UNNAMED, detail=f"{instance.detail}; painted as ignore")
-    if row.verdict == ledger.DISCARDED:
-        return row
-    said = "validate.unknown_class is drop" if row.verdict == ledger.IGNORED else row.detail
-    return replace(row, verdict=ledger.DROPPED, reason=_UNNAMED, detail=f"{instance.detail}; {said}")
+def _as_unnamed(said: Said, instance: Instance, policies: Policies) -> Said:
+    """Of an instance whose class nothing names: its pixels show something, which may not be background."""
+    verdict, _, detail = said
+    if verdict == ledger.IGNORED and policies.unknown_class == "ignore":
+        return verdict, _UNNAMED, f"{instance.detail}; painted as ignore"
+    if verdict == ledger.DISCARDED:
+        return said
+    why = "validate.unknown_class is drop" if verdict == ledger.IGNORED else detail
+    return ledger.DROPPED, _UNNAMED, f"{instance.detail}; {why}"
 
 
-def _row(instance: Instance, verdict: str, reason: str, detail: str) -> Row:
+def _row(instance: Instance, verdict: str, reason: str, detail: str, **facts: Any) -> Row:
     return Row(
         kind="annotation",
         id=instance.id,
@@ -192,4 +268,5 @@ def _row(instance: Instance, verdict: str, reason: str, detail: str) -> Row:
         verdict=verdict,
         reason=reason,
         detail=detail,
+        **facts,
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from segpipe.dataset.tables import read_rows, write_records
 from segpipe.errors import closes
+from segpipe.records import Record
 
 Kind = Literal["image", "annotation"]
 
@@ -27,7 +28,7 @@ _DEFECTS_IGNORED = ("unknown_category",)  # painted as ignore for want of anythi
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(Record):
     """One image (id: its key) or one annotation (id: Instance.id).
 
     category: as the source names it; class_name: what it counts as, "" if it is not selected; policies: of those in

@@ -6,6 +6,7 @@ transform. `bench/duplicates.py` measures what is found, and what is mistaken fo
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
@@ -17,8 +18,7 @@ _CROPS = (0.9, 0.8)
 _FLAT = 2.0  # a picture whose grey levels spread less has nothing to be known by
 _FRAME = 6  # rows and columns whose grey levels spread no more belong to a frame
 _LEAST = _THUMB // 4  # what must be left without the frame
-# the lowest frequencies of the cosine transform (type II): one a row; scipy.fft takes longer to import than to compute
-_WAVES = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
+Span = tuple[float, float]
 _SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # what mirroring does to the frequencies along one side
 
 
@@ -26,12 +26,12 @@ def hashes(picture: Image.Image) -> str:
     """The hashes of an RGB picture: TURNED + PARTS times 64 bits in hex; "" for a picture of one shade."""
     width, height = (max(1, side // (2 * _THUMB)) for side in picture.size)
     grey = picture.reduce((width, height)).convert("L").resize((_THUMB, _THUMB), Image.Resampling.LANCZOS)
-    shades = np.asarray(grey)
+    shades = np.asarray(grey, np.float64)
     if shades.std() < _FLAT:
         return ""
-    boxes = [_centre(1.0), *map(_centre, _CROPS), _inside(shades)]
-    views = [np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box)) for box in boxes]
-    low = _WAVES @ np.stack(views).astype(np.float64) @ _WAVES.T
+    rows, columns = zip(*map(_centre, (1.0, *_CROPS)), _inside(shades), strict=True)
+    down, across = (np.stack([_waves(*span) for span in spans]) for spans in (rows, columns))
+    low = down @ shades @ across.transpose(0, 2, 1)
     blocks = np.concatenate([_orientations(low[0]), low[1:]]).reshape(-1, _LOW * _LOW)
     bits = blocks > np.median(blocks, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).tobytes().hex()
@@ -49,14 +49,27 @@ def _orientations(low: np.ndarray) -> np.ndarray:
     return np.stack([*mirrored, *(block.T for block in mirrored)])
 
 
-def _centre(share: float) -> tuple[float, float, float, float]:
+@lru_cache(maxsize=1024)
+def _waves(start: float, stop: float) -> np.ndarray:
+    """What gives the lowest frequencies of the pixels from start to stop along one side, (8, 64).
+
+    They are brought to 32 pixels as Pillow does it, then transformed (cosine transform, type II; scipy.fft takes longer
+    to import than to compute). Both are sums, so that one matrix does it.
+    """
+    each = Image.fromarray(np.eye(_THUMB, dtype=np.float32))
+    scaled = np.asarray(each.resize((_THUMB, _SIDE), Image.Resampling.LANCZOS, (0, start, _THUMB, stop)), np.float64)
+    waves: np.ndarray = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5)) @ scaled
+    return waves
+
+
+def _centre(share: float) -> tuple[Span, Span]:
     margin = _THUMB * (1 - share) / 2
-    return margin, margin, _THUMB - margin, _THUMB - margin
+    return (margin, _THUMB - margin), (margin, _THUMB - margin)
 
 
-def _inside(shades: np.ndarray) -> tuple[float, float, float, float]:
-    """The box (left, top, right, bottom) that is left without rows and columns of one shade at the border."""
+def _inside(shades: np.ndarray) -> tuple[Span, Span]:
+    """The (top, bottom) and (left, right) that are left without rows and columns of one shade at the border."""
     rows, columns = (np.flatnonzero(np.ptp(shades, axis=axis) > _FRAME) for axis in (1, 0))
     if min(len(rows), len(columns)) < _LEAST:
         return _centre(1.0)
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    return (float(rows[0]), float(rows[-1] + 1)), (float(columns[0]), float(columns[-1] + 1))

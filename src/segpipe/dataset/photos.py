@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +16,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from segpipe.annotations import embedded
 from segpipe.annotations.source import SUPPORTED_SUFFIXES
 from segpipe.errors import AnnotationError
-from segpipe.files import sha256_of
 
 Frame = Literal["viewed", "stored"]
+File = io.BytesIO | io.BufferedReader
+Stamp = tuple[int, int]  # size in bytes and time of the last change in ns of a file: another stamp, another content
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
 MAX_PIXELS = 300_000_000  # a decoded picture of that size takes 0.9 GB
 Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
@@ -26,54 +28,92 @@ _EXIF_ORIENTATION = 0x0112
 _TURNED = range(5, 9)  # orientations that swap width and height (EXIF 2.32, 4.6.4.A)
 
 
-def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
-    """Decode a photograph, uint8 (H, W, 3) RGB; `viewed` applies its EXIF orientation, `stored` does not.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A photograph's file whose header is read, while it is open: stored (height, width), EXIF orientation or 1."""
 
-    Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable.
+    stamp: Stamp
+    stored_hw: tuple[int, int]
+    orientation: int
+    image: Image.Image
+    file: File
+
+    def picture(self, frame: Frame) -> Image.Image:
+        """All of its pixels as Pillow's picture, mode RGB; `viewed` applies the orientation, `stored` does not."""
+        turned = frame == "viewed" and self.orientation != 1
+        picture = _rgb(ImageOps.exif_transpose(self.image) if turned else self.image)
+        picture.load()
+        return picture
+
+    def sha256(self) -> str:
+        """The hash of its file in hex, of those bytes alone where it stands inside an annotation file."""
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """Open a photograph to take from it what is needed, read from the disk once.
+
+    Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable; so does
+    whatever is taken from it.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of broken metadata, which changes no pixel
+        try:
+            stamp, file = _file(path)
+            with file, _image(file, path) as image:
+                yield Opened(stamp, (image.height, image.width), orientation(image), image, file)
+        except AnnotationError:
+            raise
+        except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+            said = (isinstance(error, OSError) and error.strerror) or str(error)  # without the way to the file
+            what = " ".join(said.split()) or type(error).__name__
+            raise AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable") from error
+
+
+def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
+    """Decode a photograph, uint8 (H, W, 3) RGB. Raises as `opened`."""
     return np.asarray(read(path, frame))
 
 
 def read(path: Path, frame: Frame = "viewed") -> Image.Image:
     """The same as Pillow's picture, mode RGB: to resize, its pixels need not be copied to an array and back."""
-    with _opened(path) as image:
-        turned = frame == "viewed" and orientation(image) != 1
-        picture = _rgb(ImageOps.exif_transpose(image) if turned else image)
-        picture.load()
-        return picture
+    with opened(path) as photo:
+        return photo.picture(frame)
 
 
 def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:
     """A photograph for looking at only, uint8 (h, w, 3) RGB: all of it, at `scale` (0..1) of its size or larger.
 
-    A JPEG is decoded at the eighth, quarter or half that is large enough, much faster than in full. Raises as read_rgb.
+    A JPEG is decoded at the eighth, quarter or half that is large enough, much faster than in full. Raises as `opened`.
     """
-    with _opened(path) as image:
-        image.draft(None, (math.ceil(image.width * scale), math.ceil(image.height * scale)))
-        turned = frame == "viewed" and orientation(image) != 1
-        return np.asarray(_rgb(ImageOps.exif_transpose(image) if turned else image))
+    with opened(path) as photo:
+        photo.image.draft(None, (math.ceil(photo.image.width * scale), math.ceil(photo.image.height * scale)))
+        return np.asarray(photo.picture(frame))
 
 
 def read_size(path: Path) -> tuple[tuple[int, int], int]:
     """The stored (height, width) and the EXIF orientation (1 where there is none), from the header alone.
 
-    Raises AnnotationError as read_rgb does.
+    Raises AnnotationError as `opened` does.
     """
-    with _opened(path) as image:
-        return (image.height, image.width), orientation(image)
+    with opened(path) as photo:
+        return photo.stored_hw, photo.orientation
 
 
-def sha256(path: Path) -> str:
-    """The hash of a photograph's file, of those bytes alone where it stands inside an annotation file."""
-    return hashlib.sha256(embedded.picture_file(path)).hexdigest() if embedded.is_inside(path) else sha256_of(path)
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file. Raises OSError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def suffix(path: Path) -> str:
-    """What a photograph's file ends in; inside an annotation file, what its format's files do. Raises as read_rgb."""
+    """What a photograph's file ends in; inside an annotation file, what its format's files do. Raises as `opened`."""
     if not embedded.is_inside(path):
         return path.suffix
-    with _opened(path) as image:
-        return ".jpg" if image.format in ("JPEG", "MPO") else f".{str(image.format).lower()}"
+    with opened(path) as photo:
+        return ".jpg" if photo.image.format in ("JPEG", "MPO") else f".{str(photo.image.format).lower()}"
 
 
 def orientation(image: Image.Image) -> int:
@@ -87,27 +127,16 @@ def viewed_hw(stored_hw: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (stored_hw[1], stored_hw[0]) if orientation in _TURNED else stored_hw
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An opened picture; every way that Pillow fails on bad bytes becomes one AnnotationError."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of broken metadata, which changes no pixel
-        try:
-            with _open(path) as image:
-                yield image
-        except AnnotationError:
-            raise
-        except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-            said = (isinstance(error, OSError) and error.strerror) or str(error)  # without the way to the file
-            what = " ".join(said.split()) or type(error).__name__
-            raise AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable") from error
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path)
+def _file(path: Path) -> tuple[Stamp, File]:
+    try:  # the stamp first: what changes the file from here on changes its stamp too
+        return stamp_of(path), io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path.open("rb")
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
+
+
+def _image(file: File, path: Path) -> Image.Image:
+    try:
+        image = Image.open(file)
     except UnidentifiedImageError:
         if path.suffix.lower() in SUPPORTED_SUFFIXES or embedded.is_inside(path):
             raise AnnotationError("holds no picture; replace or remove the file", "unreadable") from None

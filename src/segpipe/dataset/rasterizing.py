@@ -13,7 +13,7 @@ from segpipe.classes import ClassTable
 from segpipe.dataset import ledger
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.drawing import Drawn, Task
-from segpipe.dataset.fitted import Fitted
+from segpipe.dataset.fitted import Left
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.transforms import Fit, Window, stored_windows
 from segpipe.records import Instance, by_image
@@ -29,7 +29,7 @@ def tasks(
     fit: Fit,
     masks: Path,
     store: Path,
-    fitted: Fitted | None = None,
+    left: Mapping[tuple[str, str], Left] | None = None,
 ) -> list[Task]:
     """One task a photo, in the order of the photos, which becomes the order of the store."""
     of_image = by_image(instances)
@@ -47,7 +47,7 @@ def tasks(
             position=position,
             masks=masks,
             store=store,
-            fitted=fitted,
+            left=left.get((photo.sha256, photo.frame)) if left else None,
         )
         for position, photo in zip(first_rows, photos, strict=False)
     ]

@@ -1,7 +1,7 @@
 """Check only what changed: verdicts are taken over where the file, its records and the settings are equal.
 
-Where a record stands in its file decides nothing and is put in at the end: an annotation taken out of a list moves all
-that come after it.
+Where a record stands in its file decides nothing and is put into what is taken over: an annotation taken out of a list
+moves all that come after it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from segpipe.dataset import memory
 from segpipe.dataset.checks import Checked, Task
+from segpipe.records import without_place
 
 Spread = Callable[[Sequence[Task]], Iterator[Checked]]
 
@@ -20,16 +21,13 @@ def check_all(tasks: Sequence[Task], path: Path, spread: Spread) -> list[Checked
     spread: checks tasks and gives their results in order (parallel.ordered over checks.check).
     """
     known: dict[str, Checked] = memory.load(path)
-    bare = [_without_places(task) for task in tasks]
-    keys = keys_of(bare)
-    checked = list(memory.recalled(keys, known, lambda new: spread([bare[i] for i in new])))
+    keys = keys_of(tasks)
+    checked = list(memory.recalled(keys, known, lambda new: spread([tasks[i] for i in new])))
     memory.save(path, dict(zip(keys, checked, strict=True)))
-    return [_with_places(result, task) for result, task in zip(checked, tasks, strict=True)]
-
-
-def _without_places(task: Task) -> Task:
-    instances = tuple(replace(instance, place="") for instance in task.instances)
-    return replace(task, image=replace(task.image, place=""), instances=instances)
+    return [
+        _with_places(result, task) if key in known else result
+        for key, result, task in zip(keys, checked, tasks, strict=True)
+    ]
 
 
 def _with_places(checked: Checked, task: Task) -> Checked:
@@ -51,8 +49,8 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             # a record with a problem may name any path; only what ingest found in the source is ever opened
             memory.content(task.root / task.image.file) if not task.image.problem else None,
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
-            task.image,
-            task.instances,
+            without_place(task.image),
+            [without_place(instance) for instance in task.instances],
             sorted(task.rules.class_of.items()),
             task.rules.policies,
             task.keep_empty,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +11,7 @@ import numpy as np
 from segpipe.dataset import drawing, memory, store
 from segpipe.dataset.drawing import Drawn, Task
 from segpipe.files import whole, write_bytes
+from segpipe.records import without_place
 
 _INDEX, _IMAGES, _LABELS, _MASKS = "index.pickle", "images.npy", "labels.npy", "masks.bin"
 Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
@@ -90,7 +91,7 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
         memory.key_of(
             code,
             (task.photo.sha256, task.photo.frame, task.photo.height, task.photo.width),
-            [replace(instance, place="") for instance in task.instances],
+            [without_place(instance) for instance in task.instances],
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             sorted(task.indices.items()),
             task.classes,

@@ -1,6 +1,7 @@
 """The one preprocessing: which parts of a picture of any size the network sees, and how each comes to its shape."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -63,6 +64,7 @@ class Plan:
         return [Window(rows, columns, self.content) for rows in self.rows for columns in self.columns]
 
 
+@lru_cache(maxsize=4096)
 def plan(native_hw: tuple[int, int], fit: Fit) -> Plan:
     """What prediction looks at in a picture of native_hw pixels.
 

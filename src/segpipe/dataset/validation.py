@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from segpipe.dataset import ledger
-from segpipe.dataset.checks import Checked, Leave, Photo, Task, rows_without_image
+from segpipe.dataset.checks import Checked, Photo, Task, rows_without_image
 from segpipe.dataset.duplicates import equal_pairs
 from segpipe.dataset.findings import Finding
+from segpipe.dataset.fitted import Fitted
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.tables import read_rows, write_records
@@ -38,7 +39,7 @@ class Validated:
     findings: tuple[Finding, ...]
 
 
-def tasks(dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, leave: Leave | None = None) -> list[Task]:
+def tasks(dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, leave: Fitted | None = None) -> list[Task]:
     """One task an image, with its instances in the order of their records."""
     of_image = by_image(dataset.instances)
     return [Task(root, image, tuple(of_image.get(image.key, ())), rules, keep_empty, leave) for image in dataset.images]

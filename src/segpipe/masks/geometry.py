@@ -4,8 +4,10 @@ Correction (shapely's make_valid) serves the report: its area stands beside the 
 the corrected polygon but the annotator's own rings by the pixel rule (raster.py), each that has three different points.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -13,6 +15,8 @@ from shapely.geometry import LinearRing, LineString, MultiPolygon, Point, Polygo
 from shapely.geometry.base import BaseGeometry
 
 Ring = tuple[float, ...]
+Outline = tuple[Sequence[Ring], Sequence[Ring]]  # rings and holes of one instance
+Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 BORDER_TOLERANCE_PX = 0.5  # less than half a pixel past the border costs no pixel
 
 
@@ -36,21 +40,30 @@ class Shape:
     area_valid: float
 
 
+class _Ring(NamedTuple):
+    """What is known of a ring: areas as it runs and corrected."""
+
+    bounds: Bounds
+    valid: bool
+    area: float
+    area_valid: float
+
+
 def examine(rings: Sequence[Ring], size_hw: tuple[int, int], holes: Sequence[Ring] = ()) -> Shape:
     """Look at an instance's rings and holes (flat x, y ... of finite numbers, in pixels) in a frame of size_hw."""
-    usable, usable_holes = ([ring for ring in some if _encloses(ring)] for some in (rings, holes))
-    solid, taken = ([Polygon(_points(ring)) for ring in some] for some in (usable, usable_holes))
-    inside, touches = _position(usable, size_hw)
-    return Shape(
-        rings=tuple(usable),
-        holes=tuple(usable_holes),
-        refused=len(rings) + len(holes) - len(usable) - len(usable_holes),
-        crosses=any(not polygon.is_valid for polygon in [*solid, *taken]),
-        past_border=not inside,
-        outside=not touches,
-        area_drawn=_area(solid) - _area(taken),
-        area_valid=_area(map(polygonal_part, solid)) - _area(map(polygonal_part, taken)),
-    )
+    return examine_each([(rings, holes)], size_hw)[0]
+
+
+def examine_each(outlines: Sequence[Outline], size_hw: tuple[int, int]) -> list[Shape]:
+    """`examine` the rings and holes of many instances in one call."""
+    usable = [[tuple(ring for ring in part if _encloses(ring)) for part in outline] for outline in outlines]
+    seen = iter(_look([ring for outline in usable for part in outline for ring in part]))
+    return [
+        _shape(
+            rings, holes, len(own[0]) + len(own[1]), [list(islice(seen, len(part))) for part in (rings, holes)], size_hw
+        )
+        for (rings, holes), own in zip(usable, outlines, strict=True)
+    ]
 
 
 def widened(lines: Sequence[Ring], radius_px: float) -> tuple[tuple[Ring, ...], tuple[Ring, ...]]:
@@ -74,8 +87,39 @@ def polygonal_part(polygon: Polygon) -> BaseGeometry:
     return MultiPolygon([piece for piece in flat if isinstance(piece, Polygon)])
 
 
-def _area(shapes: Iterable[BaseGeometry]) -> float:
-    return float(sum(shape.area for shape in shapes))
+def _look(rings: Sequence[Ring]) -> list[_Ring]:
+    """What is to be known of each ring that encloses something."""
+    if not rings:
+        return []
+    points = np.fromiter(chain.from_iterable(rings), np.float64).reshape(-1, 2)
+    lines = shapely.linearrings(points, indices=np.arange(len(rings)).repeat([len(ring) // 2 for ring in rings]))
+    polygons = shapely.polygons(lines)
+    facts = (shapely.bounds(polygons).tolist(), shapely.is_valid(polygons).tolist(), shapely.area(polygons).tolist())
+    return [
+        _Ring(tuple(bounds), valid, area, area if valid else polygonal_part(polygon).area)
+        for polygon, bounds, valid, area in zip(polygons, *facts, strict=True)
+    ]
+
+
+def _shape(
+    rings: tuple[Ring, ...],
+    holes: tuple[Ring, ...],
+    given: int,
+    seen: Sequence[Sequence[_Ring]],
+    size_hw: tuple[int, int],
+) -> Shape:
+    solid, taken = seen
+    inside, touches = _position([ring.bounds for ring in solid], size_hw)
+    return Shape(
+        rings=rings,
+        holes=holes,
+        refused=given - len(rings) - len(holes),
+        crosses=not all(ring.valid for ring in (*solid, *taken)),
+        past_border=not inside,
+        outside=not touches,
+        area_drawn=float(sum(ring.area for ring in solid) - sum(ring.area for ring in taken)),
+        area_valid=float(sum(ring.area_valid for ring in solid) - sum(ring.area_valid for ring in taken)),
+    )
 
 
 def _flat(line: LinearRing) -> Ring:
@@ -91,12 +135,13 @@ def _encloses(ring: Ring) -> bool:
     return len(ring) >= 6 and len(set(zip(ring[0::2], ring[1::2], strict=True))) >= 3
 
 
-def _position(rings: Sequence[Ring], size_hw: tuple[int, int]) -> tuple[bool, bool]:
-    """Whether all points are inside the frame, and whether the bounds touch it at all."""
-    if not rings:
+def _position(bounds: Sequence[Bounds], size_hw: tuple[int, int]) -> tuple[bool, bool]:
+    """Whether all points are inside the frame, and whether the bounds around all touch it at all."""
+    if not bounds:
         return True, True
-    points = np.concatenate([_points(ring) for ring in rings])
-    low, high = points.min(axis=0), points.max(axis=0)
-    width_height = np.array(size_hw[::-1])
-    inside = (low >= -BORDER_TOLERANCE_PX).all() and (high <= width_height + BORDER_TOLERANCE_PX).all()
-    return bool(inside), bool((high > 0).all() and (low < width_height).all())
+    left, top = (min(one[side] for one in bounds) for side in (0, 1))
+    right, bottom = (max(one[side] for one in bounds) for side in (2, 3))
+    height, width = size_hw
+    over = BORDER_TOLERANCE_PX
+    inside = min(left, top) >= -over and right <= width + over and bottom <= height + over
+    return inside, right > 0 and bottom > 0 and left < width and top < height

@@ -32,13 +32,28 @@ def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Regio
 
 
 def regions_of(instances: Sequence[Instance], size_hw: tuple[int, int], root: Path) -> list[Region]:
-    """`region_of` each instance; all that are nothing but rings in one call."""
+    """`region_of` each instance; all that are nothing but rings in one call. Raises the first of their errors."""
+    regions = []
+    for region in try_regions(instances, size_hw, root):
+        if isinstance(region, AnnotationError):
+            raise region
+        regions.append(region)
+    return regions
+
+
+def try_regions(instances: Sequence[Instance], size_hw: tuple[int, int], root: Path) -> list[Region | AnnotationError]:
+    """The same, with the error of each that cannot be drawn in its place."""
     plain = [i.rle is None and i.mask_value is None and not i.holes and not i.even_odd for i in instances]
-    if all(plain):
-        return raster.draw_each([i.rings for i in instances], size_hw)
     drawn = iter(raster.draw_each([i.rings for i, is_plain in zip(instances, plain, strict=True) if is_plain], size_hw))
     pairs = zip(instances, plain, strict=True)
-    return [next(drawn) if is_plain else region_of(instance, size_hw, root) for instance, is_plain in pairs]
+    return [next(drawn) if is_plain else _tried(instance, size_hw, root) for instance, is_plain in pairs]
+
+
+def _tried(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region | AnnotationError:
+    try:
+        return region_of(instance, size_hw, root)
+    except AnnotationError as error:
+        return error
 
 
 @lru_cache(maxsize=1)  # the values of one mask are asked for in a row
