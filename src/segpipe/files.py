@@ -4,7 +4,6 @@ import glob
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,27 +16,24 @@ _PART = ".part"
 
 @contextmanager
 def whole(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Give a path to write to beside `path`; on success it takes `path`'s place, on any error it is removed.
+    """Give a path to write to beside `path`; on success what is there takes `path`'s place, on any error it is removed.
 
     durable: on the disk itself before it takes the place, so that not even a power cut leaves half a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_part_prefix(path), suffix=_PART)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f"{_part_prefix(path)}{os.urandom(8).hex()}{_PART}")
     try:
         yield part
         if durable:
             with part.open("rb") as written:
                 os.fsync(written.fileno())
-        part.chmod(0o644)
         part.replace(path)
-    except OSError as error:
-        if error.errno and not error.filename:  # a full disk does not say whose writing it refused
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            # a full disk does not say whose writing it refused
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def remove_parts(path: Path) -> None:

@@ -128,7 +128,7 @@ def _counted(task: Task, painting: Painting, values: np.ndarray, beneath: Overla
     for window in task.windows:
         grid_rows, grid_columns = sampled(window)
         at_store += painting.pixels_at(grid_rows, grid_columns, count)
-        native = painting.pixels_at(_positions(window.rows), _positions(window.columns), count)
+        native = owned if _shows_all(window, painting.size_hw) else _shown(window, painting, count)
         rows.append(_ints(_by_value(native, values)[:classes]))
     return Drawn(
         visible_px=_ints(owned[1:]),
@@ -145,8 +145,13 @@ def _by_value(owned: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.bincount(values, owned, IGNORE_INDEX + 1).astype(np.int64)
 
 
-def _positions(span: slice) -> np.ndarray:
-    return np.arange(span.start, span.stop)
+def _shows_all(window: Window, size_hw: tuple[int, int]) -> bool:
+    return (window.rows, window.columns) == (slice(0, size_hw[0]), slice(0, size_hw[1]))
+
+
+def _shown(window: Window, painting: Painting, count: int) -> np.ndarray:
+    rows, columns = (np.arange(span.start, span.stop) for span in (window.rows, window.columns))
+    return painting.pixels_at(rows, columns, count)
 
 
 def _prove(task: Task, pixels: np.ndarray) -> None:

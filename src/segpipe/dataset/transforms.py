@@ -110,7 +110,10 @@ def fit_label_map(label_map: np.ndarray, fit: Fit, window: Window, padding: int 
     """Bring a window of a label map, (H, W), to (*fit.size_hw), same dtype: exact nearest, one new value: padding."""
     rows, columns = sampled(window)
     canvas = np.full(fit.size_hw, padding, label_map.dtype)
-    canvas[window.content] = label_map[rows[:, None], columns]
+    if label_map.flags.f_contiguous:  # what lies side by side in memory is copied first
+        canvas[window.content] = label_map.T[columns].T[rows]
+    else:
+        canvas[window.content] = label_map[rows][:, columns]
     return canvas
 
 
