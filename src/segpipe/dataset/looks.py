@@ -33,7 +33,9 @@ def hashes(picture: Image.Image) -> str:
     down, across = (np.stack([_waves(*span) for span in spans]) for spans in (rows, columns))
     low = down @ shades @ across.transpose(0, 2, 1)
     blocks = np.concatenate([_orientations(low[0]), low[1:]]).reshape(-1, _LOW * _LOW)
-    bits = blocks > np.median(blocks, axis=1, keepdims=True)
+    ordered = np.sort(blocks, axis=1)
+    medians = ordered[:, _LOW * _LOW // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)  # np.median takes far longer
+    bits = blocks > medians
     return np.packbits(bits, axis=1).tobytes().hex()
 
 
