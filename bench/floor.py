@@ -186,9 +186,10 @@ def _picture(folder: Path, number: int) -> list[dict]:
 
 def _star(rng: np.random.Generator) -> list[float]:
     angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(12, 60))))
-    radii = rng.uniform(10, 140) * rng.uniform(0.6, 1, len(angles))
-    points = rng.uniform(0, SIDE, 2) + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.round(points.clip(0, SIDE), 2).ravel().tolist()
+    radius = rng.uniform(10, 140)
+    radii = radius * rng.uniform(0.6, 1, len(angles))
+    points = rng.uniform(radius, SIDE - radius, 2) + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.round(points, 2).ravel().tolist()
 
 
 @cache

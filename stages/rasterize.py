@@ -29,6 +29,7 @@ from stages.reporting import hold_limits
 def main() -> None:
     """Draw every label map at its photograph's size, and pack photo and map at training size."""
     params = load()
+    parallel.warm_up(params.compute.workers, params.compute.dask)
     checked, masks, packed = Path("data/checked"), Path("data/masks"), Path("data/store")
     photos = validation.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")

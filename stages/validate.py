@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Judge every image and annotation; a defect becomes a row of the ledger, too many of them end the stage."""
     params = load()
+    parallel.warm_up(params.compute.workers, params.compute.dask)
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
     class_of = selection.select(params.ingest.classes, dataset.categories, used)

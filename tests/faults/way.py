@@ -91,7 +91,7 @@ def judge(world: World) -> tuple[Row, ...]:
         used = {instance.category for instance in dataset.instances if instance.category}
         class_of = selection.select("auto", dataset.categories, used)
         tasks = validation.tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
-        rechecking.keys_of(tasks)
+        rechecking.keys_of(tasks, map(rechecking.content, tasks))
         return validation.collect(dataset, class_of, map(checks.check, tasks)).rows
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from typing import Generic, TypeVar
 
 from segpipe.dataset import cluster
@@ -59,8 +60,8 @@ def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
         yield None, 1
     else:
         # fork is unsafe beside threads and spawn starts slowly; forkserver is neither, and imports once for all workers
+        warm_up(workers)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_imported())
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c_to_the_stage)
         try:
             yield pool, workers
@@ -69,6 +70,13 @@ def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
             raise UserError(f"{problem}; lower compute.workers in params.yaml and run `dvc repro` again") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def warm_up(workers: int, dask: str = "") -> None:
+    """Let the process that workers are forked from import what they need while the caller reads what they will do."""
+    if workers != 1 and not dask:
+        multiprocessing.set_forkserver_preload(_imported())
+        forkserver.ensure_running()
 
 
 def _leave_ctrl_c_to_the_stage() -> None:

@@ -4,10 +4,11 @@ Where a record stands in its file decides nothing and is put into what is taken 
 moves all that come after it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from segpipe.annotations import embedded
 from segpipe.dataset import memory
 from segpipe.dataset.checks import Checked, Task
 from segpipe.records import without_place
@@ -21,8 +22,12 @@ def check_all(tasks: Sequence[Task], path: Path, spread: Spread) -> list[Checked
     spread: checks tasks and gives their results in order (parallel.ordered over checks.check).
     """
     known: dict[str, Checked] = memory.load(path)
-    keys = keys_of(tasks)
-    checked = list(memory.recalled(keys, known, lambda new: spread([tasks[i] for i in new])))
+    if known:
+        keys = keys_of(tasks, map(content, tasks))
+        checked = list(memory.recalled(keys, known, lambda new: spread([tasks[i] for i in new])))
+    else:  # nothing to be looked up, so that a photograph that is checked need not be read for its key as well
+        checked = list(spread(tasks))
+        keys = keys_of(tasks, map(_content_seen, tasks, checked))
     memory.save(path, dict(zip(keys, checked, strict=True)))
     return [
         _with_places(result, task) if key in known else result
@@ -40,14 +45,27 @@ def _with_places(checked: Checked, task: Task) -> Checked:
     )
 
 
-def keys_of(tasks: Sequence[Task]) -> list[str]:
-    """For each task a key of all that decides its result: the files' bytes, the records, the settings, the code."""
+def content(task: Task) -> str:
+    """The hash of its photograph's file; "" for a record with a problem, which may name any path, so none is opened."""
+    return "" if task.image.problem else memory.content(task.root / task.image.file)
+
+
+def _content_seen(task: Task, checked: Checked) -> str:
+    """The same, known from the check of a photograph that is a file of its own."""
+    photo = checked.photo
+    return photo.sha256 if photo and not embedded.is_inside(Path(photo.file)) else content(task)
+
+
+def keys_of(tasks: Sequence[Task], contents: Iterable[str]) -> list[str]:
+    """For each task a key of all that decides its result: the files' bytes, the records, the settings, the code.
+
+    contents: the hash of each photograph's file.
+    """
     code = memory.version()
     return [
         memory.key_of(
             code,
-            # a record with a problem may name any path; only what ingest found in the source is ever opened
-            memory.content(task.root / task.image.file) if not task.image.problem else None,
+            own,
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             without_place(task.image),
             [without_place(instance) for instance in task.instances],
@@ -55,5 +73,5 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             task.rules.policies,
             task.keep_empty,
         )
-        for task in tasks
+        for task, own in zip(tasks, contents, strict=True)
     ]
