@@ -67,8 +67,9 @@ def measure(what: str, source: Path, folder: Path) -> None:
             f"{what:>10} {clock:>9}: validate {validate:6.1f} s + rasterize {rasterize:6.1f} s, floor {bare:6.1f} s"
             f"   ratio {(validate + rasterize) / bare:4.2f}"
         )
-    peaks = [max(took.mib for took in side) for side in zip(*rounds, strict=True)]
-    print(f"{what:>10} largest process: validate {peaks[0]:.0f} MiB, rasterize {peaks[1]:.0f} MiB", flush=True)
+    for name, side in zip(("validate", "rasterize"), zip(*rounds, strict=True), strict=False):
+        own, workers = max(took.own_mib for took in side), max(took.worker_mib for took in side)
+        print(f"{what:>10} most memory, {name}: a worker {workers:.0f} MiB, the stage itself {own:.0f} MiB", flush=True)
 
 
 def new_project(folder: Path, source: Path) -> Path:
@@ -84,11 +85,12 @@ def new_project(folder: Path, source: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """Seconds of the wall and of the processors, and the most memory that one process of it had resident."""
+    """Seconds of the wall and of the processors; the most memory that it, and any of its workers, had resident."""
 
     seconds: float
     processor: float
-    mib: float
+    own_mib: float = 0
+    worker_mib: float = 0
 
 
 def run_stage(project: Path, stage: str) -> Took:
@@ -108,7 +110,8 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> Took:
     seconds = time.perf_counter() - start
     if running.returncode:
         sys.exit((folder / "said.log").read_text())
-    return Took(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), max(peaks.values()) / 1024)
+    own, workers = peaks.pop(str(running.pid)), max(peaks.values(), default=0)
+    return Took(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), own / 1024, workers / 1024)
 
 
 def watch(session: int, peaks: dict[str, int], ticks: dict[str, int]) -> None:
@@ -139,7 +142,7 @@ def floor(project: Path, source: Path, out: Path) -> Took:
         for _ in pool.map(work, enumerate(paths), chunksize=16):
             pass
     seconds, after = time.perf_counter() - start, os.times()
-    return Took(seconds, sum(after[:4]) - sum(before[:4]), 0)
+    return Took(seconds, sum(after[:4]) - sum(before[:4]))
 
 
 @cache
