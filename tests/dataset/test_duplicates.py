@@ -1,6 +1,8 @@
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from segpipe.dataset.duplicates import close_pairs, equal_pairs, groups
+from segpipe.dataset.duplicates import close_pairs, equal_pairs, firsts, groups, joining_pairs
 from segpipe.dataset.looks import PARTS, TURNED
 
 
@@ -39,6 +41,23 @@ def test_pictures_without_a_hash_are_close_to_none():
 def test_groups_join_over_others():
     assert groups(5, [np.array([(3, 1)]), np.array([(4, 3)])]).tolist() == [0, 1, 2, 1, 1]
     assert groups(3, []).tolist() == [0, 1, 2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["", *(hashes(number) for number in (0, 1, 3, 7, 0xFF))]), max_size=12))
+def test_what_joins_joins_all_that_is_close(looks):
+    wanted = groups(len(looks), close_pairs(looks, 1)).tolist()
+    assert groups(len(looks), joining_pairs(looks, 1)).tolist() == wanted
+    assert pairs(joining_pairs(looks, 1)) <= pairs(close_pairs(looks, 1))
+
+
+def test_equal_pictures_are_not_all_compared_with_each_other():
+    looks = [hashes(0)] * 300 + [hashes(1)] * 300
+    assert len(pairs(joining_pairs(looks, 1))) == 299 + 299 + 1
+
+
+def test_an_empty_name_equals_none():
+    assert firsts(["a", "", "b", "", "a"]) == [0, 1, 2, 3, 0]
 
 
 def test_equal_names_are_paired_with_the_first():

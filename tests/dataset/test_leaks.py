@@ -1,7 +1,11 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segpipe.dataset import leaks, splits
+from segpipe.dataset.duplicates import close_pairs
 from segpipe.errors import UserError
+from tests.dataset.test_duplicates import hashes
 from tests.dataset.test_splits import candidate, pool_of
 
 
@@ -23,6 +27,25 @@ def test_what_belongs_together_on_two_sides_is_counted_by_kind_and_once_in_all()
         "images": 3,
         "share": 0.75,  # of 4 in val and test
     }
+
+
+near = st.sampled_from(["", *(hashes(number) for number in (0, 1, 3, 0xFF))])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(near, st.sampled_from(["train", "val", "test", ""])), min_size=1, max_size=12))
+def test_near_duplicates_on_two_sides_are_those_of_all_pairs(drawn):
+    images = [candidate(i, phash=look, scene="one") for i, (look, _) in enumerate(drawn)]
+    sides = [side for _, side in drawn]
+    crossing = [
+        (i, j)
+        for part in close_pairs([look for look, _ in drawn], 4)
+        for i, j in part.tolist()
+        if sides[i] != sides[j] and sides[i] and sides[j]
+    ]
+    leaking = next(leak for leak in found(images, sides)[0] if leak.kind == "near_duplicate_images")
+    assert leaking.images == {i for pair in crossing for i in pair if sides[i] != "train"}
+    assert (set(leaking.first) if leaking.first else None) == (set(crossing[0]) if crossing else None)
 
 
 def test_val_against_test_counts_on_both_sides_and_train_never():

@@ -67,6 +67,15 @@ def test_nearly_equal_photographs_and_those_seen_in_training(one_look):
     ]
 
 
+def test_the_twin_is_the_earliest_that_is_near(one_look):
+    digit = "0" if one_look[0] != "0" else "1"
+    other = digit + one_look[1:]  # at most 4 bits from it
+    sides = [Side(key, "train", "a", "") for key in "abcde"]
+    looks_of = {"a": "", "b": other, "c": one_look, "d": one_look, "e": other}
+    found = placing.findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
+    assert [(f.id, f.twin) for f in found] == [("c", "b"), ("d", "b"), ("e", "b")]
+
+
 def test_equal_files_are_not_also_nearly_equal(one_look):
     photos = [photo("a", one_look, "same"), photo("b", one_look, "same"), photo("c", ""), photo("d", "")]
     assert [f.code for f in placing.findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]

@@ -23,6 +23,20 @@ def close_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
         yield hashed[np.stack([rows[later], columns[later]], axis=1) + start]
 
 
+def joining_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
+    """Pairs (i, j), i < j, that join all whom `close_pairs` join: of equal hashes only the first is compared.
+
+    What a photograph is close to, the first of its hash is too.
+    """
+    yield equal_pairs(hashes)
+    yield from close_pairs(only_firsts(hashes, firsts(hashes)), distance)
+
+
+def only_firsts(hashes: Sequence[str], first: Sequence[int]) -> list[str]:
+    """Without the hashes of those that are not their own `first`."""
+    return [text if first[position] == position else "" for position, text in enumerate(hashes)]
+
+
 def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Bits between photographs given by their `looks.numbers`, uint8 in the shape that both broadcast to.
 
@@ -40,9 +54,14 @@ def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def equal_pairs(names: Sequence[str]) -> np.ndarray:
     """Positions (first, i) of equal names, int64 (K, 2)."""
+    pairs = [(first, position) for position, first in enumerate(firsts(names)) if first != position]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def firsts(names: Sequence[str]) -> list[int]:
+    """For each position that of the first equal name; an empty name equals none."""
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(name, position), position) for position, name in enumerate(names)]
-    return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
+    return [first.setdefault(name, position) if name else position for position, name in enumerate(names)]
 
 
 def groups(count: int, pairs: Iterable[np.ndarray]) -> np.ndarray:

@@ -1,11 +1,11 @@
 """What is on two sides of a split although it belongs together, by what joins it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from segpipe.dataset.duplicates import close_pairs
+from segpipe.dataset.duplicates import close_pairs, firsts, only_firsts
 from segpipe.dataset.splits import LEFT_OUT, SIDES, TRAIN, Placed, Pool, scene_names
 from segpipe.errors import UserError
 
@@ -31,10 +31,10 @@ def found(pool: Pool, placed: Sequence[Placed], near_bits: int) -> list[Leak]:
     sides = np.array([row.split for row in placed])
     pinned = [f"group {g}" if c.pin else f"image {c.key}" for c, g in zip(pool.candidates, pool.group, strict=True)]
     torn = _torn(pool.group, sides)  # nothing but these can leak, which spares comparing all pairs once more
-    hashes = [c.phash if apart else "" for c, apart in zip(pool.candidates, torn, strict=True)]
+    hashes = [c.phash if apart else "" for c, apart in zip(pool.candidates, torn.tolist(), strict=True)]
     return [
         _leak("equal_images", sides, [_neighbours([c.sha256 for c in pool.candidates], sides)]),
-        _leak("near_duplicate_images", sides, close_pairs(hashes, near_bits)),
+        _leak("near_duplicate_images", sides, _near(hashes, sides, near_bits)),
         _leak("same_scene_images", sides, [_neighbours(scene_names(pool.candidates), sides)]),
         _leak("pinned_apart_images", sides, [_neighbours(pinned, sides)]),
     ]
@@ -72,13 +72,30 @@ def _leak(kind: str, sides: np.ndarray, pairs: Iterable[np.ndarray]) -> Leak:
     images: set[int] = set()
     first: tuple[int, int] | None = None
     for part in pairs:
-        ends = sides[part]
-        crossing = part[(ends[:, 0] != ends[:, 1]) & (ends != LEFT_OUT).all(axis=1)]
+        crossing = _crossing(part, sides)
         if len(crossing):
             one, other = (int(i) for i in crossing[0])
             first = first or ((one, other) if sides[one] != TRAIN else (other, one))
-            images.update(crossing[sides[crossing] != TRAIN].tolist())
+            images.update(np.unique(crossing[sides[crossing] != TRAIN]).tolist())
     return Leak(kind, frozenset(images), first)
+
+
+def _crossing(pairs: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    ends = sides[pairs]
+    crossing: np.ndarray = pairs[(ends[:, 0] != ends[:, 1]) & (ends != LEFT_OUT).all(axis=1)]
+    return crossing
+
+
+def _near(hashes: Sequence[str], sides: np.ndarray, near_bits: int) -> Iterator[np.ndarray]:
+    """Pairs that show every crossing of close hashes: of those with one hash on one side only the first is compared."""
+    first = firsts([f"{text} {side}" if text else "" for text, side in zip(hashes, sides.tolist(), strict=True)])
+    partner = np.full(len(hashes), -1)
+    for part in close_pairs(only_firsts(hashes, first), near_bits):
+        yield part
+        one, other = _crossing(part, sides).T
+        partner[one], partner[other] = other, one
+    pairs = np.stack([partner[first], np.arange(len(hashes))], axis=1)
+    yield pairs[pairs[:, 0] >= 0]
 
 
 def _torn(group: np.ndarray, sides: np.ndarray) -> np.ndarray:

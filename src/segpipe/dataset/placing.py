@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from segpipe.dataset.checks import Photo
-from segpipe.dataset.duplicates import close_pairs, equal_pairs
+from segpipe.dataset.duplicates import equal_pairs, firsts, joining_pairs
 from segpipe.dataset.findings import Finding
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.splits import Placed
@@ -60,12 +62,14 @@ def _near(sides: Sequence[Side], photos: dict[str, Photo], near_bits: int) -> It
     sizes = Counter(side.group for side in sides)
     grouped = [photos[side.key] for side in sides if sizes[side.group] > 1]  # others are near to none
     equal = {later for _, later in equal_pairs([photo.sha256 for photo in grouped]).tolist()}
-    first: dict[int, int] = {}
-    for pairs in close_pairs([photo.phash for photo in grouped], near_bits):
-        for earlier, later in pairs.tolist():
-            first[later] = min(earlier, first.get(later, earlier))
-    for later in sorted(first.keys() - equal):
-        twin = grouped[first[later]]
+    hashes = [photo.phash for photo in grouped]
+    nearest = np.arange(len(grouped))  # the earliest that each is close to
+    for pairs in joining_pairs(hashes, near_bits):
+        np.minimum.at(nearest, pairs[:, 1], pairs[:, 0])
+    for later, earliest in enumerate(nearest[firsts(hashes)].tolist()):
+        if earliest == later or later in equal:
+            continue
+        twin = grouped[earliest]
         yield _finding(grouped[later].key, "near_duplicate_photographs", f"nearly equal to {twin.file}", twin.key)
 
 

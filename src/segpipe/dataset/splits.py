@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from segpipe.dataset import balance
-from segpipe.dataset.duplicates import close_pairs, equal_pairs, groups
+from segpipe.dataset.duplicates import equal_pairs, groups, joining_pairs
 from segpipe.dataset.pins import Pin
 from segpipe.errors import UserError
 
@@ -66,7 +66,7 @@ class Pool:
     def gather(cls, candidates: Sequence[Candidate], class_pixels: np.ndarray, near_bits: int, seed: int) -> "Pool":
         """Group the candidates; near_bits: how many bits `duplicates.distances` may be for near-duplicates."""
         same = [equal_pairs([c.sha256 for c in candidates]), equal_pairs(scene_names(candidates))]
-        near = close_pairs([c.phash for c in candidates], near_bits)
+        near = joining_pairs([c.phash for c in candidates], near_bits)
         lowest = groups(len(candidates), chain(same, near)).tolist()
         smallest: dict[int, bytes] = {}
         for root, candidate in zip(lowest, candidates, strict=True):
