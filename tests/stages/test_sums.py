@@ -47,7 +47,7 @@ def wrapped(monkeypatch, holder: object, name: str, change) -> None:
     monkeypatch.setattr(holder, name, lambda *arguments, **named: change(honest(*arguments, **named)))
 
 
-LOST_IN_VALIDATE = {
+OF_AN_IMAGE = {
     "a row": (lambda c: replace(c, rows=c.rows[:-1]), "3 image records came in, 2 are in the ledger"),
     "a row twice": (lambda c: replace(c, rows=(*c.rows, c.rows[-1])), "3 image records came in, 4 are in the ledger"),
     "a photograph": (
@@ -59,17 +59,7 @@ LOST_IN_VALIDATE = {
         "verdicts ['lost'] are not in the vocabulary",
     ),
 }
-
-
-@pytest.mark.parametrize("what", LOST_IN_VALIDATE)
-def test_validate_loses_no_photograph(project, monkeypatch, what):
-    change, said = LOST_IN_VALIDATE[what]
-    wrapped(monkeypatch, checks, "check", lambda c: change(c) if c.rows[0].id == "c" else c)
-    assert last_line(project, "validate") == f"error: the account does not close: {said}{END}"
-    assert not (project / "data/checked").exists()
-
-
-ANNOTATIONS = {
+OF_AN_ANNOTATION = {
     "an instance": (
         lambda c: replace(c, instances=()),
         "5 records of the ledger go on, 4 are handed on; first that differs: annotation instances.json#1",
@@ -89,10 +79,13 @@ ANNOTATIONS = {
 }
 
 
-@pytest.mark.parametrize("what", ANNOTATIONS)
-def test_validate_loses_no_annotation_and_hands_on_none_that_it_drops(project, monkeypatch, what):
-    change, said = ANNOTATIONS[what]
-    wrapped(monkeypatch, checks, "check", lambda c: change(c) if c.rows[0].id == "a" else c)
+@pytest.mark.parametrize(
+    ("key", "change", "said"),
+    [*(("c", *case) for case in OF_AN_IMAGE.values()), *(("a", *case) for case in OF_AN_ANNOTATION.values())],
+    ids=[*OF_AN_IMAGE, *(f"of an annotation: {what}" for what in OF_AN_ANNOTATION)],
+)
+def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeypatch, key, change, said):
+    wrapped(monkeypatch, checks, "check", lambda c: change(c) if c.rows[0].id == key else c)
     assert last_line(project, "validate") == f"error: the account does not close: {said}{END}"
     assert not (project / "data/checked").exists()
 
