@@ -1,23 +1,21 @@
 """Annotations against their photograph: which can be drawn, what they are drawn as, and their rows of the ledger."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from segpipe.dataset import ledger
+from segpipe.dataset.covering import Covering, cover
 from segpipe.dataset.inspection import Drawn
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import Fate, Policies, concerned, fate
 from segpipe.errors import AnnotationError
-from segpipe.masks import geometry, raster, rle
-from segpipe.masks.regions import try_regions
+from segpipe.masks import rle
 from segpipe.records import Instance
 
 _WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
 _UNNAMED = "unknown_category"
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 Said = tuple[str, str, str]  # verdict, reason, detail
 
 
@@ -29,25 +27,6 @@ class Rules:
     policies: Policies
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlined:
-    """An instance with nothing but usable rings, or none at all, and what is known of them."""
-
-    instance: Instance
-    shape: geometry.Shape
-
-
-@dataclass(frozen=True, slots=True)
-class _Covering:
-    """An instance's pixels. nested_px: those that an even number of its rings hold, None where it has no two."""
-
-    instance: Instance
-    shape: geometry.Shape
-    region: rle.Region
-    px: int
-    nested_px: int | None
-
-
 def judge(
     instances: Sequence[Instance], size_hw: tuple[int, int], root: Path, rules: Rules
 ) -> list[tuple[Row, Drawn | None]]:
@@ -57,7 +36,7 @@ def judge(
     """
     refused = [None if _is_drawn_unnamed(i) else refusal(i, rules.class_of) for i in instances]
     left = [i for i, row in zip(instances, refused, strict=True) if not row]
-    covering = iter(_cover(left, size_hw, root, rules.policies))
+    covering = iter(cover(left, size_hw, root, rules.policies))
     return [
         (row, None) if row else _judged(instance, next(covering), rules)
         for instance, row in zip(instances, refused, strict=True)
@@ -80,7 +59,7 @@ def lost(instance: Instance, class_of: Mapping[str, str], reason: str, detail: s
     return refusal(instance, class_of) or _row(instance, ledger.DROPPED, reason, detail)
 
 
-def _judged(instance: Instance, found: _Covering | AnnotationError, rules: Rules) -> tuple[Row, Drawn | None]:
+def _judged(instance: Instance, found: Covering | AnnotationError, rules: Rules) -> tuple[Row, Drawn | None]:
     """The row of an instance that counts, by its pixels, or by why it has none."""
     decided, policy = fate(instance, rules.policies)
     if isinstance(found, AnnotationError):
@@ -103,74 +82,6 @@ def _is_drawn_unnamed(instance: Instance) -> bool:
     return instance.problem == _UNNAMED and (
         bool(instance.rings) or instance.rle is not None or instance.mask_value is not None
     )
-
-
-def _cover(
-    instances: Sequence[Instance], size_hw: tuple[int, int], root: Path, policies: Policies
-) -> list[_Covering | AnnotationError]:
-    """The pixels of each instance that counts, or why it has none; all in one go."""
-    regions = [_as_region(instance, policies) for instance in instances]
-    outlined = _through(regions, lambda some: _outlined(some, size_hw))
-    return _through(outlined, lambda some: _drawn(some, size_hw, root, policies))
-
-
-def _through(
-    found: Sequence[Given | AnnotationError], each: Callable[[list[Given]], Iterable[Made | AnnotationError]]
-) -> list[Made | AnnotationError]:
-    """What `each` makes of all that are no errors; these stay in their places."""
-    made = iter(each([one for one in found if not isinstance(one, AnnotationError)]))
-    return [one if isinstance(one, AnnotationError) else next(made) for one in found]
-
-
-def _as_region(instance: Instance, policies: Policies) -> Instance | AnnotationError:
-    """The instance with an outline; an error (not_a_region) where no width is set for its kind."""
-    if instance.kind in ("region", "box"):
-        return instance
-    radius = policies.line_width_px / 2 if instance.kind == "line" else policies.point_radius_px
-    if not radius:
-        key = "line_width_px" if instance.kind == "line" else "point_radius_px"
-        problem = f"a {instance.kind} has no area; set validate.{key} in params.yaml to draw it, or delete it"
-        return AnnotationError(problem, "not_a_region")
-    rings, holes = geometry.widened(instance.rings, radius)
-    return replace(instance, kind="region", rings=rings, holes=holes)
-
-
-def _outlined(instances: Sequence[Instance], size_hw: tuple[int, int]) -> Iterator[_Outlined | AnnotationError]:
-    """The instances without rings that enclose nothing; an error (bad_ring) for one of which no ring is left."""
-    shapes = geometry.examine_each([(i.rings, i.holes) for i in instances], size_hw)
-    for instance, shape in zip(instances, shapes, strict=True):
-        if (instance.rings or instance.rings_refused) and not shape.rings:
-            yield AnnotationError("no ring has three different points; draw it again or delete it", "bad_ring")
-        elif shape.refused:
-            yield _Outlined(replace(instance, rings=shape.rings, holes=shape.holes), shape)
-        else:
-            yield _Outlined(instance, shape)
-
-
-def _drawn(
-    outlined: Sequence[_Outlined], size_hw: tuple[int, int], root: Path, policies: Policies
-) -> list[_Covering | AnnotationError]:
-    regions = try_regions([one.instance for one in outlined], size_hw, root)
-    areas = iter(rle.areas_px([region for region in regions if not isinstance(region, AnnotationError)]))
-    return [
-        region
-        if isinstance(region, AnnotationError)
-        else _with_nested(_Covering(own.instance, own.shape, region, next(areas), None), size_hw, policies)
-        for own, region in zip(outlined, regions, strict=True)
-    ]
-
-
-def _with_nested(united: _Covering, size_hw: tuple[int, int], policies: Policies) -> _Covering:
-    """The pixels of an instance of several rings, as validate.holes has it."""
-    instance = united.instance
-    if len(instance.rings) < 2 or instance.holes:
-        return united
-    region = raster.draw(instance.rings, size_hw, even_odd=True)
-    px = rle.area_px(region)
-    nested_px = united.px - px
-    if nested_px and policies.holes == "even_odd":
-        return _Covering(replace(instance, even_odd=True), united.shape, region, px, nested_px)
-    return replace(united, nested_px=nested_px)
 
 
 def _as_drawn(instance: Instance, decided: Fate, policy: str, class_of: Mapping[str, str]) -> Instance:
@@ -196,7 +107,7 @@ def _without_pixels(instance: Instance, error: AnnotationError, decided: Fate, p
     return ledger.DROPPED, error.reason, str(error)
 
 
-def _verdict(instance: Instance, drawn: Instance, found: _Covering, decided: Fate, policy: str) -> Said:
+def _verdict(instance: Instance, drawn: Instance, found: Covering, decided: Fate, policy: str) -> Said:
     role, shape = drawn.role, found.shape
     refused = shape.refused + instance.rings_refused
     if decided == "drop":
@@ -217,7 +128,7 @@ def _verdict(instance: Instance, drawn: Instance, found: _Covering, decided: Fat
     return ledger.KEPT, "", instance.detail
 
 
-def _areas(found: _Covering) -> tuple[float, ...]:
+def _areas(found: Covering) -> tuple[float, ...]:
     return (found.shape.area_drawn, found.shape.area_valid) if found.instance.rings else ()
 
 
