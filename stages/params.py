@@ -17,6 +17,7 @@ from segpipe.annotations.formats import AUTO, FORMAT_NAMES
 from segpipe.classes import BACKGROUND, ClassTable
 from segpipe.dataset.codes import LIMITED_CODES
 from segpipe.dataset.selection import merging
+from segpipe.dataset.transforms import Fit
 from segpipe.errors import AccountError, UserError
 
 PARAMS = Path("params.yaml")
@@ -124,6 +125,11 @@ class Rasterize(Section):
     fit: Literal["letterbox", "crop", "stretch"]
     tiles: Tiles
     priority: Literal["smaller_on_top", "record_order"] | Annotated[list[str], Field(min_length=1)]
+
+    @property
+    def preprocessing(self) -> Fit:
+        """How pictures come to the training shape."""
+        return Fit(self.fit, self.size, self.tiles.side, self.tiles.overlap)
 
     @model_validator(mode="after")
     def _tiles_reach_on(self) -> "Rasterize":

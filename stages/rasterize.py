@@ -20,7 +20,6 @@ from segpipe.dataset import (
     tables,
     validation,
 )
-from segpipe.dataset.transforms import Fit
 from segpipe.files import write_json, write_text
 from stages.params import load, run
 from stages.reporting import hold_limits
@@ -35,8 +34,7 @@ def main() -> None:
     classes = ClassTable.read(checked / "classes.json")
     indices = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     selection.refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
-    tiles = params.rasterize.tiles
-    fit = Fit(params.rasterize.fit, params.rasterize.size, tiles.side, tiles.overlap)
+    fit = params.rasterize.preprocessing
     tasks = rasterizing.tasks(
         photos,
         tables.read_instances(checked / "instances.parquet"),

@@ -23,7 +23,6 @@ from segpipe.dataset.codes import VALIDATE_FINDINGS
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.policies import Policies
 from segpipe.dataset.selection import TaskKind
-from segpipe.dataset.transforms import Fit
 from segpipe.dataset.validation import Validated
 from segpipe.files import write_json
 from segpipe.records import Dataset
@@ -58,8 +57,6 @@ def main() -> None:
 
 
 def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[checks.Task]:
-    tiles = params.rasterize.tiles  # rasterize takes what is left for it if it still asks for the same: no result here
-    fit = Fit(params.rasterize.fit, params.rasterize.size, tiles.side, tiles.overlap)
     own = params.validation
     chosen = Policies(
         crowd=own.crowd,
@@ -76,7 +73,7 @@ def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> lis
         Path(params.ingest.source),
         Rules(class_of, chosen),
         keep_empty=own.unannotated == "keep",
-        leave=fitted.begin(fit),
+        leave=fitted.begin(params.rasterize.preprocessing),  # what rasterize takes if it asks for the same then
     )
 
 

@@ -13,7 +13,6 @@ from segpipe.annotations.colour_classes import parsed_colour
 from segpipe.annotations.detect import MaskOptions
 from segpipe.annotations.formats import AUTO
 from segpipe.dataset import parallel
-from segpipe.dataset.transforms import Fit
 from segpipe.errors import AccountError, UserError
 from segpipe.explain import record
 from segpipe.writers import convert
@@ -40,11 +39,10 @@ def _explained(asked: argparse.Namespace) -> list[str]:
             raise
         raise UserError("no stages/ here; run from the project's top folder") from error
     params = load()
-    own = params.rasterize
     settings = record.Settings(
         root=Path(params.ingest.source),
-        priority=own.priority,
-        fit=Fit(own.fit, own.size, own.tiles.side, own.tiles.overlap),
+        priority=params.rasterize.priority,
+        fit=params.rasterize.preprocessing,
     )
     return record.explain(asked.record, settings, asked.output)
 
