@@ -10,9 +10,10 @@ import yaml
 
 from segpipe import records
 from segpipe.dataset import codes, ledger
+from segpipe.dataset.finding_words import FINDINGS
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import POLICIES
-from segpipe.dataset.reasons import FINDINGS, REASONS, SETTINGS, reason_of
+from segpipe.dataset.reasons import REASONS, SETTINGS, reason_of
 from tests.conftest import ROOT
 
 CODES = {reason.code for reason in REASONS}

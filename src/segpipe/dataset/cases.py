@@ -6,10 +6,11 @@ from pathlib import Path
 
 from segpipe.dataset import ledger, thumbnails
 from segpipe.dataset.checks import Photo
+from segpipe.dataset.finding_words import FINDINGS
 from segpipe.dataset.findings import Finding, as_rows
 from segpipe.dataset.ledger import Kind, Row
 from segpipe.dataset.photos import Frame
-from segpipe.dataset.reasons import FINDINGS, Reason, reason_of
+from segpipe.dataset.reasons import Reason, reason_of
 from segpipe.records import Dataset, Image, Instance, by_image
 
 _EXAMPLES = 6

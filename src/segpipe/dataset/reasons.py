@@ -1,4 +1,4 @@
-"""Every reason code and finding in plain words: what it means, what was done, what to do. The one place to say so."""
+"""Every reason code in plain words: what it means, what was done, what to do. The one place to say so."""
 
 from dataclasses import dataclass
 
@@ -314,126 +314,9 @@ REASONS = (
     ),
 )  # fmt: skip
 
-FINDINGS = (
-    Reason(
-        "turned_by_exif", "", "Turned upright by its EXIF tag",
-        "The camera stored the photograph lying on its side or mirrored, with a note how to turn it.",
-        "It is used as a viewer shows it, which is also what the annotation's declared size fits.",
-        "Nothing.",
-    ),
-    Reason(
-        "annotated_as_stored", "", "Annotated without its EXIF turn",
-        "The declared width and height fit only the photograph as stored, before it is turned: the annotation tool did "
-        "not look at the EXIF tag.",
-        "It is used as stored, in the frame that the outlines were drawn in.",
-        "Nothing, if the outlines below fit.",
-    ),
-    Reason(
-        "orientation_undecidable", "", "Orientation cannot be told",
-        "The photograph has an EXIF turn, and width and height fit both ways (it is square, or the turn keeps them).",
-        "It is used as a viewer shows it.",
-        "Look whether the outlines below fit. If not, remove the EXIF tag from the file.",
-    ),
-    Reason(
-        "equal_files", "", "Same file twice",
-        "Two photographs are equal to the byte.",
-        "Both are kept; they always land on the same side of the split, so that no test picture is trained on.",
-        "Delete one of them, and join their annotations if they differ.",
-    ),
-    Reason(
-        "listed_twice", "", "Photograph with several records",
-        "More than one record of the annotation files names this photograph, as when exports are put together.",
-        "The records are taken for one photograph, with the annotations of all of them.",
-        "Look whether the same objects were annotated in each of them, and delete the repeated ones.",
-    ),
-    Reason(
-        "background_only", "", "Taken as background",
-        "The record names no object of a selected class, and validate.unannotated says to keep such photographs.",
-        "All its pixels count as background.",
-        "If they were never finished, skip them.",
-        ("validate.unannotated",),
-    ),
-    Reason(
-        "duplicate_id", "", "Id used twice",
-        "The annotation has the id of an earlier one in the same file. Tools that look annotations up by id lose one "
-        "of them.",
-        "Both are used; the later one goes by its id with its place in the list behind it.",
-        "Give each annotation an id of its own.",
-    ),
-    Reason(
-        "annotated_twice", "", "Same object annotated twice",
-        "The annotation covers the same pixels as an earlier one of its class (at least 95 % of both in common), as "
-        "when a file is imported twice.",
-        "Both are drawn; where they overlap one hides the other, so that no pixel counts twice in the masks.",
-        "Delete one of them: counts of objects, and balances made from them, are wrong otherwise.",
-    ),
-    Reason(
-        "annotated_as_two_classes", "", "Same object with two classes",
-        "The annotation covers the same pixels as an earlier one of another class (at least 95 % of both in common). "
-        "One of the two contradicts the other.",
-        "Both are drawn; the one on top decides what the mask says.",
-        "Decide which class it is, and delete the other annotation; or say which class is on top.",
-        ("rasterize.priority",),
-    ),
-    Reason(
-        "whole_frame", "", "Covers the whole photograph",
-        "One annotation covers at least 98 % of the photograph: a close-up, or more likely a box that stands for "
-        "the picture, a mask that was inverted, or a frame that was annotated by mistake.",
-        "It is drawn as it is.",
-        "Look at the examples; delete the annotation, or draw the object's outline.",
-    ),
-    Reason(
-        "nested_rings", "", "Outline inside an outline",
-        "One of the annotation's rings lies wholly within another of them. Many tools draw a hole so; in COCO's lists "
-        "of rings it means nothing.",
-        "The rings are united, so that the inner one changes nothing; or it cuts a hole, where the setting says so.",
-        "If such rings are meant as holes, change the setting.",
-        ("validate.holes",),
-    ),
-    Reason(
-        "area_of_box", "", "Declared area is the box's",
-        "The annotation's field area holds the area of the box around the object, not that of its outline, as some "
-        "export tools write it.",
-        "The outline is drawn; the declared area is used nowhere.",
-        "Nothing for this pipeline. Tools that sort objects by area (COCO's small, medium and large) are misled.",
-    ),
-    Reason(
-        "area_disagrees", "", "Declared area is another",
-        "The annotation's field area differs from the area of its outline by more than 5 % and 10 pixels: the outline "
-        "was changed after it was measured, or is not the one that was meant.",
-        "The outline is drawn; the declared area is used nowhere.",
-        "Look whether the outline fits the object; export the annotations again.",
-    ),
-    Reason(
-        "vanished_at_training_size", "", "Too small for the training size",
-        "The object shows in the mask and has no pixel left when the photograph is made as small as the network "
-        "sees it: nothing can be learned from it, but it counts in the scores.",
-        "The mask has it at full size; the training picture does not.",
-        "Train at a larger size.",
-        ("rasterize.size",),
-    ),
-    Reason(
-        "near_duplicate_photographs", "", "Nearly the same photograph",
-        "The photograph looks almost like an earlier one: a copy that was saved again, a neighbouring frame of a "
-        "video, a second shot of a burst, a picture that was augmented.",
-        "Both are kept; they always land on the same side of the split, so that no test picture is nearly trained on.",
-        "Keep one of each if they show the same. Many of them make a data set look larger than it is.",
-        ("split.near_duplicate_bits",),
-    ),
-    Reason(
-        "leaked_photographs", "", "Seen in training",
-        "A photograph of the validation or test side has an equal or nearly equal one, or one of its scene, on another "
-        "side. Its score says little about new photographs.",
-        "It stays on the side that the source's own split, or a pin, gives it.",
-        "Take the split by content, which keeps such photographs together, or move them in the source.",
-        ("split.max_leaks", "split.method", "split.pins"),
-    ),
-)  # fmt: skip
-
-WORDS = {reason.code: reason for reason in FINDINGS}
-_BY_VERDICT = {(reason.verdict, reason.code): reason for reason in (*REASONS, *FINDINGS)}
+_BY_VERDICT = {(reason.verdict, reason.code): reason for reason in REASONS}
 
 
 def reason_of(row: ledger.Row) -> Reason:
-    """What stands behind the code of a ledger row or a finding (verdict ""). Raises KeyError for one without words."""
+    """What stands behind the code of a ledger row. Raises KeyError for one without words."""
     return _BY_VERDICT[row.verdict, row.reason]

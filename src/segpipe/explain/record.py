@@ -11,8 +11,9 @@ import numpy as np
 
 from segpipe.dataset import drawing, photos
 from segpipe.dataset.checks import Photo
+from segpipe.dataset.finding_words import WORDS
 from segpipe.dataset.ledger import Row
-from segpipe.dataset.reasons import WORDS, reason_of
+from segpipe.dataset.reasons import reason_of
 from segpipe.dataset.transforms import Fit, sampled, stored_windows
 from segpipe.errors import AnnotationError, UserError, at
 from segpipe.explain import picture as pictures
