@@ -184,7 +184,7 @@ def with_other_value(data: bytes, share: float, action: str, value: Any) -> byte
     try:
         document = json.loads(data)
         *path, key = spots(document)[int(share * len(spots(document)))]
-    except (ValueError, IndexError):  # of an earlier damage
+    except (ValueError, IndexError, RecursionError):  # of an earlier damage
         return data
     holder = document
     for step in path:
