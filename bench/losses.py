@@ -8,18 +8,15 @@ each loss is trained and scored as a user does it, `python -m stages.NAME`, with
 """
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bench.floor import DATA, ROOT
+from bench.floor import DATA, ROOT, run_stage
 from tools.use import PRESETS, use
 
 RARE = 3
@@ -82,23 +79,14 @@ def rarest(project: Path) -> list[str]:
 
 def measured(project: Path, rare: list[str]) -> str:
     """Train and evaluate: the cells of a loss's row."""
-    start = time.perf_counter()
-    run_stage(project, "train")
-    seconds = time.perf_counter() - start
+    seconds = run_stage(project, "train").seconds
     run_stage(project, "evaluate")
     splits = json.loads((project / "metrics/evaluate.json").read_text())
     scores = splits.get("val") or splits["test"]
-    ious = [scores["iou"][name] for name in rare]
-    cells = [scores["mean_iou"], statistics.mean(ious), *ious]
-    return " | ".join(f"{cell:.3f}" for cell in cells) + f" | {seconds:.0f}"
-
-
-def run_stage(project: Path, stage: str) -> None:
-    """Run a stage as a user does; where it fails, show what it said."""
-    command, environment = [sys.executable, "-m", f"stages.{stage}"], os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stdout + done.stderr)
+    ious = [scores["iou"].get(name) for name in rare]  # a class that is absent there has no score
+    known = [iou for iou in ious if iou is not None]
+    cells = [scores["mean_iou"], statistics.mean(known) if known else None, *ious]
+    return " | ".join("-" if cell is None else f"{cell:.3f}" for cell in cells) + f" | {seconds:.0f}"
 
 
 if __name__ == "__main__":
