@@ -75,10 +75,10 @@ def check(task: Task) -> Checked:
         row = _image_row(image, ledger.DROPPED, error.reason, str(error))
         said = f"its picture {image.file} cannot be used"
         lost = (judging.lost(instance, class_of, "image_lost", said) for instance in task.instances)
-        return Checked(None, (), (row, *(_classed(row, class_of) for row in lost)))
+        return Checked(None, (), (row, *lost))
     size_hw = (photo.height, photo.width)
     judged = judging.judge(task.instances, size_hw, task.root, task.rules)
-    rows = tuple(_classed(row, class_of) for row, _ in judged)
+    rows = tuple(row for row, _ in judged)
     if not matching and not photo.background:
         return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
     drawn = [one for _, one in judged if one]
@@ -89,13 +89,7 @@ def check(task: Task) -> Checked:
 
 def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str]) -> list[Row]:
     """Ledger rows of the annotations that name no image of the data set."""
-    rows = (judging.lost(instance, class_of, "unknown_image", instance.detail) for instance in instances)
-    return [_classed(row, class_of) for row in rows]
-
-
-def _classed(row: Row, class_of: Mapping[str, str]) -> Row:
-    name = class_of.get(row.category, "")
-    return row if row.class_name == name else replace(row, class_name=name)
+    return [judging.lost(instance, class_of, "unknown_image", instance.detail) for instance in instances]
 
 
 def _photo(task: Task, matching: bool) -> Photo:

@@ -41,18 +41,18 @@ class Left(Record):
 
     def rows(self, photograph: Path, fit: Fit) -> Sequence[np.ndarray] | None:
         """The rows, uint8 (h, w, 3) each; None if they are damaged or the photograph was touched since."""
-        height, width = fit.size_hw
+        size = self.count * _row_bytes(fit)
         try:
             if stamp_of(photograph) != self.stamp:
                 return None
             with self.file.open("rb", buffering=0) as file:
                 file.seek(self.offset)
-                data = file.read(self.count * height * width * 3)
+                data = file.read(size)
         except OSError:
             return None
-        if len(data) != self.count * height * width * 3 or zlib_ng.crc32(data) != self.checksum:
+        if len(data) != size or zlib_ng.crc32(data) != self.checksum:
             return None
-        return list(np.frombuffer(data, np.uint8).reshape(self.count, height, width, 3))
+        return list(np.frombuffer(data, np.uint8).reshape(self.count, *fit.size_hw, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Fitted:
                     sha256, frame, size, mtime_ns, count, checksum = head
                     key = sha256.decode(), frame.rstrip(b"\0").decode()
                     left[key] = Left(path, file.tell(), count, (size, mtime_ns), checksum)
-                    file.seek(count * self.fit.size_hw[0] * self.fit.size_hw[1] * 3, os.SEEK_CUR)
+                    file.seek(count * _row_bytes(self.fit), os.SEEK_CUR)
         return left
 
 
@@ -112,6 +112,10 @@ def place(fit: Fit) -> Fitted:
 def forget() -> None:
     """Remove whatever is left."""
     shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def _row_bytes(fit: Fit) -> int:
+    return fit.size_hw[0] * fit.size_hw[1] * 3
 
 
 def _head(file: BinaryIO) -> tuple[bytes, bytes, int, int, int, int] | None:

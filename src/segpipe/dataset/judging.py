@@ -32,7 +32,7 @@ def judge(
 ) -> list[tuple[Row, Drawn | None]]:
     """The ledger's row of each instance on a photograph of size_hw pixels, and itself as it will be drawn, if it will.
 
-    What is drawn has the class that its category counts as.
+    What is drawn has the class that its category counts as; so has every row.
     """
     refused = [None if _is_drawn_unnamed(i) else refusal(i, rules.class_of) for i in instances]
     left = [i for i, row in zip(instances, refused, strict=True) if not row]
@@ -48,15 +48,16 @@ def refusal(instance: Instance, class_of: Mapping[str, str]) -> Row | None:
     if instance.problem:
         verdict = ledger.DISCARDED if instance.problem in _WITHDRAWN else ledger.DROPPED
         policies = "unknown_class" if instance.problem == _UNNAMED else ""
-        return _row(instance, verdict, instance.problem, instance.detail, policies=policies)
+        return _row(instance, class_of, verdict, instance.problem, instance.detail, policies=policies)
     if instance.category not in class_of and instance.role != "ignore":
-        return _row(instance, ledger.DISCARDED, "class_not_selected", f"{instance.category} is not in ingest.classes")
+        detail = f"{instance.category} is not in ingest.classes"
+        return _row(instance, class_of, ledger.DISCARDED, "class_not_selected", detail)
     return None
 
 
 def lost(instance: Instance, class_of: Mapping[str, str], reason: str, detail: str) -> Row:
     """The row of an instance whose photograph is not there, or cannot be used."""
-    return refusal(instance, class_of) or _row(instance, ledger.DROPPED, reason, detail)
+    return refusal(instance, class_of) or _row(instance, class_of, ledger.DROPPED, reason, detail)
 
 
 def _judged(instance: Instance, found: Covering | AnnotationError, rules: Rules) -> tuple[Row, Drawn | None]:
@@ -64,16 +65,14 @@ def _judged(instance: Instance, found: Covering | AnnotationError, rules: Rules)
     decided, policy = fate(instance, rules.policies)
     if isinstance(found, AnnotationError):
         said = _without_pixels(instance, found, decided, policy)
-        return _row(instance, *said, policies=concerned(instance, None)), None
+        return _row(instance, rules.class_of, *said, policies=concerned(instance, None)), None
     own = _as_drawn(found.instance, decided, policy, rules.class_of)
     said = _with_note(_verdict(instance, own, found, decided, policy), instance, rules.policies)
     if instance.problem:
         said = _as_unnamed(said, instance, rules.policies)
     drawn = Drawn(own, found.region, found.px, rle.bounds(found.region) or (0, 0, 0, 0), _areas(found))
-    row = _row(
-        instance, *said, class_name=rules.class_of.get(instance.category, ""), **_measures(drawn, found.nested_px),
-        policies=concerned(instance, found.nested_px),
-    )  # fmt: skip
+    measures = _measures(drawn, found.nested_px)
+    row = _row(instance, rules.class_of, *said, policies=concerned(instance, found.nested_px), **measures)
     return row, drawn if row.verdict in ledger.DRAWN else None
 
 
@@ -169,13 +168,14 @@ def _as_unnamed(said: Said, instance: Instance, policies: Policies) -> Said:
     return ledger.DROPPED, _UNNAMED, f"{instance.detail}; {why}"
 
 
-def _row(instance: Instance, verdict: str, reason: str, detail: str, **facts: Any) -> Row:
+def _row(instance: Instance, class_of: Mapping[str, str], verdict: str, reason: str, detail: str, **facts: Any) -> Row:
     return Row(
         kind="annotation",
         id=instance.id,
         image_key=instance.image_key,
         place=instance.place,
         category=instance.category,
+        class_name=class_of.get(instance.category, ""),
         verdict=verdict,
         reason=reason,
         detail=detail,
