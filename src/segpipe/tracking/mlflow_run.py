@@ -17,7 +17,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import Schema, TensorSpec
 from PIL import Image
 
-from segpipe.tracking import mlflow_env
+from segpipe.tracking import mlflow_database, mlflow_env
 from segpipe.tracking.interface import NoSuchRunError, RunFacts
 from segpipe.tracking.names import flat_params, slug, slugs
 
@@ -46,7 +46,7 @@ class MlflowTracker:
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
-        self._client = MlflowClient(self.place)
+        self._client = _client(self.place)
         earlier = self._existing(self._run_id or known_id)
         if earlier is None and run.token:
             earlier = self._newest_with(TOKEN_TAG, run.token)
@@ -62,7 +62,7 @@ class MlflowTracker:
 
     def find(self, model_md5: str, known_id: str | None) -> str:
         """Go on with the newest run that is tagged with this model."""
-        self._client = MlflowClient(self.place)
+        self._client = _client(self.place)
         known = self._existing(known_id)
         if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
             known = self._newest_with(MODEL_TAG, model_md5)
@@ -208,6 +208,11 @@ class MlflowTracker:
             mine = [int(part[2]) for part in parts if part[0] == name.replace("/", "~")]
             self._newest[name] = max(mine, default=-1)
         return self._newest[name]
+
+
+def _client(place: str) -> MlflowClient:
+    mlflow_database.make(place)
+    return MlflowClient(place)
 
 
 def _drift(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
