@@ -21,10 +21,11 @@ class Record:
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind: Any = type(self)
-        return _made, (kind, _values_of(kind)(self))
+        return made, (kind, _values_of(kind)(self))
 
 
-def _made(kind: Any, values: tuple[Any, ...]) -> Any:
+def made(kind: Any, values: tuple[Any, ...]) -> Any:
+    """A record of the values of its fields, in their order."""
     record = object.__new__(kind)
     for name, value in zip(_names_of(kind), values, strict=True):
         object.__setattr__(record, name, value)
@@ -145,10 +146,10 @@ class Dataset:
 
 
 def without_place(record: Image | Instance) -> tuple[Any, ...]:
-    """The values of its fields but for where it stands in its file, which decides nothing."""
+    """The values of its fields but for where it stands in its file, which decides nothing; those of an Rle inside."""
     kind: Any = type(record)
     values: tuple[Any, ...] = _values_of(kind, "place")(record)
-    return values
+    return tuple(_values_of(Rle)(value) if isinstance(value, Rle) else value for value in values)
 
 
 def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:

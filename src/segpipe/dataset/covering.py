@@ -11,6 +11,7 @@ from segpipe.masks import geometry, raster, rle
 from segpipe.masks.regions import try_regions
 from segpipe.records import Instance
 
+_NOWHERE = (0.0, 0.0, 0.0, 0.0)
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -19,14 +20,15 @@ Made = TypeVar("Made")
 class Covering:
     """An instance as it is outlined, and its pixels.
 
-    shape: what is known of its rings; px: the number of pixels; nested_px: those that an even number of its rings hold,
-    None where it has no two.
+    shape: what is known of its rings; px: the number of pixels; box: their bounds, zeros where there is none;
+    nested_px: those that an even number of its rings hold, None where it has no two.
     """
 
     instance: Instance
     shape: geometry.Shape
     region: rle.Region
     px: int
+    box: rle.Bounds
     nested_px: int | None
 
 
@@ -87,13 +89,17 @@ def _drawn(
     outlined: Sequence[_Outlined], size_hw: tuple[int, int], root: Path, policies: Policies
 ) -> list[Covering | AnnotationError]:
     regions = try_regions([one.instance for one in outlined], size_hw, root)
-    areas = iter(rle.areas_px([region for region in regions if not isinstance(region, AnnotationError)]))
-    return [
-        region
-        if isinstance(region, AnnotationError)
-        else _with_nested(Covering(own.instance, own.shape, region, next(areas), None), size_hw, policies)
-        for own, region in zip(outlined, regions, strict=True)
-    ]
+    drawn = [region for region in regions if not isinstance(region, AnnotationError)]
+    measured = zip(rle.areas_px(drawn), rle.bounds_each(drawn), strict=True)
+    covered: list[Covering | AnnotationError] = []
+    for own, region in zip(outlined, regions, strict=True):
+        if isinstance(region, AnnotationError):
+            covered.append(region)
+            continue
+        px, box = next(measured)
+        united = Covering(own.instance, own.shape, region, px, box or _NOWHERE, None)
+        covered.append(_with_nested(united, size_hw, policies))
+    return covered
 
 
 def _with_nested(united: Covering, size_hw: tuple[int, int], policies: Policies) -> Covering:
@@ -105,5 +111,6 @@ def _with_nested(united: Covering, size_hw: tuple[int, int], policies: Policies)
     px = rle.area_px(region)
     nested_px = united.px - px
     if nested_px and policies.holes == "even_odd":
-        return Covering(replace(instance, even_odd=True), united.shape, region, px, nested_px)
+        box = rle.bounds(region) or _NOWHERE
+        return Covering(replace(instance, even_odd=True), united.shape, region, px, box, nested_px)
     return replace(united, nested_px=nested_px)

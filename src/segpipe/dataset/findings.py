@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from segpipe.dataset.ledger import IGNORED, Kind, Row
-from segpipe.dataset.tables import read_rows, write_records
+from segpipe.dataset.tables import read_records, write_records
 from segpipe.records import Record
 
 
@@ -34,7 +34,7 @@ def write(path: Path, findings: Sequence[Finding]) -> None:
 
 def read(path: Path) -> list[Finding]:
     """Read what `write` wrote."""
-    return [Finding(**row) for row in read_rows(path)]
+    return read_records(path, Finding)
 
 
 def counts(findings: Iterable[Finding], codes: Sequence[str]) -> dict[str, int]:

@@ -106,7 +106,7 @@ def begin(fit: Fit) -> Fitted:
 
 def place(fit: Fit) -> Fitted:
     """Where validate left the photographs of this fit, if it did."""
-    return Fitted(FOLDER / memory.key_of(memory.version(), fit)[:16], fit)
+    return Fitted(FOLDER / memory.key_of(memory.version(), repr(fit))[:16], fit)
 
 
 def forget() -> None:

@@ -11,7 +11,6 @@ from segpipe.dataset.inspection import Drawn
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import Fate, Policies, concerned, fate
 from segpipe.errors import AnnotationError
-from segpipe.masks import rle
 from segpipe.records import Instance
 
 _WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
@@ -70,7 +69,7 @@ def _judged(instance: Instance, found: Covering | AnnotationError, rules: Rules)
     said = _with_note(_verdict(instance, own, found, decided, policy), instance, rules.policies)
     if instance.problem:
         said = _as_unnamed(said, instance, rules.policies)
-    drawn = Drawn(own, found.region, found.px, rle.bounds(found.region) or (0, 0, 0, 0), _areas(found))
+    drawn = Drawn(own, found.region, found.px, found.box, _areas(found))
     measures = _measures(drawn, found.nested_px)
     row = _row(instance, rules.class_of, *said, policies=concerned(instance, found.nested_px), **measures)
     return row, drawn if row.verdict in ledger.DRAWN else None

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from segpipe.dataset.tables import read_rows, write_records
+from segpipe.dataset.tables import read_records, write_records
 from segpipe.errors import closes
 from segpipe.records import Record
 
@@ -76,7 +76,7 @@ def write(path: Path, rows: Sequence[Row]) -> None:
 
 def read(path: Path) -> list[Row]:
     """Read what `write` wrote."""
-    return [Row(**row) for row in read_rows(path)]
+    return read_records(path, Row)
 
 
 def close(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:

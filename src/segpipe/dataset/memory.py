@@ -5,6 +5,7 @@ A result is stored under a key that names all it depends on, so a remembered one
 
 import hashlib
 import logging
+import marshal
 import os
 import pickle
 import shutil
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(".segpipe/cache")
 _HASH, _DIGEST = "sha256", 32  # in front of the pickle: a changed bit must not become a result
+_BY_VALUE = 2  # of marshal's versions the last to tell nothing but values: later ones tell which are one object
 _PACKAGES = ("", "annotations", "masks", "dataset")
 _LIBRARIES = ("numpy", "pillow", "pycocotools", "scipy", "shapely", "zlib-ng")
 
@@ -29,9 +31,9 @@ def version() -> str:
     return code_hash(_PACKAGES, _LIBRARIES)
 
 
-def key_of(*parts: object) -> str:
-    """A key from parts whose repr says all about them (numbers, text, tuples, dataclasses; no sets)."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+def key_of(*parts: Any) -> str:
+    """A key from parts: numbers, text, None, and tuples or lists of those. Raises ValueError for others."""
+    return hashlib.sha256(marshal.dumps(parts, _BY_VALUE)).hexdigest()
 
 
 def content(path: Path) -> str:
@@ -68,7 +70,7 @@ def load(path: Path) -> dict[str, Any]:
 
 def save(path: Path, results: Mapping[str, Any]) -> None:
     """Keep these results and forget all others."""
-    with whole(path) as part, part.open("w+b") as file:
+    with whole(path, durable=False) as part, part.open("w+b") as file:  # the digest tells what a power cut left of it
         file.write(bytes(_DIGEST))
         pickle.dump(dict(results), file, protocol=pickle.HIGHEST_PROTOCOL)
         file.seek(_DIGEST)

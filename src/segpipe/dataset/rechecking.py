@@ -70,7 +70,7 @@ def keys_of(tasks: Sequence[Task], contents: Iterable[str]) -> list[str]:
             without_place(task.image),
             [without_place(instance) for instance in task.instances],
             sorted(task.rules.class_of.items()),
-            task.rules.policies,
+            repr(task.rules.policies),
             task.keep_empty,
         )
         for task, own in zip(tasks, contents, strict=True)

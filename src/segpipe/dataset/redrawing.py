@@ -94,10 +94,10 @@ def keys_of(tasks: Sequence[Task]) -> list[str]:
             [without_place(instance) for instance in task.instances],
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             sorted(task.indices.items()),
-            task.classes,
+            repr(task.classes),
             task.priority,
             task.fit.size_hw,
-            task.windows,
+            repr(task.windows),
         )
         for task in tasks
     ]

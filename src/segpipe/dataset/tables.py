@@ -1,15 +1,19 @@
 """Records as parquet tables: the same rows always give the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segpipe.dataset.columns import column
 from segpipe.files import whole
-from segpipe.records import Conflict, Dataset, Image, Instance, Rle
+from segpipe.records import Conflict, Dataset, Image, Instance, Rle, made
+
+Made = TypeVar("Made")
 
 _TYPES = {
     "width": pa.int32(),
@@ -40,35 +44,65 @@ _CATEGORY_SCHEMA = pa.schema([("name", pa.string()), ("format", pa.string())])
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
     """Write rows, each a dict with the schema's keys, whole or not at all."""
-    _write(path, pa.Table.from_pylist(list(rows), schema=schema))
+    _write(path, [[row[name] for row in rows] for name in schema.names], schema)
 
 
 def write_records(path: Path, records: Sequence[Any], schema: pa.Schema) -> None:
     """Write flat records, each with the schema's names as attributes, whole or not at all."""
-    columns = [pa.array([getattr(record, field.name) for record in records], field.type) for field in schema]
-    _write(path, pa.table(columns, schema=schema))
+    _write(path, [[*map(attrgetter(name), records)] for name in schema.names], schema)
 
 
-def _write(path: Path, table: pa.Table) -> None:
+def _write(path: Path, columns: Iterable[Sequence[Any]], schema: pa.Schema) -> None:
+    packed = [column(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+    table = pa.Table.from_arrays(packed, schema=schema)
     with whole(path) as part:
         pq.write_table(table, part, compression="zstd", store_schema=False)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a table, in the order they were written."""
+    columns = _columns(path)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def read_records(path: Path, kind: type[Made]) -> list[Made]:
+    """The records that write_records wrote."""
+    return _records(kind, _columns(path))
+
+
+def _columns(path: Path) -> dict[str, list[Any]]:
     with path.open("rb") as file:  # pq.read_table would import pandas, which takes longer than reading
-        rows: list[dict[str, Any]] = pq.ParquetFile(file).read().to_pylist()
-    return rows
+        table = pq.ParquetFile(file).read()
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _records(kind: type[Made], columns: Mapping[str, Sequence[Any]]) -> list[Made]:
+    own: Any = kind
+    rows = zip(*(columns[field.name] for field in fields(own)), strict=True)
+    return [made(kind, row) for row in rows]
 
 
 def write_instances(path: Path, instances: Sequence[Instance]) -> None:
     """Write instances as parquet."""
-    write_rows(path, [_instance_row(instance) for instance in instances], _INSTANCE_SCHEMA)
+    plain = [[*map(attrgetter(name), instances)] for name in _INSTANCE_SCHEMA.names if name not in _RLE_COLUMNS]
+    masks = [instance.rle for instance in instances]
+    counts = [rle.counts if rle else None for rle in masks]
+    packed: list[list[Any]] = [
+        [rle.size_hw if rle else None for rle in masks],
+        [each if isinstance(each, tuple) else None for each in counts],
+        [each if isinstance(each, str) else None for each in counts],
+    ]
+    _write(path, [*plain, *packed], _INSTANCE_SCHEMA)
 
 
 def read_instances(path: Path) -> list[Instance]:
     """Read what write_instances wrote."""
-    return [_instance(row) for row in read_rows(path)]
+    columns = _columns(path)
+    for name in ("rings", "holes"):
+        columns[name] = [tuple(map(tuple, lines)) for lines in columns[name]]
+    columns["flags"] = list(map(tuple, columns["flags"]))
+    columns["rle"] = list(map(_rle, *(columns[name] for name in _RLE_COLUMNS)))
+    return _records(Instance, columns)
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
@@ -86,7 +120,7 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(
         format=categories[0]["format"] if categories else "",
         categories=tuple(row["name"] for row in categories),
-        images=tuple(Image(**row) for row in read_rows(folder / "images.parquet")),
+        images=tuple(read_records(folder / "images.parquet", Image)),
         instances=tuple(read_instances(folder / "instances.parquet")),
         conflicts=tuple(
             Conflict(**row | {"categories": tuple(row["categories"])})
@@ -95,18 +129,8 @@ def read_dataset(folder: Path) -> Dataset:
     )
 
 
-def _instance_row(instance: Instance) -> dict[str, Any]:
-    row = {field.name: getattr(instance, field.name) for field in fields(Instance) if field.name != "rle"}
-    counts = instance.rle.counts if instance.rle else None
-    return row | {
-        "rle_size": instance.rle.size_hw if instance.rle else None,
-        "rle_counts": counts if isinstance(counts, tuple) else None,
-        "rle_string": counts if isinstance(counts, str) else None,
-    }
-
-
-def _instance(row: dict[str, Any]) -> Instance:
-    size, counts, string = (row.pop(name) for name in _RLE_COLUMNS)
-    rle = Rle(size_hw=tuple(size), counts=tuple(counts) if string is None else string) if size else None
-    lines = {name: tuple(map(tuple, row[name])) for name in ("rings", "holes")}
-    return Instance(**row | lines | {"rle": rle, "flags": tuple(row["flags"])})
+def _rle(size: Sequence[int] | None, counts: Sequence[int] | None, string: str | None) -> Rle | None:
+    if size is None:
+        return None
+    height, width = size
+    return Rle(size_hw=(height, width), counts=tuple(counts or ()) if string is None else string)

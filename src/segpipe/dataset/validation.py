@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -15,7 +14,7 @@ from segpipe.dataset.findings import Finding
 from segpipe.dataset.fitted import Fitted
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
-from segpipe.dataset.tables import read_rows, write_records
+from segpipe.dataset.tables import read_records, write_records
 from segpipe.errors import UserError
 from segpipe.records import Dataset, Instance, by_image
 
@@ -112,5 +111,4 @@ def write_photos(path: Path, photos: Iterable[Photo]) -> None:
 
 def read_photos(path: Path) -> list[Photo]:
     """Read what write_photos wrote."""
-    rows: list[dict[str, Any]] = read_rows(path)
-    return [Photo(**row) for row in rows]
+    return read_records(path, Photo)

@@ -14,6 +14,8 @@ from pycocotools import mask as coco_mask
 from segpipe.errors import AnnotationError
 from segpipe.records import Rle
 
+Bounds = tuple[float, float, float, float]  # left, top, right, bottom
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
@@ -85,7 +87,7 @@ def _numbers(codes: np.ndarray) -> np.ndarray:
 
 def unrepeated(edges: np.ndarray) -> np.ndarray:
     """The edges that are there an odd number of times, in order: at the others nothing begins or ends."""
-    if (edges[1:] != edges[:-1]).all() and (edges[1:] > edges[:-1]).all():
+    if (edges[1:] > edges[:-1]).all():
         return edges
     values, times = np.unique(edges, return_counts=True)
     return values[times % 2 == 1]
@@ -132,13 +134,28 @@ def shared_px(one: Region, other: Region) -> int:
     return int(np.diff(edges[order])[covered_twice].sum())
 
 
-def bounds(region: Region) -> tuple[float, float, float, float] | None:
+def bounds(region: Region) -> Bounds | None:
     """Left, top, right and bottom edge of the pixels, in pixels; None where there is none."""
-    height, edges = region.size_hw[0], unrepeated(region.edges)
-    if not len(edges):
-        return None
-    starts, stops = edges[0::2], edges[1::2]
-    (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(stops - 1, height)
-    one_column = (left == right).all()
-    top, bottom = (first_rows.min(), last_rows.max() + 1) if one_column else (0, height)
-    return float(left[0]), float(top), float(right[-1] + 1), float(bottom)
+    return bounds_each([region])[0]
+
+
+def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
+    """The bounds of each of the regions of one frame."""
+    edges = [unrepeated(region.edges) for region in regions]
+    found: list[Bounds | None] = [None] * len(regions)
+    filled = [number for number, own in enumerate(edges) if len(own)]
+    if not filled:
+        return found
+    height = regions[0].size_hw[0]
+    starts, last = np.concatenate(edges)[0::2], np.concatenate(edges)[1::2] - 1
+    runs = np.array([len(edges[number]) // 2 for number in filled])
+    ends = runs.cumsum()
+    firsts = ends - runs
+    (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(last, height)
+    one_column = np.logical_and.reduceat(left == right, firsts)  # otherwise a run goes around from below to the top
+    top = np.where(one_column, np.minimum.reduceat(first_rows, firsts), 0)
+    bottom = np.where(one_column, np.maximum.reduceat(last_rows, firsts) + 1, height)
+    sides = np.stack([left[firsts], top, right[ends - 1] + 1, bottom], axis=1).astype(np.float64).tolist()
+    for number, own in zip(filled, sides, strict=True):
+        found[number] = tuple(own)
+    return found
