@@ -21,7 +21,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 repro: setup ## run the pipeline: only what changed since the last run
-	@python -m stages.params
+	@python -m stages.check
 	dvc repro
 
 test: setup ## all tests

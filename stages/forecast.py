@@ -3,7 +3,8 @@
 from segpipe.models import device as devices
 from segpipe.training import forecast
 from stages import training_setup
-from stages.params import load, run
+from stages.params import load
+from stages.running import run
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from segpipe.annotations.detect import MaskOptions, read_source
 from segpipe.annotations.inventory import inventory
 from segpipe.dataset import parallel, tables
 from segpipe.files import write_json
-from stages.params import load, run
+from stages.params import load
+from stages.running import run
 
 
 def main() -> None:

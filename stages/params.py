@@ -1,12 +1,7 @@
 """params.yaml as typed values: the whole file is checked before a stage does any work."""
 
 import difflib
-import errno
-import logging
-import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,14 +9,13 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segpipe.annotations.formats import AUTO, FORMAT_NAMES
-from segpipe.classes import BACKGROUND, ClassTable
+from segpipe.classes import BACKGROUND
 from segpipe.dataset.codes import LIMITED_CODES
 from segpipe.dataset.selection import merging
 from segpipe.dataset.transforms import Fit
-from segpipe.errors import AccountError, UserError
+from segpipe.errors import UserError
 
 PARAMS = Path("params.yaml")
-_CLASS_TABLE = Path("data/checked/classes.json")
 _PART = "(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"
 _STORED = re.compile(rf"[0-9]{{1,9}}|{_PART}, ?{_PART}, ?{_PART}")
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -291,66 +285,6 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path}: {'; '.join(_said(fault, document) for fault in error.errors())}") from None
 
 
-_REMEDIES = {
-    errno.ENOSPC: "free some space on the disk",
-    errno.EDQUOT: "free some of your space on the disk",
-    errno.EACCES: "make it yours to read and write",
-    errno.EPERM: "make it yours to read and write",
-    errno.EROFS: "work on a disk that can be written to",
-}
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        main()
-    except FileNotFoundError as error:
-        sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
-    except OSError as error:
-        if error.errno not in _REMEDIES and not error.filename:
-            raise  # of no file: a mistake of ours
-        sys.exit(f"error: {_told(error)}")
-    except AccountError as error:
-        sys.exit(f"error: {error}")
-    except UserError as error:
-        is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
-        sys.exit(f"error: {error}" if is_first else 1)
-
-
-def _told(error: OSError) -> str:
-    """Where the disk or the system refused, and what to do."""
-    said, remedy = os.strerror(error.errno or 0), _REMEDIES.get(error.errno or 0, "mend it")
-    return f"{error.filename or 'writing'}: {said}; {remedy}, then run `dvc repro` again"
-
-
-def check() -> None:
-    """What must hold before the pipeline starts: params.yaml is sound, its files are there, DVC sees what changed."""
-    params = load()
-    _refuse_unseen_order(params.ingest)
-    source = Path(params.ingest.source)
-    if not source.is_dir():
-        raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
-    for key in ("pins", "scene_table"):
-        path = Path(getattr(params.split, key))
-        if not path.is_file():
-            raise UserError(
-                f"params.yaml: split.{key}: {path} is no file; name one, or restore data/{path.name} from git"
-            )
-
-
-def _refuse_unseen_order(ingest: Ingest) -> None:
-    """DVC compares mappings without their order, which is that of the classes."""
-    if not isinstance(ingest.classes, dict) or ingest.task == "binary" or not _CLASS_TABLE.is_file():
-        return
-    before, now = ClassTable.read(_CLASS_TABLE).names[1:], tuple(ingest.classes)
-    if before != now and sorted(before) == sorted(now):
-        raise UserError(
-            "params.yaml: ingest.classes: only the order of the classes changed since validate ran, which DVC does not "
-            "see; run `dvc repro --force --single-item validate`, then go on"
-        )
-
-
 def _said(fault: Any, document: Any) -> str:
     place = [str(part) for part in fault["loc"] if not str(part).startswith(("literal[", "list[", "constrained-"))]
     key = ".".join(place)
@@ -374,7 +308,3 @@ def _nearest(place: list[str]) -> str:
 
 def _fields(section: Any) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
-
-
-if __name__ == "__main__":
-    run(check)

@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 
 from segpipe.dataset import pins
-from stages.params import load, run
+from stages.params import load
+from stages.running import run
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from segpipe.inference.pairs import Predicted, find_pairs, predicted
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
 from segpipe.tracking import runs
-from stages.params import load, run
+from stages.params import load
+from stages.running import run
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from segpipe.dataset.splits import Candidate, Pool
 from segpipe.errors import UserError, closes
 from segpipe.files import write_json, write_text
 from stages import reporting
-from stages.params import Params, Split, load, run
+from stages.params import Params, Split, load
+from stages.running import run
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from segpipe.tracking import provenance, runs, watching
 from segpipe.tracking.interface import RunFacts
 from segpipe.training import checkpoint, history, launch, loop, planning, shown, team
 from stages import training_setup
-from stages.params import load, run
+from stages.params import load
+from stages.running import run
 from stages.training_setup import CHECKPOINTS, SPLITS, STORE
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from segpipe.errors import UserError
-from stages.params import run
+from stages.running import run
 from tests.faults import sources
 from tests.faults.test_annotation_files import FILES
 from tests.faults.way import Verdict, World, go

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from segpipe.files import write_bytes
-from stages.params import run
+from stages.running import run
 from tests.conftest import ROOT
 from tests.disk import full_disk
 
@@ -44,9 +44,9 @@ def test_what_the_disk_refuses_is_one_line(code, said):
 
 @pytest.mark.parametrize("moment", ["while modules are imported", "while it works"])
 def test_ctrl_c_is_one_line_at_any_moment(tmp_path, moment):
-    at_work = "stages.params.run(lambda: (print(1, flush=True), time.sleep(60)))"
+    at_work = "stages.running.run(lambda: (print(1, flush=True), time.sleep(60)))"
     importing = "print(1, flush=True); time.sleep(60)"
-    code = f"import time, stages, stages.params; {at_work if moment == 'while it works' else importing}"
+    code = f"import time, stages, stages.running; {at_work if moment == 'while it works' else importing}"
     stage = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -76,7 +76,7 @@ def command(folder: Path, module: str) -> subprocess.CompletedProcess:
 
 def test_a_missing_source_is_told_before_the_pipeline_starts(tmp_path):
     tmp_path.joinpath("params.yaml").write_text(TEXT.replace("source: data/demo", "source: nowhere", 1))
-    done = command(tmp_path, "stages.params")
+    done = command(tmp_path, "stages.check")
     said = "error: params.yaml: ingest.source: nowhere is no folder; name the folder of your photographs\n"
     assert (done.returncode, done.stderr) == (1, said)
 
@@ -90,7 +90,7 @@ def test_an_order_of_merged_classes_that_dvc_does_not_see_is_told(tmp_path):
     text = TEXT.replace("source: data/demo", "source: photos", 1)
     for classes, code in (("{human: [person], vehicle: [car]}", 0), ("{vehicle: [car], human: [person]}", 1)):
         tmp_path.joinpath("params.yaml").write_text(text.replace(CLASSES, f"  classes: {classes}\n"))
-        done = command(tmp_path, "stages.params")
+        done = command(tmp_path, "stages.check")
         assert done.returncode == code
     assert done.stderr == (
         "error: params.yaml: ingest.classes: only the order of the classes changed since validate ran, which DVC does "
@@ -105,7 +105,7 @@ def test_a_missing_table_is_told_before_the_pipeline_starts(tmp_path, key, file)
         tmp_path.joinpath(name).touch()
     tmp_path.joinpath(file).unlink()
     tmp_path.joinpath("params.yaml").write_text(TEXT)
-    done = command(tmp_path, "stages.params")
+    done = command(tmp_path, "stages.check")
     said = f"error: params.yaml: split.{key}: {file} is no file; name one, or restore {file} from git\n"
     assert (done.returncode, done.stderr) == (1, said)
 

@@ -11,7 +11,7 @@ from segpipe.__main__ import main as command
 from segpipe.annotations import coco as coco_reader
 from segpipe.dataset import checks, splits, tables, validation
 from segpipe.masks.painting import Painting
-from stages.params import run
+from stages.running import run
 from tests import data_half
 from tests.annotations.folders import coco, drawn, photo, put_json, put_pictures
 

@@ -1,0 +1,41 @@
+"""How a stage runs as a command: what it logs, and how what the user can mend ends it."""
+
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from segpipe.errors import AccountError, UserError
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space on the disk",
+    errno.EDQUOT: "free some of your space on the disk",
+    errno.EACCES: "make it yours to read and write",
+    errno.EPERM: "make it yours to read and write",
+    errno.EROFS: "work on a disk that can be written to",
+}
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        main()
+    except FileNotFoundError as error:
+        sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
+    except OSError as error:
+        if error.errno not in _REMEDIES and not error.filename:
+            raise  # of no file: a mistake of ours
+        sys.exit(f"error: {_told(error)}")
+    except AccountError as error:
+        sys.exit(f"error: {error}")
+    except UserError as error:
+        is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
+        sys.exit(f"error: {error}" if is_first else 1)
+
+
+def _told(error: OSError) -> str:
+    """Where the disk or the system refused, and what to do."""
+    said, remedy = os.strerror(error.errno or 0), _REMEDIES.get(error.errno or 0, "mend it")
+    return f"{error.filename or 'writing'}: {said}; {remedy}, then run `dvc repro` again"
