@@ -2,6 +2,7 @@
 
 import gc
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -60,19 +61,20 @@ def main() -> None:
     )
     keys, kept = redrawing.keys_of(tasks), memory.FOLDER / "rasterize"
     drawn = redrawing.draw_all(tasks, keys, kept, spread)
-    rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
-    class_pixels, row_pixels = rasterizing.class_pixels(drawn), rasterizing.row_pixels(drawn)
-
-    store.finish(packed, store_rows, classes, fit, class_pixels, row_pixels)
+    with ThreadPoolExecutor() as disk:  # takes the store, and gives back what validate left, while the account is made
+        flushed = disk.submit(store.flush, packed)
+        disk.submit(fitted.forget)
+        rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
+        beneath = overlaps.total(result.overlaps for result in drawn)
+        pixels = rasterizing.pixel_summary(drawn, classes.names)
+        sizes = {"store_rows": rasterizing.row_summary(drawn), "vanished_at_training_size": rasterizing.vanished(rows)}
+    flushed.result()
+    store.finish(packed, store_rows, classes, fit, rasterizing.class_pixels(drawn), rasterizing.row_pixels(drawn))
     classes.write(masks / "classes.json")
-    beneath = overlaps.total(result.overlaps for result in drawn)
     write_text(Path("metrics/overlaps.csv"), overlaps.csv_text(beneath, classes.names))
     ledger.write(Path("data/ledger.parquet"), rows)
-    pixels = rasterizing.pixel_summary(drawn, classes.names)
-    sizes = {"store_rows": rasterizing.row_summary(drawn), "vanished_at_training_size": rasterizing.vanished(rows)}
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | sizes)
     redrawing.keep(tasks, keys, drawn, kept)
-    fitted.forget()
     hold_limits(params, "rasterize", rows, findings.vanished(rows))
 
 

@@ -93,6 +93,13 @@ def _first_row(file: BinaryIO) -> int:
     return len(head) + int.from_bytes(head[8:], "little")
 
 
+def flush(folder: Path) -> None:
+    """Wait until all rows are on the disk itself: before `finish`, which then need not wait, or by it."""
+    for name in (_IMAGES, _LABELS):
+        with (folder / name).open("rb") as file:
+            os.fsync(file.fileno())
+
+
 def finish(
     folder: Path,
     rows: Sequence[tuple[str, Window]],
@@ -108,9 +115,8 @@ def finish(
     _save(folder / "row_pixels.npy", row_pixels)
     facts = {"keys": [key for key, _ in rows], "classes": list(classes.names), "fit": asdict(fit)}
     write_json(folder / "store.json", facts)
+    flush(folder)
     for written, name in ((_IMAGES, "images.npy"), (_LABELS, "labels.npy")):
-        with (folder / written).open("rb") as file:
-            os.fsync(file.fileno())
         (folder / written).replace(folder / name)
 
 

@@ -14,6 +14,8 @@ from pycocotools import mask as coco_mask
 from segpipe.errors import AnnotationError
 from segpipe.records import Rle
 
+_NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a region
+_POSITION = (1 << _NUMBER) - 1
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -89,8 +91,9 @@ def unrepeated(edges: np.ndarray) -> np.ndarray:
     """The edges that are there an odd number of times, in order: at the others nothing begins or ends."""
     if (edges[1:] > edges[:-1]).all():
         return edges
-    values, times = np.unique(edges, return_counts=True)
-    return values[times % 2 == 1]
+    edges = np.sort(edges)
+    firsts = np.flatnonzero(np.append(True, edges[1:] != edges[:-1]))
+    return edges[firsts[np.diff(firsts, append=len(edges)) % 2 == 1]]
 
 
 def lengths_of(region: Region) -> list[int]:
@@ -141,21 +144,20 @@ def bounds(region: Region) -> Bounds | None:
 
 def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
     """The bounds of each of the regions of one frame."""
-    edges = [unrepeated(region.edges) for region in regions]
     found: list[Bounds | None] = [None] * len(regions)
-    filled = [number for number, own in enumerate(edges) if len(own)]
-    if not filled:
+    numbers = np.arange(len(regions)).repeat([len(region.edges) for region in regions])
+    keys = unrepeated(np.concatenate([[], *(region.edges for region in regions)]).astype(np.int64) | numbers << _NUMBER)
+    if not len(keys):
         return found
+    filled, firsts = np.unique(keys[0::2] >> _NUMBER, return_index=True)
+    lasts = np.append(firsts[1:], len(keys) // 2) - 1
     height = regions[0].size_hw[0]
-    starts, last = np.concatenate(edges)[0::2], np.concatenate(edges)[1::2] - 1
-    runs = np.array([len(edges[number]) // 2 for number in filled])
-    ends = runs.cumsum()
-    firsts = ends - runs
-    (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(last, height)
+    starts, stops = keys[0::2] & _POSITION, keys[1::2] & _POSITION
+    (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(stops - 1, height)
     one_column = np.logical_and.reduceat(left == right, firsts)  # otherwise a run goes around from below to the top
     top = np.where(one_column, np.minimum.reduceat(first_rows, firsts), 0)
     bottom = np.where(one_column, np.maximum.reduceat(last_rows, firsts) + 1, height)
-    sides = np.stack([left[firsts], top, right[ends - 1] + 1, bottom], axis=1).astype(np.float64).tolist()
-    for number, own in zip(filled, sides, strict=True):
+    sides = np.stack([left[firsts], top, right[lasts] + 1, bottom], axis=1).astype(np.float64).tolist()
+    for number, own in zip(filled.tolist(), sides, strict=True):
         found[number] = tuple(own)
     return found
