@@ -31,7 +31,9 @@ from stages.running import run
 def main() -> None:
     """Draw every label map at its photograph's size, and pack photo and map at training size."""
     params = load()
-    parallel.warm_up(params.compute.workers, params.compute.dask)
+    earlier = memory.FOLDER / "rasterize"
+    if not earlier.exists():  # else there may be little to do
+        parallel.warm_up(params.compute.workers, params.compute.dask)
     checked, masks, packed = Path("data/checked"), Path("data/masks"), Path("data/store")
     photos = validation.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")
@@ -59,8 +61,8 @@ def main() -> None:
         dask=params.compute.dask,
         what="label maps drawn",
     )
-    keys, kept = redrawing.keys_of(tasks), memory.FOLDER / "rasterize"
-    drawn = redrawing.draw_all(tasks, keys, kept, spread)
+    keys = redrawing.keys_of(tasks)
+    drawn = redrawing.draw_all(tasks, keys, earlier, spread)
     with ThreadPoolExecutor() as disk:  # takes the store, and gives back what validate left, while the account is made
         flushed = disk.submit(store.flush, packed)
         disk.submit(fitted.forget)
@@ -74,7 +76,7 @@ def main() -> None:
     write_text(Path("metrics/overlaps.csv"), overlaps.csv_text(beneath, classes.names))
     ledger.write(Path("data/ledger.parquet"), rows)
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | sizes)
-    redrawing.keep(tasks, keys, drawn, kept)
+    redrawing.keep(tasks, keys, drawn, earlier)
     hold_limits(params, "rasterize", rows, findings.vanished(rows))
 
 

@@ -37,7 +37,9 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Judge every image and annotation; a defect becomes a row of the ledger, too many of them end the stage."""
     params = load()
-    parallel.warm_up(params.compute.workers, params.compute.dask)
+    earlier = memory.FOLDER / "validate.pickle"
+    if not earlier.exists():  # else there may be little to do
+        parallel.warm_up(params.compute.workers, params.compute.dask)
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
     class_of = selection.select(params.ingest.classes, dataset.categories, used)
@@ -50,7 +52,7 @@ def main() -> None:
         dask=params.compute.dask,
         what="photographs checked",
     )
-    checked = rechecking.check_all(_tasks(params, dataset, class_of), memory.FOLDER / "validate.pickle", spread)
+    checked = rechecking.check_all(_tasks(params, dataset, class_of), earlier, spread)
     validated = validation.collect(dataset, class_of, checked)
     _write(validated, selected, params.ingest.task)
     for line in ledger.warnings(validated.rows):
