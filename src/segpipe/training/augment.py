@@ -53,7 +53,7 @@ def draw(
     """
     count = len(labels)
     aims = torch.full((count, 2), torch.nan, dtype=torch.float64) if aims is None else aims
-    thetas = torch.stack([_geometry(labels.shape, crop_hw, augment, generator, aims) for _ in range(TRIES)])
+    thetas = _geometries(labels.shape, crop_hw, augment, generator, aims)
     colour, contrast = _colour(count, augment, generator)
     theta, redrawn = thetas[0], 0
     for other in thetas[1:]:
@@ -74,18 +74,18 @@ def apply(images: Tensor, labels: Tensor, draws: Draws, crop_hw: tuple[int, int]
     """
     grid = F.affine_grid(draws.theta, [len(images), 3, *crop_hw], align_corners=False)
     # Outside the picture comes what the store has around it, before the colours are varied: counted from there, 0.
-    offset = images.float() - PADDING
-    pixels = PADDING + F.grid_sample(offset, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return _coloured(pixels, draws), _label_sample(labels, grid)
+    offset = images.float().sub_(PADDING)
+    sampled = F.grid_sample(offset, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return _coloured(sampled, draws), _label_sample(labels, grid)
 
 
-def _geometry(
+def _geometries(
     shape: torch.Size, crop_hw: tuple[int, int], augment: Augment, generator: Generator, aims: Tensor
 ) -> Tensor:
-    """Affine maps float32 (count, 2, 3) from the crop to the picture of `shape` (count, H, W): zoom, turn, mirror,
-    place."""
+    """Affine maps float32 (TRIES, count, 2, 3) from the crop to the picture of `shape` (count, H, W): zoom, turn,
+    mirror, place."""
     count, *size_hw = shape
-    uniform = torch.rand(6, count, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(TRIES, 6, count, generator=generator, dtype=torch.float64).unbind(dim=1)
     zoom = torch.exp((2 * uniform[0] - 1) * math.log1p(augment.scale))  # crop pixels per picture pixel
     angle = (2 * uniform[1] - 1) * math.radians(augment.rotate_deg)
     mirror_x = 1 - 2 * (uniform[2] < augment.flip).double()
@@ -95,9 +95,9 @@ def _geometry(
     centre_x = _centre(2 * uniform[4] - 1, w / zoom / width, aims[:, 0])
     centre_y = _centre(2 * uniform[5] - 1, h / zoom / height, aims[:, 1])
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
-    row_x = torch.stack([mirror_x * cos * w / width, -mirror_y * sin * h / width, centre_x], dim=1)
-    row_y = torch.stack([mirror_x * sin * w / height, mirror_y * cos * h / height, centre_y], dim=1)
-    return torch.stack([row_x, row_y], dim=1).float()
+    row_x = torch.stack([mirror_x * cos * w / width, -mirror_y * sin * h / width, centre_x], dim=-1)
+    row_y = torch.stack([mirror_x * sin * w / height, mirror_y * cos * h / height, centre_y], dim=-1)
+    return torch.stack([row_x, row_y], dim=-2).float()
 
 
 def _centre(place: Tensor, part: Tensor, aim: Tensor) -> Tensor:
@@ -126,14 +126,19 @@ def _colour(count: int, augment: Augment, generator: Generator) -> tuple[Tensor,
     return matrix.float(), contrast.float()
 
 
-def _coloured(pixels: Tensor, draws: Draws) -> Tensor:
-    """Multiply the colours, then stretch each picture around its mean brightness."""
-    count, _, height, width = pixels.shape
-    flat = torch.bmm(draws.colour, pixels.reshape(count, 3, -1))  # (N, 3, h * w)
-    luma = torch.tensor(_LUMA, device=pixels.device)
-    mean = (flat.mean(dim=2) @ luma).view(-1, 1, 1)
+def _coloured(sampled: Tensor, draws: Draws) -> Tensor:
+    """Multiply the colours, then stretch each picture around its mean brightness; all in one product.
+
+    sampled: float32 (N, 3, h, w), counted from PADDING. Returns such, 0..255.
+    """
+    count, _, height, width = sampled.shape
+    pixels, padding = sampled.flatten(2), draws.colour.sum(dim=2, keepdim=True) * PADDING  # (N, 3, h * w), (N, 3, 1)
+    luma = torch.tensor(_LUMA, device=sampled.device)
+    mean = luma @ (draws.colour @ pixels.mean(dim=2, keepdim=True) + padding)  # (N, 1)
     contrast = draws.contrast.view(-1, 1, 1)
-    return (flat * contrast + mean * (1 - contrast)).clamp_(0, 255).view(count, 3, height, width)
+    shift = padding * contrast + mean.unsqueeze(2) * (1 - contrast)
+    matrix = draws.colour * contrast
+    return torch.baddbmm(shift, matrix, pixels).clamp_(0, 255).view(count, 3, height, width)
 
 
 def _label_sample(labels: Tensor, grid: Tensor) -> Tensor:
@@ -145,5 +150,9 @@ def _label_sample(labels: Tensor, grid: Tensor) -> Tensor:
 
 def _shows_nothing(labels: Tensor, theta: Tensor) -> Tensor:
     """bool (N,): every probed point of the crop is ignored."""
-    grid = F.affine_grid(theta, [len(labels), 1, _PROBES, _PROBES], align_corners=False)
-    return (_label_sample(labels, grid) == IGNORE_INDEX).flatten(1).all(dim=1)
+    count, height, width = labels.shape
+    grid = F.affine_grid(theta, [count, 1, _PROBES, _PROBES], align_corners=False)
+    x, y = (((grid[..., axis] + 1) * side - 1).div(2).round().long() for axis, side in ((0, width), (1, height)))
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    probed = labels[torch.arange(count).view(-1, 1, 1), y.clamp(0, height - 1), x.clamp(0, width - 1)]
+    return (~inside | (probed == IGNORE_INDEX)).flatten(1).all(dim=1)

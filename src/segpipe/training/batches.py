@@ -106,7 +106,9 @@ def training_batches(
     own = team.own_rows(recipe.pictures_per_step, recipe.accumulate)
 
     def fetch(step: int) -> Batch:
-        batch = _gather(data, positions[step][own], device)
+        return _gather(data, positions[step][own], device)
+
+    def vary(step: int, batch: Batch) -> Batch:
         labels = batch.labels if team.size == 1 else torch.from_numpy(np.asarray(data.labels[positions[step]]))
         generator = randomness.generator(recipe.seed, randomness.AUGMENT, epoch, step)
         share = recipe.rare_class_share
@@ -114,7 +116,7 @@ def training_batches(
         draws = augment.draw(labels, size_hw, recipe.augment, generator, aims)
         return replace(batch, draws=draws if team.size == 1 else draws.rows(own))
 
-    return _ahead(fetch, first_step, len(positions), device)
+    return _ahead(fetch, vary, first_step, len(positions), device)
 
 
 def validation_batches(
@@ -126,7 +128,7 @@ def validation_batches(
     def fetch(step: int) -> Batch:
         return _gather(data, data.val_index[starts[step] : starts[step] + batch_size], device)
 
-    return _ahead(fetch, 0, len(starts), device)
+    return _ahead(fetch, lambda _, batch: batch, 0, len(starts), device)
 
 
 def steps_per_epoch(data: TrainingData, recipe: Recipe) -> int:
@@ -147,14 +149,26 @@ def _gather(data: TrainingData, positions: np.ndarray, device: torch.device) -> 
     return Batch(images, labels, None, tuple(data.keys[position] for position in positions))
 
 
-def _ahead(fetch: Callable[[int], Batch], first: int, end: int, device: torch.device) -> Iterator[Batch]:
-    """Call fetch(first) .. fetch(end - 1) on one thread, _AHEAD calls beforehand, and give the results in order."""
+def _ahead(
+    fetch: Callable[[int], Batch], vary: Callable[[int, Batch], Batch], first: int, end: int, device: torch.device
+) -> Iterator[Batch]:
+    """Call fetch(first) .. fetch(end - 1) on one thread, _AHEAD calls beforehand, and give what `vary` makes of them.
+
+    That is done on the same thread beside a GPU. Beside a network on the CPU it would be PyTorch's work on a second
+    thread, which starts threads of its own: more than there are cores, and all of them slow down.
+    """
+    beside = device.type == "cuda"
+
+    def work(step: int) -> Batch:
+        return vary(step, fetch(step)) if beside else fetch(step)
+
     with ThreadPoolExecutor(1, "batches") as pool:
         pending: deque[Future[Batch]] = deque()
         for step in range(first, end + _AHEAD):
             if step < end:
-                pending.append(pool.submit(fetch, step))
+                pending.append(pool.submit(work, step))
             if step >= first + _AHEAD and pending:
                 start = time.perf_counter()
                 batch = pending.popleft().result()
+                batch = batch if beside else vary(step - _AHEAD, batch)
                 yield replace(batch.to(device), waited=time.perf_counter() - start)
