@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,7 @@ from segpipe.classes import ClassTable
 from segpipe.dataset.store import Store
 from segpipe.dataset.transforms import Fit
 from segpipe.errors import UserError
-from segpipe.training import batches
+from segpipe.training import augment, batches
 from segpipe.training.batches import TrainingData
 from tests.training import tiny
 
@@ -32,6 +34,18 @@ def test_an_epoch_that_is_resumed_goes_on_with_the_same_batches():
     assert [batch.keys for batch in rest] == [batch.keys for batch in whole[3:]]
     assert torch.equal(rest[0].draws.theta, whole[3].draws.theta)
     assert torch.equal(rest[0].draws.colour, whole[3].draws.colour)
+
+
+def test_beside_a_network_on_the_cpu_no_other_thread_runs_pytorch(monkeypatch):
+    drawing, draw = [], augment.draw
+
+    def noted(*args, **kwargs):
+        drawing.append(threading.current_thread())
+        return draw(*args, **kwargs)
+
+    monkeypatch.setattr(augment, "draw", noted)
+    given = list(batches.training_batches(tiny.data(train=5), tiny.recipe(), 1, 0, tiny.CPU))
+    assert drawing == [threading.main_thread()] * len(given)
 
 
 def test_leaving_an_epoch_early_leaves_nothing_running():
