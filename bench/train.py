@@ -31,7 +31,7 @@ from segpipe.dataset import split_table, validation
 from segpipe.evaluation import scores
 from segpipe.inference.pairs import Pair, find_pairs
 from segpipe.models.build import Segmenter
-from segpipe.training import augment, batches, determinism, epoch, heap, history, launch, loop, schedule, setup, team
+from segpipe.training import augment, batches, determinism, epoch, history, launch, loop, schedule, setup, team
 from segpipe.training.history import EpochRecord
 from stages import training_setup
 from stages.params import Params, load
@@ -217,7 +217,6 @@ def main(epochs: int) -> None:
     """Print the table."""
     params = load()
     determinism.prepare(CPU, strict=False)
-    heap.keep()
     print(
         f"{params.train.architecture} on {params.train.encoder}, {params.rasterize.size}, {params.train.batch_size} "
         f"pictures a step, {torch.get_num_threads()} threads; {ROUNDS} rounds of {STEPS} steps"

@@ -19,18 +19,20 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         builder = pa.lib.StringBuilder()
         builder.append_values(values)
         return builder.finish()
-    absent = [value is None for value in values]
+    present = _present(values)
     if pa.types.is_list(kind):
         items = column(list(chain.from_iterable(value or () for value in values)), kind.value_type)
         ends = list(accumulate((len(value or ()) for value in values), initial=0))
-        return pa.Array.from_buffers(kind, len(values), [_present(absent), _buffer(ends, np.int32)], children=[items])
-    numbers = [0 if value is None else value for value in values] if any(absent) else values
+        return pa.Array.from_buffers(kind, len(values), [present, _buffer(ends, np.int32)], children=[items])
+    numbers = [0 if value is None else value for value in values] if present else values
     packed = _bits(numbers) if pa.types.is_boolean(kind) else _buffer(numbers, _NUMBERS[kind])
-    return pa.Array.from_buffers(kind, len(values), [_present(absent), packed])
+    return pa.Array.from_buffers(kind, len(values), [present, packed])
 
 
-def _present(absent: Sequence[bool]) -> pa.Buffer | None:
-    return _bits([not each for each in absent]) if any(absent) else None
+def _present(values: Sequence[Any]) -> pa.Buffer | None:
+    """A bit for each value that is there; None where all are."""
+    present = [value is not None for value in values]
+    return None if all(present) else _bits(present)
 
 
 def _buffer(numbers: Sequence[float], dtype: Any) -> pa.Buffer:

@@ -89,17 +89,14 @@ def _drawn(
     outlined: Sequence[_Outlined], size_hw: tuple[int, int], root: Path, policies: Policies
 ) -> list[Covering | AnnotationError]:
     regions = try_regions([one.instance for one in outlined], size_hw, root)
-    drawn = [region for region in regions if not isinstance(region, AnnotationError)]
-    measured = zip(rle.areas_px(drawn), rle.bounds_each(drawn), strict=True)
-    covered: list[Covering | AnnotationError] = []
-    for own, region in zip(outlined, regions, strict=True):
-        if isinstance(region, AnnotationError):
-            covered.append(region)
-            continue
-        px, box = next(measured)
-        united = Covering(own.instance, own.shape, region, px, box or _NOWHERE, None)
-        covered.append(_with_nested(united, size_hw, policies))
-    return covered
+    owns = [own for own, region in zip(outlined, regions, strict=True) if not isinstance(region, AnnotationError)]
+
+    def measured(drawn: list[rle.Region]) -> Iterator[Covering]:
+        for own, region, px, box in zip(owns, drawn, rle.areas_px(drawn), rle.bounds_each(drawn), strict=True):
+            united = Covering(own.instance, own.shape, region, px, box or _NOWHERE, None)
+            yield _with_nested(united, size_hw, policies)
+
+    return _through(regions, measured)
 
 
 def _with_nested(united: Covering, size_hw: tuple[int, int], policies: Policies) -> Covering:

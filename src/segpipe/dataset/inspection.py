@@ -32,7 +32,7 @@ class Drawn:
     instance: Instance
     region: Region
     px: int
-    box: tuple[float, float, float, float]
+    box: rle.Bounds
     areas: tuple[float, ...]
 
 

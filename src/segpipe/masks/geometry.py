@@ -14,9 +14,10 @@ import shapely
 from shapely.geometry import LinearRing, LineString, MultiPolygon, Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from segpipe.masks.rle import Bounds
+
 Ring = tuple[float, ...]
 Outline = tuple[Sequence[Ring], Sequence[Ring]]  # rings and holes of one instance
-Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 BORDER_TOLERANCE_PX = 0.5  # less than half a pixel past the border costs no pixel
 
 

@@ -20,15 +20,13 @@ from typing import NamedTuple
 import numpy as np
 
 from segpipe.masks import painting, rle
-from segpipe.masks.rle import Region
+from segpipe.masks.rle import NUMBER, POSITION, Region
 
 Rings = Sequence[Sequence[float]]
 
 _FINE = 5  # points are rounded to fifths of a pixel (maskApi.c: scale)
 _AT_ONCE = 2048  # instances drawn in one go, and
 _PASSAGES = 1 << 20  # passages of a column's middle worked out in one go: both bound the memory
-_NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a ring or instance
-_POSITION = (1 << _NUMBER) - 1
 
 
 def draw(rings: Rings, size_hw: tuple[int, int], holes: Rings = (), even_odd: bool = False) -> Region:
@@ -85,9 +83,9 @@ def _draw_some(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region
     keys = np.sort(_passages(lines, size_hw))  # each ring's runs: start, stop, start, stop ...
     if len(rings) > len(shapes):
         owners = np.arange(len(shapes)).repeat([len(own) for own in shapes])
-        keys = _covered((owners[keys >> _NUMBER] << _NUMBER) | (keys & _POSITION), _steps(keys))
-    ends = keys.searchsorted(np.arange(1, len(shapes) + 1) << _NUMBER).tolist()
-    edges = keys & _POSITION
+        keys = _covered((owners[keys >> NUMBER] << NUMBER) | (keys & POSITION), _steps(keys))
+    ends = keys.searchsorted(np.arange(1, len(shapes) + 1) << NUMBER).tolist()
+    edges = keys & POSITION
     return [Region(size_hw, edges[start:stop]) for start, stop in zip([0, *ends], ends, strict=False)]
 
 
@@ -133,7 +131,7 @@ def _lines(rings: Rings, size_hw: tuple[int, int]) -> _Lines:
     to_x, to_y = x[following], y[following]
     first = np.maximum((np.minimum(x, to_x) + 2) // _FINE, 0)
     last = np.minimum((np.maximum(x, to_x) - 3) // _FINE, size_hw[1] - 1)
-    numbers = (np.arange(len(rings)) << _NUMBER).repeat(lengths)
+    numbers = (np.arange(len(rings)) << NUMBER).repeat(lengths)
     return _Lines(numbers, x, y, to_x, to_y, first, np.maximum(last - first + 1, 0))
 
 

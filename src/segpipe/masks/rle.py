@@ -14,8 +14,8 @@ from pycocotools import mask as coco_mask
 from segpipe.errors import AnnotationError
 from segpipe.records import Rle
 
-_NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a region
-_POSITION = (1 << _NUMBER) - 1
+NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a region or ring
+POSITION = (1 << NUMBER) - 1
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -145,14 +145,16 @@ def bounds(region: Region) -> Bounds | None:
 def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
     """The bounds of each of the regions of one frame."""
     found: list[Bounds | None] = [None] * len(regions)
+    if not regions:
+        return found
     numbers = np.arange(len(regions)).repeat([len(region.edges) for region in regions])
-    keys = unrepeated(np.concatenate([[], *(region.edges for region in regions)]).astype(np.int64) | numbers << _NUMBER)
+    keys = unrepeated(np.concatenate([region.edges for region in regions]) | numbers << NUMBER)
     if not len(keys):
         return found
-    filled, firsts = np.unique(keys[0::2] >> _NUMBER, return_index=True)
+    filled, firsts = np.unique(keys[0::2] >> NUMBER, return_index=True)
     lasts = np.append(firsts[1:], len(keys) // 2) - 1
     height = regions[0].size_hw[0]
-    starts, stops = keys[0::2] & _POSITION, keys[1::2] & _POSITION
+    starts, stops = keys[0::2] & POSITION, keys[1::2] & POSITION
     (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(stops - 1, height)
     one_column = np.logical_and.reduceat(left == right, firsts)  # otherwise a run goes around from below to the top
     top = np.where(one_column, np.minimum.reduceat(first_rows, firsts), 0)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
 from segpipe.files import remove_parts, whole
 
 _FILE = "sqlite:///"
@@ -17,6 +15,8 @@ def make(place: str) -> None:
     path = Path(place.removeprefix(_FILE))
     if not place.startswith(_FILE) or "?" in place or path.exists():
         return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # a second of imports, for nothing with a server
+
     remove_parts(path)
     with whole(path, durable=False) as part:
         SqlAlchemyStore(f"{_FILE}{part.as_posix()}", "./mlartifacts").engine.dispose()

@@ -150,9 +150,5 @@ def _label_sample(labels: Tensor, grid: Tensor) -> Tensor:
 
 def _shows_nothing(labels: Tensor, theta: Tensor) -> Tensor:
     """bool (N,): every probed point of the crop is ignored."""
-    count, height, width = labels.shape
-    grid = F.affine_grid(theta, [count, 1, _PROBES, _PROBES], align_corners=False)
-    x, y = (((grid[..., axis] + 1) * side - 1).div(2).round().long() for axis, side in ((0, width), (1, height)))
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    probed = labels[torch.arange(count).view(-1, 1, 1), y.clamp(0, height - 1), x.clamp(0, width - 1)]
-    return (~inside | (probed == IGNORE_INDEX)).flatten(1).all(dim=1)
+    grid = F.affine_grid(theta, [len(labels), 1, _PROBES, _PROBES], align_corners=False)
+    return (_label_sample(labels, grid) == IGNORE_INDEX).flatten(1).all(dim=1)

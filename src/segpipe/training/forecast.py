@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segpipe.models.build import Segmenter
-from segpipe.training import batches, determinism, epoch, heap, memory, schedule, setup
+from segpipe.training import batches, determinism, epoch, memory, schedule, setup
 from segpipe.training.batches import TrainingData
 from segpipe.training.recipe import Recipe
 from segpipe.training.team import ALONE, Team
@@ -52,7 +52,6 @@ def probe(
 ) -> Forecast:
     """Train a copy of the network for a few steps and validate with a few pictures; nothing else is changed."""
     determinism.prepare(device, recipe.strict)
-    heap.keep()
     with torch.random.fork_rng():
         twin = setup.placed(copy.deepcopy(segmenter), device, team)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer](twin, recipe.lr, recipe.weight_decay, 1.0)

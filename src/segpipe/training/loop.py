@@ -19,7 +19,6 @@ from segpipe.training import (
     checkpoint,
     determinism,
     epoch,
-    heap,
     history,
     memory,
     randomness,
@@ -93,7 +92,6 @@ class _Run:
         team: Team,
     ) -> None:
         determinism.prepare(device, recipe.strict)
-        heap.keep()
         self.segmenter = setup.placed(segmenter, device, team)
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
         self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)

@@ -3,6 +3,7 @@
 import torch
 
 from segpipe.models.build import Segmenter
+from segpipe.training import heap
 from segpipe.training.batches import TrainingData
 from segpipe.training.class_weights import class_weights
 from segpipe.training.losses import Criterion
@@ -12,6 +13,7 @@ from segpipe.training.team import Team
 
 def placed(segmenter: Segmenter, device: torch.device, team: Team) -> Segmenter:
     """The segmenter itself, where and as it trains fastest."""
+    heap.keep()
     team.prepare(segmenter, device)
     segmenter.to(device)
     segmenter.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on a CPU
