@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+# a process a core, each of one thread, whole files of tests to each
+PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -25,10 +27,10 @@ repro: setup ## run the pipeline: only what changed since the last run
 	dvc repro
 
 test: setup ## all tests
-	python -m pytest
+	$(PYTEST)
 
 faults: setup ## bad input of every kind, each against its expected verdict
-	python -m pytest tests/faults
+	$(PYTEST) tests/faults
 
 check-real: setup ## the pipeline over real photographs, where SEGPIPE_REAL_DATA (../shared/data) is there
 	python -m pytest -m real tests/real

@@ -213,6 +213,7 @@ class Train(Section):
     freeze_epochs: Annotated[int, Field(ge=0)]
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     ship: Literal["best", "last"]
+    flip_test: bool
     patience: Annotated[int, Field(ge=0)]
     augment: Augment
     budget_hours: Positive

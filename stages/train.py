@@ -62,6 +62,7 @@ def main() -> None:
             tile_overlap=store.fit.tile_overlap,
             mean=segmenter.mean,
             std=segmenter.std,
+            flip_test=own.flip_test,
             facts=history.facts(records, own.ship) | {"inputs": inputs, "weights": origin},
         )
         model_card.save(MODEL, segmenter, card)

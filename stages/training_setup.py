@@ -12,7 +12,7 @@ from stages.params import Params
 
 STORE, SPLITS = Path("data/store"), Path("data/splits.csv")
 CHECKPOINTS = Path(".segpipe/checkpoints")
-UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device")  # settings that change no result
+UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device", "flip_test")  # settings that change no weights
 
 
 def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segmenter, str]:
@@ -24,7 +24,7 @@ def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segment
 
 
 def inputs(params: Params) -> str:
-    """A hash of all that decides the result; the budget does only where it decides the number of epochs."""
+    """A hash of all that decides the weights; the budget does only where it decides the number of epochs."""
     undecisive = set(UNDECISIVE) - ({"budget_hours"} if params.train.epochs == "auto" else set())
     settings = params.train.model_dump(mode="json", exclude=undecisive) | {"seed": params.seed}
     return inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)

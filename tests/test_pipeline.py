@@ -4,8 +4,10 @@ import re
 import shutil
 
 import pytest
+import torch
 import yaml
 
+from segpipe.models import card
 from tests.conftest import ROOT
 from tests.project import Project
 from tools import deps
@@ -47,6 +49,15 @@ def test_every_data_dependency_is_the_output_of_an_earlier_stage():
         orphans = {path for path in data if not any(path == out or path.startswith(f"{out}/") for out in made)}
         assert not orphans, f"{name} reads what no earlier stage writes: {orphans}"
         made |= outs(stage)
+
+
+def test_every_setting_that_changes_a_result_is_a_stages_parameter():
+    settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    named = {own for stage in pipeline().values() for own in stage.get("params", [])}
+    keys = {f"{section}.{name}" for section, own in settings.items() if isinstance(own, dict) for name in own}
+    left_out = {key for key in keys if key not in named and key.partition(".")[0] not in named}
+    undecisive = {key for key in keys if key.startswith(("compute.", "tracking."))}
+    assert left_out == undecisive | {"train.device", "train.checkpoint_minutes"}
 
 
 def test_every_literal_path_of_a_stage_is_declared():
@@ -116,6 +127,21 @@ def test_only_what_depends_on_a_change_runs_again(project):
     assert "Running stage 'render'" in said
     assert "Running stage 'train'" not in said
     project.git("checkout", "-q", "--", "params.yaml")
+
+
+def test_a_flip_test_is_asked_for_without_training_anew(project):
+    path = project.folder / "models/model.pt"
+    trained, before = card.load(path)
+    project.set("train.flip_test", True)
+    said = project.dvc("repro")
+    assert "training goes on in epoch 2 after 0 steps" in said  # of 1: there is nothing left to do
+    assert "Running stage 'evaluate'" in said
+    loaded, after = card.load(path)
+    assert (before.flip_test, after.flip_test) == (False, True)
+    for ours, theirs in zip(loaded.parameters(), trained.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    project.git("checkout", "-q", "--", ".")
+    project.dvc("checkout", "-q")
 
 
 def test_pinning_keeps_the_split_and_runs_nothing_after_it(project):

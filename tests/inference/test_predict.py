@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -122,6 +123,18 @@ def test_windows_that_overlap_are_blended_over_the_middle_of_the_overlap():
     tiled = card("letterbox", (12, 12), (True, True), (12, 4))
     [pred] = predict(columns, tiled, [np.zeros((12, 16, 3), np.uint8)], CPU)
     assert pred.tolist() == [[1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]] * 12
+
+
+def test_a_model_with_a_flip_test_takes_the_mean_of_the_picture_and_its_mirror_image():
+    # the network says the same of a picture and of its mirror image: turned back, that is 2, 4, -3, -1
+    described = dataclasses.replace(card("stretch", (4, 4), (True, True)), flip_test=True)
+    [pred] = predict(Columns(-1, -3, 4, 2), described, [np.zeros((4, 4, 3), np.uint8)], CPU)
+    assert pred.tolist() == [[1, 1, 1, 1]] * 4  # 0.5 everywhere
+    [pred] = predict(Columns(-3, -3, 4, 2), described, [np.zeros((4, 4, 3), np.uint8)], CPU)
+    assert pred.tolist() == [[0, 1, 1, 0]] * 4  # -0.5, 0.5, 0.5, -0.5
+    truth = blocks(40, 90, 7, seed=4)
+    described = dataclasses.replace(card("crop", (32, 32), tiles=(32, 5)), flip_test=True)
+    np.testing.assert_array_equal(predict(ColourReader(), described, [COLOURS[truth]], CPU)[0], truth)
 
 
 def test_no_more_windows_than_pictures_go_through_the_network_at_once():

@@ -26,6 +26,7 @@ def a_card(**facts):
         size_hw=(48, 64),
         mean=network.mean,
         std=network.std,
+        flip_test=True,
         facts=facts,
     )
 

@@ -37,7 +37,8 @@ def predict_each(
 
     segmenter: in eval mode and on `device`; uint8 (N, 3, h, w) RGB -> logits float32 (N, C, h, w).
     pictures: (item, uint8 (H, W, 3) RGB) each, taken as they are needed; batch_size: windows that go through the
-    network at once, of one picture or of several: so many pictures are held at most.
+    network at once, of one picture or of several: so many pictures are held at most. With card.flip_test every window
+    goes through it mirrored too, and the mean of the logits decides.
     A label map is uint8 (H, W), class_index, never ignore_index.
     """
     assert not segmenter.training
@@ -50,11 +51,25 @@ def predict_each(
             begun.append((item, image, transforms.plan(image.shape[:2], fit)))
             yield from (fit_image(image, fit, window) for window in begun[-1][2].windows)
 
-    logits = _logits(segmenter, inputs(), batch_size, device)
+    network = _Mirrored(segmenter) if card.flip_test else segmenter
+    logits = _logits(network, inputs(), batch_size, device)
     for first in logits:
         item, image, plan = begun.popleft()
         of_picture = chain([first], islice(logits, len(plan.windows) - 1))
         yield item, image, stitch.label_map(of_picture, plan, classes)
+
+
+class _Mirrored(nn.Module):
+    """A network asked twice, about the picture and about its mirror image; the mean of both answers."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """images: (N, 3, h, w). Returns logits (N, C, h, w)."""
+        mirrored: torch.Tensor = self._network(images.flip(-1)).flip(-1)
+        return (self._network(images) + mirrored) / 2
 
 
 @torch.inference_mode()

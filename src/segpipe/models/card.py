@@ -30,8 +30,8 @@ class ModelCard:
 
     architecture, encoder: as in build.segmenter; classes: names by class_index; seen: by class_index, whether training
     showed it; fit_mode, size_hw, tile_side, tile_overlap: how a photograph becomes the network's input
-    (dataset.transforms.Fit); mean, std: per RGB channel in 0..1 units; facts: what the model was made from and how good
-    it is.
+    (dataset.transforms.Fit); mean, std: per RGB channel in 0..1 units; flip_test: whether it is predicted mirrored too;
+    facts: what the model was made from and how good it is.
     """
 
     architecture: str
@@ -44,6 +44,7 @@ class ModelCard:
     std: tuple[float, ...]
     tile_side: int = 0
     tile_overlap: int = 0
+    flip_test: bool = False
     facts: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
 
 
