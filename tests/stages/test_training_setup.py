@@ -12,7 +12,6 @@ def inputs_with(tmp_path, monkeypatch):
     for path in (training_setup.STORE / "images.npy", training_setup.SPLITS):
         path.write_bytes(b"the same")
 
-
     def inputs(**changes: object) -> str:
         return training_setup.inputs(own.model_copy(update={"train": own.train.model_copy(update=changes)}))
 
