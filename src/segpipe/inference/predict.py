@@ -51,32 +51,23 @@ def predict_each(
             begun.append((item, image, transforms.plan(image.shape[:2], fit)))
             yield from (fit_image(image, fit, window) for window in begun[-1][2].windows)
 
-    network = _Mirrored(segmenter) if card.flip_test else segmenter
-    logits = _logits(network, inputs(), batch_size, device)
+    logits = _logits(segmenter, inputs(), batch_size, device, card.flip_test)
     for first in logits:
         item, image, plan = begun.popleft()
         of_picture = chain([first], islice(logits, len(plan.windows) - 1))
         yield item, image, stitch.label_map(of_picture, plan, classes)
 
 
-class _Mirrored(nn.Module):
-    """A network asked twice, about the picture and about its mirror image; the mean of both answers."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self._network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """images: (N, 3, h, w). Returns logits (N, C, h, w)."""
-        mirrored: torch.Tensor = self._network(images.flip(-1)).flip(-1)
-        return (self._network(images) + mirrored) / 2
-
-
 @torch.inference_mode()
 def _logits(
-    segmenter: nn.Module, inputs: Iterable[np.ndarray], batch_size: int, device: torch.device
+    segmenter: nn.Module, inputs: Iterable[np.ndarray], batch_size: int, device: torch.device, flip_test: bool
 ) -> Iterator[torch.Tensor]:
-    """The logits of each input, (C, h, w), computed a batch at a time as they are asked for."""
+    """The logits of each input, (C, h, w), computed a batch at a time as they are asked for.
+
+    flip_test: the mean of those of the input and of its mirror image.
+    """
     for windows in in_batches(inputs, batch_size):
         batch = torch.from_numpy(np.stack(windows))  # (N, h, w, 3)
-        yield from segmenter(batch.to(device).permute(0, 3, 1, 2))  # channels_last in memory: the fast layout on a CPU
+        images = batch.to(device).permute(0, 3, 1, 2)  # channels_last in memory: the fast layout on a CPU
+        logits = segmenter(images)
+        yield from (logits + segmenter(images.flip(-1)).flip(-1)) / 2 if flip_test else logits
