@@ -4,7 +4,8 @@
 val, or on test where the preset has no val, the mean IoU of the RARE classes with the fewest pixels, and seconds of
 training. DATASET is a preset and a folder of SEGPIPE_REAL_DATA (default ../shared/data); a LOSS is written as in
 LOSSES: parts of train.loss, then class weights if any. The data stages run once, in a project folder of its own; there
-each loss is trained and scored as a user does it, `python -m stages.NAME`, without tracking.
+each loss is trained and scored as a user does it, `python -m stages.NAME`, without tracking. The network is an FPN
+whatever the preset has: a U-Net takes more epochs than these before it shows any rare class, by whatever loss.
 """
 
 import json
@@ -56,7 +57,7 @@ def prepared(project: Path, dataset: str, epochs: int) -> dict[str, Any]:
     params = yaml.safe_load(path.read_text())
     params["ingest"]["source"] = str(DATA / dataset)
     params["split"] |= {name: str(ROOT / params["split"][name]) for name in ("scene_table", "pins")}
-    params["train"] |= {"epochs": epochs, "crop": CROP, "budget_hours": 24}
+    params["train"] |= {"architecture": "fpn", "epochs": epochs, "crop": CROP, "budget_hours": 24}
     params["tracking"]["mlflow"] = False
     path.write_text(yaml.safe_dump(params))
     for stage in ("ingest", "validate", "rasterize", "split"):
