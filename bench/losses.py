@@ -5,7 +5,7 @@ val, or on test where the preset has no val, the mean IoU of the RARE classes wi
 training. DATASET is a preset and a folder of SEGPIPE_REAL_DATA (default ../shared/data); a LOSS is written as in
 LOSSES: parts of train.loss, then class weights if any. The data stages run once, in a project folder of its own; there
 each loss is trained and scored as a user does it, `python -m stages.NAME`, without tracking. The network is an FPN
-whatever the preset has: a U-Net takes more epochs than these before it shows any rare class, by whatever loss.
+whatever the preset has: within so few epochs a U-Net shows hardly any rare class.
 """
 
 import json
