@@ -12,8 +12,9 @@ def main() -> None:
     params = load()
     data, segmenter = training_setup.data_and_network(params)[1:3]
     recipe, budget = training_setup.recipe(params), 3600 * params.train.budget_hours
-    measured = forecast.probe(segmenter, data, recipe, devices.pick(params.train.device))
-    epochs = measured.epochs_within(budget) if params.train.epochs == "auto" else recipe.epochs
+    fills, device = params.train.epochs == "auto", devices.pick(params.train.device)
+    measured = forecast.probe(segmenter, data, recipe, device, fills_budget=fills)
+    epochs = measured.epochs_within(budget) if fills else recipe.epochs
     forecast.tell(measured, epochs, budget, training_setup.CHECKPOINTS)
 
 

@@ -222,6 +222,7 @@ class Train(Section):
     processes: Annotated[int, Field(ge=1, le=64)]
     amp: bool
     strict: bool
+    compile: bool
 
     @model_validator(mode="after")
     def _shares_out(self) -> "Train":

@@ -57,5 +57,6 @@ def recipe(params: Params) -> Recipe:
         checkpoint_minutes=own.checkpoint_minutes,
         amp=own.amp,
         strict=own.strict,
+        compile="auto" if own.compile else "off",
         seed=params.seed,
     )

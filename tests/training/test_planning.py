@@ -7,12 +7,14 @@ from tests.training import tiny
 from tests.training.test_forecast import MINUTE
 
 
-def test_a_plan_is_made_once_and_kept(tmp_path):
-    note = checkpoint.note_of(tmp_path / "abc.pt")
-    assert planning.kept_plan(note, MINUTE, 3600) == 57
-    assert json.loads(note.read_text()) == {"epochs": 57}
-    faster = dataclasses.replace(MINUTE, step_seconds=1.0)
-    assert planning.kept_plan(note, faster, 3600) == 57
+def test_a_plan_is_made_once_and_kept(tmp_path, monkeypatch):
+    path, recipe = tmp_path / "abc.pt", tiny.recipe(budget_seconds=3600.0)
+    monkeypatch.setattr(planning.forecast, "probe", lambda *_, **__: MINUTE)
+    planned = planning.planned(None, None, recipe, path, tiny.CPU, fills_budget=True)
+    assert planned == dataclasses.replace(recipe, epochs=57, compile="off")
+    assert json.loads(checkpoint.note_of(path).read_text()) == {"epochs": 57, "compile": "off"}
+    monkeypatch.setattr(planning.forecast, "probe", None)
+    assert planning.planned(None, None, recipe, path, tiny.CPU, fills_budget=True) == planned
 
 
 def test_old_plans_go_with_their_checkpoints(tmp_path):
@@ -28,10 +30,9 @@ def test_a_new_training_is_forecast_and_one_that_goes_on_is_not(tmp_path, caplog
     path = checkpoint.path_of(tmp_path, "abc")
     recipe, data = tiny.recipe(budget_seconds=3600.0), tiny.data()
     with caplog.at_level(logging.INFO):
-        assert planning.planned(tiny.segmenter(), data, recipe, path, tiny.CPU, fills_budget=False) == recipe
-        assert sum(message.startswith("forecast: ") for message in caplog.messages) == 2
-        path.touch()
-        assert planning.planned(tiny.segmenter(), data, recipe, path, tiny.CPU, fills_budget=False) == recipe
+        for _ in range(2):
+            planned = planning.planned(tiny.segmenter(), data, recipe, path, tiny.CPU, fills_budget=False)
+            assert planned == dataclasses.replace(recipe, compile="off")
     assert sum(message.startswith("forecast: ") for message in caplog.messages) == 2
 
 
@@ -40,4 +41,4 @@ def test_a_plan_that_fills_the_budget_is_the_recipes_number_of_epochs(tmp_path):
     recipe = tiny.recipe(budget_seconds=3600.0)
     planned = planning.planned(tiny.segmenter(), tiny.data(), recipe, path, tiny.CPU, fills_budget=True)
     assert planned.epochs == json.loads(checkpoint.note_of(path).read_text())["epochs"] > recipe.epochs
-    assert dataclasses.replace(planned, epochs=recipe.epochs) == recipe
+    assert dataclasses.replace(planned, epochs=recipe.epochs, compile=recipe.compile) == recipe

@@ -14,12 +14,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segpipe.models.build import Segmenter
-from segpipe.training import batches, determinism, epoch, memory, schedule, setup
+from segpipe.training import batches, compiling, determinism, epoch, memory, schedule, setup
 from segpipe.training.batches import TrainingData
+from segpipe.training.compiling import Pace
 from segpipe.training.recipe import Recipe
 from segpipe.training.team import ALONE, Team
 
-_STEPS = 4  # the first one only warms up
+_WARM_STEPS, _COUNTED_STEPS = 1, 3
 _VALIDATION_BATCHES = 2
 _FILLED = 0.95  # of the budget is planned: later steps may be slower than the first
 _log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
     """What was measured. seconds: of one step, and of a whole validation; steps: per epoch; data_wait_share: 0..1 of a
-    step; memory_bytes: the peak so far, of the GPU where there is one; disk_bytes: checkpoint and model."""
+    step; memory_bytes: the peak so far, of the GPU where there is one; disk_bytes: checkpoint and model; compile: the
+    mode of torch.compile that pays, or "off"."""
 
     step_seconds: float
     steps: int
@@ -36,6 +38,7 @@ class Forecast:
     data_wait_share: float
     memory_bytes: int
     disk_bytes: int
+    compile: str = "off"
 
     @property
     def epoch_seconds(self) -> float:
@@ -48,25 +51,41 @@ class Forecast:
 
 
 def probe(
-    segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device, team: Team = ALONE
+    segmenter: Segmenter,
+    data: TrainingData,
+    recipe: Recipe,
+    device: torch.device,
+    team: Team = ALONE,
+    *,
+    fills_budget: bool = False,
 ) -> Forecast:
-    """Train a copy of the network for a few steps and validate with a few pictures; nothing else is changed."""
+    """Train a copy of the network for a few steps and validate with a few pictures; nothing else is changed.
+
+    fills_budget: the training will have as many epochs as fill its budget, whatever the recipe says.
+    """
     determinism.prepare(device, recipe.strict)
     with torch.random.fork_rng():
         twin = setup.placed(copy.deepcopy(segmenter), device, team)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer](twin, recipe.lr, recipe.weight_decay, 1.0)
-        steps = _timed_steps(twin, optimizer, data, recipe, device, team)
-        validation_seconds = _timed_validation(twin, data, recipe, device, team)
-    counted = steps[1:] or steps
-    seconds = sum(step.seconds for step in counted)
-    return Forecast(
-        step_seconds=seconds / len(counted),
-        steps=batches.steps_per_epoch(data, recipe),
-        validation_seconds=validation_seconds,
-        data_wait_share=sum(step.waited for step in counted) / seconds,
-        memory_bytes=memory.peak_bytes(device),
-        disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
-    )
+
+        def measure(mode: str) -> Pace:
+            network = compiling.compiled(twin, mode)
+            warm = _WARM_STEPS if network is twin else compiling.WARM_STEPS
+            return _pace(_timed_steps(twin, network, optimizer, data, recipe, device, team, warm), warm)
+
+        plain = measure("off")
+        measured = Forecast(
+            step_seconds=plain.step_seconds,
+            steps=batches.steps_per_epoch(data, recipe),
+            validation_seconds=_timed_validation(twin, data, recipe, device, team),
+            data_wait_share=plain.data_wait_share,
+            memory_bytes=memory.peak_bytes(device),
+            disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
+        )
+        epochs = measured.epochs_within(recipe.budget_seconds or 0.0) if fills_budget else recipe.epochs
+        seconds, steps = epochs * measured.epoch_seconds, epochs * measured.steps
+        mode, pace = compiling.quickest(plain, compiling.candidates(recipe, device, team, seconds), steps, measure)
+    return replace(measured, compile=mode, step_seconds=pace.step_seconds, data_wait_share=pace.data_wait_share)
 
 
 def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -> None:
@@ -91,12 +110,26 @@ def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -
         _log.warning("the disk is too full for checkpoint and model")
 
 
+def _pace(steps: list[epoch.StepResult], warm: int) -> Pace:
+    counted = steps[warm:] or steps
+    seconds = sum(step.seconds for step in counted)
+    return Pace(seconds / len(counted), sum(step.waited for step in counted) / seconds)
+
+
 def _timed_steps(
-    twin: Segmenter, optimizer: Optimizer, data: TrainingData, recipe: Recipe, device: torch.device, team: Team
+    twin: Segmenter,
+    network: nn.Module,
+    optimizer: Optimizer,
+    data: TrainingData,
+    recipe: Recipe,
+    device: torch.device,
+    team: Team,
+    warm: int,
 ) -> list[epoch.StepResult]:
+    """Steps of the twin's training, by itself or by what it is compiled to."""
     schedule.train_mode(twin, is_encoder_frozen=False)
     steps = epoch.train_one_epoch(
-        twin,
+        network,
         setup.criterion(twin, data, recipe, device),
         optimizer,
         batches.training_batches(data, recipe, 1, 0, device, team),
@@ -110,7 +143,7 @@ def _timed_steps(
         team=team,
     )
     with closing(steps):
-        return list(islice(steps, _STEPS))
+        return list(islice(steps, warm + _COUNTED_STEPS))
 
 
 def _timed_validation(twin: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device, team: Team) -> float:

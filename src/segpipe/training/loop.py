@@ -17,6 +17,7 @@ from segpipe.models.build import Segmenter
 from segpipe.training import (
     batches,
     checkpoint,
+    compiling,
     determinism,
     epoch,
     history,
@@ -93,6 +94,7 @@ class _Run:
     ) -> None:
         determinism.prepare(device, recipe.strict)
         self.segmenter = setup.placed(segmenter, device, team)
+        self.compiled = compiling.compiled(self.segmenter, recipe.compile)
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
         self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)
         self.steps = batches.steps_per_epoch(data, recipe)
@@ -198,7 +200,7 @@ class _Run:
         warmup, fall = round(self.recipe.warmup_epochs * self.steps), schedule.SCHEDULES[self.recipe.schedule]
         schedule.train_mode(self.segmenter, is_encoder_frozen=number <= self.recipe.freeze_epochs)
         return epoch.train_one_epoch(
-            self.segmenter,
+            self.compiled,
             self.criterion,
             self.optimizer,
             self.signals.watched(

@@ -7,6 +7,7 @@ ClassWeights = Literal["none", "median_frequency", "effective_number"]
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "poly"]
 Ship = Literal["best", "last"]
+Compile = Literal["auto", "off", "default", "reduce-overhead"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class Recipe:
     patience: epochs without a better one after which training ends, 0 for none;
     budget_seconds: wall clock of all runs of this training together, validation included, None for no limit;
     checkpoint_minutes: at most so much work is lost by a kill; amp: bfloat16 on a GPU (never on a CPU); strict: only
-    algorithms that give equal bytes on a GPU as well.
+    algorithms that give equal bytes on a GPU as well; compile: torch.compile's mode, "auto" to be planned.
     """
 
     epochs: int
@@ -84,6 +85,7 @@ class Recipe:
     checkpoint_minutes: float = 5.0
     amp: bool = True
     strict: bool = False
+    compile: Compile = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,0 +1,72 @@
+"""torch.compile on this device: a training step of the network in params.yaml, compiled and not.
+
+`python -m bench.compiling [ARCHITECTURE...]` prints a row for each mode: seconds until the first step has ended, with
+compiling, then the median and the smallest of STEPS steps on one batch in memory. On a CPU it takes minutes and a C++
+compiler.
+"""
+
+import statistics
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+import yaml
+
+from bench.floor import ROOT
+from segpipe.models import build
+from segpipe.models import device as devices
+from segpipe.training import compiling, schedule, setup
+from segpipe.training.team import ALONE
+from stages.params import Params
+
+CLASSES, STEPS = 12, 10
+
+
+def main() -> None:
+    """Print the table. Arguments: architectures, else that of params.yaml."""
+    params = Params(**yaml.safe_load((ROOT / "params.yaml").read_text()))
+    device = devices.pick("auto")
+    print(
+        f"{device}, {torch.get_num_threads()} threads, batches of {params.train.batch_size} at {params.rasterize.size}"
+    )
+    print("\n| network | mode | first step s | median s | smallest s |\n|---|---|---|---|---|")
+    for architecture in sys.argv[1:] or [params.train.architecture]:
+        for mode in ("off", *compiling.MODES):
+            first, steps = timed(architecture, mode, params, device)
+            times = f"{first:.1f} | {statistics.median(steps):.3f} | {min(steps):.3f}"
+            print(f"| {architecture} | {mode} | {times} |", flush=True)
+
+
+def timed(architecture: str, mode: str, params: Params, device: torch.device) -> tuple[float, list[float]]:
+    """Seconds of the first step of a training, and of STEPS more."""
+    own, (height, width) = params.train, params.rasterize.size
+    torch.compiler.reset()
+    segmenter = build.segmenter(architecture, own.encoder, CLASSES, [True] * CLASSES)
+    network = compiling.compiled(setup.placed(segmenter, device, ALONE), mode)
+    optimizer = schedule.OPTIMIZERS[own.optimizer](segmenter, own.lr, own.weight_decay, 1.0)
+    schedule.train_mode(segmenter, is_encoder_frozen=False)
+    images = 255 * torch.rand(own.batch_size, 3, height, width, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(CLASSES, (own.batch_size, height, width), device=device)
+    autocast = setup.autocast(device, own.amp)
+
+    def step() -> float:
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
+        with autocast:
+            logits = network(images)
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        float(loss)  # waits for a GPU
+        return time.perf_counter() - start
+
+    first = step()
+    for _ in range(compiling.WARM_STEPS):
+        step()
+    return first, [step() for _ in range(STEPS)]
+
+
+if __name__ == "__main__":
+    main()
