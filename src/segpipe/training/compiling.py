@@ -1,7 +1,7 @@
 """PyTorch's compiler for a training's network, where it is tried: on one GPU, if equal bytes are not asked for.
 
-On a CPU equal trainings must give equal bytes, so that what the clock decides may not change them, and a step gains
-little there (`bench/compiling.py`).
+On a CPU equal trainings must give equal bytes, so that what the clock decides may not change them, and a step of the
+default network gains nothing there (`bench/compiling.py`).
 """
 
 import logging
