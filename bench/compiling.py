@@ -28,7 +28,7 @@ def main() -> None:
     params = Params(**yaml.safe_load((ROOT / "params.yaml").read_text()))
     device = devices.pick("auto")
     print(
-        f"{device}, {torch.get_num_threads()} threads, batches of {params.train.batch_size} at {params.rasterize.size}"
+        f"{device}, {torch.get_num_threads()} threads, batches of {params.train.batch_size} at {params.photos.size_hw}"
     )
     print("\n| network | mode | first step s | median s | smallest s |\n|---|---|---|---|---|")
     for architecture in sys.argv[1:] or [params.train.architecture]:
@@ -40,7 +40,7 @@ def main() -> None:
 
 def timed(architecture: str, mode: str, params: Params, device: torch.device) -> tuple[float, list[float]]:
     """Seconds of the first step of a training, and of STEPS more."""
-    own, (height, width) = params.train, params.rasterize.size
+    own, (height, width) = params.train, params.photos.size_hw
     torch.compiler.reset()
     segmenter = build.segmenter(architecture, own.encoder, CLASSES, [True] * CLASSES)
     network = compiling.compiled(setup.placed(segmenter, device, ALONE), mode)

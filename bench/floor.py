@@ -78,7 +78,7 @@ def new_project(folder: Path, source: Path) -> Path:
     folder.mkdir(parents=True)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["ingest"] |= {"source": str(source), "classes": "auto"}
-    params["rasterize"] |= {"size": list(FIT.size_hw), "fit": FIT.mode}
+    params["photos"] |= dict(zip(("height", "width"), FIT.size_hw, strict=True), fit=FIT.mode)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     return folder
 

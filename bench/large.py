@@ -25,7 +25,7 @@ def main() -> None:
         for tile_side in (0, 1024):
             project = new_project(Path(name) / "project", source)
             params = yaml.safe_load((project / "params.yaml").read_text())
-            params["rasterize"]["tiles"] |= {"side": tile_side, "overlap": 128 if tile_side else 0}
+            params["photos"]["tiles"] |= {"side": tile_side, "overlap": 128 if tile_side else 0}
             (project / "params.yaml").write_text(yaml.safe_dump(params))
             print(f"{side} x {side} pixels, {count} polygons, {'tiles of 1024' if tile_side else 'whole'}")
             for stage in ("ingest", "validate", "rasterize"):

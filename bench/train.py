@@ -50,7 +50,7 @@ class Photographs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.pairs = pairs
         self.varied = v2.Compose(
             [
-                v2.Resize(params.rasterize.size),
+                v2.Resize(params.photos.size_hw),
                 v2.RandomHorizontalFlip(own.flip),
                 v2.RandomVerticalFlip(own.flip_vertical),
                 v2.RandomAffine(
@@ -218,7 +218,7 @@ def main(epochs: int) -> None:
     params = load()
     determinism.prepare(CPU, strict=False)
     print(
-        f"{params.train.architecture} on {params.train.encoder}, {params.rasterize.size}, {params.train.batch_size} "
+        f"{params.train.architecture} on {params.train.encoder}, {params.photos.size_hw}, {params.train.batch_size} "
         f"pictures a step, {torch.get_num_threads()} threads; {ROUNDS} rounds of {STEPS} steps"
     )
     speed(params)

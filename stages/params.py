@@ -22,6 +22,12 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0, le=100)]
 Side = Annotated[int, Field(ge=32, le=4096)]
+UNSEEN_NAMES = ("size", "nfiles")  # DVC's run cache leaves keys of these names out of its hash, at any depth
+_NEW_KEYS = {
+    "rasterize.size": "photos.height and photos.width",
+    "rasterize.fit": "photos.fit",
+    "rasterize.tiles": "photos.tiles",
+}
 
 
 class Section(BaseModel):
@@ -112,26 +118,37 @@ class Tiles(Section):
     overlap: Annotated[int, Field(ge=0)]
 
 
-class Rasterize(Section):
-    """The training shape, which pictures are cut into tiles, and who is on top."""
+class Photos(Section):
+    """The size of the images that the network sees, and how each image comes to it."""
 
-    size: tuple[Side, Side]
+    height: Side
+    width: Side
     fit: Literal["letterbox", "crop", "stretch"]
     tiles: Tiles
-    priority: Literal["smaller_on_top", "record_order"] | Annotated[list[str], Field(min_length=1)]
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.height, self.width
 
     @property
     def preprocessing(self) -> Fit:
-        """How pictures come to the training shape."""
-        return Fit(self.fit, self.size, self.tiles.side, self.tiles.overlap)
+        """How an image comes to the training size."""
+        return Fit(self.fit, self.size_hw, self.tiles.side, self.tiles.overlap)
 
     @model_validator(mode="after")
-    def _tiles_reach_on(self) -> "Rasterize":
-        tile_hw = [round(self.tiles.side * side / max(self.size)) for side in self.size]
+    def _tiles_reach_on(self) -> "Photos":
+        tile_hw = [round(self.tiles.side * side / max(self.size_hw)) for side in self.size_hw]
         if self.tiles.side and self.tiles.overlap > min(tile_hw) // 3:
             what = f"of tiles of {tile_hw[1]} x {tile_hw[0]} pixels, {self.tiles.overlap} are too much overlap"
             raise ValueError(f"{what}; give tiles.overlap a third of the shorter side or less")
         return self
+
+
+class Rasterize(Section):
+    """priority: which of two overlapping objects is on top."""
+
+    priority: Literal["smaller_on_top", "record_order"] | Annotated[list[str], Field(min_length=1)]
 
 
 class Split(Section):
@@ -263,6 +280,7 @@ class Params(Section):
     compute: Compute
     ingest: Ingest
     validation: Annotated[Validate, Field(alias="validate")]
+    photos: Photos
     rasterize: Rasterize
     split: Split
     train: Train
@@ -281,15 +299,33 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: is empty, or no sections with settings; restore it, `git checkout {path}`")
+    faults = _unseen_keys(document)
     try:
-        return Params.model_validate(document)
+        params = Params.model_validate(document)
     except ValidationError as error:
-        raise UserError(f"{path}: {'; '.join(_said(fault, document) for fault in error.errors())}") from None
+        faults = [*(_said(fault) for fault in error.errors()), *faults]
+    if faults:
+        raise UserError(f"{path}: {'; '.join(faults)}")
+    return params
 
 
-def _said(fault: Any, document: Any) -> str:
+def _unseen_keys(section: dict[Any, Any], place: str = "") -> list[str]:
+    """What is wrong with each key whose changes DVC does not see: a stage would keep the result of an older value."""
+    faults = []
+    for name, value in section.items():
+        key = f"{place}{name}"
+        if name in UNSEEN_NAMES and key not in _NEW_KEYS:
+            faults.append(f"{key}: DVC does not see changes of a key with the name {name!r}; use another name")
+        if isinstance(value, dict):
+            faults += _unseen_keys(value, f"{key}.")
+    return faults
+
+
+def _said(fault: Any) -> str:
     place = [str(part) for part in fault["loc"] if not str(part).startswith(("literal[", "list[", "constrained-"))]
     key = ".".join(place)
+    if key in _NEW_KEYS:
+        return f"{key}: this key has a new name: {_NEW_KEYS[key]}"
     if fault["type"] == "extra_forbidden":
         return f"{key}: no such key{_nearest(place)}"
     if fault["type"] == "missing":

@@ -39,7 +39,7 @@ def main() -> None:
     classes = ClassTable.read(checked / "classes.json")
     indices = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     selection.refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
-    fit = params.rasterize.preprocessing
+    fit = params.photos.preprocessing
     tasks = rasterizing.tasks(
         photos,
         tables.read_instances(checked / "instances.parquet"),

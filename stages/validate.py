@@ -77,7 +77,7 @@ def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> lis
         Path(params.ingest.source),
         Rules(class_of, chosen),
         keep_empty=own.unannotated == "keep",
-        leave=fitted.begin(params.rasterize.preprocessing),  # what rasterize takes if it asks for the same then
+        leave=fitted.begin(params.photos.preprocessing),  # what rasterize takes if it asks for the same then
     )
 
 

@@ -25,7 +25,7 @@ def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> N
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     changed = {
         "compute__workers": workers, "ingest__source": str(source), "ingest__classes": "auto", "validate__limits": {},
-        "rasterize__size": [32, 32],
+        "photos__height": 32, "photos__width": 32,
     }  # fmt: skip
     for key, value in (changed | settings).items():
         section, name = key.split("__")

@@ -39,7 +39,8 @@ class Project:
             if not file.startswith(("tests/", "data/demo/")) and (ROOT / file).is_file():
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / file, folder / file)
-        self.set("rasterize.size", [64, 64])
+        self.set("photos.height", 64)
+        self.set("photos.width", 64)
         self.set("train.epochs", 1)
         self.set("render.samples", 1)
 

@@ -26,7 +26,7 @@ def test_every_make_target_exists():
 
 def test_every_params_key_exists():
     keys = {
-        text.split(":")[0] for text in CODE if re.match(r"(ingest|validate|rasterize|split|train|tracking)\.\w+", text)
+        text.split(":")[0] for text in CODE if re.match(r"(ingest|validate|photos|rasterize|split|train|tracking)\.\w+", text)
     }
     assert len(keys) > 10
     for key in keys:

@@ -33,7 +33,7 @@ def project(tmp_path_factory) -> Project:
     source.write()
     made.set("ingest.source", "photos")
     made.set("ingest.classes", ["cat", "dog"])
-    made.set("rasterize.tiles", {"side": 96, "overlap": 32})
+    made.set("photos.tiles", {"side": 96, "overlap": 32})
     made.set("split.near_duplicate_bits", 0)  # noise alike in its hash is not alike
     made.set("split.scene", r"(large\d|small\d)")
     made.set("split.val", 0.3)

@@ -42,7 +42,7 @@ def _explained(asked: argparse.Namespace) -> list[str]:
     settings = record.Settings(
         root=Path(params.ingest.source),
         priority=params.rasterize.priority,
-        fit=params.rasterize.preprocessing,
+        fit=params.photos.preprocessing,
     )
     return record.explain(asked.record, settings, asked.output)
 

@@ -144,7 +144,8 @@ def test_a_changed_setting_is_noticed(here, capsys):
 
 def test_a_changed_training_size_is_noticed(here, capsys):
     text = Path("params.yaml").read_text(encoding="utf-8")
-    Path("params.yaml").write_text(text.replace("- 32\n  - 32\n", "- 64\n  - 64\n"), encoding="utf-8")
+    doubled = text.replace("height: 32\n  width: 32\n", "height: 64\n  width: 64\n")
+    Path("params.yaml").write_text(doubled, encoding="utf-8")
     assert any("now they would be 100 and 50, and 128 at training" in line for line in told(capsys, "1"))  # 8 x 16
 
 
@@ -245,7 +246,7 @@ def cut(tmp_path, monkeypatch):
         ),
     )
     tiles = {"side": 64, "overlap": 16}
-    data_half.run(tmp_path, Path("source"), rasterize__tiles=tiles, validate__holes="even_odd")
+    data_half.run(tmp_path, Path("source"), photos__tiles=tiles, validate__holes="even_odd")
     monkeypatch.chdir(tmp_path)
 
 

@@ -59,7 +59,8 @@ def stored(project: Project, key: str) -> np.ndarray:
 @pytest.fixture(scope="module")
 def coco(real_data, tmp_path_factory) -> Project:
     source = real_data / "coco_mini"
-    project = over(tmp_path_factory.mktemp("coco"), source, ingest__classes=CLASSES, rasterize__size=[96, 96])
+    settings = {"ingest__classes": CLASSES, "photos__height": 96, "photos__width": 96}
+    project = over(tmp_path_factory.mktemp("coco"), source, **settings)
     project.start()
     project.dvc("repro")
     return project

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc_data.hashfile.meta import Meta
 
 from segpipe.classes import ClassTable
 from segpipe.errors import UserError
@@ -19,7 +20,7 @@ def load(folder: Path, text: str) -> params.Params:
 
 
 def test_the_projects_own_params_are_sound(tmp_path):
-    assert load(tmp_path, TEXT).rasterize.fit == "letterbox"
+    assert load(tmp_path, TEXT).photos.fit == "letterbox"
 
 
 @pytest.mark.parametrize(
@@ -39,14 +40,14 @@ def test_the_projects_own_params_are_sound(tmp_path):
         (
             "fit: letterbox",
             "fit: squash",
-            "rasterize.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'",
+            "photos.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'",
         ),
         (
-            "side: 0\n    overlap: 64",
+            "side: 0 # 0: no tiles\n    overlap: 64",
             "side: 180\n    overlap: 64",
-            "rasterize: of tiles of 180 x 180 pixels, 64 are too much overlap; give tiles.overlap a third of the",
+            "photos: of tiles of 180 x 180 pixels, 64 are too much overlap; give tiles.overlap a third of the",
         ),
-        ("side: 0", "side: 20", "rasterize.tiles.side: input should be greater than or equal to 32, not 20"),
+        ("side: 0", "side: 20", "photos.tiles.side: input should be greater than or equal to 32, not 20"),
         ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
         ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
         (CLASSES, "  classes: {}\n", "ingest.classes: names no class; give auto, a list of names"),
@@ -66,6 +67,25 @@ def test_a_wrong_value_is_named_with_its_key(tmp_path, old, new, said):
         load(tmp_path, TEXT.replace(old, new, 1))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_keys_of_older_versions_are_refused_with_their_new_names(tmp_path):
+    for old, new in {"size: [160, 160]": "photos.height and photos.width", "fit: crop": "photos.fit"}.items():
+        with pytest.raises(UserError) as caught:
+            load(tmp_path, TEXT.replace("rasterize:\n", f"rasterize:\n  {old}\n"))
+        key = old.partition(":")[0]
+        assert str(caught.value).endswith(f"params.yaml: rasterize.{key}: this key has a new name: {new}")
+
+
+@pytest.mark.parametrize("name", [Meta.PARAM_SIZE, Meta.PARAM_NFILES])
+def test_no_key_may_have_a_name_that_dvc_leaves_out_of_its_hash(tmp_path, name):
+    """DVC would restore the outputs of an older value: dvc/stage/cache.py, _get_cache_hash."""
+    text = TEXT.replace(CLASSES, f"  classes: {{{name}: [small, large], coin: coin}}\n")
+    with pytest.raises(UserError, match=rf"ingest\.classes\.{name}: DVC does not see changes of a key with the name"):
+        load(tmp_path, text)
+    text = TEXT.replace("source_roles: {train: train,", f"source_roles: {{{name}: train,")
+    with pytest.raises(UserError, match=rf"split\.source_roles\.{name}: DVC does not see changes"):
+        load(tmp_path, text)
 
 
 def command(folder: Path, module: str) -> subprocess.CompletedProcess:
@@ -128,7 +148,7 @@ def test_a_stage_without_what_it_reads_names_the_file_and_the_way(tmp_path):
 
 def test_all_faults_are_told_at_once(tmp_path):
     text = TEXT.replace("  lr: 0.002", "  lr: -1").replace("fit: letterbox", "fit: squash")
-    with pytest.raises(UserError, match=r"rasterize\.fit.*train\.lr"):
+    with pytest.raises(UserError, match=r"photos\.fit.*train\.lr"):
         load(tmp_path, text)
 
 

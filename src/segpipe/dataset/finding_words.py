@@ -98,7 +98,7 @@ FINDINGS = (
         "sees it: nothing can be learned from it, but it counts in the scores.",
         "The mask has it at full size; the training picture does not.",
         "Train at a larger size.",
-        ("rasterize.size",),
+        ("photos.height", "photos.width"),
     ),
     Reason(
         "near_duplicate_photographs", "", "Nearly the same photograph",

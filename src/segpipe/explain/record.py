@@ -178,7 +178,7 @@ def _rasterized(account: Account, row: Row, seen: _Seen, settings: Settings) -> 
         lines.append(_line("", f"{count:,} px beneath {instance.id} ({instance.category or instance.role})"))
     rows = len(seen.store_px)
     tiles = f" in {sum(map(bool, seen.store_px))} of the photograph's {rows} tiles" if rows > 1 else ""
-    gone = "" if row.px_store or not row.px_after else ": it vanishes; see rasterize.size"
+    gone = "" if row.px_store or not row.px_after else ": it vanishes; see photos.height and photos.width"
     return [*lines, _line("at training", f"{row.px_store:,} px at {_size(settings.fit)}{tiles}{gone}")]
 
 
