@@ -25,9 +25,8 @@ def test_every_make_target_exists():
 
 
 def test_every_params_key_exists():
-    keys = {
-        text.split(":")[0] for text in CODE if re.match(r"(ingest|validate|photos|rasterize|split|train|tracking)\.\w+", text)
-    }
+    key = r"(ingest|validate|photos|rasterize|split|train|tracking)\.\w+"
+    keys = {text.split(":")[0] for text in CODE if re.match(key, text)}
     assert len(keys) > 10
     for key in keys:
         section, name = key.split(".")
