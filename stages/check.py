@@ -17,12 +17,15 @@ def main() -> None:
     source = Path(params.ingest.source)
     if not source.is_dir():
         raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
-    for key in ("pins", "scene_table"):
-        path = Path(getattr(params.split, key))
+    named = {
+        "split.pins": params.split.pins,
+        "split.scene_table": params.split.scene_table,
+        "train.weights_file": params.train.weights_file,
+    }
+    for key, file in named.items():
+        path = Path(file)
         if not path.is_file():
-            raise UserError(
-                f"params.yaml: split.{key}: {path} is no file; name one, or restore data/{path.name} from git"
-            )
+            raise UserError(f"params.yaml: {key}: {path} is no file; name one, or restore data/{path.name} from git")
 
 
 def _refuse_unseen_order(ingest: Ingest) -> None:

@@ -207,12 +207,20 @@ class Loss(Section):
         return self
 
 
+def _weights(value: Any) -> Any:
+    """Raises ValueError for a file's path, which has a key of its own: DVC must see the file."""
+    if isinstance(value, str) and value not in ("imagenet", "file", "random"):
+        raise ValueError("is imagenet, file or random; name a file in train.weights_file and set weights: file")
+    return value
+
+
 class Train(Section):
     """The network and how it is trained."""
 
     architecture: str
     encoder: str
-    weights: str
+    weights: Annotated[Literal["imagenet", "file", "random"], BeforeValidator(_weights)]
+    weights_file: Annotated[str, Field(min_length=1)]
     epochs: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)]
     batch_size: Annotated[int, Field(ge=2, le=4096)]
     accumulate: Annotated[int, Field(ge=1, le=1024)]

@@ -29,7 +29,7 @@ def main() -> None:
     device = team.own_device(devices.pick(own.device))
     mates = team.join(device, own.batch_size)
     store, data, segmenter, origin = training_setup.data_and_network(params)
-    inputs = training_setup.inputs(params)
+    inputs = training_setup.inputs(params, segmenter)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
     path, recipe = checkpoint.path_of(CHECKPOINTS, inputs), training_setup.recipe(params)
     recipe = planning.planned(segmenter, data, recipe, path, device, mates, fills_budget=own.epochs == "auto")

@@ -5,6 +5,7 @@ from pathlib import Path
 from segpipe.dataset import split_table
 from segpipe.dataset.store import Store
 from segpipe.models import build, weights
+from segpipe.models.fingerprint import tensors_hash
 from segpipe.training.batches import TrainingData
 from segpipe.training.inputs import inputs_hash
 from segpipe.training.recipe import Augment, Loss, Recipe
@@ -12,7 +13,7 @@ from stages.params import Params
 
 STORE, SPLITS = Path("data/store"), Path("data/splits.csv")
 CHECKPOINTS = Path(".segpipe/checkpoints")
-UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device", "flip_test")  # settings that change no weights
+UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device", "flip_test", "weights_file")  # they change no weights
 
 
 def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segmenter, str]:
@@ -20,14 +21,20 @@ def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segment
     own, store = params.train, Store.open(STORE)
     data = TrainingData.of(store, split_table.read(SPLITS))
     segmenter = build.segmenter(own.architecture, own.encoder, len(store.classes), data.seen, params.seed)
-    return store, data, segmenter, weights.load_pretrained(segmenter, own.encoder, own.weights)
+    source = Path(own.weights_file) if own.weights == "file" else own.weights
+    return store, data, segmenter, weights.load_pretrained(segmenter, own.encoder, source)
 
 
-def inputs(params: Params) -> str:
-    """A hash of all that decides the weights; the budget does only where it decides the number of epochs."""
+def inputs(params: Params, segmenter: build.Segmenter) -> str:
+    """A hash of all that decides the weights; the budget does only where it decides the number of epochs.
+
+    segmenter: as `data_and_network` gives it: pretrained weights count by their values, wherever they came from.
+    """
     undecisive = set(UNDECISIVE) - ({"budget_hours"} if params.train.epochs == "auto" else set())
     settings = params.train.model_dump(mode="json", exclude=undecisive) | {"seed": params.seed}
-    return inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)
+    if params.train.weights != "random":
+        settings["pretrained"] = tensors_hash(segmenter.encoder.state_dict())
+    return inputs_hash([*sorted(STORE.iterdir()), SPLITS, Path(__file__)], settings)
 
 
 def recipe(params: Params) -> Recipe:

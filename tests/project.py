@@ -13,9 +13,9 @@ from tests.conftest import ROOT
 
 
 def put_tables(folder: Path) -> None:
-    """The tables of a user that the split reads, as they are in a fresh clone."""
+    """The files of a user that stages read, as they are in a fresh clone."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for table in ("pins.csv", "scenes.csv"):
+    for table in ("pins.csv", "scenes.csv", "weights.pt"):
         shutil.copyfile(ROOT / "data" / table, folder / "data" / table)
 
 

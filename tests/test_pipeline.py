@@ -129,6 +129,12 @@ def test_only_what_depends_on_a_change_runs_again(project):
     project.git("checkout", "-q", "--", "params.yaml")
 
 
+def test_another_file_of_weights_trains_again(project):
+    (project.folder / "data/weights.pt").write_bytes(b"other weights")
+    assert "changed deps" in project.dvc("status", "train")
+    project.git("checkout", "-q", "--", "data/weights.pt")
+
+
 def test_a_flip_test_is_asked_for_without_training_anew(project):
     path = project.folder / "models/model.pt"
     trained, before = card.load(path)

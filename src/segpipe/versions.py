@@ -9,9 +9,13 @@ from segpipe.files import sha256_of
 
 
 @cache
-def code_hash(packages: tuple[str, ...], libraries: tuple[str, ...]) -> str:
-    """SHA-256 in hex over the .py files of segpipe's `packages` ("" is the top) and the versions of `libraries`."""
-    root = Path(__file__).parent
-    sources = sorted(path for package in packages for path in (root / package).glob("*.py"))
-    parts = [sha256_of(path) for path in sources] + [f"{name} {version(name)}" for name in libraries]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def code_hash(parts: tuple[str, ...], libraries: tuple[str, ...]) -> str:
+    """SHA-256 in hex over `code_files(parts)` and the versions of `libraries`."""
+    lines = [sha256_of(path) for path in code_files(parts)] + [f"{name} {version(name)}" for name in libraries]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def code_files(parts: tuple[str, ...]) -> list[Path]:
+    """segpipe's files by name, sorted: "classes.py" is one, "models" is all .py files of that package, "" the top's."""
+    paths = [Path(__file__).parent / part for part in parts]
+    return sorted(file for path in paths for file in (path.glob("*.py") if path.is_dir() else [path]))

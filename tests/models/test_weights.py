@@ -1,4 +1,5 @@
 import urllib.request
+from pathlib import Path
 
 import huggingface_hub
 import pytest
@@ -9,6 +10,7 @@ from torchvision.models import mobilenet_v3_large
 
 from segpipe.errors import UserError
 from segpipe.models import build, weights
+from tests.conftest import ROOT
 
 TINY = "mobilenetv3_small_050"
 
@@ -52,14 +54,14 @@ def test_a_local_file_of_a_whole_network_fills_its_encoder(tmp_path, tiny_state,
     path = tmp_path / "weights.pth"
     torch.save({wrapper: tiny_state} if wrapper else tiny_state, path)
     network = segmenter()
-    assert weights.load_pretrained(network, TINY, str(path)) == "file weights.pth"
+    assert weights.load_pretrained(network, TINY, path) == "file weights.pth"
     assert torch.equal(stem(network), tiny_state["conv_stem.weight"])
 
 
 def test_a_safetensors_file_serves_too(tmp_path, tiny_state):
     safetensors.torch.save_file(tiny_state, tmp_path / "weights.safetensors")
     network = segmenter()
-    weights.load_pretrained(network, TINY, str(tmp_path / "weights.safetensors"))
+    weights.load_pretrained(network, TINY, tmp_path / "weights.safetensors")
     assert torch.equal(stem(network), tiny_state["conv_stem.weight"])
 
 
@@ -69,25 +71,29 @@ def test_another_encoders_file_is_refused_and_changes_nothing(tmp_path, tiny_sta
     network = segmenter("resnet18")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(UserError, match=r"weights.pth: does not fit this encoder \(conv1.weight|model.conv1.weight"):
-        weights.load_pretrained(network, "resnet18", str(path))
+        weights.load_pretrained(network, "resnet18", path)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
-@pytest.mark.parametrize("content", [b"", b"not a weights file", b"PK\x03\x04 cut off"])
+@pytest.mark.parametrize("content", [b"not a weights file", b"PK\x03\x04 cut off"])
 def test_a_foreign_file_is_said_in_one_line(tmp_path, content):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     with pytest.raises(UserError) as caught:
-        weights.load_pretrained(segmenter(), TINY, str(path))
+        weights.load_pretrained(segmenter(), TINY, path)
     assert str(caught.value).startswith(f"{path}: not a readable weights file (")
     assert "\n" not in str(caught.value)
 
 
+def test_the_empty_file_of_a_fresh_clone_is_no_weights():
+    with pytest.raises(UserError) as caught:
+        weights.load_pretrained(segmenter(), TINY, ROOT / "data/weights.pt")
+    assert str(caught.value).endswith("data/weights.pt: holds no weights; name a file that does in train.weights_file")
+
+
 def test_a_missing_file_is_named():
-    with pytest.raises(
-        UserError, match=r"^no/such.pth: no such weights file; train.weights is a file, or imagenet, or"
-    ):
-        weights.load_pretrained(segmenter(), TINY, "no/such.pth")
+    with pytest.raises(UserError, match=r"^no/such.pth: no such weights file; name one in train.weights_file$"):
+        weights.load_pretrained(segmenter(), TINY, Path("no/such.pth"))
 
 
 def test_without_network_the_offline_ways_are_named_at_once(tmp_path, monkeypatch):
@@ -98,8 +104,8 @@ def test_without_network_the_offline_ways_are_named_at_once(tmp_path, monkeypatc
     with pytest.raises(UserError) as caught:
         weights.load_pretrained(network, TINY, "imagenet")
     assert str(caught.value) == (
-        f"encoder '{TINY}': its ImageNet weights could not be downloaded (no network); go online, name a local weights "
-        "file in train.weights, or set train.weights: random"
+        f"encoder '{TINY}': its ImageNet weights could not be downloaded (no network); go online, name a local file in "
+        "train.weights_file and set train.weights: file, or set train.weights: random"
     )
     assert torch.equal(stem(network), before)
 
@@ -109,7 +115,7 @@ def test_a_vision_transformers_file_fills_dpts_encoder(tmp_path):
     published = timm.create_model("test_vit", pretrained=False).state_dict()
     torch.save(published, tmp_path / "vit.pth")
     network = segmenter("test_vit", "dpt")
-    weights.load_pretrained(network, "test_vit", str(tmp_path / "vit.pth"))
+    weights.load_pretrained(network, "test_vit", tmp_path / "vit.pth")
     name = "blocks.1.attn.qkv.weight"
     assert torch.equal(network.encoder.state_dict()[f"model.{name}"], published[name])
 
@@ -131,7 +137,7 @@ def test_torchvisions_weights_that_cannot_be_had_are_said_in_one_line(torchvisio
         weights.load_pretrained(network, "mobilenet_v3_large", "imagenet")
     assert str(caught.value) == (
         "encoder 'mobilenet_v3_large': its ImageNet weights could not be downloaded (no network); go online, name a "
-        "local weights file in train.weights, or set train.weights: random"
+        "local file in train.weights_file and set train.weights: file, or set train.weights: random"
     )
 
 
@@ -142,6 +148,6 @@ def test_a_whole_torchvision_network_fills_the_encoder_of_another(tmp_path, by_n
     state = published if by_name else {f"x{i}.{name}": tensor for i, (name, tensor) in enumerate(published.items())}
     torch.save(state, tmp_path / "mobilenet.pth")
     network = segmenter("mobilenet_v3_large", "deeplabv3_mobilenet_v3_large")
-    weights.load_pretrained(network, "mobilenet_v3_large", str(tmp_path / "mobilenet.pth"))
+    weights.load_pretrained(network, "mobilenet_v3_large", tmp_path / "mobilenet.pth")
     for name, tensor in network.encoder.state_dict().items():
         assert torch.equal(tensor, published[f"features.{name}"]), name

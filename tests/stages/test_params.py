@@ -12,6 +12,12 @@ from stages import params
 TEXT = Path(params.__file__).parent.parent.joinpath("params.yaml").read_text(encoding="utf-8")
 CLASSES = next(f"{line}\n" for line in TEXT.splitlines() if line.startswith("  classes:"))
 
+FILES = {
+    "split.pins": "data/pins.csv",
+    "split.scene_table": "data/scenes.csv",
+    "train.weights_file": "data/weights.pt",
+}
+
 
 def load(folder: Path, text: str) -> params.Params:
     path = folder / "params.yaml"
@@ -57,6 +63,11 @@ def test_the_projects_own_params_are_sound(tmp_path):
         (CLASSES, "  classes: {background: [x]}\n", "ingest: classes names background, which is what no class"),
         (CLASSES, "  classes: [x, background]\n", "ingest: classes names background, which is what no class"),
         ('image_pattern: ""', "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
+        (
+            "weights: imagenet",
+            "weights: nets/enc.pt",
+            "train.weights: is imagenet, file or random; name a file in train.weights_file and set weights: file",
+        ),
         ("seed: 7", "seed: [", "is not YAML"),
         ("seed: 7\n", "", "seed: is missing"),
     ],
@@ -104,7 +115,7 @@ def test_a_missing_source_is_told_before_the_pipeline_starts(tmp_path):
 def test_an_order_of_merged_classes_that_dvc_does_not_see_is_told(tmp_path):
     tmp_path.joinpath("photos").mkdir()
     tmp_path.joinpath("data/checked").mkdir(parents=True)
-    for name in ("data/pins.csv", "data/scenes.csv"):
+    for name in FILES.values():
         tmp_path.joinpath(name).touch()
     ClassTable(("background", "human", "vehicle")).write(tmp_path / "data/checked/classes.json")
     text = TEXT.replace("source: data/demo", "source: photos", 1)
@@ -118,15 +129,15 @@ def test_an_order_of_merged_classes_that_dvc_does_not_see_is_told(tmp_path):
     )
 
 
-@pytest.mark.parametrize(("key", "file"), [("pins", "data/pins.csv"), ("scene_table", "data/scenes.csv")])
-def test_a_missing_table_is_told_before_the_pipeline_starts(tmp_path, key, file):
+@pytest.mark.parametrize(("key", "file"), FILES.items())
+def test_a_missing_file_is_told_before_the_pipeline_starts(tmp_path, key, file):
     tmp_path.joinpath("data/demo").mkdir(parents=True)
-    for name in ("data/pins.csv", "data/scenes.csv"):
+    for name in FILES.values():
         tmp_path.joinpath(name).touch()
     tmp_path.joinpath(file).unlink()
     tmp_path.joinpath("params.yaml").write_text(TEXT)
     done = command(tmp_path, "stages.check")
-    said = f"error: params.yaml: split.{key}: {file} is no file; name one, or restore {file} from git\n"
+    said = f"error: params.yaml: {key}: {file} is no file; name one, or restore {file} from git\n"
     assert (done.returncode, done.stderr) == (1, said)
 
 

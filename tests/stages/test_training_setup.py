@@ -1,6 +1,10 @@
 import pytest
+import torch
 
+from segpipe.models import build, weights
 from stages import params, training_setup
+
+ENCODER = "mobilenetv3_small_050"
 
 
 @pytest.fixture
@@ -12,8 +16,9 @@ def inputs_with(tmp_path, monkeypatch):
     for path in (training_setup.STORE / "images.npy", training_setup.SPLITS):
         path.write_bytes(b"the same")
 
-    def inputs(**changes: object) -> str:
-        return training_setup.inputs(own.model_copy(update={"train": own.train.model_copy(update=changes)}))
+    def inputs(network: build.Segmenter | None = None, **changes: object) -> str:
+        changed = own.model_copy(update={"train": own.train.model_copy(update={"weights": "random"} | changes)})
+        return training_setup.inputs(changed, network)
 
     return inputs
 
@@ -30,3 +35,32 @@ def test_a_setting_that_changes_the_weights_starts_afresh(inputs_with, change):
 
 def test_the_budget_decides_where_the_epochs_fill_it(inputs_with):
     assert inputs_with(epochs="auto", budget_hours=1.0) != inputs_with(epochs="auto", budget_hours=2.0)
+
+
+@pytest.fixture
+def started_from(tmp_path):
+    """A network whose encoder starts from a file with the weights of that seed."""
+
+    def started(seed: int, name: str = "weights.pt") -> build.Segmenter:
+        donor = build.segmenter("fpn", ENCODER, 2, [True, True], seed)
+        torch.save(donor.encoder.state_dict(), tmp_path / name)
+        network = build.segmenter("fpn", ENCODER, 2, [True, True])
+        weights.load_pretrained(network, ENCODER, tmp_path / name)
+        return network
+
+    return started
+
+
+def test_another_file_of_weights_under_the_same_name_starts_afresh(inputs_with, started_from):
+    first = inputs_with(started_from(1), weights="file")
+    assert inputs_with(started_from(2), weights="file") != first
+    assert inputs_with(started_from(1), weights="file") == first
+    assert inputs_with(started_from(1, "moved.pt"), weights="file", weights_file="moved.pt") == first
+
+
+def test_weights_of_a_package_or_a_download_count_by_their_values(inputs_with, started_from):
+    assert inputs_with(started_from(1), weights="imagenet") != inputs_with(started_from(2), weights="imagenet")
+
+
+def test_a_file_that_is_not_used_does_not_count(inputs_with):
+    assert inputs_with(weights_file="data/other.pt") == inputs_with()

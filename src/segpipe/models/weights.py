@@ -32,7 +32,7 @@ _PACKAGES = {
 }
 _WRAPPERS = ("state_dict", "state_dict_ema", "model", "state")  # where checkpoints of others keep their tensors
 _PREFIXES = ("module.", "network.", "encoder.", "backbone.", "model.")
-_OFFLINE_WAYS = "name a local weights file in train.weights, or set train.weights: random"
+_OFFLINE_WAYS = "name a local file in train.weights_file and set train.weights: file, or set train.weights: random"
 _CONNECT_SECONDS = 5.0
 _HUB = "https://huggingface.co"
 _constants = huggingface_hub.constants
@@ -43,19 +43,19 @@ _UNREADABLE = (
 _log = logging.getLogger(__name__)
 
 
-def load_pretrained(segmenter: Segmenter, encoder: str, weights: str) -> str:
+def load_pretrained(segmenter: Segmenter, encoder: str, weights: str | Path) -> str:
     """Put weights into the encoder of `segmenter`, in place; say where they came from.
 
     weights: "imagenet" (an installed package, else timm's, smp's or torchvision's download), "random" (nothing is
-    done), or the path of a local file: .safetensors, or what torch.save wrote of a state dict. Raises UserError if they
+    done), or the Path of a local file: .safetensors, or what torch.save wrote of a state dict. Raises UserError if they
     cannot be had or do not fit the encoder tensor by tensor.
     """
     net = segmenter.encoder
     if weights == "random":
         return "random"
-    if weights != "imagenet":
-        _fill(net, read_state(Path(weights)), weights)
-        return f"file {Path(weights).name}"
+    if isinstance(weights, Path):
+        _fill(net, read_state(weights), str(weights))
+        return f"file {weights.name}"
     packaged = _packaged_file(encoder.removeprefix("tu-"))
     if packaged is not None:
         _fill(net, read_state(packaged), str(packaged))
@@ -68,7 +68,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a weights file by name, in the file's order. Raises UserError for a missing or foreign file."""
     with at(str(path)):
         if not path.is_file():
-            raise UserError("no such weights file; train.weights is a file, or imagenet, or random")
+            raise UserError("no such weights file; name one in train.weights_file")
+        if not path.stat().st_size:
+            raise UserError("holds no weights; name a file that does in train.weights_file")
         try:
             if path.suffix == ".safetensors":
                 return safetensors.torch.load_file(path)

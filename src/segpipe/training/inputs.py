@@ -9,12 +9,17 @@ from typing import Any
 from segpipe.files import sha256_of
 from segpipe.versions import code_hash
 
-_PACKAGES = ("models", "training")
-_LIBRARIES = ("segmentation-models-pytorch", "timm", "torch")
+# All that segpipe.training.loop imports, but for what only draws pictures; the network and its first weights.
+CODE = (
+    *("models", "training", "__init__.py", "classes.py", "errors.py", "files.py", "versions.py"),
+    *("dataset/__init__.py", "dataset/split_table.py", "dataset/store.py", "dataset/transforms.py"),
+    *("evaluation/__init__.py", "evaluation/scores.py"),
+)
+LIBRARIES = ("numpy", "segmentation-models-pytorch", "timm", "torch", "torchvision")
 
 
 def inputs_hash(files: Iterable[Path], settings: Mapping[str, Any]) -> str:
     """SHA-256 in hex over the files' contents, the settings, and the code that trains. Raises OSError."""
     contents = [sha256_of(path) for path in files]
-    document = json.dumps([contents, settings, code_hash(_PACKAGES, _LIBRARIES)], sort_keys=True)
+    document = json.dumps([contents, settings, code_hash(CODE, LIBRARIES)], sort_keys=True)
     return hashlib.sha256(document.encode()).hexdigest()
