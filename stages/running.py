@@ -3,8 +3,10 @@
 import errno
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from segpipe.errors import AccountError, UserError
 
@@ -18,7 +20,11 @@ _REMEDIES = {
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1."""
+    """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1.
+
+    SIGTERM ends it as Ctrl-C does, so that a tracked run is closed.
+    """
+    signal.signal(signal.SIGTERM, _stopped)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         main()
@@ -33,6 +39,10 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
         sys.exit(f"error: {error}" if is_first else 1)
+
+
+def _stopped(number: int, frame: FrameType | None) -> None:
+    sys.exit(f"error: stopped by {signal.Signals(number).name}; run it again")
 
 
 def _told(error: OSError) -> str:

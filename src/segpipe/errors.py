@@ -30,6 +30,10 @@ class AnnotationError(UserError):
         self.reason = reason
 
 
+class StoppedError(UserError):
+    """A signal ended the run: nothing is wrong, and the next run goes on from there."""
+
+
 class AccountError(AssertionError):
     """A sum of the account does not close: a mistake of ours, not in the user's data. Nothing may go on from there."""
 

@@ -42,8 +42,15 @@ def test_what_the_disk_refuses_is_one_line(code, said):
     assert end.value.code == said + "then run `dvc repro` again"
 
 
-@pytest.mark.parametrize("moment", ["while modules are imported", "while it works"])
-def test_ctrl_c_is_one_line_at_any_moment(tmp_path, moment):
+@pytest.mark.parametrize(
+    ("moment", "number", "name"),
+    [
+        ("while modules are imported", signal.SIGINT, "Ctrl-C"),
+        ("while it works", signal.SIGINT, "Ctrl-C"),
+        ("while it works", signal.SIGTERM, "SIGTERM"),
+    ],
+)
+def test_a_signal_is_one_line_at_any_moment(tmp_path, moment, number, name):
     at_work = "stages.running.run(lambda: (print(1, flush=True), time.sleep(60)))"
     importing = "print(1, flush=True); time.sleep(60)"
     code = f"import time, stages, stages.running; {at_work if moment == 'while it works' else importing}"
@@ -53,7 +60,7 @@ def test_ctrl_c_is_one_line_at_any_moment(tmp_path, moment):
     assert stage.stdout is not None
     stage.stdout.readline()
     time.sleep(0.2)
-    stage.send_signal(signal.SIGINT)
+    stage.send_signal(number)
     _, said = stage.communicate(timeout=30)
-    assert said == "error: stopped by Ctrl-C; run it again\n"
+    assert said == f"error: stopped by {name}; run it again\n"
     assert stage.returncode != 0

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -15,9 +16,12 @@ import pytest
 import torch
 from PIL import Image
 
-from segpipe.tracking import mlflow_env, provenance
+from segpipe.errors import StoppedError
+from segpipe.tracking import mlflow_env, provenance, watching
 from segpipe.tracking.interface import RunFacts
 from segpipe.tracking.runs import Run, Settings, open_trained, open_training
+from segpipe.training import loop
+from tests.training import tiny
 
 FACTS = RunFacts(
     name="unet",
@@ -173,6 +177,23 @@ def test_a_failed_training_says_so(mlflow_client):
     assert only_run(mlflow_client).info.status == "FAILED"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_a_signal_stops_is_killed_and_has_failed_in_nothing(mlflow_client, number):
+    data, recipe = tiny.data(), tiny.recipe()
+
+    def train() -> None:
+        training = loop.fit(tiny.segmenter(), data, recipe, Path("checkpoints"), "abc", tiny.CPU)
+        with open_training(FACTS, QUICK) as run:
+            for event in training:
+                if watching.follow([event], run, data, Path("sheets")):  # at the end of an epoch
+                    os.kill(os.getpid(), number)
+
+    with pytest.raises(StoppedError, match=rf"stopped by {number.name} after step 0; run it again and it goes on from"):
+        train()
+    assert Path("checkpoints/abc.pt").is_file()
+    assert only_run(mlflow_client).info.status == "KILLED"
+
+
 def test_a_training_killed_before_it_knew_its_run_goes_on_in_it(mlflow_client):
     train_until(KeyboardInterrupt, epochs=1)
     [note] = Path(".segpipe/tracking").glob("*.json")
@@ -323,6 +344,30 @@ def test_a_server_that_hangs_stops_nothing_and_nothing_is_lost(workplace, silent
     assert ending_s < wait_s + 1
     assert kept_steps() == list(range(100))
     assert len(caplog.records) == 1
+
+
+def stop_where_the_server_hangs(uri: str, monkeypatch: pytest.MonkeyPatch, seconds: float) -> float:
+    """A training that a signal stops, whose tracker may take `seconds` then; how long its end took."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr("segpipe.tracking.runs._WAIT_KILLED_S", seconds)
+    run, began = open_training(FACTS, QUICK), time.monotonic()
+    run.log_metrics({"loss": 1.0}, step=0)
+    with pytest.raises((StoppedError, KeyboardInterrupt)), run:
+        raise StoppedError("stopped by SIGINT after step 1")
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_presses_ctrl_c_once_or_twice_does_not_wait_for_a_server_that_hangs(
+    workplace, silent_server, monkeypatch, again
+):
+    if again:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    ending_s = stop_where_the_server_hangs(silent_server, monkeypatch, seconds=20 if again else 0.5)
+    assert 0.4 < ending_s < 3
+    [spool] = Path(".segpipe/tracking").glob("*.jsonl")
+    kept = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert [line.get("status") or line["kind"] for line in kept][:3] == ["Start", "Metrics", "KILLED"]
 
 
 def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_client, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from segpipe.errors import StoppedError
 from segpipe.tracking import names, provenance
 from segpipe.tracking.interface import RunFacts, Tracker
 from segpipe.tracking.messages import End, File, Find, Message, Metrics, Model, Picture, Start, Steps, Tags
@@ -40,7 +41,7 @@ class Run:
     """A run in all its trackers. No method waits for a tracker or raises what one raises; only `end` waits, for a
     bounded time.
 
-    As a context manager it ends the run: FINISHED, KILLED on an interrupt or exit, FAILED on any other exception.
+    As a context manager it ends the run: FINISHED, KILLED on a signal or exit, FAILED on any other exception.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Run:
     ) -> None:
         if kind is None:
             self.end("FINISHED", self._wait_s)
-        elif issubclass(kind, Exception):
+        elif issubclass(kind, Exception) and not issubclass(kind, StoppedError):
             self.end("FAILED", self._wait_s)
         else:
             self.end("KILLED", min(self._wait_s, _WAIT_KILLED_S))
@@ -101,11 +102,15 @@ class Run:
         self._put(End(status=status))
         for worker in self._workers:
             worker.close()
-        until = time.monotonic() + wait_s
-        for worker in self._workers:
-            worker.join(max(0.0, until - time.monotonic()))
-            if worker.is_alive():
-                worker.give_up(wait_s)
+        began = time.monotonic()
+        try:
+            for worker in self._workers:
+                worker.ended.wait(max(0.0, began + wait_s - time.monotonic()))
+        finally:  # a second Ctrl-C ends the wait, and loses nothing
+            waited_s = min(wait_s, round(time.monotonic() - began, 1))
+            for worker in self._workers:
+                if not worker.ended.is_set():
+                    worker.give_up(waited_s)
 
     def _put(self, message: Message) -> None:
         for worker in self._workers:

@@ -25,7 +25,8 @@ class Worker(threading.Thread):
     """Sends messages in order; those that fail wait in the spool and are tried again every `retry_s` seconds.
 
     A message that fails while its successor goes through is refused: it stays in the spool and is not tried again
-    by this process.
+    by this process. `ended` is set when all is done: Python 3.11 believes that a thread is dead once a signal has cut a
+    `join` short (bpo-45274, Lib/threading.py).
     """
 
     def __init__(self, tracker: Tracker, first: Start | Find, spool: Spool, notes: Notes, note: Note, retry_s: float):
@@ -37,6 +38,7 @@ class Worker(threading.Thread):
         self._warned = self._absent = False
         self._held: list[Entry] = self._left_over(first)
         self._inbox: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self.ended = threading.Event()
         logging.getLogger("urllib3.connectionpool").addFilter(_is_not_ours)
 
     def put(self, message: Message) -> None:
@@ -44,11 +46,17 @@ class Worker(threading.Thread):
         self._inbox.put((self._spool.number(), message))
 
     def close(self) -> None:
-        """No more messages: try once more what waits, unless that takes long, then end. `join` waits for it."""
+        """No more messages: try once more what waits, unless that takes long, then end."""
         self._inbox.put(None)
 
     def run(self) -> None:
         """Send what comes until `close`."""
+        try:
+            self._send_all()
+        finally:
+            self.ended.set()
+
+    def _send_all(self) -> None:
         self._round()
         while (entry := self._inbox.get()) is not None:
             if self._absent:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from segpipe.errors import UserError, at
+from segpipe.errors import StoppedError, at
 from segpipe.evaluation import scores
 from segpipe.models.build import Segmenter
 from segpipe.training import (
@@ -58,8 +58,8 @@ def fit(
     is the one with the highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs
     give equal weights on a CPU, killed and resumed or not (on a GPU if the recipe is strict).
     The budget ends the training early: the last record is then incomplete, or epochs are missing. Raises UserError for
-    a loss that is not finite, and after SIGINT or SIGTERM, when the checkpoint is written. In a team every process
-    calls it with the same arguments and gets the same records; `checkpoints` is a folder that all of them see.
+    a loss that is not finite, and StoppedError after SIGINT or SIGTERM, when the checkpoint is written. In a team every
+    process calls it with the same arguments and gets the same records; `checkpoints` is a folder that all of them see.
     """
     run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device, team)
     yield from run.untold_steps()
@@ -179,14 +179,14 @@ class _Run:
 
     @contextmanager
     def saved_when_stopped(self) -> Iterator[None]:
-        """Where a signal ends the training, save it and raise a UserError that says so."""
+        """Where a signal ends the training, save it and raise a StoppedError that says so."""
         try:
             yield
         except Stopped as signal:
             after = f"after step {self.state.sums.step}"
             is_saved = self._save()
             what = "run it again and it goes on from here" if is_saved else "it could not be saved"
-            raise UserError(f"stopped by {signal} {after}; {what}") from None
+            raise StoppedError(f"stopped by {signal} {after}; {what}") from None
 
     def ship(self) -> None:
         """Give the segmenter the weights to ship."""
