@@ -39,7 +39,7 @@ def made() -> tuple[list[Candidate], np.ndarray]:
             phash=rng.bytes(8 * (TURNED + PARTS)).hex(),
             scene=f"scene{scenes[i]}",
             source_split=None,
-            left_out=False,
+            empty=False,
         )
         for i in range(IMAGES + ADDED)
     ]

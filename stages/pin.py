@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Pin every image that is used; pins of images that are gone stay, so that they come back where they were."""
+    """Pin every image of the split; pins of images that are gone stay, so that they come back where they were."""
     path = Path(load().split.pins)
     earlier = pins.read(path) if path.exists() else {}
     today = pins.of_split(Path("data/splits.csv"))

@@ -49,7 +49,7 @@ def read(params: Params, stage: Stage) -> DataReport:
         dataset=tables.read_dataset(Path("data/records")),
         photos=photos,
         instances=tuple(tables.read_instances(checked / "instances.parquet")),
-        rows=tuple(placing.with_left_out(rows, placed)),
+        rows=tuple(placing.with_reasons(rows, placed)),
         findings=tuple(found),
         classes=ClassTable.read(checked / "classes.json"),
         indices=dict(sorted(indices.items(), key=lambda pair: pair[1])),

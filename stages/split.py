@@ -37,10 +37,10 @@ def main() -> None:
     table = pd.DataFrame([asdict(row) for row in placed])
     write_text(Path("data/splits.csv"), table.to_csv(index=False, lineterminator="\n"))
     write_text(Path("metrics/plots/split/classes.csv"), split_report.class_csv(placed, class_pixels, names))
-    pinned = sum(c.pin is not None for c in candidates if not c.left_out)
+    pinned = sum(c.pin is not None for c in candidates)
     facts = split_report.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}
     write_json(Path("metrics/split.json"), facts)
-    _tell_pinned(settings, pinned, sum(facts["images"].values()))
+    _tell_pinned(settings, pinned, len(candidates))
     for line in split_report.share_table(placed, class_pixels, names):
         logger.info(line)
     warnings = split_report.warnings(placed, class_pixels, names) + leaks.lines(found, placed)
@@ -76,7 +76,7 @@ def _candidates(photos: list[Photo], scene_of: list[str], class_pixels: np.ndarr
             phash=photo.phash,
             scene=scene,
             source_split=photo.split,
-            left_out=settings.empty_masks == "leave_out" and not (photo.background or row[1:].any()),
+            empty=settings.empty_masks == "leave_out" and not (photo.background or row[1:].any()),
             pin=pinned.get(photo.sha256),
         )
         for photo, scene, row in zip(photos, scene_of, class_pixels, strict=True)

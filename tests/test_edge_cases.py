@@ -70,6 +70,8 @@ def project(tmp_path_factory) -> Project:
     source.add("tall.png", ("cat", [box(0, 0, 10, 60)]), size=(20, 64))
     source.add("bow_tie.png", ("cat", [BOW_TIE]))
     source.add("drawing.svg", ("cat", [box(0, 0, 9, 9)]), content=b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    for number in range(7):
+        source.add(f"empty_mask{number}.png", ("cat", [box(5, 5, 0.2, 20)]))
     source.add("wrong_size.png", ("cat", [box(0, 0, 9, 9)]))
     source.images[-1] |= {"width": 400, "height": 320}
     source.write()
@@ -120,11 +122,13 @@ def test_4_images_without_a_matching_annotation_are_skipped(project):
     assert not {"images__no_match", "images__bare"} & set(split_rows(project).index)
 
 
-def test_5_empty_masks_are_left_out_of_training(project):
-    row = split_rows(project).loc["images__empty_mask"]
-    assert (row.split, row.reason) == ("", "empty_mask")
-    assert project.metrics("rasterize")["empty_masks"] == 1
-    assert project.metrics("split")["left_out"] == {"empty_mask": 1}
+def test_5_empty_masks_are_left_out_of_training_and_stay_in_val_and_test(project):
+    rows = split_rows(project)
+    empty = rows[rows.index.str.startswith("images__empty_mask")]
+    assert set(empty.reason) == {"empty_mask"}
+    assert set(empty.split) == {"", "val", "test"}  # "" where it would train
+    assert project.metrics("rasterize")["empty_masks"] == len(empty)
+    assert project.metrics("split")["left_out"] == {"empty_mask": (empty.split == "").sum()}
 
 
 def test_6_files_with_io_errors_are_logged_and_skipped(project):

@@ -33,7 +33,7 @@ def test_a_table_that_cannot_be_used_is_an_error_with_its_line(tmp_path, text, p
         pins.read(tmp_path / "pins.csv")
 
 
-def test_only_images_that_are_used_are_pinned(tmp_path):
+def test_what_is_left_out_of_training_is_pinned_to_it_so_that_it_never_moves_to_another_side(tmp_path):
     table = tmp_path / "splits.csv"
-    table.write_text("key,split,group,reason,fold,sha256\na,train,a,,1/3,0a\nb,,b,empty_mask,,0b\n")
-    assert pins.of_split(table) == {"0a": Pin(split="train", fold="1/3")}
+    table.write_text("key,split,group,reason,fold,sha256\na,val,a,empty_mask,1/3,0a\nb,,b,empty_mask,0/3,0b\n")
+    assert pins.of_split(table) == {"0a": Pin(split="val", fold="1/3"), "0b": Pin(split="train", fold="0/3")}

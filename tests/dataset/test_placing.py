@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image as Picture
@@ -54,8 +56,16 @@ def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
         placing.close(sides, ROWS)
 
 
-def test_the_ledger_says_why_a_photograph_is_on_no_side():
-    assert [row.reason for row in placing.with_left_out(ROWS, SIDES)] == ["", "", "empty_mask", "", ""]
+def test_the_ledger_says_which_photographs_are_not_trained_on_and_where_they_are():
+    sides = [*SIDES[:3], Side("d", "test", "d", "empty_mask")]
+    rows = [*ROWS[:3], replace(ROWS[3], detail="found by its name"), ROWS[4]]
+    assert [(row.reason, row.detail) for row in placing.with_reasons(rows, sides)] == [
+        ("", ""),
+        ("", ""),
+        ("empty_mask", "left out of training"),
+        ("empty_mask", "found by its name; in test"),
+        ("", ""),
+    ]
 
 
 def test_nearly_equal_photographs_and_those_seen_in_training(one_look):

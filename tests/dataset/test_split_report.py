@@ -53,6 +53,12 @@ def test_warnings_name_what_is_missing():
     assert lines[0] == "no image is left for val"
     assert lines[1] == "class cat has no pixel in test"
     assert lines[2].startswith("2 of 2 images are one group")
+    held_out = [
+        Placed(key=k, split=s, group=k, reason="empty_mask") for k, s in (("c", ""), ("d", "val"), ("e", "test"))
+    ]
+    assert split_report.warnings([*rows, *held_out], np.full((5, 2), 9), NAMES)[0] == (
+        "2 images of val and test have a mask without an object: what is found on them is wrong"
+    )
 
 
 def test_advice_is_given_where_a_common_class_is_far_off():
@@ -62,5 +68,12 @@ def test_advice_is_given_where_a_common_class_is_far_off():
     assert split_report.advice(rows, uneven, NAMES) == [  # 10 of 100 in test, 20 of 290 in all
         "test has +45 % of its share of cat; split.method: balanced in params.yaml evens shares out"
     ]
+    empty = [Placed(key=f"e{i}", split="test" if i < 10 else "", group="", reason="empty_mask") for i in range(30)]
+    assert split_report.advice([*rows, *empty], np.concatenate([even, [[10, 0]] * 30]), NAMES) == []
     rare = np.array([[9, 1 if i < 9 else 0] for i in range(30)])
     assert split_report.advice(rows, rare, NAMES) == []
+
+
+def test_advice_has_nothing_to_say_where_every_mask_is_empty():
+    rows = [Placed(key=str(i), split="", group="", reason="empty_mask") for i in range(20)]
+    assert split_report.advice(rows, np.array([[9, 0]] * 20), NAMES) == []

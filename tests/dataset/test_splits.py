@@ -21,7 +21,7 @@ def candidate(number: int, **fields) -> Candidate:
         "phash": digest[:16] * (TURNED + PARTS),
         "scene": "",
         "source_split": None,
-        "left_out": False,
+        "empty": False,
     }
     return Candidate(**own | fields)
 
@@ -107,11 +107,36 @@ def test_images_of_one_scene_share_a_side(method):
     assert {row.split for row in rows} == {"train", "val", "test"}
 
 
-def test_left_out_images_have_no_side_and_weigh_nothing():
-    pixels = np.array([[100, 10]] * 20 + [[10**9, 0]] * 20)
-    rows = by_balance([candidate(i, left_out=i >= 20) for i in range(40)], class_pixels=pixels)
-    assert [row.split for row in rows].count("val") == [row.split for row in rows].count("test") == 4
-    assert {(row.split, row.reason) for row in rows[20:]} == {("", "empty_mask")}
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_an_empty_mask_is_placed_as_any_image_and_left_out_only_of_training(method):
+    images = [candidate(i, empty=i % 2 == 0) for i in range(100)]
+    pixels = np.array([[100, 0 if i % 2 == 0 else 10] for i in range(100)])
+    rows, whole = (
+        method(images, class_pixels=pixels),
+        method([replace(i, empty=False) for i in images], class_pixels=pixels),
+    )
+    assert [row.split for row in rows] == [
+        "" if image.empty and row.split == "train" else row.split for image, row in zip(images, whole, strict=True)
+    ]
+    assert [row.reason for row in rows] == ["empty_mask" if image.empty else "" for image in images]
+    assert {row.split for row in rows[::2]} == {"", "val", "test"}
+
+
+def test_an_empty_mask_is_scored_in_its_fold_and_left_out_in_the_others():
+    images = [candidate(i, empty=i < 10) for i in range(30)]
+    pixels = np.array([[100, 0 if i < 10 else 10] for i in range(30)])
+    for fold in range(3):
+        rows = by_balance(images, folds=3, fold=fold, class_pixels=pixels)
+        for row in rows[:10]:
+            assert row.reason == "empty_mask"
+            assert row.split == ("test" if not row.fold else "val" if row.fold == f"{fold}/3" else "")
+    assert {row.fold for row in rows[:10]} >= {"0/3", "1/3", "2/3"}
+
+
+def test_a_pinned_image_whose_mask_is_empty_keeps_its_side():
+    images = [candidate(i, empty=i < 2) for i in range(10)]
+    pins = {images[0].sha256: Pin(split="val"), images[1].sha256: Pin(split="train")}
+    assert [row.split for row in by_content(pinned(images, pins))[:2]] == ["val", ""]
 
 
 def test_balanced_sides_get_their_share_of_a_rare_class():

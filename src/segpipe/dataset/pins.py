@@ -48,10 +48,10 @@ def _pin(row: Mapping[str, str | None]) -> Pin | None:
 
 
 def of_split(path: Path) -> dict[str, Pin]:
-    """Pins of the images that data/splits.csv uses."""
+    """Pins of all images in data/splits.csv; what is left out of training keeps train."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {row["sha256"]: Pin(split=row["split"], fold=row["fold"]) for row in rows if row["split"]}
+    return {row["sha256"]: Pin(split=row["split"] or "train", fold=row["fold"]) for row in rows}
 
 
 def write(path: Path, pins: Mapping[str, Pin]) -> None:

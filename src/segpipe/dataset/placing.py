@@ -20,7 +20,7 @@ _TRAIN = "train"
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Where one photograph is. split: train, val, test, or "" if it is left out, for `reason`; group: as in Placed."""
+    """Where one photograph is; as in Placed."""
 
     key: str
     split: str
@@ -46,10 +46,15 @@ def close(sides: Sequence[Side | Placed], rows: Sequence[Row]) -> None:
     closes(not lost, f"left out of the split without a reason: {lost[:5]}")
 
 
-def with_left_out(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:
-    """The ledger with the reason why a photograph that is used is on no side."""
-    reasons = {side.key: side.reason for side in sides if not side.split}
-    return [replace(row, reason=reasons[row.id]) if row.kind == "image" and row.id in reasons else row for row in rows]
+def with_reasons(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:
+    """The ledger with the reason why a photograph that is used is not trained on, and where it is instead."""
+    of_key = {side.key: side for side in sides if side.reason}
+    return [_with_reason(row, of_key[row.id]) if row.kind == "image" and row.id in of_key else row for row in rows]
+
+
+def _with_reason(row: Row, side: Side) -> Row:
+    where = f"in {side.split}" if side.split else "left out of training"
+    return replace(row, reason=side.reason, detail="; ".join(filter(None, [row.detail, where])))
 
 
 def findings(sides: Sequence[Side], photos: Sequence[Photo], near_bits: int) -> list[Finding]:

@@ -41,7 +41,7 @@ SETTINGS = {
     "split.max_leaks": "the share of val and test that may have such a photograph before the pipeline stops",
     "split.method": "content, balanced, or source for the source's own split",
     "split.pins": "sides that photographs keep",
-    "split.empty_masks": "leave_out or keep photographs without a pixel of any class",
+    "split.empty_masks": "leave_out or keep for training, photographs without a pixel of any class",
 }  # the keys of params.yaml that decide, in words
 _LIMIT = "validate.limits"
 _LEFT_OUT = "The photograph is left out; its annotations are counted as image_lost."
@@ -307,10 +307,10 @@ REASONS = (
         ("rasterize.priority",),
     ),
     Reason(
-        "empty_mask", ledger.KEPT, "Nothing left to learn from",
-        "After all checks no pixel of the photograph belongs to a class.",
-        "The photograph stays in the data and is left out of training.",
-        "If such photographs truly show background alone, keep them.",
+        "empty_mask", ledger.KEPT, "Mask without an object",
+        "The photograph is annotated, but after all checks no pixel of it belongs to a class.",
+        "It is left out of training. In val and test it stays: an object that the model finds there counts as wrong.",
+        "If it does show an object, correct its annotation. If it shows background alone, it may be trained on, too.",
         ("split.empty_masks",),
     ),
 )  # fmt: skip

@@ -43,7 +43,7 @@ def shares_off(placed: Sequence[Placed], class_pixels: np.ndarray) -> dict[str, 
     0.5: half as much again as in all images that are used; -1: nothing of it; NaN: the side or the class is empty.
     class_pixels: int64 (N, C) in the order of `placed`.
     """
-    split = np.array([row.split for row in placed])
+    split = np.array([row.split for row in placed], str)
     counts = {"images": _sums(split, class_pixels > 0), "pixels": _sums(split, class_pixels)}
     sizes = {"images": np.array([(split == side).sum() for side in SIDES]), "pixels": counts["pixels"].sum(axis=1)}
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -87,6 +87,9 @@ def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence
     """What a split lacks: a side without images, a class without pixels on one; or a group that outweighs the rest."""
     split = np.array([row.split for row in placed])
     lines = [f"no image is left for {side}" for side in SIDES if not (split == side).any()]
+    empty = sum(bool(row.reason) for row in placed if row.split)
+    if empty:
+        lines.append(f"{empty} images of val and test have a mask without an object: what is found on them is wrong")
     for index, name in enumerate(names):
         bare = [side for side in SIDES if (split == side).any() and not class_pixels[split == side, index].any()]
         if bare and class_pixels[split != LEFT_OUT, index].any():
@@ -101,10 +104,14 @@ def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence
 
 
 def advice(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Where shares of classes that can be shared out are far off: which is worst, and what evens them out."""
-    split = np.array([row.split for row in placed])
-    common = (class_pixels[split != LEFT_OUT] > 0).sum(axis=0) >= _COMMON
-    off = np.where(common, np.nan_to_num(shares_off(placed, class_pixels)["pixels"]), 0)
+    """Where shares of classes that can be shared out are far off: which is worst, and what evens them out.
+
+    Images that are not trained on do not count: no method brings their share into train.
+    """
+    trainable = np.array([not row.reason for row in placed])
+    pixels = class_pixels[trainable]
+    common = (pixels > 0).sum(axis=0) >= _COMMON
+    off = np.where(common, np.nan_to_num(shares_off([row for row in placed if not row.reason], pixels)["pixels"]), 0)
     side, index = divmod(int(np.abs(off).argmax()), len(names))
     if abs(off[side, index]) <= _FAR_OFF:
         return []

@@ -21,8 +21,8 @@ _NONE = -1  # where an index of SIDES or of a fold is not decided
 class Candidate:
     """One image to place.
 
-    scene: what it belongs to (a drive, a patient), "" if nothing; source_split: what the source says; left_out: its
-    label map shows no object, and such images are not used; pin: the side it has had.
+    scene: what it belongs to (a drive, a patient), "" if nothing; source_split: what the source says; empty: its label
+    map shows no object, and such images are not trained on; pin: the side it has had.
     """
 
     key: str
@@ -30,15 +30,16 @@ class Candidate:
     phash: str
     scene: str
     source_split: str | None
-    left_out: bool
+    empty: bool
     pin: Pin | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Placed:
-    """Where one image goes. split: a side, or "" if left out; group: the key that names what it belongs to.
+    """Where one image goes. split: a side, or "" if it would train and is left out; group: the key that names what it
+    belongs to.
 
-    fold: "i/k", the i-th of k folds, or "".
+    reason: "empty_mask" if it is not trained on, on whichever side it is; fold: "i/k", the i-th of k folds, or "".
     """
 
     key: str
@@ -80,9 +81,8 @@ class Pool:
 
     def deal(self, among: np.ndarray, shares: Sequence[float], fixed: np.ndarray) -> np.ndarray:
         """Sides of the groups, int (G,), balanced over the images `among`, bool (N,); see balance.deal."""
-        used = among & ~np.array([candidate.left_out for candidate in self.candidates])
-        counts = np.column_stack([used, (self.class_pixels > 0) & used[:, None]]).astype(np.int64)
-        return balance.deal(self._sums(counts), self._sums(self.class_pixels * used[:, None]), shares, fixed)
+        counts = np.column_stack([among, (self.class_pixels > 0) & among[:, None]]).astype(np.int64)
+        return balance.deal(self._sums(counts), self._sums(self.class_pixels * among[:, None]), shares, fixed)
 
     def settled(self, own: np.ndarray, kinds: int) -> np.ndarray:
         """What most members of each group have, int (G,), of own, int (N,) below `kinds`; -1 where none has any."""
@@ -155,16 +155,17 @@ def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Placed]
     for number, candidate in zip(pool.group.tolist(), pool.candidates, strict=True):
         name[number] = min(candidate.key, name.get(number, candidate.key))
 
-    def split(side: int, part: int) -> str:
-        return SIDES[side] if part == _NONE else VAL if part == fold else TRAIN
+    def placed_in(candidate: Candidate, side: int, part: int) -> str:
+        split = SIDES[side] if part == _NONE else VAL if part == fold else TRAIN
+        return LEFT_OUT if candidate.empty and split == TRAIN else split
 
     return [
         Placed(
             key=c.key,
-            split=LEFT_OUT if c.left_out else split(side, part),
+            split=placed_in(c, side, part),
             group=name[number],
-            reason="empty_mask" if c.left_out else "",
-            fold="" if c.left_out or part == _NONE else f"{part}/{folds}",
+            reason="empty_mask" if c.empty else "",
+            fold="" if part == _NONE else f"{part}/{folds}",
             sha256=c.sha256,
         )
         for c, number, side, part in zip(

@@ -221,7 +221,8 @@ def _split_lines(account: Account, row: Row) -> list[str]:
         return [_line("split", "none: the photograph is not used")]
     fold = f", fold {placed['fold']}" if placed["fold"] else ""
     group = f"; goes with {placed['group']}" if placed["group"] not in ("", row.image_key) else ""
-    return [_line("split", (placed["split"] or f"left out of training ({placed['reason']})") + fold + group)]
+    reason = f" ({placed['reason']})" if placed["reason"] else ""
+    return [_line("split", (placed["split"] or "left out of training") + reason + fold + group)]
 
 
 def _class(row: Row) -> str:
