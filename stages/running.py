@@ -37,7 +37,8 @@ def run(main: Callable[[], None]) -> None:
     except AccountError as error:
         sys.exit(f"error: {error}")
     except UserError as error:
-        is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together one speaks
+        # Of several processes that train together one speaks; a RANK without a team is of another program's.
+        is_first = os.environ.get("RANK", "0") == "0" or os.environ.get("WORLD_SIZE", "1") == "1"
         sys.exit(f"error: {error}" if is_first else 1)
 
 

@@ -1,14 +1,19 @@
 import dataclasses
 import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from segpipe.errors import UserError
-from segpipe.training import batches, epoch
-from segpipe.training.losses import Criterion
+from segpipe.training import batches, epoch, schedule, setup
+from segpipe.training.average import WeightAverage
+from segpipe.training.losses import PARTS, Criterion
 from segpipe.training.recipe import Loss
+from segpipe.training.team import ALONE
 from tests.training import tiny
 from tests.training.test_augment import NOTHING
 
@@ -83,3 +88,72 @@ def test_parts_that_are_accumulated_give_the_step_of_the_whole():
     assert second.pictures == first.pictures == 8
     assert second.loss == pytest.approx(first.loss, rel=1e-5)
     assert torch.allclose(in_parts.layer.weight, whole.layer.weight, rtol=1e-5)
+
+
+class Ready(nn.Module):
+    """Logits as they come out of a network, whatever the number format."""
+
+    def forward(self, images):
+        return images[:, :1] / 255 * torch.linspace(-2, 3, 4).view(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_validation_loss_is_computed_in_float32_whatever_the_network_computes_in(part):
+    criterion = Criterion(Loss(**dict.fromkeys(PARTS, 0.0) | {part: 1.0}), SEEN)
+    losses = []
+    for is_on in (False, True):
+        pictures = batches.validation_batches(tiny.data(), 2, tiny.CPU)
+        autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_on)
+        losses.append(epoch.validate(Ready(), criterion, pictures, SEEN, autocast)[0])
+    assert losses[0] == losses[1]
+
+
+class NoFloat64(TorchDispatchMode):
+    """A device without float64, as Apple's GPUs are: no operation may give one."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            assert getattr(tensor, "dtype", None) != torch.float64, function
+        return result
+
+
+def test_no_step_or_validation_needs_float64():
+    recipe, pictures = tiny.recipe(class_weights="median_frequency", rare_class_share=0.5), tiny.data()
+    network = setup.placed(tiny.segmenter(), tiny.CPU, ALONE)
+    criterion = setup.criterion(network, pictures, recipe, tiny.CPU)
+    drawn = list(batches.training_batches(pictures, recipe, 1, 0, tiny.CPU))  # on the CPU, whatever the device
+    with NoFloat64():
+        list(
+            epoch.train_one_epoch(
+                network,
+                criterion,
+                schedule.adamw(network, 1e-3, 0.1, 0.5),
+                drawn,
+                crop_hw=(32, 32),
+                clip_norm=1.0,
+                lr_factor=lambda step: 1.0,
+                step_seed=lambda step: step,
+                first_step=0,
+                parts=1,
+                autocast=setup.autocast(tiny.CPU, amp=True),
+            )
+        )
+        average = WeightAverage(network, 0.9)
+        average.update(1)
+        epoch.validate(
+            network,
+            criterion,
+            batches.validation_batches(pictures, 2, tiny.CPU),
+            network.seen,
+            setup.autocast(tiny.CPU, amp=True),
+        )
+
+
+@pytest.mark.parametrize(("capability", "is_on"), [(7, False), (8, True)])
+def test_a_gpu_that_only_emulates_bfloat16_computes_in_float32(monkeypatch, capability, is_on):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(major=capability))
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True, raising=False)
+    assert setup.autocast(torch.device("cuda"), amp=True)._enabled == is_on

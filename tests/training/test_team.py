@@ -74,9 +74,32 @@ def test_a_process_gets_its_rows_of_the_batch_that_one_alone_would_get():
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "3")
+    for name, value in {"WORLD_SIZE": "3", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9"}.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=r"^train.batch_size 8 cannot be shared by 3 processes; make it a multiple$"):
         team.join(tiny.CPU, 8)
+
+
+def test_a_size_without_a_place_to_meet_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError) as caught:
+        team.join(tiny.CPU, 8)
+    assert str(caught.value) == (
+        "the environment has WORLD_SIZE=2 without RANK, MASTER_ADDR, MASTER_PORT; use torchrun, or unset WORLD_SIZE"
+    )
+
+
+def test_a_batch_system_that_counts_one_process_does_not_keep_others_from_being_started(monkeypatch):
+    for name, value in {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0", "TORCHELASTIC_USE_AGENT_STORE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert not launch.is_launched()
+    assert team.join(tiny.CPU, 8) == team.ALONE
+    assert team.own_device(torch.device("cuda")) == torch.device("cuda")
+    program = (
+        "import os, sys; from segpipe.training import launch; "
+        "sys.exit(not launch.is_launched() or any(name.startswith('TORCHELASTIC') for name in os.environ))"
+    )
+    assert launch.launch([sys.executable, "-c", program], 2) == 0
 
 
 def test_on_a_cpu_every_process_has_the_device_it_was_given(monkeypatch):
@@ -86,6 +109,7 @@ def test_on_a_cpu_every_process_has_the_device_it_was_given(monkeypatch):
 
 @pytest.mark.skipif(torch.cuda.device_count() > 0, reason="a GPU is there")
 def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     with pytest.raises(UserError, match=r"^2 processes want a GPU each and there are 0; lower train.processes$"):

@@ -102,18 +102,18 @@ def validate(
     int64 (C, C), rows target (as segpipe.evaluation.confusion counts it), over the batches of the whole team.
     """
     segmenter.eval()
-    total, pictures = 0.0, 0
+    total, pictures = 0.0, 0.0
     matrix = torch.zeros(len(seen), len(seen), dtype=torch.int64, device=seen.device)
     for batch in batches:
         with torch.inference_mode(), autocast:
             logits = segmenter(batch.images)
+        with torch.inference_mode():  # outside autocast, which would compute parts of the loss in bfloat16
             total += float(criterion(logits, _shown_only(batch.labels, seen))) * len(batch.images)
             matrix += _confusion(batch.labels, logits.argmax(dim=1), len(seen))
         pictures += len(batch.images)
-    sums = torch.tensor([total, pictures], dtype=torch.float64, device=seen.device)
-    team.sum([sums])
+    total, pictures = team.totals([total, pictures])
     team.sum([matrix])
-    return float(sums[0] / sums[1].clamp(min=1)), matrix.cpu().numpy()
+    return total / max(1, pictures), matrix.cpu().numpy()
 
 
 def _backward(

@@ -13,8 +13,8 @@ _GRACE_SECONDS = 60.0  # a process that is told to end may write its checkpoint 
 
 
 def is_launched() -> bool:
-    """Whether this process is already one of several."""
-    return "WORLD_SIZE" in os.environ
+    """Whether this process is already one of several. Some batch systems set WORLD_SIZE=1 for everybody."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def launch(command: Sequence[str], processes: int) -> int:
@@ -61,7 +61,9 @@ def _environment(rank: int, size: int, port: int) -> dict[str, str]:
     threads = str(max(1, (os.cpu_count() or 1) // size))
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
     values = {name: str(value) for name, value in place.items()}
-    return {"OMP_NUM_THREADS": threads} | os.environ | values | {"MASTER_ADDR": "127.0.0.1"}
+    # A torchrun around this one would have the processes meet at its port.
+    around = {name: value for name, value in os.environ.items() if not name.startswith("TORCHELASTIC_")}
+    return {"OMP_NUM_THREADS": threads} | around | values | {"MASTER_ADDR": "127.0.0.1"}
 
 
 def _free_port() -> int:

@@ -28,6 +28,10 @@ def criterion(segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: 
 
 
 def autocast(device: torch.device, amp: bool) -> torch.autocast:
-    """bfloat16 where the GPU computes in it; float32 elsewhere (on a CPU bfloat16 is slower)."""
-    is_on = amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    """bfloat16 where the GPU computes in it; float32 elsewhere (on a CPU bfloat16 is slower).
+
+    PyTorch emulates it on older GPUs (T4, V100), whose convolutions gain nothing by it. These have float16, whose small
+    numbers need a scaled loss: not worth its code.
+    """
+    is_on = amp and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)

@@ -19,6 +19,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from segpipe.errors import UserError
+from segpipe.training import launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,14 @@ class Team:
         values = torch.tensor(value)
         dist.all_reduce(values, dist.ReduceOp.MIN, group=self.control)
         return int(values)
+
+    def totals(self, values: Sequence[float]) -> list[float]:
+        """The sum of each value over the processes, in float64 on the CPU: not every GPU has it."""
+        if self.control is None:
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(sums, group=self.control)
+        return sums.tolist()
 
     def own_rows(self, count: int, parts: int = 1) -> np.ndarray:
         """This process's rows of a batch of `count` that goes through the networks in equal parts: int64 positions."""
@@ -87,9 +96,14 @@ def join(device: torch.device, batch_size: int) -> Team:
 
     The first process speaks for all: the others only warn. Raises UserError where the batch cannot be shared evenly.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
+    if not launch.is_launched():
         return ALONE
+    size = int(os.environ["WORLD_SIZE"])
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise UserError(
+            f"the environment has WORLD_SIZE={size} without {', '.join(missing)}; use torchrun, or unset WORLD_SIZE"
+        )
     if batch_size % size:
         raise UserError(f"train.batch_size {batch_size} cannot be shared by {size} processes; make it a multiple")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -106,13 +120,10 @@ def leave(team: Team) -> None:
 
 def own_device(device: torch.device) -> torch.device:
     """This process's GPU where there are several; raises UserError where there are too few."""
-    if device.type != "cuda" or device.index is not None or "LOCAL_RANK" not in os.environ:
+    if device.type != "cuda" or device.index is not None or not launch.is_launched():
         return device
-    number, needed, there = (
-        int(os.environ["LOCAL_RANK"]),
-        int(os.environ["LOCAL_WORLD_SIZE"]),
-        torch.cuda.device_count(),
-    )
+    number, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    needed = int(os.environ.get("LOCAL_WORLD_SIZE", number + 1))
     if needed > there:
         raise UserError(f"{needed} processes want a GPU each and there are {there}; lower train.processes")
     torch.cuda.set_device(number)
