@@ -138,7 +138,7 @@ class Photos(Section):
 
     @model_validator(mode="after")
     def _tiles_reach_on(self) -> "Photos":
-        tile_hw = [round(self.tiles.side * side / max(self.size_hw)) for side in self.size_hw]
+        tile_hw = self.preprocessing.tile_hw
         if self.tiles.side and self.tiles.overlap > min(tile_hw) // 3:
             what = f"of tiles of {tile_hw[1]} x {tile_hw[0]} pixels, {self.tiles.overlap} are too much overlap"
             raise ValueError(f"{what}; give tiles.overlap a third of the shorter side or less")

@@ -128,7 +128,7 @@ def test_a_foreign_weights_file_is_said_in_one_line(content, photos, tmp_path, c
     foreign.write_bytes(content)
     assert run(foreign, photos, tmp_path / "out") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"inference.py: {foreign}: not a model file")
+    assert said.startswith(f"inference.py: {foreign}: damaged, or no model file of this program (")
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

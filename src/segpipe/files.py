@@ -46,7 +46,7 @@ def _part_prefix(path: Path) -> str:
     return f".{path.name[:40]}."
 
 
-def write_bytes(path: Path, data: bytes, durable: bool = True) -> None:
+def write_bytes(path: Path, data: bytes | memoryview, durable: bool = True) -> None:
     """Write `data` to `path`, whole or not at all; durable as for `whole`."""
     with whole(path, durable) as part:
         part.write_bytes(data)

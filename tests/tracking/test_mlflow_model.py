@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 
+from segpipe.errors import UserError
 from segpipe.inference.predict import predict
 from segpipe.models import build, card
 from segpipe.tracking.interface import RunFacts
@@ -78,3 +81,14 @@ def test_the_logged_model_says_what_it_takes_and_needs(mlflow_client, workplace)
         *("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
     ]
     assert not list(folder.rglob("__pycache__"))
+
+
+def test_a_damaged_copy_is_not_served(workplace):
+    from segpipe.tracking.served import ServedModel
+
+    small_model(Path("model.pt"))
+    content = bytearray(Path("model.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    Path("model.pt").write_bytes(content)
+    with pytest.raises(UserError, match=r"^model\.pt: damaged, or no model file of this program "):
+        ServedModel().load_context(SimpleNamespace(artifacts={"model": "model.pt"}))

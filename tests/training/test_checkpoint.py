@@ -4,6 +4,7 @@ import os
 import pytest
 import torch
 
+from segpipe.models import sealed
 from segpipe.training import checkpoint, schedule
 from segpipe.training.checkpoint import State, Sums
 from tests.training import tiny
@@ -60,10 +61,13 @@ def test_no_checkpoint_is_no_state(tmp_path):
 
 def contents(saved):
     whole = saved.read_bytes()
-    other = torch.load(saved, weights_only=True)
+    other = sealed.read(saved, checkpoint.FORMAT)
+    older = sealed.packed(other | {"format": "segpipe checkpoint 3"})
     other["segmenter"].pop(next(iter(other["segmenter"])))
-    torch.save(other, saved)
-    return [b"", b"text", whole[: len(whole) // 2], saved.read_bytes()]
+    flipped, overwritten = bytearray(whole), bytearray(whole)
+    flipped[len(whole) // 2] ^= 1  # in a tensor: torch loads it
+    overwritten[len(whole) // 3 : len(whole) // 3 + 4096] = bytes(range(256)) * 16
+    return [b"", b"text", whole[: len(whole) // 2], flipped, overwritten, older, sealed.packed(other)]
 
 
 def test_a_damaged_or_foreign_checkpoint_is_left_aside_with_a_warning(saved, caplog):

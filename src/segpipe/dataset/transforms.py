@@ -28,6 +28,11 @@ class Fit:
     tile_side: int = 0
     tile_overlap: int = 0
 
+    @property
+    def tile_hw(self) -> tuple[int, int]:
+        """Height and width of a tile in native pixels."""
+        return _like(self.size_hw, self.tile_side / max(self.size_hw))
+
     def cuts(self, native_hw: tuple[int, int]) -> bool:
         """Whether a picture of that size is cut into tiles."""
         return 0 < self.tile_side < max(native_hw)
@@ -72,7 +77,7 @@ def plan(native_hw: tuple[int, int], fit: Fit) -> Plan:
     """
     part_hw, overlap = native_hw, 0
     if fit.cuts(native_hw):
-        tile_hw = _like(fit.size_hw, fit.tile_side / max(fit.size_hw))
+        tile_hw = fit.tile_hw
         part_hw, overlap = _least(tile_hw, native_hw), fit.tile_overlap
         content_hw = _shown(part_hw[0], fit.size_hw[0], tile_hw[0]), _shown(part_hw[1], fit.size_hw[1], tile_hw[1])
     elif fit.mode == "crop":

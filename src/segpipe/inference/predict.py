@@ -3,14 +3,14 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from segpipe.dataset import transforms
-from segpipe.dataset.transforms import Fit, Mode, Plan, fit_image
+from segpipe.dataset.transforms import Plan, fit_image
 from segpipe.inference import stitch
 from segpipe.inference.stream import in_batches
 from segpipe.models.card import ModelCard
@@ -42,7 +42,7 @@ def predict_each(
     A label map is uint8 (H, W), class_index, never ignore_index.
     """
     assert not segmenter.training
-    fit = Fit(cast(Mode, card.fit_mode), card.size_hw, card.tile_side, card.tile_overlap)
+    fit = card.fit
     classes = [index for index, seen in enumerate(card.seen) if seen]
     begun: deque[tuple[Item, np.ndarray, Plan]] = deque()
 

@@ -1,8 +1,6 @@
 """Where a training stands, in one file: what a killed run needs to go on as if nothing had happened."""
 
-import io
 import logging
-import pickle
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,17 +11,14 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from segpipe import files
+from segpipe.models import sealed
 from segpipe.models.build import Segmenter
 from segpipe.training import history
 from segpipe.training.epoch import StepResult
 from segpipe.training.history import EpochRecord
 
-FORMAT = "segpipe checkpoint 3"
+FORMAT = "segpipe checkpoint 4"
 KEPT = 3  # checkpoints of other inputs that stay, the youngest
-_DAMAGED = (
-    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError),
-    pickle.UnpicklingError,
-)
 _log = logging.getLogger(__name__)
 
 
@@ -110,9 +105,7 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
         "used_seconds": state.used_seconds,
         "validation_seconds": state.validation_seconds,
     }
-    buffer = io.BytesIO()
-    torch.save(document, buffer)
-    files.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, sealed.packed(document))
 
 
 def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | None:
@@ -124,11 +117,11 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | N
     if not path.is_file():
         return None
     try:
-        document = torch.load(path, map_location="cpu", weights_only=True)
+        document = sealed.read(path, FORMAT)
         _check(document, path, segmenter)
         state = _state(document)
         optimizer.load_state_dict(document["optimizer"])
-    except _DAMAGED as error:
+    except (OSError, *sealed.UNREADABLE) as error:
         _log.warning("checkpoint %s cannot be used (%s): training starts afresh", path, error)
         return None
     segmenter.load_state_dict(document["segmenter"])
@@ -145,7 +138,7 @@ def keep_few(path: Path) -> None:
 
 
 def _check(document: dict[str, Any], path: Path, segmenter: Segmenter) -> None:
-    if document["format"] != FORMAT or document["inputs"] != path.stem:
+    if document["inputs"] != path.stem:
         raise ValueError("it belongs to another training")
     shapes = {name: tensor.shape for name, tensor in segmenter.state_dict().items()}
     if {name: tensor.shape for name, tensor in document["segmenter"].items()} != shapes:

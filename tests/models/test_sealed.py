@@ -1,0 +1,81 @@
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+
+from segpipe.models import sealed
+
+FORMAT = "a format"
+
+
+def a_document():
+    weights = {f"layer{i}": torch.arange(900.0 * i, 900 * i + 900).view(30, 30) for i in range(3)}
+    return {"format": FORMAT, "state": weights, "steps": [1, 0.1, None, True, ("a", float("inf"))]}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "a.pt"
+    path.write_bytes(sealed.packed(a_document()))
+    return path
+
+
+def test_what_is_packed_is_read_as_it_was(saved):
+    document, expected = sealed.read(saved, FORMAT), a_document()
+    assert document.keys() == expected.keys()
+    assert document["steps"] == expected["steps"]
+    assert all(torch.equal(document["state"][name], tensor) for name, tensor in expected["state"].items())
+
+
+def damages(whole, count):
+    """`count` copies, each with one bit flipped or 4 KiB overwritten at a random place."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        damaged, place = bytearray(whole), int(random.integers(len(whole)))
+        if number % 3:
+            damaged[place] ^= 1 << number % 8
+        else:
+            damaged[place : place + 4096] = random.bytes(len(whole[place : place + 4096]))
+        yield damaged
+
+
+def test_of_150_random_damages_none_is_read_as_something_else(saved):
+    read = []
+    for damaged in damages(saved.read_bytes(), 150):
+        saved.write_bytes(damaged)
+        with suppress(OSError, *sealed.UNREADABLE):
+            read.append(sealed.content_hash(sealed.read(saved, FORMAT)))
+    assert set(read) == {sealed.content_hash(a_document())}  # where only padding is damaged
+    assert len(read) < 50
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (torch.zeros(2), torch.zeros(2, 1)),
+        (torch.zeros(2), torch.zeros(2, dtype=torch.int32)),
+        (torch.zeros(2), -torch.zeros(2)),
+        (torch.zeros(2), torch.zeros(2).tolist()),
+        (torch.zeros(0), torch.zeros(0, 3)),
+        (torch.tensor(1.0), torch.tensor(1.0, dtype=torch.bfloat16)),
+        (1, True),
+        (1, 1.0),
+        ([1], (1,)),
+        ("1", 1),
+        ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
+    ],
+)
+def test_every_difference_is_another_hash(one, other):
+    assert sealed.content_hash({"x": one}) != sealed.content_hash({"x": other})
+
+
+def test_the_place_in_memory_does_not_matter():
+    image = torch.arange(60.0).view(1, 3, 4, 5)
+    other = image.contiguous(memory_format=torch.channels_last)
+    assert sealed.content_hash({"x": image}) == sealed.content_hash({"x": other})
+
+
+def test_another_format_is_no_damage(saved):
+    with pytest.raises(sealed.OtherFormatError, match="its format is 'a format'"):
+        sealed.read(saved, "another")
