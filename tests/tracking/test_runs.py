@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from segpipe.tracking import mlflow_env, provenance, watching
 from segpipe.tracking.interface import RunFacts
 from segpipe.tracking.runs import Run, Settings, open_trained, open_training
 from segpipe.training import loop
+from tests.tracking.hard_names import HARD
 from tests.training import tiny
 
 FACTS = RunFacts(
@@ -72,6 +74,45 @@ def test_a_run_holds_params_tags_curves_files_and_final_scores(mlflow_client):
     slugs = Path(mlflow_client.download_artifacts(found.info.run_id, "class_slugs.json")).read_text()
     assert json.loads(slugs) == {"background": "background", "Traffic Light": "traffic_light"}
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_class_names_that_mlflow_refuses_lose_nothing(mlflow_client, caplog):
+    facts = replace(FACTS, params={"ingest": {"classes": dict.fromkeys(HARD, "thing")}}, classes=HARD)
+    with open_training(facts, QUICK) as run:
+        run.log_metrics({"epoch": {"loss": 1.0, "val_iou": dict.fromkeys(HARD, 0.5)}}, step=1)
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert len(found.data.params) == len(HARD)
+    assert len(found.data.metrics) == 1 + len(HARD)
+    assert not caplog.records
+
+
+def test_what_mlflow_refuses_is_left_out_alone_and_said_once(mlflow_client, caplog):
+    with open_training(FACTS, QUICK) as run:
+        for epoch in (1, 2):
+            run.log_metrics({"loss": 1.0, "x" * 251: 2.0, "miou": 0.5}, step=epoch)
+        run.set_tags({"a": "1", "b?": "2", "c": "3"})
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics == {"loss": 1.0, "miou": 0.5}
+    assert [found.data.tags.get(name) for name in ("a", "b?", "c")] == ["1", None, "3"]
+    said = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert said == [f"tracking: mlflow refuses {'x' * 251}", "tracking: mlflow refuses b?"]
+
+
+def test_where_artifacts_cannot_go_the_run_has_its_numbers_and_its_end(mlflow_client, caplog):
+    Path("mlartifacts").write_text("where the folder should be")
+    Path("params.yaml").write_text("seed: 7\n")
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=1)
+        for _ in range(3):
+            run.log_file(Path("params.yaml"))
+        run.log_metrics({"miou": 0.5})
+    found = only_run(mlflow_client)
+    assert (found.info.status, found.data.metrics) == ("FINISHED", {"loss": 1.0, "miou": 0.5})
+    [spool] = Path(".segpipe/tracking").glob("*.jsonl")
+    assert [json.loads(line)["kind"] for line in spool.read_text().splitlines()] == ["File"] * 4
+    assert len(caplog.records) == 1
 
 
 def pictures(client, run):
@@ -367,7 +408,7 @@ def test_who_presses_ctrl_c_once_or_twice_does_not_wait_for_a_server_that_hangs(
     assert 0.4 < ending_s < 3
     [spool] = Path(".segpipe/tracking").glob("*.jsonl")
     kept = [json.loads(line) for line in spool.read_text().splitlines()]
-    assert [line.get("status") or line["kind"] for line in kept][:3] == ["Start", "Metrics", "KILLED"]
+    assert [line.get("status") or line["kind"] for line in kept] == ["Start", "File", "Metrics", "KILLED"]
 
 
 def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_client, monkeypatch):

@@ -8,7 +8,7 @@ from segpipe.tracking.messages import End, File, Find, Metrics, Model, Picture, 
 from segpipe.tracking.spool import Spool
 
 EVERY_KIND = [
-    Start(run=RunFacts(name="a", inputs="b", params={"c": {"d": 1}}, tags={"e": "f"}, classes=("g", "车"))),
+    Start(run=RunFacts(name="a", inputs="b", params={"c": {"d": 1}}, tags={"e": "f"}, classes=("g", "车", "\ud800"))),
     Find(model_md5="0" * 32),
     Metrics(values={"loss": 0.5}, step=3, time_ms=1),
     Metrics(values={"miou": 0.5}, step=None, time_ms=2),
@@ -25,6 +25,7 @@ EVERY_KIND = [
 def test_every_message_comes_back_from_its_line(message):
     line = messages.to_line("mlflow", message)
     assert "\n" not in line
+    assert line.isascii()  # so that a file can hold it, whatever is in it
     assert messages.from_line(line) == ("mlflow", message)
 
 

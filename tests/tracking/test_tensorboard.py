@@ -10,7 +10,11 @@ from segpipe.tracking.interface import RunFacts
 from segpipe.tracking.runs import Settings, open_trained, open_training
 
 FACTS = RunFacts(
-    name="unet", inputs="abcdef1234", params={"train": {"lr": 0.001}}, tags={"git.dirty": "false"}, classes=("sky",)
+    name="unet",
+    inputs="abcdef1234",
+    params={"train": {"lr": 0.001, "scene": "a|b"}},
+    tags={"git.dirty": "false"},
+    classes=("sky",),
 )
 SETTINGS = Settings(experiment="shapes", mlflow=False, tensorboard=True, wait_s=20.0)
 
@@ -41,7 +45,7 @@ def test_curves_sheets_params_and_tags_are_in_the_event_files(workplace):
     [picture] = events().Images("samples/worst")
     assert (picture.height, picture.width) == (4, 6)
     [params] = events().Tensors("params/text_summary")
-    assert b"| train.lr | 0.001 |" in params.tensor_proto.string_val[0]
+    assert b"| train.lr | 0.001 |\n| train.scene | a\\|b |\n" in params.tensor_proto.string_val[0]
     [tag] = events().Tensors("tags/git.dirty/text_summary")
     assert tag.tensor_proto.string_val[0] == b"false"
 

@@ -113,13 +113,13 @@ def send(message: Message, tracker: Tracker, known_id: str | None) -> str | None
 
 
 def to_line(tracker: str, message: Message) -> str:
-    """One line of JSON; a number that JSON has no word for is written as text ("nan", "inf")."""
+    """One line of ASCII JSON; a number that JSON has no word for is written as text ("nan", "inf")."""
     document = {"tracker": tracker, "kind": type(message).__name__, **asdict(message)}
     if isinstance(message, Metrics):
         document["values"] = {name: _word(value) for name, value in message.values.items()}
     if isinstance(message, Steps):
         document["curves"] = {name: [_word(value) for value in curve] for name, curve in message.curves.items()}
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return json.dumps(document, allow_nan=False)
 
 
 def from_line(line: str) -> tuple[str, Message]:

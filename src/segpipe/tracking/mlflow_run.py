@@ -1,8 +1,9 @@
 """Runs in MLflow. Import only after `mlflow_env.prepare()`."""
 
+import logging
 import math
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -13,21 +14,22 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import Schema, TensorSpec
 from PIL import Image
 
 from segpipe.tracking import mlflow_database, mlflow_env
 from segpipe.tracking.interface import NoSuchRunError, RunFacts
-from segpipe.tracking.names import flat_params, slug, slugs
+from segpipe.tracking.names import flat_params, slug
 
+_log = logging.getLogger(__name__)
 MODEL_TAG, TOKEN_TAG = "model_md5", "segpipe.token"
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SERVED = Path(__file__).resolve().with_name("served.py")
 _NEEDS = ("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
 _MAX_TAG = 5000  # characters of a tag value
 _PARAMS, _METRICS = 100, 1000  # how many MLflow takes in one request
-_Item = TypeVar("_Item")
+_Item = TypeVar("_Item", Metric, Param, RunTag)
 
 
 class MlflowTracker:
@@ -43,6 +45,7 @@ class MlflowTracker:
         self._started = False
         self._goes_on = False  # whether an earlier process may have told this run something
         self._newest: dict[str, int] = {}  # the newest step by metric or picture
+        self._refused: set[str] = set()  # names that were warned of
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
@@ -128,7 +131,8 @@ class MlflowTracker:
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, long ones cut."""
-        self._client.log_batch(self._run_id, tags=[RunTag(name, text[:_MAX_TAG]) for name, text in tags.items()])
+        cut = [RunTag(name, text[:_MAX_TAG]) for name, text in tags.items()]
+        self._send(cut, _PARAMS, lambda part: self._client.log_batch(self._run_id, tags=part))
 
     def end(self, status: str) -> None:
         """Close the run, unless it was only found: then it is closed already."""
@@ -174,15 +178,12 @@ class MlflowTracker:
         """Params once and for all, tags as they are now; what has changed since the run began is told in `drift`."""
         params = flat_params(run.params)
         new = [Param(name, text) for name, text in params.items() if name not in earlier.data.params]
-        for part in _parts(new, _PARAMS):
-            self._client.log_batch(self._run_id, params=part)
+        self._send(new, _PARAMS, lambda part: self._client.log_batch(self._run_id, params=part))
         drift = _drift(earlier.data.params, params) + _drift(earlier.data.tags, run.tags)
         tags = dict(run.tags) | (
             {"mlflow.source.git.commit": run.tags["git.commit"]} if "git.commit" in run.tags else {}
         )
         self.set_tags(tags | ({"drift": "; ".join(drift)} if drift else {}))
-        if run.classes:
-            self._client.log_dict(self._run_id, slugs(run.classes), "class_slugs.json")
 
     def _log_new(self, metrics: list[Metric]) -> None:
         new = [metric for metric in metrics if metric.step > self._newest_step(metric.key)]
@@ -191,8 +192,22 @@ class MlflowTracker:
             self._newest[metric.key] = metric.step
 
     def _log(self, metrics: list[Metric]) -> None:
-        for part in _parts(metrics, _METRICS):
-            self._client.log_batch(self._run_id, metrics=part)
+        self._send(metrics, _METRICS, lambda part: self._client.log_batch(self._run_id, metrics=part))
+
+    def _send(self, items: list[_Item], most: int, log: Callable[[list[_Item]], None]) -> None:
+        """Log `items`, at most so many in a request; a single one that MLflow refuses is warned of and left out."""
+        for start in range(0, len(items), most):
+            part = items[start : start + most]
+            try:
+                log(part)
+            except MlflowException as error:
+                if error.error_code != ErrorCode.Name(INVALID_PARAMETER_VALUE):
+                    raise
+                if len(part) > 1:
+                    self._send(part, -(-len(part) // 2), log)
+                elif part[0].key not in self._refused:
+                    self._refused.add(part[0].key)
+                    _log.warning("tracking: mlflow refuses %s; the run goes on without it (%s)", part[0].key, error)
 
     def _newest_step(self, name: str) -> int:
         if name not in self._newest:
@@ -219,10 +234,6 @@ def _drift(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return [
         f"{name}: {before[name]} -> {now[name]}" for name in sorted(now) if before.get(name, now[name]) != now[name]
     ]
-
-
-def _parts(items: list[_Item], size: int) -> Iterable[list[_Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _save_model(path: Path, folder: Path, described: Model) -> None:

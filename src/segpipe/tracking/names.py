@@ -1,11 +1,15 @@
 """Names that every tracker accepts, and nested settings and scores made flat."""
 
+import hashlib
+import itertools
 import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+_MAX_NAME = 250  # characters of a param's or a tag's name (mlflow/utils/validation.py)
+_MAX_CLASS = 200  # of a class in a metric's name, so that 50 are left for what is before it
 _MAX_VALUE = 500  # characters of a param value that every MLflow server takes (older ones refuse more)
 
 
@@ -17,13 +21,9 @@ def slug(text: str) -> str:
 
 def slugs(classes: Sequence[str]) -> dict[str, str]:
     """A slug per class name, all different; a name without one (车) is called by its class_index, class_3."""
-    given: dict[str, str] = {}
-    for index, name in enumerate(classes):
-        wanted = slug(name) or f"class_{index}"
-        while wanted in given.values():
-            wanted += f"_{index}"
-        given[name] = wanted
-    return given
+    wanted = [slug(name) or f"class_{index}" for index, name in enumerate(classes)]
+    ends = [f"_{index}" for index in range(len(classes))]
+    return dict(zip(classes, _apart(classes, wanted, ends, _MAX_CLASS), strict=True))
 
 
 def flat_metrics(values: Mapping[str, Any], slug_of: Mapping[str, str]) -> dict[str, float]:
@@ -39,11 +39,40 @@ def flat_metrics(values: Mapping[str, Any], slug_of: Mapping[str, str]) -> dict[
 
 
 def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Nested settings as {"train.lr": "0.001"}; text stays, the rest is JSON; cut at 500 characters."""
-    return {
-        re.sub(r"[^\w\-./ ]", "_", ".".join(parts)): _cut(value if isinstance(value, str) else json.dumps(value))
-        for parts, value in _leaves(params)
-    }
+    """Nested settings as {"train.lr": "0.001"}; text stays, the rest is JSON; cut at 500 characters.
+
+    A key becomes its slug. Where two would be the same name, or one is too long or has no slug, there is a hash of it.
+    """
+    keys, values = zip(*_leaves(params), strict=True) if params else ((), ())
+    wanted = [".".join(slug(part) or _end(part)[1:] for part in parts) for parts in keys]
+    ends = [_end(json.dumps(parts)) for parts in keys]
+    names = _apart([".".join(parts) for parts in keys], wanted, ends, _MAX_NAME)
+    texts = (_cut(value if isinstance(value, str) else json.dumps(value)) for value in values)
+    return dict(zip(names, texts, strict=True))
+
+
+def tag_name(text: str) -> str:
+    """`text`, a path for example, as a tag's name: each part between slashes becomes its slug."""
+    [name] = _apart([text], [_path_slug(text)], [_end(text)], _MAX_NAME)
+    return name
+
+
+def _apart(names: Sequence[str], wanted: Sequence[str], ends: Sequence[str], longest: int) -> list[str]:
+    """`wanted` for each of `names`, all different and at most `longest` characters: an end is added where needed.
+
+    A name that is as wanted keeps it: a class called Test never takes the name of the split test.
+    """
+    given: dict[int, str] = {}
+    for index in sorted(range(len(names)), key=lambda index: names[index] != wanted[index]):
+        is_long = len(wanted[index]) > longest
+        tails = (ends[index] * times for times in itertools.count(int(is_long)))
+        tried = (wanted[index][: longest - len(tail)] + tail for tail in tails)
+        given[index] = next(name for name in tried if name not in given.values())
+    return [given[index] for index in range(len(names))]
+
+
+def _end(key: str) -> str:
+    return "_" + hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def _path_slug(text: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from segpipe.tracking.names import tag_name
+
 _GIT_S = 10  # seconds that git may take
 
 
@@ -17,7 +19,7 @@ def tags(lock: Path, data: Sequence[str], written: Sequence[str] = ("dvc.lock", 
     lock: DVC's lock file; data: paths as they stand in it; written: what the pipeline itself rewrites under git,
     which therefore says nothing about the code. What cannot be found out (no git, no lock) is left out.
     """
-    found = _git_tags(written) | {f"dvc.{path}": md5 for path, md5 in dvc_hashes(lock, data).items()}
+    found = _git_tags(written) | {tag_name(f"dvc.{path}"): md5 for path, md5 in dvc_hashes(lock, data).items()}
     experiment = os.environ.get("DVC_EXP_NAME")
     return found | ({"dvc.experiment": experiment} if experiment else {})
 

@@ -1,5 +1,6 @@
 """Begin a run or go on with one, in all trackers that are switched on at once."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from segpipe import files
 from segpipe.errors import StoppedError
 from segpipe.tracking import names, provenance
 from segpipe.tracking.interface import RunFacts, Tracker
@@ -126,9 +128,13 @@ def open_training(facts: RunFacts, settings: Settings, is_known: bool = False) -
     trackers = _trackers(settings)
     notes = Notes(settings.folder)
     note = notes.for_training(facts.name, facts.inputs, is_known)
-    return _run(
-        trackers, Start(run=replace(facts, name=note.run, token=note.token)), notes, note, facts.classes, settings
-    )
+    start = Start(run=replace(facts, name=note.run, token=note.token))
+    run = _run(trackers, start, notes, note, facts.classes, settings)
+    slugs = settings.folder / note.run / "class_slugs.json"
+    with contextlib.suppress(OSError):  # log_file says that it is not there
+        files.write_json(slugs, names.slugs(facts.classes))
+    run.log_file(slugs)
+    return run
 
 
 def open_trained(model: Path, classes: tuple[str, ...], settings: Settings) -> Run:

@@ -37,7 +37,7 @@ class TensorBoardTracker:
         is_new = not folder.is_dir()
         self._open(folder)
         if is_new:
-            rows = "".join(f"| {name} | {text} |\n" for name, text in flat_params(run.params).items())
+            rows = "".join(f"| {name} | {_cell(text)} |\n" for name, text in flat_params(run.params).items())
             self._writer.add_text("params", f"| param | value |\n|---|---|\n{rows}")
         self.set_tags(run.tags)
         return folder.as_posix()
@@ -111,6 +111,10 @@ def newest_steps(folder: Path) -> dict[str, int]:
     names = events.Tags()
     curves = {name: events.Scalars(name)[-1].step for name in names[SCALARS]}
     return curves | {name: events.Images(name)[-1].step for name in names[IMAGES]}
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")  # in a table of Markdown
 
 
 def _pixels(path: Path) -> np.ndarray:

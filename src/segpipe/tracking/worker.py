@@ -8,7 +8,7 @@ import time
 
 from segpipe.tracking import messages
 from segpipe.tracking.interface import NoSuchRunError, Tracker
-from segpipe.tracking.messages import End, Find, Message, Start
+from segpipe.tracking.messages import End, File, Find, Message, Model, Picture, Start
 from segpipe.tracking.notes import Note, Notes
 from segpipe.tracking.spool import Spool
 
@@ -17,6 +17,7 @@ _TEXT = 200  # characters of an error that a warning shows
 _SLOW_S = 2.0  # a failure that takes longer is not asked for again at the end: somebody waits
 _THREADS = "tracking-"  # how the names of these threads begin
 _GIVE_UP = 2  # failures in a row that mean "it is down", not "it refuses this one message"
+_FILES = (File, Model, Picture)  # where these go may be out of order by itself: that means nothing
 
 Entry = tuple[int, Message]
 
@@ -94,7 +95,7 @@ class Worker(threading.Thread):
         sent: set[int] = set()
         failed: list[Entry] = []
         began = time.monotonic()
-        while self._held and len(failed) < _GIVE_UP:
+        while self._held and sum(not isinstance(message, _FILES) for _, message in failed) < _GIVE_UP:
             entry = self._held[0]
             if self._sent(entry):
                 sent.add(entry[0])
