@@ -16,8 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from segpipe.classes import ClassTable
-from segpipe.dataset.photos import read_rgb, read_size
-from segpipe.errors import AnnotationError, UserError, at
+from segpipe.dataset import rgb
+from segpipe.dataset.photos import read_size, see
+from segpipe.errors import UserError, at
 from segpipe.files import whole
 from segpipe.inference.inputs import Found, Picture, find
 from segpipe.inference.overlay import overlay
@@ -60,44 +61,52 @@ def _run(options: argparse.Namespace) -> int:
     with _writing(options.output), whole(options.output / "classes.json") as part:
         table.write(part)
     start = time.perf_counter()
-    done = 0
+    done, changed = 0, list[rgb.Noted]()
     # disable=None: no bar where stderr is no terminal
     with tqdm(total=len(found.pictures), unit="picture", file=sys.stderr, disable=None) as bar:
-        pictures = _sound(found.pictures, options.batch_size, failed=bar.update)
+        pictures = _sound(found.pictures, options.batch_size, failed=bar.update, changed=changed)
         for picture, *result in predict_each(segmenter, card, pictures, options.batch_size, device):
             _write(options, table, picture, *result)
             done += 1
             bar.update()
+    for line in rgb.lines(changed):
+        print(f"NOTE {line}", file=sys.stderr)
     _report(found, done, time.perf_counter() - start)
     return 0 if 0 < done == len(found.pictures) else 1
 
 
 def _sound(
-    pictures: Sequence[Picture], ahead: int, failed: Callable[[], object]
+    pictures: Sequence[Picture], ahead: int, failed: Callable[[], object], changed: list[rgb.Noted]
 ) -> Iterator[tuple[Picture, np.ndarray]]:
-    """Each picture that can be read, with its pixels; of the others it is said what is wrong with them."""
-    for picture, image in read_ahead(pictures, _read, ahead, _pixels):
-        if isinstance(image, np.ndarray):
-            yield picture, image
-        else:
-            tqdm.write(f"FAILED {image}", file=sys.stderr)
+    """Each picture that can be read, with its pixels; of the others it is said what is wrong with them.
+
+    changed: where it is noted how the pixels differ from those of the file.
+    """
+    for picture, read in read_ahead(pictures, _read, ahead, _pixels):
+        if isinstance(read, UserError):
+            tqdm.write(f"FAILED {read}", file=sys.stderr)
             failed()
+        else:
+            image, changes = read
+            changed += [(str(picture.file), change.code, change.detail) for change in changes]
+            yield picture, image
 
 
 def _pixels(picture: Picture) -> int:
     """How large the picture will be; 0 if it cannot be read, which reading it will tell."""
     try:
         (height, width), _ = read_size(picture.file)
-    except AnnotationError:
+    except UserError:
         return 0
     return height * width
 
 
-def _read(picture: Picture) -> np.ndarray | AnnotationError:
+def _read(picture: Picture) -> tuple[np.ndarray, tuple[rgb.Change, ...]] | UserError:
     try:
         with at(str(picture.file)):
-            return read_rgb(picture.file)
-    except AnnotationError as error:
+            seen = see(picture.file)
+            return np.asarray(seen.picture), seen.changes
+    except UserError as error:
         return error
 
 

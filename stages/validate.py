@@ -16,11 +16,12 @@ from segpipe.dataset import (
     parallel,
     policies,
     rechecking,
+    rgb,
     selection,
     tables,
     validation,
 )
-from segpipe.dataset.codes import VALIDATE_FINDINGS
+from segpipe.dataset.codes import CHANGES, VALIDATE_FINDINGS
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.policies import Policies
 from segpipe.dataset.selection import TaskKind
@@ -55,7 +56,8 @@ def main() -> None:
     checked = rechecking.check_all(_tasks(params, dataset, class_of), earlier, spread)
     validated = validation.collect(dataset, class_of, checked)
     _write(validated, selected, params.ingest.task)
-    for line in ledger.warnings(validated.rows):
+    changed = [(found.image_key, found.code, found.detail) for found in validated.findings if found.code in CHANGES]
+    for line in (*ledger.warnings(validated.rows), *rgb.lines(changed)):
         logger.warning(line)
     hold_limits(params, "validate", validated.rows, validated.findings)
 

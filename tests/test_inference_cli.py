@@ -89,6 +89,20 @@ def test_a_bad_file_is_reported_and_the_others_are_predicted(weights, photos, tm
     assert "2 of 4 pictures predicted" in said
 
 
+def test_what_reading_changes_is_one_line_for_each_kind(weights, photos, tmp_path, capsys):
+    photos.mkdir()
+    first = Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40))
+    first.save(photos / "a.tif", save_all=True, append_images=[first])
+    first.save(photos / "b.png")
+    assert run(weights, photos, tmp_path / "out") == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("NOTE")]
+    scaled = "its 16-bit values from 0 to 1199 are scaled to 0 to 255"
+    assert notes == [
+        f"NOTE {photos / 'a.tif'}: only page 1 of 2 is used",
+        f"NOTE 2 pictures, such as {photos / 'a.tif'}: {scaled}",
+    ]
+
+
 def test_two_pictures_of_one_name_both_keep_their_masks(weights, photos, tmp_path):
     draw(photos / "car.jpg")
     draw(photos / "car.png")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from segpipe.dataset import photos
 from segpipe.errors import AnnotationError
@@ -28,7 +28,7 @@ def test_the_header_tells_stored_size_and_orientation(real_data):
         ("1", 255, (255, 255, 255)),
         ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
         ("RGBA", (10, 20, 30, 0), (255, 255, 255)),  # transparent: what a viewer shows on white
-        ("I;16", 0x1234, (0x12, 0x12, 0x12)),
+        ("I;16", 99, (99, 99, 99)),
         ("CMYK", (0, 0, 0, 0), (255, 255, 255)),
     ],
 )
@@ -38,6 +38,21 @@ def test_every_mode_becomes_rgb(tmp_path, mode, pixel, rgb):
     image = photos.read_rgb(path)
     assert image.shape == (2, 3, 3)
     assert tuple(image[0, 0]) == rgb
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_frame_is_the_same_in_a_tiff_which_pillow_turns_while_it_loads_it(tmp_path, orientation):
+    stored = np.arange(24, dtype=np.uint8).reshape(4, 6)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(stored).save(tmp_path / name, exif=exif)
+        assert photos.read_size(tmp_path / name) == ((4, 6), orientation)
+        np.testing.assert_array_equal(photos.read_rgb(tmp_path / name, "stored")[..., 0], stored)
+    with Image.open(tmp_path / "a.png") as image:
+        viewed = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(photos.read_rgb(tmp_path / "a.png"), viewed)
+    np.testing.assert_array_equal(photos.read_rgb(tmp_path / "a.tif"), viewed)
 
 
 @pytest.mark.parametrize(

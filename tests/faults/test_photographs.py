@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.dataset import photos
+from segpipe.dataset import findings, photos
 from tests.faults import sources
 from tests.faults.way import Account, Verdict, World, go
 
@@ -108,6 +108,18 @@ def test_of_moving_pictures_the_first_frame_counts(tmp_path):
     for name in ("a.png", "a.tif"):
         moving(tmp_path / name)
         np.testing.assert_array_equal(photos.read_rgb(tmp_path / name), NOISE)
+
+
+def test_what_reading_changes_is_a_finding_and_a_line_of_the_stage(world, caplog):
+    deep = Image.fromarray(NOISE[..., 0].astype(np.uint16) * 9 + 700)
+    put(world, "a.tif", lambda path: deep.save(path, save_all=True, append_images=[OTHER]))
+    with caplog.at_level("WARNING"):
+        account = go(world)
+    found = findings.read(world.work / "data/checked/findings.parquet")
+    assert account.images["a"] == KEPT
+    assert [f.code for f in found if f.id == "a"] == ["first_page_only", "scaled_to_8_bit"]
+    assert "a: only page 1 of 2 is used" in caplog.text
+    assert "a: its 16-bit values from 7" in caplog.text
 
 
 def test_a_link_that_leaves_the_source_is_not_read(world):

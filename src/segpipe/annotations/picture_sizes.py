@@ -23,5 +23,7 @@ def viewed_wh(path: Path) -> tuple[int, int]:
 def viewed_wh_of(picture: Image.Image) -> tuple[int, int]:
     """The same of an opened picture."""
     width, height = picture.size
+    if picture.format == "TIFF":  # Pillow tells the size after the turn
+        return width, height
     orientation = picture.getexif().get(_ORIENTATION, 1)
     return (height, width) if orientation in _LYING else (width, height)

@@ -10,6 +10,7 @@ from segpipe.dataset.fitted import Fitted
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.photos import Frame
+from segpipe.dataset.rgb import Change
 from segpipe.errors import AnnotationError
 from segpipe.records import Image, Instance, Record
 
@@ -55,7 +56,7 @@ class Photo(Record):
 class Checked(Record):
     """What became of one image: its photo unless it is left out, its drawable instances, and a ledger row for each.
 
-    findings: what is worth knowing of those instances.
+    findings: what is worth knowing of the photo and of those instances.
     """
 
     photo: Photo | None
@@ -70,7 +71,7 @@ def check(task: Task) -> Checked:
     class_of = task.rules.class_of
     matching = any(instance.category in class_of for instance in task.instances)
     try:
-        photo = _photo(task, matching)
+        photo, changes = _photo(task, matching)
     except AnnotationError as error:
         row = _image_row(image, ledger.DROPPED, error.reason, str(error))
         said = f"its picture {image.file} cannot be used"
@@ -82,7 +83,10 @@ def check(task: Task) -> Checked:
     if not matching and not photo.background:
         return Checked(None, (), (_skipped(image), *map(_of_skipped, rows)))
     drawn = [one for _, one in judged if one]
-    found = inspection.findings(drawn, size_hw)
+    found = [
+        *(Finding(code=c.code, kind="image", id=photo.key, image_key=photo.key, detail=c.detail) for c in changes),
+        *inspection.findings(drawn, size_hw),
+    ]
     rows = (_image_row(image, ledger.KEPT, detail=image.detail), *rows)
     return Checked(photo, tuple(one.instance for one in drawn), rows, tuple(found))
 
@@ -92,17 +96,18 @@ def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str
     return [judging.lost(instance, class_of, "unknown_image", instance.detail) for instance in instances]
 
 
-def _photo(task: Task, matching: bool) -> Photo:
+def _photo(task: Task, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
     image = task.image
     if image.problem:
         raise AnnotationError(image.detail, image.problem)
     with photos.opened(task.root / image.file) as opened:
         frame, undecidable = _frame(image, opened.stored_hw, opened.orientation)
-        picture, sha256 = opened.picture(frame), opened.sha256()
+        seen, sha256 = opened.seen(frame), opened.sha256()
+    picture = seen.picture
     background = task.keep_empty and image.annotated and not matching
     if task.leave and (matching or background):
         task.leave.put(picture, sha256, frame, opened.stamp)
-    return Photo(
+    photo = Photo(
         key=image.key,
         file=image.file,
         split=image.split,
@@ -115,6 +120,7 @@ def _photo(task: Task, matching: bool) -> Photo:
         phash=looks.hashes(picture),
         background=background,
     )
+    return photo, seen.changes
 
 
 def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[Frame, bool]:

@@ -7,8 +7,10 @@ REASON_CODES = (
     *("box", "line", "point", "difficult", "occluded", "class_not_selected", "deleted", "repeated", "outside"),
     *("covered", "empty_mask"),
 )
+CHANGES = ("first_page_only", "scaled_to_8_bit", "bands_not_used", "laid_on_white")  # of a photograph, while it is read
 VALIDATE_FINDINGS = (
     *("turned_by_exif", "annotated_as_stored", "orientation_undecidable", "equal_files", "listed_twice"),
+    *CHANGES,
     *("background_only", "duplicate_id", "annotated_twice", "annotated_as_two_classes", "whole_frame", "nested_rings"),
     *("area_of_box", "area_disagrees"),
 )

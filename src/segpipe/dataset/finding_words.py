@@ -35,6 +35,35 @@ FINDINGS = (
         "Look whether the same objects were annotated in each of them, and delete the repeated ones.",
     ),
     Reason(
+        "first_page_only", "", "File of several pages",
+        "The file holds more than one picture: the pages of a TIFF stack, the frames of a moving WebP or PNG, or the "
+        "pictures of a stereo camera. Smaller versions of the same picture do not count.",
+        "The first page is used, the others are not.",
+        "If other pages are needed, write each as a file, with a record of annotations for each.",
+    ),
+    Reason(
+        "scaled_to_8_bit", "", "More than 8 bits a value",
+        "The file holds values of more than 8 bits, as scientific and medical cameras write them. The network sees 8 "
+        "bits.",
+        "The range that the values of the file lie in (without the outermost 0.01 % at either end) is scaled to 0 to "
+        "255, so that the contrast stays. Each file has its range: the same value may look different in two files.",
+        "Nothing, if brightness has no meaning across files; else convert all files to 8 bits with one scale.",
+    ),
+    Reason(
+        "bands_not_used", "", "Bands that are not used",
+        "The file has more bands than red, green and blue, or grey: near infrared, height, or a band of unknown "
+        "meaning. A fourth band of a TIFF counts as transparency only where the file declares it so and it holds "
+        "nothing but 0 and 255.",
+        "The colours are used as they are, the other bands are not.",
+        "To use another choice of bands, write three of them as an RGB file.",
+    ),
+    Reason(
+        "laid_on_white", "", "Transparent pixels",
+        "The picture has transparent pixels, which have no colour of their own for a viewer.",
+        "They are shown on white.",
+        "If the fourth band is no transparency, write the file without it.",
+    ),
+    Reason(
         "background_only", "", "Taken as background",
         "The record names no object of a selected class, and validate.unannotated says to keep such photographs.",
         "All its pixels count as background.",

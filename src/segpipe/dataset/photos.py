@@ -11,39 +11,63 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from segpipe.annotations import embedded
 from segpipe.annotations.source import SUPPORTED_SUFFIXES
+from segpipe.dataset import rgb, tiffs
+from segpipe.dataset.rgb import Change, File
 from segpipe.errors import AnnotationError
 
 Frame = Literal["viewed", "stored"]
-File = io.BytesIO | io.BufferedReader
 Stamp = tuple[int, int]  # size in bytes and time of the last change in ns of a file: another stamp, another content
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
-MAX_PIXELS = 300_000_000  # a decoded picture of that size takes 0.9 GB
+MAX_PIXELS = 300_000_000  # decoded 1.2 GB, while 16-bit colours are read 2.7 GB
 Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
 
 _EXIF_ORIENTATION = 0x0112
 _TURNED = range(5, 9)  # orientations that swap width and height (EXIF 2.32, 4.6.4.A)
+_FLIP = Image.Transpose
+_UPRIGHT = {
+    2: _FLIP.FLIP_LEFT_RIGHT, 3: _FLIP.ROTATE_180, 4: _FLIP.FLIP_TOP_BOTTOM, 5: _FLIP.TRANSPOSE,
+    6: _FLIP.ROTATE_270, 7: _FLIP.TRANSVERSE, 8: _FLIP.ROTATE_90,
+}  # fmt: skip
+_BACK = {**_UPRIGHT, 6: _FLIP.ROTATE_90, 8: _FLIP.ROTATE_270}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The pixels of a photograph that are used, mode RGB, and how they differ from those of its file."""
+
+    picture: Image.Image
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A photograph's file whose header is read, while it is open: stored (height, width), EXIF orientation or 1."""
+    """A photograph's file whose header is read, while it is open: stored (height, width), EXIF orientation or 1.
+
+    raw_mode: how its values lie in the file, in Pillow's terms.
+    """
 
     stamp: Stamp
     stored_hw: tuple[int, int]
     orientation: int
-    image: Image.Image
+    raw_mode: str
+    image: ImageFile
     file: File
 
-    def picture(self, frame: Frame) -> Image.Image:
-        """All of its pixels as Pillow's picture, mode RGB; `viewed` applies the orientation, `stored` does not."""
-        turned = frame == "viewed" and self.orientation != 1
-        picture = _rgb(ImageOps.exif_transpose(self.image) if turned else self.image)
+    def seen(self, frame: Frame) -> Seen:
+        """All of its pixels; `viewed` applies the orientation, `stored` does not."""
+        picture, changes = rgb.as_rgb(self.image, self.file, self.raw_mode)
+        turns = _BACK if _is_turned_by_pillow(self.image) else _UPRIGHT
+        is_turned = (frame == "viewed") != _is_turned_by_pillow(self.image)
+        if is_turned and self.orientation in turns:
+            picture = picture.transpose(turns[self.orientation])
         picture.load()
-        return picture
+        return Seen(picture, changes)
 
     def sha256(self) -> str:
         """The hash of its file in hex, of those bytes alone where it stands inside an annotation file."""
@@ -63,7 +87,10 @@ def opened(path: Path) -> Iterator[Opened]:
         try:
             stamp, file = _file(path)
             with file, _image(file, path) as image:
-                yield Opened(stamp, (image.height, image.width), orientation(image), image, file)
+                raw_mode, turn = rgb.raw_mode(image), orientation(image)
+                size_hw = (image.height, image.width)
+                stored_hw = viewed_hw(size_hw, turn) if _is_turned_by_pillow(image) else size_hw
+                yield Opened(stamp, stored_hw, turn, raw_mode, image, file)
         except AnnotationError:
             raise
         except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
@@ -79,8 +106,13 @@ def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
 
 def read(path: Path, frame: Frame = "viewed") -> Image.Image:
     """The same as Pillow's picture, mode RGB: to resize, its pixels need not be copied to an array and back."""
+    return see(path, frame).picture
+
+
+def see(path: Path, frame: Frame = "viewed") -> Seen:
+    """The same, and how it differs from the file."""
     with opened(path) as photo:
-        return photo.picture(frame)
+        return photo.seen(frame)
 
 
 def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:
@@ -90,7 +122,7 @@ def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:
     """
     with opened(path) as photo:
         photo.image.draft(None, (math.ceil(photo.image.width * scale), math.ceil(photo.image.height * scale)))
-        return np.asarray(photo.picture(frame))
+        return np.asarray(photo.seen(frame).picture)
 
 
 def read_size(path: Path) -> tuple[tuple[int, int], int]:
@@ -134,37 +166,40 @@ def _file(path: Path) -> tuple[Stamp, File]:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
 
 
-def _image(file: File, path: Path) -> Image.Image:
+def _image(file: File, path: Path) -> ImageFile:
     try:
         image = Image.open(file)
     except UnidentifiedImageError:
-        if path.suffix.lower() in SUPPORTED_SUFFIXES or embedded.is_inside(path):
-            raise AnnotationError("holds no picture; replace or remove the file", "unreadable") from None
-        raise _unsupported(f"{path.suffix or 'such'} files") from None
+        raise _not_a_picture(file, path) from None
     if image.format not in FORMATS:
         raise _unsupported(f"{image.format} pictures")
-    if image.mode == "F":
-        raise _unsupported("pictures of floating-point numbers, whose range is not known,")
     if image.width * image.height > MAX_PIXELS:
         problem = f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}; cut it into parts"
         raise AnnotationError(problem, "unreadable")
+    if image.mode == "F":
+        raise _unsupported("pictures of floating-point numbers, whose range is not known,")
+    if isinstance(image, TiffImageFile) and not tiffs.set_raw_modes(image):
+        raise _unsupported_tiff(tiffs.layout(file))
     return image
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return _scaled_to_8_bit(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+def _not_a_picture(file: File, path: Path) -> AnnotationError:
+    if layout := tiffs.layout(file):
+        return _unsupported_tiff(layout)
+    if path.suffix.lower() in SUPPORTED_SUFFIXES or embedded.is_inside(path):
+        return AnnotationError("holds no picture; replace or remove the file", "unreadable")
+    return _unsupported(f"{path.suffix or 'such'} files")
 
 
-def _scaled_to_8_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey keeps its high byte; Pillow's own conversion clips everything above 255."""
-    pixels = np.asarray(image)
-    return Image.fromarray((pixels.astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+def _is_turned_by_pillow(image: ImageFile) -> bool:
+    """Whether loading it applies its orientation, and opening it tells the size after that."""
+    return isinstance(image, TiffImageFile)
 
 
 def _unsupported(what: str) -> AnnotationError:
     return AnnotationError(f"{what} are not supported; convert it to JPEG or PNG", "unsupported_format")
+
+
+def _unsupported_tiff(layout: str) -> AnnotationError:
+    remedy = "write grey values, or red, green and blue pixel by pixel, of 8 or 16 bits"
+    return AnnotationError(f"{layout} are not supported; {remedy}", "unsupported_format")

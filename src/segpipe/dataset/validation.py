@@ -58,10 +58,11 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
     instances = tuple(instance for result in results for instance in result.instances)
     ledger.close_on(rows, (photo.key for photo in photos), (instance.id for instance in instances))
     if not photos:
-        reasons = Counter(row.reason for row in rows if row.kind == "image")
-        said = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        lost = [row for row in rows if row.kind == "image"]
+        counts = ", ".join(f"{count} {reason}" for reason, count in Counter(row.reason for row in lost).most_common())
+        first = f"; the first: {lost[0].place}: {lost[0].detail}" if lost else ""
         raise UserError(
-            f"no image is left to work on ({said}); mend the source, or check ingest.classes in params.yaml"
+            f"no image is left to work on ({counts}{first}); correct the source, or check ingest.classes in params.yaml"
         )
     found = (
         *_of_photos(photos),
