@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import random
+import shutil
 import signal
 import socket
 import threading
@@ -158,6 +159,36 @@ def test_artifacts_lie_beside_the_database_where_the_pages_find_them(mlflow_clie
     with open_training(FACTS, QUICK):
         pass
     assert only_run(mlflow_client).info.artifact_uri.startswith((workplace / "mlartifacts" / "shapes").as_uri())
+
+
+def test_a_copied_project_leaves_the_artifacts_of_the_first_alone(mlflow_client, workplace, monkeypatch, caplog):
+    for experiment in ("shapes", "shapes_2"):
+        with open_training(FACTS, replace(QUICK, experiment=experiment)) as run:
+            run.log_metrics({"loss": 1.0}, step=0)
+    before = sorted(Path("mlartifacts").rglob("*"))
+    first = only_run(mlflow_client).info.run_id
+    copy = workplace / "a copy_1"
+    shutil.copytree(workplace, copy)
+    monkeypatch.chdir(copy)
+    caplog.set_level(logging.INFO)
+    with open_training(replace(FACTS, inputs="other"), QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+    here = (copy / "mlartifacts" / "shapes").as_uri()
+    client = type(mlflow_client)(f"sqlite:///{copy}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("shapes").experiment_id])
+    assert sorted(run.info.artifact_uri for run in runs) == sorted(
+        f"{here}/{run.info.run_id}/artifacts" for run in runs
+    )
+    assert first in [run.info.run_id for run in runs]
+    assert len(list((copy / "mlartifacts" / "shapes").glob("*/artifacts/class_slugs.json"))) == 2
+    assert client.get_experiment_by_name("shapes_2").artifact_location == (workplace / "mlartifacts/shapes_2").as_uri()
+    monkeypatch.chdir(workplace)
+    assert sorted(Path("mlartifacts").rglob("*")) == before
+    said = [record.getMessage() for record in caplog.records if "copied" in record.getMessage()]
+    assert said == [
+        "tracking: this project was copied or moved; its artifacts are kept in this folder, "
+        f"not in {(workplace / 'mlartifacts/shapes').as_uri()}"
+    ]
 
 
 def test_a_file_that_is_not_there_is_said_and_holds_nothing_up(mlflow_client, caplog):

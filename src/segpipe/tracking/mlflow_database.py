@@ -1,10 +1,19 @@
-"""The file of MLflow's own database, made whole or not at all. Import only after `mlflow_env.prepare()`."""
+"""The file of MLflow's database, made whole or not at all, and right for the folder that it is in.
 
+Import only after `mlflow_env.prepare()`.
+"""
+
+import logging
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from segpipe.files import remove_parts, whole
 
+_log = logging.getLogger(__name__)
 _FILE = "sqlite:///"
+_ARTIFACTS = "mlartifacts"  # the folder of artifacts, beside the database
+_PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
 
 
 def make(place: str) -> None:
@@ -19,4 +28,29 @@ def make(place: str) -> None:
 
     remove_parts(path)
     with whole(path, durable=False) as part:
-        SqlAlchemyStore(f"{_FILE}{part.as_posix()}", "./mlartifacts").engine.dispose()
+        SqlAlchemyStore(f"{_FILE}{part.as_posix()}", f"./{_ARTIFACTS}").engine.dispose()
+
+
+def artifacts(experiment: str) -> str:
+    """Where the artifacts of an experiment go that is kept without a server; experiment: its slug."""
+    return (Path(_ARTIFACTS) / experiment).resolve().as_uri()
+
+
+def bring_along(place: str, name: str, experiment: str) -> None:
+    """In a copy of a project, or one that was moved, let the artifacts of its experiment be those in this folder.
+
+    MLflow keeps absolute paths: a copy would write over the artifacts of the project that it was copied from.
+    place: tracking URI; name: the experiment's, and `experiment` its slug.
+    """
+    path, here = Path(place.removeprefix(_FILE)), artifacts(experiment)
+    if not place.startswith(_FILE) or "?" in place or path.resolve().parent != Path.cwd():
+        return
+    with closing(sqlite3.connect(path)) as database, database:
+        found = database.execute("SELECT artifact_location FROM experiments WHERE name = ?", (name,)).fetchone()
+        before = found[0] if found else here
+        if before == here or not before.endswith(f"/{_ARTIFACTS}/{experiment}"):
+            return
+        for table, column in _PLACES.items():
+            change = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE instr({column} || '/', ?) = 1"
+            database.execute(change, (here, len(before) + 1, f"{before}/"))
+    _log.info("tracking: this project was copied or moved; its artifacts are kept in this folder, not in %s", before)

@@ -40,7 +40,7 @@ class MlflowTracker:
     def __init__(self, experiment: str) -> None:
         """experiment: created where it does not exist yet."""
         self.place = mlflow_env.tracking_uri()
-        self._experiment = experiment
+        self._experiment, self._slug = experiment, slug(experiment) or "runs"
         self._run_id = ""
         self._started = False
         self._goes_on = False  # whether an earlier process may have told this run something
@@ -49,7 +49,7 @@ class MlflowTracker:
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
         """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
-        self._client = _client(self.place)
+        self._connect()
         earlier = self._existing(self._run_id or known_id)
         if earlier is None and run.token:
             earlier = self._newest_with(TOKEN_TAG, run.token)
@@ -65,7 +65,7 @@ class MlflowTracker:
 
     def find(self, model_md5: str, known_id: str | None) -> str:
         """Go on with the newest run that is tagged with this model."""
-        self._client = _client(self.place)
+        self._connect()
         known = self._existing(known_id)
         if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
             known = self._newest_with(MODEL_TAG, model_md5)
@@ -139,6 +139,11 @@ class MlflowTracker:
         if self._started:
             self._client.set_terminated(self._run_id, status)
 
+    def _connect(self) -> None:
+        mlflow_database.make(self.place)
+        self._client = MlflowClient(self.place)
+        mlflow_database.bring_along(self.place, self._experiment, self._slug)
+
     def _existing(self, run_id: str | None) -> Run | None:
         if not run_id:
             return None
@@ -168,7 +173,7 @@ class MlflowTracker:
         if experiment is None:
             folder = None
             if not self.place.startswith(("http:", "https:", "databricks")):
-                folder = (Path("mlartifacts") / (slug(self._experiment) or "runs")).resolve().as_uri()
+                folder = mlflow_database.artifacts(self._slug)
             return self._client.create_experiment(self._experiment, artifact_location=folder)
         if experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
@@ -223,11 +228,6 @@ class MlflowTracker:
             mine = [int(part[2]) for part in parts if part[0] == name.replace("/", "~")]
             self._newest[name] = max(mine, default=-1)
         return self._newest[name]
-
-
-def _client(place: str) -> MlflowClient:
-    mlflow_database.make(place)
-    return MlflowClient(place)
 
 
 def _drift(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
