@@ -1,7 +1,6 @@
-"""forecast: how long `train` would take with params.yaml as it is, and what it needs; writes nothing."""
+"""forecast: how long `train` would take with params.yaml as it is, and what it needs; leaves nothing behind."""
 
-from segpipe.models import device as devices
-from segpipe.training import forecast
+from segpipe.training import planning, team
 from stages import training_setup
 from stages.params import load
 from stages.running import run
@@ -10,12 +9,11 @@ from stages.running import run
 def main() -> None:
     """Measure a few steps and say what to expect."""
     params = load()
+    device, mates = training_setup.device_and_team(params, "stages.forecast")
     data, segmenter = training_setup.data_and_network(params)[1:3]
-    recipe, budget = training_setup.recipe(params), 3600 * params.train.budget_hours
-    fills, device = params.train.epochs == "auto", devices.pick(params.train.device)
-    measured = forecast.probe(segmenter, data, recipe, device, fills_budget=fills)
-    epochs = measured.epochs_within(budget) if fills else recipe.epochs
-    forecast.tell(measured, epochs, budget, training_setup.CHECKPOINTS)
+    recipe, fills = training_setup.recipe(params), params.train.epochs == "auto"
+    planning.made(segmenter, data, recipe, training_setup.CHECKPOINTS, device, mates, fills_budget=fills)
+    team.leave(mates)
 
 
 if __name__ == "__main__":

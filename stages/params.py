@@ -255,6 +255,19 @@ class Train(Section):
             raise ValueError(f"batch_size {self.batch_size} cannot be shared by {self.processes} processes")
         return self
 
+    @model_validator(mode="after")
+    def _falls_and_learns(self) -> "Train":
+        if self.epochs == "auto":
+            return self
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"in {self.epochs} epochs with warmup_epochs {self.warmup_epochs:g} the learning rate only rises; give "
+                f"warmup_epochs {self.epochs / 2:g} or less"
+            )
+        if self.freeze_epochs >= self.epochs and self.weights == "random":
+            raise ValueError(f"freeze_epochs {self.freeze_epochs} keeps a random encoder to the end; give 0")
+        return self
+
 
 class Evaluate(Section):
     """batch_size: pictures predicted at once."""

@@ -1,15 +1,13 @@
 """train: data/store + data/splits.csv -> models/model.pt, the best network of one training."""
 
 import logging
-import sys
 from pathlib import Path
 
 from segpipe.files import write_json
 from segpipe.models import card as model_card
-from segpipe.models import device as devices
 from segpipe.tracking import provenance, runs, watching
 from segpipe.tracking.interface import RunFacts
-from segpipe.training import checkpoint, history, launch, loop, planning, shown, team
+from segpipe.training import checkpoint, history, loop, planning, shown, team
 from stages import training_setup
 from stages.params import load
 from stages.running import run
@@ -24,10 +22,7 @@ def main() -> None:
     """Train, or go on where an earlier process was stopped; write the model, its curves and its run."""
     params = load()
     own = params.train
-    if own.processes > 1 and not launch.is_launched():
-        sys.exit(launch.launch([sys.executable, "-m", "stages.train"], own.processes))
-    device = team.own_device(devices.pick(own.device))
-    mates = team.join(device, own.batch_size)
+    device, mates = training_setup.device_and_team(params, "stages.train")
     store, data, segmenter, origin = training_setup.data_and_network(params)
     inputs = training_setup.inputs(params, segmenter)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)

@@ -1,11 +1,15 @@
 """What `train` and `forecast` share: data and network, and params.yaml's train section as the library takes it."""
 
+import sys
 from pathlib import Path
+
+import torch
 
 from segpipe.dataset import split_table
 from segpipe.dataset.store import Store
-from segpipe.models import build, weights
-from segpipe.models.fingerprint import tensors_hash
+from segpipe.models import build, sealed, weights
+from segpipe.models import device as devices
+from segpipe.training import launch, team
 from segpipe.training.batches import TrainingData
 from segpipe.training.inputs import inputs_hash
 from segpipe.training.recipe import Augment, Loss, Recipe
@@ -14,6 +18,19 @@ from stages.params import Params
 STORE, SPLITS = Path("data/store"), Path("data/splits.csv")
 CHECKPOINTS = Path(".segpipe/checkpoints")
 UNDECISIVE = ("budget_hours", "checkpoint_minutes", "device", "flip_test", "weights_file")  # they change no weights
+
+
+def device_and_team(params: Params, module: str) -> tuple[torch.device, team.Team]:
+    """Where this process computes, and with whom.
+
+    module: the command; where several processes are asked for and it runs in none of them, it is run in each, and this
+    one ends with them.
+    """
+    own = params.train
+    if own.processes > 1 and not launch.is_launched():
+        sys.exit(launch.launch([sys.executable, "-m", module], own.processes))
+    device = team.own_device(devices.pick(own.device))
+    return device, team.join(device, own.batch_size)
 
 
 def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segmenter, str]:
@@ -33,7 +50,7 @@ def inputs(params: Params, segmenter: build.Segmenter) -> str:
     undecisive = set(UNDECISIVE) - ({"budget_hours"} if params.train.epochs == "auto" else set())
     settings = params.train.model_dump(mode="json", exclude=undecisive) | {"seed": params.seed}
     if params.train.weights != "random":
-        settings["pretrained"] = tensors_hash(segmenter.encoder.state_dict())
+        settings["pretrained"] = sealed.content_hash(segmenter.encoder.state_dict())
     return inputs_hash([*sorted(STORE.iterdir()), SPLITS, Path(__file__)], settings)
 
 

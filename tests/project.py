@@ -42,6 +42,7 @@ class Project:
         self.set("photos.height", 64)
         self.set("photos.width", 64)
         self.set("train.epochs", 1)
+        self.set("train.warmup_epochs", 0.5)
         self.set("render.samples", 1)
 
     def start(self) -> None:

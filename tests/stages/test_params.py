@@ -37,6 +37,7 @@ def test_the_projects_own_params_are_sound(tmp_path):
         ("  epochs: 16", "  epochs: soon", "train.epochs: input should be 'auto', not 'soon'"),
         ("  epochs: 16", "  epochs: 0", "train.epochs: input should be greater than or equal to 1, not 0"),
         ("    cross_entropy: 1.0\n    dice: 1.0", "    cross_entropy: 0\n    dice: 0", "train.loss: at least one part"),
+        ("  epochs: 16", "  epochs: 1", "train: in 1 epochs with warmup_epochs 1 the learning rate only rises; give"),
         ("  lr: 0.002", "  learn_rate: 1", "train.learn_rate: no such key"),
         (
             "  batch_size: 4\n  accum",
@@ -97,6 +98,13 @@ def test_no_key_may_have_a_name_that_dvc_leaves_out_of_its_hash(tmp_path, name):
     text = TEXT.replace("source_roles: {train: train,", f"source_roles: {{{name}: train,")
     with pytest.raises(UserError, match=rf"split\.source_roles\.{name}: DVC does not see changes"):
         load(tmp_path, text)
+
+
+def test_a_random_encoder_that_never_learns_is_refused(tmp_path):
+    frozen = TEXT.replace("freeze_epochs: 0", "freeze_epochs: 16")
+    assert load(tmp_path, frozen).train.freeze_epochs == 16
+    with pytest.raises(UserError, match=r"train: freeze_epochs 16 keeps a random encoder to the end; give 0$"):
+        load(tmp_path, frozen.replace("weights: imagenet", "weights: random"))
 
 
 def command(folder: Path, module: str, **env: str) -> subprocess.CompletedProcess:

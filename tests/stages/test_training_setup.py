@@ -1,8 +1,12 @@
+import sys
+
 import pytest
 import torch
 
 from segpipe.models import build, weights
-from stages import params, training_setup
+from segpipe.training import launch
+from stages import forecast, params, train, training_setup
+from tests.conftest import ROOT
 
 ENCODER = "mobilenetv3_small_050"
 
@@ -64,3 +68,15 @@ def test_weights_of_a_package_or_a_download_count_by_their_values(inputs_with, s
 
 def test_a_file_that_is_not_used_does_not_count(inputs_with):
     assert inputs_with(weights_file="data/other.pt") == inputs_with()
+
+
+@pytest.mark.parametrize("stage", [train, forecast])
+def test_as_many_processes_as_asked_for_are_started(tmp_path, monkeypatch, stage):
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("  processes: 1", "  processes: 2"))
+    monkeypatch.chdir(tmp_path)
+    started = []
+    monkeypatch.setattr(launch, "launch", lambda *given: started.append(given) or 3)
+    with pytest.raises(SystemExit, match=r"^3$"):
+        stage.main()
+    assert started == [([sys.executable, "-m", stage.__name__], 2)]

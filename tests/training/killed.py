@@ -18,7 +18,7 @@ from tests.training import tiny
 
 DATA_SIZE = {"train": 6, "val": 2}
 STEPS = 9  # 3 epochs of 3 steps
-OPTIONS = {"checkpoint_minutes": 0, "ema_decay": 0.9}
+RARELY = "with few checkpoints"  # after the first step and at the end; in the other scenarios after each step
 # Where to be killed: the function of a library that is called, and at which call, in one killed run after another.
 SCENARIOS = {
     "in the first step": [("step", 1)],
@@ -27,6 +27,7 @@ SCENARIOS = {
     "after a checkpoint's write": [("replace", 6)],
     "in the validation": [("bincount", 2)],
     "three times": [("step", 3), ("fsync", 2), ("step", 2)],
+    RARELY: [("step", 8)],
 }
 
 
@@ -66,8 +67,8 @@ def forked(work) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def train(folder: Path) -> None:
-    """Train to the end, with a checkpoint after every step; write the model and how many steps were done."""
+def train(folder: Path, minutes: float = 0) -> None:
+    """Train to the end; write the model and how many steps were done. minutes: between checkpoints."""
     steps, step = [0], torch.optim.AdamW.step
 
     def counted(*args, **kwargs):
@@ -75,14 +76,18 @@ def train(folder: Path) -> None:
         return step(*args, **kwargs)
 
     torch.optim.AdamW.step = counted
-    network, _ = tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(**OPTIONS))
+    network, _ = fit(folder, minutes)
     tiny.save(folder / "model.bin", network)
     (folder / "steps").write_text(str(steps[0]))
 
 
-def killed(folder: Path, place: str, call: int) -> None:
+def killed(folder: Path, minutes: float, place: str, call: int) -> None:
     kill_at(place, call)
-    tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(**OPTIONS))
+    fit(folder, minutes)
+
+
+def fit(folder: Path, minutes: float):
+    return tiny.fit(folder, tiny.data(**DATA_SIZE), tiny.recipe(checkpoint_minutes=minutes, ema_decay=0.9))
 
 
 def main(folder: Path) -> None:
@@ -90,11 +95,11 @@ def main(folder: Path) -> None:
     assert forked(lambda: train(folder / "whole")) == 0
     expected, report = (folder / "whole" / "model.bin").read_bytes(), {}
     for number, (name, kills) in enumerate(SCENARIOS.items()):
-        place = folder / str(number)
-        statuses = [forked(lambda k=kill, p=place: killed(p, *k)) for kill in kills]
+        place, minutes = folder / str(number), 60 if name == RARELY else 0
+        statuses = [forked(lambda k=kill, p=place, m=minutes: killed(p, m, *k)) for kill in kills]
         report[name] = {
             "statuses": statuses,
-            "end": forked(lambda p=place: train(p)),
+            "end": forked(lambda p=place, m=minutes: train(p, m)),
             "steps": int((place / "steps").read_text()),
             "is_equal": (place / "model.bin").read_bytes() == expected,
         }

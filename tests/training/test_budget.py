@@ -12,6 +12,10 @@ def test_room_is_kept_for_one_more_validation():
     assert Budget(100, used=90, validation=10).is_spent()  # 90 + 12 > 100
 
 
+def test_room_is_kept_for_one_more_checkpoint():
+    assert Budget(100, used=80, validation=10, saving=8).is_spent()  # 80 + 12 + 9.6 > 100
+
+
 def test_earlier_processes_count():
     assert Budget(10, used=11).is_spent()
 

@@ -76,8 +76,8 @@ def test_a_plan_that_compiles_is_kept_and_trains_what_is_shipped(tmp_path, monke
         torch.testing.assert_close(tensor, plain.state_dict()[name], rtol=0.05, atol=0.02)
 
 
-def test_the_forecast_is_of_the_mode_that_is_taken(monkeypatch, caplog):
+def test_the_forecast_is_of_the_mode_that_is_taken(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(compiling, "quickest", lambda *_: ("reduce-overhead", Pace(0.5, 0.25)))
     with caplog.at_level(logging.INFO):
-        measured = forecast.probe(tiny.segmenter(), tiny.data(), tiny.recipe(), tiny.CPU)
+        measured = forecast.probe(tiny.segmenter(), tiny.data(), tiny.recipe(), tiny.CPU, tmp_path)
     assert (measured.compile, measured.step_seconds, measured.data_wait_share) == ("reduce-overhead", 0.5, 0.25)

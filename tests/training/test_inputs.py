@@ -17,8 +17,8 @@ PACKAGE = ROOT / "src/segpipe"
 # What trains, what plans it, and what puts in the first weights and the pictures.
 ENTRIES = ("training/loop.py", "training/planning.py", "models/weights.py", "dataset/split_table.py")
 PICTURES = {f"src/segpipe/evaluation/{name}.py" for name in ("paper", "per_image", "sheets")}
-# What fetches weights or packs pictures: their values count, and these are hashed.
-UNDECISIVE = {"huggingface-hub", "pillow", "safetensors", "segpipe", "tqdm"}
+# What fetches weights or packs pictures (their values are hashed), checks the card of a finished model, draws a bar.
+UNDECISIVE = {"huggingface-hub", "pillow", "pydantic", "safetensors", "segpipe", "tqdm"}
 
 
 def covered() -> set[str]:

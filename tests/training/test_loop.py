@@ -9,7 +9,7 @@ from segpipe.errors import UserError
 from segpipe.evaluation.confusion import confusion_matrix
 from segpipe.evaluation.scores import class_iou, mean_iou
 from segpipe.models import build
-from segpipe.training import history, loop
+from segpipe.training import checkpoint, history, loop
 from segpipe.training.history import EpochRecord
 from tests.training import tiny
 
@@ -156,6 +156,24 @@ def test_with_more_time_a_training_goes_on_where_the_budget_ended_it(tmp_path):
     assert all(
         torch.equal(a, b) for a, b in zip(longer.state_dict().values(), whole.state_dict().values(), strict=True)
     )
+
+
+@pytest.mark.parametrize(("minutes", "saves"), [(5, 2), (0, 3 * 3 + 3)])
+def test_checkpoints_are_written_by_time_and_after_the_first_step_and_the_last_epoch(
+    tmp_path, monkeypatch, minutes, saves
+):
+    save, made = checkpoint.save, []
+    monkeypatch.setattr(checkpoint, "save", lambda *given: made.append(given[-1].epoch) or save(*given))
+    tiny.fit(tmp_path, tiny.data(), tiny.recipe(checkpoint_minutes=minutes))  # 3 epochs of 3 steps
+    assert len(made) == saves
+    assert (made[0], made[-1]) == (1, 4)  # the epoch to go on with
+
+
+def test_an_end_for_want_of_patience_is_saved_whatever_the_time(tmp_path):
+    data = tiny.data()
+    data.labels[data.val_index] = tiny.CLASSES.index("never")
+    _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=50, patience=1))
+    assert checkpoint.reached(checkpoint.path_of(tmp_path, "abc")).epochs == len(records) == 2
 
 
 def test_a_disk_that_is_full_does_not_end_the_training(tmp_path, caplog):

@@ -20,6 +20,11 @@ def pick(name: str) -> torch.device:
     return device
 
 
+def kind(device: torch.device) -> str:
+    """What computes: an NVIDIA or AMD GPU's name, else the type of the device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def _best() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")

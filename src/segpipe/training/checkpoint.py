@@ -57,7 +57,7 @@ class State:
 
     epoch: the one under way, from 1; losses, lrs: of each step so far, as in events.Steps; shipped: the weights to ship
     so far, on the CPU; best_miou: the highest val_miou so far; average: the running average of the weights, None
-    without one; used_seconds, validation_seconds: as in Budget.
+    without one; used_seconds, validation_seconds, saving_seconds: as in Budget.
     """
 
     epoch: int = 1
@@ -70,6 +70,18 @@ class State:
     average: dict[str, Tensor] | None = None
     used_seconds: float = 0.0
     validation_seconds: float = 0.0
+    saving_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a training is: epochs done, and seconds used of its budget."""
+
+    epochs: int = 0
+    seconds: float = 0.0
+
+
+NOTHING = Reached()
 
 
 def path_of(folder: Path, inputs: str) -> Path:
@@ -104,6 +116,7 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
         "average": state.average,
         "used_seconds": state.used_seconds,
         "validation_seconds": state.validation_seconds,
+        "saving_seconds": state.saving_seconds,
     }
     files.write_bytes(path, sealed.packed(document))
 
@@ -126,6 +139,15 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | N
         return None
     segmenter.load_state_dict(document["segmenter"])
     return state
+
+
+def reached(path: Path) -> Reached:
+    """How far the training with that checkpoint is; not begun where there is none that can be read."""
+    try:
+        document = sealed.read(path, FORMAT)
+        return Reached(document["epoch"] - 1, document["used_seconds"])
+    except (OSError, *sealed.UNREADABLE):
+        return NOTHING
 
 
 def keep_few(path: Path) -> None:
@@ -157,4 +179,5 @@ def _state(document: dict[str, Any]) -> State:
         average=document["average"],
         used_seconds=document["used_seconds"],
         validation_seconds=document["validation_seconds"],
+        saving_seconds=document["saving_seconds"],
     )

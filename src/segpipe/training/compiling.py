@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from segpipe.training.recipe import Recipe
+from segpipe.training.recipe import Compile, Recipe
 from segpipe.training.team import Team
 
-MODES = ("default", "reduce-overhead")  # of torch.compile; the second replays the network's kernels as CUDA graphs
+MODES: tuple[Compile, ...] = (
+    "default",
+    "reduce-overhead",
+)  # of torch.compile; the second replays the network's kernels as CUDA graphs
 WARM_STEPS = 4  # compile, and record graphs
 _WORTHWHILE_SECONDS = 600.0  # a shorter training ends before compiling it has paid
 _log = logging.getLogger(__name__)
@@ -29,7 +32,7 @@ class Pace:
     data_wait_share: float
 
 
-def compiled(network: nn.Module, mode: str) -> nn.Module:
+def compiled(network: nn.Module, mode: Compile) -> nn.Module:
     """The network with its forward and backward compiled in one of MODES; itself for any other mode.
 
     Weights and buffers are shared, so that what changes one changes the other.
@@ -40,7 +43,7 @@ def compiled(network: nn.Module, mode: str) -> nn.Module:
     return module
 
 
-def candidates(recipe: Recipe, device: torch.device, team: Team, seconds: float) -> tuple[str, ...]:
+def candidates(recipe: Recipe, device: torch.device, team: Team, seconds: float) -> tuple[Compile, ...]:
     """The MODES worth a try in a training that takes so many seconds without."""
     may = recipe.compile == "auto" and device.type == "cuda" and not recipe.strict and team.size == 1
     if not may or seconds < _WORTHWHILE_SECONDS:
@@ -48,12 +51,15 @@ def candidates(recipe: Recipe, device: torch.device, team: Team, seconds: float)
     return MODES if recipe.accumulate == 1 else MODES[:1]  # a graph's gradients do not outlive its next replay
 
 
-def quickest(plain: Pace, modes: tuple[str, ...], steps: float, measure: Callable[[str], Pace]) -> tuple[str, Pace]:
+def quickest(
+    plain: Pace, modes: tuple[Compile, ...], steps: float, measure: Callable[[Compile], Pace]
+) -> tuple[Compile, Pace]:
     """The mode, or "off", in which so many steps end first, the time to compile once more included; and its pace.
 
     plain: without compiling; measure: compiles in a mode and takes a few steps; whatever it raises rules the mode out.
     """
-    mode, best, compile_seconds = "off", plain, 0.0
+    mode: Compile = "off"
+    best, compile_seconds = plain, 0.0
     for tried in modes:
         start = time.perf_counter()
         try:

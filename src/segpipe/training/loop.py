@@ -105,8 +105,9 @@ class _Run:
         self.state = self._resumed()
         self._told, self._told_at = 0, time.monotonic()
         self.average = self._average()
-        self.budget = Budget(recipe.budget_seconds, self.state.used_seconds, self.state.validation_seconds)
-        self._saved = time.monotonic()
+        times = self.state.used_seconds, self.state.validation_seconds, self.state.saving_seconds
+        self.budget = Budget(recipe.budget_seconds, *times)
+        self._saved = -math.inf  # so the first step is saved: if that fails, or takes long, it is known early
 
     @property
     def done_steps(self) -> int:
@@ -115,10 +116,9 @@ class _Run:
 
     def goes_on(self) -> bool:
         """Whether there is an epoch to do, and time for it."""
-        if self.state.epoch > self.recipe.epochs:
-            return False
-        if history.is_out_of_patience(self.state.records, self.recipe.patience):
-            _log.info("no epoch of the last %d was better: training ends", self.recipe.patience)
+        if self._is_done():
+            if self.state.epoch <= self.recipe.epochs:
+                _log.info("no epoch of the last %d was better: training ends", self.recipe.patience)
             return False
         is_late = self._is_time_up() and bool(self.state.records) and not self.state.sums.step
         if is_late:
@@ -151,14 +151,14 @@ class _Run:
                 _log.info("the time budget is used up in epoch %d, step %d", self.state.epoch, sums.step)
                 self._save()
                 return False
-            if time.monotonic() - self._saved >= 60 * self.recipe.checkpoint_minutes:
+            if self._is_save_due():
                 self._save()
             if time.monotonic() - self._told_at >= _TELL_SECONDS:
                 yield from self.untold_steps()
         return True
 
     def finish_epoch(self, is_complete: bool) -> tuple[EpochRecord, Predictions | None]:
-        """Validate, keep the weights if they are to be shipped, and save where the training stands."""
+        """Validate, keep the weights if they are to be shipped, and save where the training is if that is due."""
         start, predictions = time.perf_counter(), None
         with self.average.worn() if self.average is not None else nullcontext():
             loss, matrix = self._validated()
@@ -168,13 +168,14 @@ class _Run:
             if not self.team.rank and shown.is_due(record.epoch, self.recipe.epochs, self.data):
                 preds = shown.predictions(self.segmenter, self.data, self.device)
                 predictions = Predictions(epoch=record.epoch, preds=preds)
-        self.budget.validation = record.validation_seconds
+        self.budget.validation = time.perf_counter() - start
         if record.is_best:
             self.state.best_miou = -1.0 if record.val_miou is None else record.val_miou
         if is_complete:  # an incomplete epoch was saved before: with more time it goes on from there
             self.state.records.append(record)
             self.state.epoch, self.state.sums = self.state.epoch + 1, Sums()
-            self._save()
+            if self._is_done() or self._is_save_due():
+                self._save()
         return record, predictions
 
     @contextmanager
@@ -256,6 +257,13 @@ class _Run:
             _log.info("the inputs have changed since the last training: training starts afresh")
         return state or State()
 
+    def _is_done(self) -> bool:
+        is_impatient = history.is_out_of_patience(self.state.records, self.recipe.patience)
+        return is_impatient or self.state.epoch > self.recipe.epochs
+
+    def _is_save_due(self) -> bool:
+        return time.monotonic() - self._saved >= 60 * self.recipe.checkpoint_minutes
+
     def _is_time_up(self) -> bool:
         return self.team.any(self.budget.is_spent())
 
@@ -269,10 +277,11 @@ class _Run:
 
     def _save(self) -> bool:
         """Save where the training stands. A full disk does not end it: the next try may go through."""
-        is_saved = False
+        is_saved, start = False, time.monotonic()
         if self.team.rank:  # the first one saves for all
             return True
-        self.state.used_seconds, self.state.validation_seconds = self.budget.used, self.budget.validation
+        self.state.used_seconds = self.budget.used
+        self.state.validation_seconds, self.state.saving_seconds = self.budget.validation, self.budget.saving
         self.state.average = self.average.weights if self.average is not None else None
         try:
             checkpoint.save(self.path, self.segmenter, self.optimizer, self.state)
@@ -281,4 +290,5 @@ class _Run:
         except OSError as error:
             _log.warning("checkpoint %s was not written (%s): training goes on without it", self.path, error.strerror)
         self._saved = time.monotonic()
+        self.budget.saving = self._saved - start
         return is_saved
