@@ -84,6 +84,11 @@ class Ingest(Section):
         if strange:
             problem = f"{strange[0]!r} is neither a number nor three from 0 to 255"
             raise ValueError(f'mask_values maps stored numbers, or colours as "128,0,0", to names; {problem}')
+        written: dict[tuple[int, ...], str] = {}
+        for value in self.mask_values:
+            other = written.setdefault(tuple(map(int, value.split(","))), value)
+            if other != value:
+                raise ValueError(f"mask_values: {other!r} and {value!r} are the same value; keep one of them")
         return self
 
 

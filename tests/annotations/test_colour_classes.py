@@ -30,6 +30,12 @@ def test_files_that_declare_colours(tmp_path, name, text):
     assert [found.meaning(number) for number in (0, RED, GREEN, 5)] == ["background", "cat", "ignore", None]
 
 
+def test_classes_that_the_user_names_are_in_the_order_of_their_colours(tmp_path):
+    """Not in that of params.yaml, whose change DVC does not see."""
+    given = {(0, 128, 0): "car", (128, 0, 0): "tree", (0, 0, 9): "road"}
+    assert list(colour_classes(Source(tmp_path, (), {}), ["."], given).names.values()) == ["road", "car", "tree"]
+
+
 def test_the_user_goes_before_a_file(tmp_path):
     found = declared(tmp_path, "labelmap.txt", "cat:128,0,0::\n", {(128, 0, 0): "dog", (0, 0, 0): "road"})
     assert (found.named_by, found.meaning(RED), found.meaning(0)) == ("ingest.mask_values", "dog", "road")

@@ -19,6 +19,12 @@ def test_without_names_the_numbers_are_the_names():
     assert classes.categories([0, 7, 2, 255]) == ("class_2", "class_7")
 
 
+@pytest.mark.parametrize("given", [{1: "road", 2: "car"}, {2: "car", 1: "road"}])
+def test_classes_that_the_user_names_are_in_the_order_of_their_values(tmp_path, given):
+    """Not in that of params.yaml, whose change DVC does not see."""
+    assert value_classes(Source(tmp_path, (), {}), ["."], given).categories([]) == ("road", "car")
+
+
 def test_the_line_number_is_the_stored_value(tmp_path):
     classes = named(tmp_path, "classes.txt", "sky\nroad\nunlabelled\n")
     assert classes.named_by == "classes.txt"
@@ -55,7 +61,7 @@ def test_what_the_user_gives_goes_before_a_file(tmp_path):
     assert [classes.meaning(value) for value in (0, 1, 3, 4, 9, 255)] == [
         "background", "cat", "ignore", None, "unknown", "ignore",
     ]  # fmt: skip
-    assert classes.categories([]) == ("dog", "cat", "unknown")
+    assert classes.categories([]) == ("cat", "dog", "unknown")
 
 
 def test_zero_and_255_may_be_classes(tmp_path):

@@ -63,6 +63,8 @@ def test_the_projects_own_params_are_sound(tmp_path):
         (CLASSES, "  classes: {a: [x, x]}\n", "'x' stands twice in 'a'"),
         (CLASSES, "  classes: {background: [x]}\n", "ingest: classes names background, which is what no class"),
         (CLASSES, "  classes: [x, background]\n", "ingest: classes names background, which is what no class"),
+        ("values: {}", 'values: {"7": a, "07": b}', "ingest: mask_values: '7' and '07' are the same value; keep one"),
+        ("values: {}", 'values: {"1,2,3": a, "1, 2, 3": b}', "ingest: mask_values: '1,2,3' and '1, 2, 3' are the same"),
         ('image_pattern: ""', "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
         (
             "weights: imagenet",

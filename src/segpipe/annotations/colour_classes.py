@@ -40,7 +40,7 @@ def colour_classes(
     Raises UserError for a file of colours that cannot be read as such, or a colour with two names.
     """
     if given:
-        pairs = [(colour, meant_by_user(name)) for colour, name in given.items()]
+        pairs = [(colour, meant_by_user(name)) for colour, name in sorted(given.items())]  # DVC sees no order
         return ColourClasses(_table(pairs), "ingest.mask_values")
     for folder in folders:
         for name, parse in _FILES.items():

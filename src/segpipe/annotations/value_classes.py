@@ -49,10 +49,11 @@ class ValueClasses:
 def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, str] | None) -> ValueClasses:
     """What the user gave; else the names files in the source's `folders`, one each; else the values are the names.
 
-    Raises UserError if two of them do not agree. given: class name, "background" or "ignore" by stored value.
+    Raises UserError if two of them do not agree. given: class name, "background" or "ignore" by stored value; its order
+    does not count, since DVC compares mappings without it.
     """
     if given:
-        return ValueClasses({value: meant_by_user(name) for value, name in given.items()}, BY_USER)
+        return ValueClasses({value: meant_by_user(name) for value, name in sorted(given.items())}, BY_USER)
     tables: dict[str, dict[int, str]] = {}
     for folder in folders:
         files = (name if folder == "." else f"{folder}/{name}" for name in NAMES_FILES)
