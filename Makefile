@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocess
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-train bench-losses bench-kills
+.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-train bench-losses bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ faults: setup ## bad input of every kind, each against its expected verdict
 
 check-real: setup ## the pipeline over real photographs, where SEGPIPE_REAL_DATA (../shared/data) is there
 	python -m pytest -m real tests/real
+
+check-params: setup ## what each key of params.yaml reruns, through DVC itself: minutes
+	$(PYTEST) -m slow tests/test_params_reruns.py
 
 lint: setup ## ruff and mypy
 	ruff check .

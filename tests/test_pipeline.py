@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -110,6 +111,24 @@ def test_an_experiment_is_compared_with_its_parent(project):
     project.dvc("checkout", "-q")
 
 
+def test_an_experiment_in_a_copy_of_the_project_runs_the_code_of_its_commit(project, tmp_path, monkeypatch):
+    """Also in the processes that a stage starts, and although the environment's install points to another folder."""
+    monkeypatch.delitem(project.env, "PYTHONPATH")
+    ran = tmp_path / "ran.txt"
+    changed = [project.folder / "src/segpipe" / name for name in ("annotations/inventory.py", "dataset/checks.py")]
+    for module in changed:
+        line = f"import os; open({str(ran)!r}, 'a').write(f'{{__name__}} {{os.getpid()}}\\n')\n"
+        module.write_text(module.read_text(encoding="utf-8") + line, encoding="utf-8")
+    project.set("compute.workers", 2)
+    project.commit("a change of the code")
+    project.dvc("exp", "run", "--temp", "-S", "validate.line_width_px=3", "validate")
+    runs = [line.split()[0] for line in set(ran.read_text(encoding="utf-8").splitlines())]
+    assert "segpipe.annotations.inventory" in runs
+    assert runs.count("segpipe.dataset.checks") > 1
+    project.git("reset", "-q", "--hard", "HEAD~1")
+    project.dvc("checkout", "-q")
+
+
 def test_push_and_pull_through_a_remote_rebuild_the_outputs(project, tmp_path):
     project.dvc("remote", "add", "-d", "-f", "local", str(tmp_path / "remote"))
     project.dvc("push")
@@ -133,6 +152,36 @@ def test_another_file_of_weights_trains_again(project):
     (project.folder / "data/weights.pt").write_bytes(b"other weights")
     assert "changed deps" in project.dvc("status", "train")
     project.git("checkout", "-q", "--", "data/weights.pt")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("height: 5\n  width: 64\n", "error: params.yaml: photos.height: input should be greater than or equal to 32"),
+        (
+            "size: [64, 64]\n",
+            "error: params.yaml: photos.height: is missing; photos.width: is missing; ",
+        ),
+    ],
+)
+def test_a_training_size_that_cannot_be_stops_before_any_output_changes(project, section, said):
+    path = project.folder / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("height: 64\n  width: 64\n", section), encoding="utf-8")
+    assert said in project.dvc("repro", "rasterize", fails=True)
+    path.write_text(text, encoding="utf-8")
+    assert "up to date" in project.dvc("repro")
+
+
+def test_a_changed_training_size_changes_what_is_trained_on_and_back_again(project):
+    store = project.folder / "data/store/images.npy"
+    before = store.read_bytes()
+    for side in (96, 64):
+        project.set("photos.height", side)
+        project.dvc("repro", "rasterize")
+        assert np.load(store, mmap_mode="r").shape[1:3] == (side, 64)
+    assert store.read_bytes() == before
+    project.git("checkout", "-q", "--", ".")
 
 
 def test_a_flip_test_is_asked_for_without_training_anew(project):
