@@ -1,8 +1,12 @@
 """Work on a Dask cluster: a real scheduler and real workers on this machine."""
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
@@ -54,17 +58,36 @@ def test_a_scheduler_that_does_not_answer_is_named(here, monkeypatch):
         on("nonsense://x")
 
 
-def test_workers_elsewhere_and_no_workers_are_refused(here, tmp_path_factory):
+@contextmanager
+def stranger(scheduler: str, folder: Path, **environment: str) -> Iterator[None]:
+    """A worker that somebody started in that folder."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler, "--no-dashboard"]
+    env = os.environ | environment
+    worker = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+    try:
+        with Client(scheduler) as client:
+            client.wait_for_workers(1, timeout=60)
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def test_workers_that_would_do_something_else_are_refused(here, tmp_path_factory):
     with LocalCluster(n_workers=0, dashboard_address=None) as empty:
+        address = empty.scheduler_address
         with pytest.raises(UserError, match="has no workers; start them with `dask worker"):
-            on(empty.scheduler_address)
-        worker = [sys.executable, "-m", "distributed.cli.dask_worker", empty.scheduler_address, "--no-dashboard"]
-        stranger = subprocess.Popen(worker, cwd=tmp_path_factory.mktemp("elsewhere"), stderr=subprocess.DEVNULL)
-        try:
-            with Client(empty.scheduler_address) as client:
-                client.wait_for_workers(1, timeout=60)
-            with pytest.raises(UserError, match=r"does not run in this folder; start its workers in .* share"):
-                on(empty.scheduler_address)
-        finally:
-            stranger.terminate()
-            stranger.wait()
+            on(address)
+        with (
+            stranger(address, tmp_path_factory.mktemp("elsewhere")),
+            pytest.raises(UserError, match=r"does not run in this folder; start its workers in .* share"),
+        ):
+            on(address)
+        other = shutil.copytree(Path(cluster.__file__).parents[1], tmp_path_factory.mktemp("other") / "segpipe")
+        with (other / "records.py").open("a") as file:
+            file.write("# changed\n")
+        with (
+            stranger(address, here, PYTHONPATH=str(other.parent)),
+            pytest.raises(UserError, match="has other code or other libraries than this project; start its workers"),
+        ):
+            on(address)

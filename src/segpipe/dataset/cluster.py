@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from segpipe.dataset import memory
 from segpipe.errors import UserError
 
 _HERE = Path(".segpipe")
@@ -18,8 +19,8 @@ _PATIENCE = "10s"
 def joined(scheduler: str) -> Iterator[tuple[Executor, int]]:
     """An executor over the cluster of a scheduler (host:port or tcp://host:port), and how many tasks it runs at once.
 
-    Raises UserError if no scheduler answers, it has no worker, or a worker runs outside the project's folder: paths
-    in tasks are relative to it.
+    Raises UserError if no scheduler answers, it has no worker, or a worker runs outside the project's folder (paths
+    in tasks are relative to it) or with other code or libraries.
     """
     from distributed import Client  # a second of imports, for nothing where there is no cluster
 
@@ -34,6 +35,7 @@ def joined(scheduler: str) -> Iterator[tuple[Executor, int]]:
             start = f"`dask worker {scheduler}` in the project's folder"
             raise UserError(f"compute.dask: the cluster of {scheduler} has no workers; start them with {start}")
         _require_this_folder(client)
+        _require_this_code(client)
         yield client.get_executor(pure=False), sum(threads.values())
 
 
@@ -46,4 +48,16 @@ def _require_this_folder(client: Any) -> None:
         raise UserError(
             f"compute.dask: {strangers[0]} does not run in this folder; start its workers in {Path.cwd()}, "
             "on a disk that all machines share"
+        )
+
+
+def _require_this_code(client: Any) -> None:
+    try:
+        others = sorted(worker for worker, theirs in client.run(memory.version).items() if theirs != memory.version())
+    except (ImportError, AttributeError) as error:  # no segpipe there, or one that is too old
+        others = [f"a worker ({error})"]
+    if others:
+        raise UserError(
+            f"compute.dask: {others[0]} has other code or other libraries than this project; start its workers with "
+            f"PYTHONPATH={Path('src').absolute()} and with what requirements.txt pins"
         )
