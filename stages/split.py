@@ -1,12 +1,12 @@
 """split: data/checked + the store's class counts + what is pinned -> data/splits.csv, and the data report."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from segpipe import csv_files
 from segpipe.classes import ClassTable
 from segpipe.dataset import leaks, ledger, pins, placing, scenes, split_report, splits, tables, validation
 from segpipe.dataset.checks import Photo
@@ -34,8 +34,8 @@ def main() -> None:
     found = leaks.found(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
 
-    table = pd.DataFrame([asdict(row) for row in placed])
-    write_text(Path("data/splits.csv"), table.to_csv(index=False, lineterminator="\n"))
+    columns = [field.name for field in fields(splits.Placed)]
+    csv_files.write(Path("data/splits.csv"), columns, [[getattr(row, name) for name in columns] for row in placed])
     write_text(Path("metrics/plots/split/classes.csv"), split_report.class_csv(placed, class_pixels, names))
     pinned = sum(c.pin is not None for c in candidates)
     facts = split_report.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}

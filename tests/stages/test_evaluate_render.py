@@ -2,18 +2,22 @@
 
 import csv
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from markupsafe import escape
 from PIL import Image
 
 from segpipe.classes import ClassTable
 from segpipe.dataset import validation
 from segpipe.dataset.checks import Photo
 from segpipe.errors import UserError
+from segpipe.evaluation import tables
 from segpipe.masks import label_png
 from segpipe.models import build, card
 from stages import evaluate, render
@@ -122,6 +126,29 @@ def test_the_page_and_its_sheets_stand_together(project):
     page = Path("results/index.html").read_text(encoding="utf-8")
     assert page.index("<code>b</code>") < page.index("<code>a</code>")
     assert "samples/worst-2.png" in page
+
+
+def test_the_page_counts_classes_of_any_name(project):
+    hard = ("cat; dog", "cat", "dog", "=cmd|' /C calc'!A0", 'a "b", c', "a\r\nb", "nan", "True", "-1", "'", "cat; ")
+    classes = ClassTable(("background", *hard))
+    classes.write(Path("data/masks/classes.json"))
+    mask = np.arange(len(classes), dtype=np.uint8)[None]
+    Image.new("RGB", mask.shape[::-1], "olive").save("photos/b.png")
+    label_png.write(Path("data/masks/b.png"), mask, classes)
+    photos = [photo(key) for key in "acd"] + [replace(photo("b"), width=len(classes))]
+    validation.write_photos(Path("data/checked/images.parquet"), photos)
+    write_splits({"b": "test"})
+    write_model(classes.names)
+    evaluate.main()
+    render.main()
+    [b] = tables.read_per_image(Path("metrics/per_image.csv"))
+    assert (b.found, b.missed) == (("cat; dog",), ("background", *hard[1:]))
+    assert b.iou.keys() == set(classes.names)
+    recall = json.loads(Path("metrics/evaluate.json").read_text())["test"]["image_recall"]
+    assert recall == {name: float(name == "cat; dog") for name in classes.names}
+    table = Path("results/index.html").read_bytes().decode().partition("<h2>Classes")[2].partition("</table>")[0]
+    counted = re.findall(r'class="name"><span[^>]*></span>(.*?)</td>.*?(\d+) / (\d+)</td>', table, re.DOTALL)
+    assert counted == [(escape(n), *(("1", "0") if n == "cat; dog" else ("0", "1"))) for n in classes.names]
 
 
 def test_the_same_inputs_give_the_same_bytes(project):

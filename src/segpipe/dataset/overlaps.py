@@ -1,13 +1,12 @@
 """Which class lies beneath which, in pixels of the photographs: what the masks do not show of the annotations."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from segpipe import csv_files
 from segpipe.classes import IGNORE_INDEX
 from segpipe.masks.painting import Painting
 from segpipe.masks.rle import Region
@@ -47,18 +46,16 @@ def total(overlaps: Iterable[Overlaps]) -> dict[tuple[int, int], int]:
 
 def csv_text(sums: Mapping[tuple[int, int], int], names: Sequence[str]) -> str:
     """A row for each pair of classes that overlap: beneath, on_top, pixels."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["beneath", "on_top", "pixels"])
-    for (beneath, on_top), pixels in sums.items():
-        table.writerow([names[beneath], IGNORED if on_top == IGNORE_INDEX else names[on_top], pixels])
-    return text.getvalue()
+    rows = [
+        [names[beneath], IGNORED if on_top == IGNORE_INDEX else names[on_top], pixels]
+        for (beneath, on_top), pixels in sums.items()
+    ]
+    return csv_files.text(["beneath", "on_top", "pixels"], rows)
 
 
 def read(path: Path) -> dict[tuple[str, str], int]:
     """Pixels by class beneath and class on top, as csv_text wrote them."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return {(row["beneath"], row["on_top"]): int(row["pixels"]) for row in csv.DictReader(file)}
+    return {(row["beneath"], row["on_top"]): int(row["pixels"]) for row in csv_files.read(path)}
 
 
 def _owned(painting: Painting, region: Region, count: int) -> np.ndarray:

@@ -1,14 +1,14 @@
 """The sides that images have had, by the content of their files: a table that the user keeps with the project."""
 
 import csv
-import io
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from segpipe import csv_files
 from segpipe.errors import UserError
-from segpipe.files import read_text, write_text
+from segpipe.files import read_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +49,10 @@ def _pin(row: Mapping[str, str | None]) -> Pin | None:
 
 def of_split(path: Path) -> dict[str, Pin]:
     """Pins of all images in data/splits.csv; what is left out of training keeps train."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_files.read(path)
     return {row["sha256"]: Pin(split=row["split"] or "train", fold=row["fold"]) for row in rows}
 
 
 def write(path: Path, pins: Mapping[str, Pin]) -> None:
     """Write the table, by SHA-256."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows({"sha256": sha256} | asdict(pins[sha256]) for sha256 in sorted(pins))
-    write_text(path, text.getvalue())
+    csv_files.write(path, _COLUMNS, [(sha256, *astuple(pins[sha256])) for sha256 in sorted(pins)])

@@ -1,6 +1,5 @@
 """What data/splits.csv adds to the account: photographs that are left out, near-duplicates, and those on two sides."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segpipe import csv_files
 from segpipe.dataset.checks import Photo
 from segpipe.dataset.duplicates import equal_pairs, firsts, joining_pairs
 from segpipe.dataset.findings import Finding
@@ -30,8 +30,7 @@ class Side:
 
 def read(path: Path) -> list[Side]:
     """The rows of data/splits.csv."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [Side(row["key"], row["split"], row["group"], row["reason"]) for row in csv.DictReader(file)]
+    return [Side(row["key"], row["split"], row["group"], row["reason"]) for row in csv_files.read(path)]
 
 
 def close(sides: Sequence[Side | Placed], rows: Sequence[Row]) -> None:

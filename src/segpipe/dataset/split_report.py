@@ -1,13 +1,12 @@
 """What a split is like: how many images where, and how far each side's share of each class is off."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from segpipe import csv_files
 from segpipe.dataset.splits import LEFT_OUT, SIDES, Placed
 
 _LARGE_GROUP = 0.2  # of all images
@@ -58,14 +57,13 @@ def class_csv(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequenc
     split = np.array([row.split for row in placed])
     off = shares_off(placed, class_pixels)
     images, pixels = _sums(split, class_pixels > 0), _sums(split, class_pixels)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["class", "split", "images", "pixels", "images_off_percent", "pixels_off_percent"])
-    for index, name in enumerate(names):
-        for row, side in enumerate(SIDES):
-            percents = [_percent(off[kind][row, index]) for kind in ("images", "pixels")]
-            table.writerow([name, side, images[row, index], pixels[row, index], *percents])
-    return text.getvalue()
+    rows = [
+        [name, side, images[row, index], pixels[row, index]]
+        + [_percent(off[kind][row, index]) for kind in ("images", "pixels")]
+        for index, name in enumerate(names)
+        for row, side in enumerate(SIDES)
+    ]
+    return csv_files.text(["class", "split", "images", "pixels", "images_off_percent", "pixels_off_percent"], rows)
 
 
 def share_table(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:

@@ -1,17 +1,14 @@
 """What evaluate hands to render and to `dvc plots`: CSV files that any tool opens."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from segpipe import csv_files
 from segpipe.evaluation.per_image import ImageScore
 from segpipe.evaluation.scores import class_dice, class_iou, present_classes
-from segpipe.files import write_text
 
-_JOIN = "; "  # between the class names of one cell
 _PER_IMAGE = ["key", "split", "pixels", "mean_iou", "pixel_accuracy", "found", "missed", "invented"]
 _IOU = "iou "  # in front of a class name: the column of its IoU
 
@@ -24,14 +21,14 @@ def write_confusion(path: Path, matrices: Mapping[str, np.ndarray], class_names:
         for i, target in enumerate(class_names)
         for j, pred in enumerate(class_names)
     ]
-    _write(path, ["split", "target", "pred", "pixels"], rows)
+    csv_files.write(path, ["split", "target", "pred", "pixels"], rows)
 
 
 def read_confusion(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarray]:
     """Read what write_confusion wrote: int64 (C, C) by split."""
     index = {name: i for i, name in enumerate(class_names)}
     matrices: dict[str, np.ndarray] = {}
-    for row in _read(path):
+    for row in csv_files.read(path):
         matrix = matrices.setdefault(row["split"], np.zeros((len(index), len(index)), np.int64))
         matrix[index[row["target"]], index[row["pred"]]] = int(row["pixels"])
     return matrices
@@ -43,12 +40,12 @@ def write_per_image(path: Path, images: Iterable[ImageScore], class_names: Seque
     rows = [
         [
             *(image.key, image.split, image.pixels, _number(image.mean_iou), _number(image.pixel_accuracy)),
-            *(_JOIN.join(names) for names in (image.found, image.missed, image.invented)),
+            *(csv_files.joined(names) for names in (image.found, image.missed, image.invented)),
             *(_number(image.iou.get(name)) for name in class_names),
         ]
         for image in images
     ]
-    _write(path, header, rows)
+    csv_files.write(path, header, rows)
 
 
 def read_per_image(path: Path) -> list[ImageScore]:
@@ -61,18 +58,19 @@ def read_per_image(path: Path) -> list[ImageScore]:
             mean_iou=_maybe(row["mean_iou"]),
             pixel_accuracy=_maybe(row["pixel_accuracy"]),
             iou={name.removeprefix(_IOU): float(row[name]) for name in row if name.startswith(_IOU) and row[name]},
-            found=_split(row["found"]),
-            missed=_split(row["missed"]),
-            invented=_split(row["invented"]),
+            found=csv_files.parted(row["found"]),
+            missed=csv_files.parted(row["missed"]),
+            invented=csv_files.parted(row["invented"]),
         )
-        for row in _read(path)
+        for row in csv_files.read(path)
     ]
 
 
 def write_class_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
     """Write IoU and Dice per present class, a row each, for a bar plot: class, iou, dice."""
     values = zip(class_names, class_iou(matrix), class_dice(matrix), strict=True)
-    _write(path, ["class", "iou", "dice"], [[n, _number(i), _number(d)] for n, i, d in values if not np.isnan(i)])
+    rows = [[n, _number(i), _number(d)] for n, i, d in values if not np.isnan(i)]
+    csv_files.write(path, ["class", "iou", "dice"], rows)
 
 
 def write_confusion_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
@@ -85,20 +83,7 @@ def write_confusion_plot(path: Path, matrix: np.ndarray, class_names: Sequence[s
         for j in present
         if truth[i]
     ]
-    _write(path, ["target", "pred", "share", "pixels"], rows)
-
-
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    csv_files.write(path, ["target", "pred", "share", "pixels"], rows)
 
 
 def _number(value: float | None) -> str:
@@ -107,7 +92,3 @@ def _number(value: float | None) -> str:
 
 def _maybe(cell: str) -> float | None:
     return float(cell) if cell else None
-
-
-def _split(cell: str) -> tuple[str, ...]:
-    return tuple(cell.split(_JOIN)) if cell else ()

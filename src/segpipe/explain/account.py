@@ -1,6 +1,5 @@
 """What the stages wrote about every record, looked up by id and key, and the one record that a name means."""
 
-import csv
 import difflib
 import json
 import re
@@ -8,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from segpipe import csv_files
 from segpipe.classes import ClassTable
 from segpipe.dataset import findings, ledger, tables, validation
 from segpipe.dataset.checks import Photo
@@ -90,10 +90,7 @@ def _by_record(found: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]
 
 
 def _splits(path: Path) -> dict[str, dict[str, str]] | None:
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["key"]: row for row in csv.DictReader(file)}
+    return {row["key"]: row for row in csv_files.read(path)} if path.is_file() else None
 
 
 def find(account: Account, asked: str) -> Row:

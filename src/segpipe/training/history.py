@@ -1,15 +1,13 @@
 """What one epoch of training gave."""
 
-import csv
 import dataclasses
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.files import write_text
+from segpipe import csv_files
 from segpipe.training.recipe import Ship
 
 
@@ -95,17 +93,10 @@ def facts(records: Sequence[EpochRecord], ship: Ship) -> dict[str, str | int | f
 def write_curves(path: Path, records: Sequence[EpochRecord]) -> None:
     """One CSV row an epoch: epoch, train_loss, val_loss, val_miou, lr; empty where there was nothing to measure."""
     names = ("epoch", "train_loss", "val_loss", "val_miou", "lr")
-    _write_csv(path, names, ([getattr(record, name) for name in names] for record in records))
+    csv_files.write(path, names, ([getattr(record, name) for name in names] for record in records))
 
 
 def write_class_curves(path: Path, records: Sequence[EpochRecord]) -> None:
     """One CSV row an epoch and class: epoch, class, iou."""
     rows = ((record.epoch, name, iou) for record in records for name, iou in record.val_iou.items())
-    _write_csv(path, ("epoch", "class", "iou"), rows)
-
-
-def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([names, *rows])
-    write_text(path, text.getvalue())
+    csv_files.write(path, ("epoch", "class", "iou"), rows)
