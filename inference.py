@@ -18,7 +18,7 @@ from tqdm import tqdm
 from segpipe.classes import ClassTable
 from segpipe.dataset import rgb
 from segpipe.dataset.photos import read_size, see
-from segpipe.errors import UserError, at
+from segpipe.errors import AnnotationError, UserError
 from segpipe.files import whole
 from segpipe.inference.inputs import Found, Picture, find
 from segpipe.inference.overlay import overlay
@@ -103,10 +103,12 @@ def _pixels(picture: Picture) -> int:
 
 def _read(picture: Picture) -> tuple[np.ndarray, tuple[rgb.Change, ...]] | UserError:
     try:
-        with at(str(picture.file)):
-            seen = see(picture.file)
-            return np.asarray(seen.picture), seen.changes
-    except UserError as error:
+        seen = see(picture.file)
+        return np.asarray(seen.picture), seen.changes
+    except AnnotationError as error:
+        error.where.insert(0, str(picture.file))
+        return error
+    except UserError as error:  # it names the file
         return error
 
 

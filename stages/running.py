@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+from segpipe import machine
 from segpipe.errors import AccountError, UserError
 
 _REMEDIES = {
@@ -28,6 +29,8 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         main()
+    except MemoryError:
+        sys.exit(f"error: {machine.MEMORY}, then run `dvc repro` again")
     except FileNotFoundError as error:
         sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
     except OSError as error:

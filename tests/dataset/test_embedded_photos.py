@@ -48,7 +48,7 @@ def test_the_pixels_size_and_hash_are_those_of_the_file(tmp_path, form):
     assert photos.read_size(path) == ((10, 20), 1)
     for file in (path, tmp_path / "file"):
         with photos.opened(file) as opened:
-            opened.picture("viewed")
+            opened.seen("viewed")
             assert opened.sha256() == hashlib.sha256(data).hexdigest()
     assert photos.suffix(path) == {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}[form]
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from segpipe.annotations.picture_sizes import viewed_wh
 from segpipe.dataset import photos
 from segpipe.errors import AnnotationError
 
@@ -48,6 +49,7 @@ def test_a_frame_is_the_same_in_a_tiff_which_pillow_turns_while_it_loads_it(tmp_
     for name in ("a.png", "a.tif"):
         Image.fromarray(stored).save(tmp_path / name, exif=exif)
         assert photos.read_size(tmp_path / name) == ((4, 6), orientation)
+        assert viewed_wh(tmp_path / name) == ((4, 6) if orientation > 4 else (6, 4))
         np.testing.assert_array_equal(photos.read_rgb(tmp_path / name, "stored")[..., 0], stored)
     with Image.open(tmp_path / "a.png") as image:
         viewed = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))

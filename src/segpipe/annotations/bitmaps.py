@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segpipe import machine
 from segpipe.annotations import values
 from segpipe.annotations.stored_values import MAX_PIXELS
 from segpipe.errors import AnnotationError
@@ -35,6 +36,7 @@ def png_mask(data: bytes) -> np.ndarray:
     except AnnotationError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        machine.stop_if_at_fault(error, "a mask stored as a picture", io.BytesIO(data))
         problem = f"its mask cannot be decoded ({type(error).__name__})"
         raise AnnotationError(f"{problem}; export it again", "bad_rle") from error
 

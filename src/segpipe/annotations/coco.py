@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from segpipe import machine
 from segpipe.annotations import curves, drafts, values
 from segpipe.annotations.coco_images import read_images
 from segpipe.annotations.source import Source
@@ -53,6 +54,7 @@ def _document(root: Path, file: str) -> Document | None:
                 return None
             document = json.loads(data)
         except OSError as error:
+            machine.stop_if_at_fault(error, str(root / file))
             raise UserError(f"cannot be read ({error.strerror}); restore it or take it out of the source") from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"{json_problem(error)}; {_REMEDY}") from error

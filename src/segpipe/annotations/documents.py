@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from segpipe import machine
 from segpipe.annotations import values
 from segpipe.annotations.source import Source
 from segpipe.annotations.xml_files import root_of
@@ -14,7 +15,8 @@ def file_bytes(path: Path) -> bytes:
     """The file's content, empty if it cannot be read; enough to tell formats apart."""
     try:
         return path.read_bytes()
-    except OSError:
+    except OSError as error:
+        machine.stop_if_at_fault(error, str(path))
         return b""
 
 
@@ -23,6 +25,7 @@ def json_document(path: Path) -> dict[str, Any]:
     try:
         return values.json_object(json.loads(path.read_bytes()))
     except OSError as error:
+        machine.stop_if_at_fault(error, str(path))
         raise AnnotationError(f"cannot be read ({error.strerror}); restore it or take it out of the source") from error
     except json.JSONDecodeError as error:
         problem = f"line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"

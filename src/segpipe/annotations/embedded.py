@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from segpipe import machine
 from segpipe.annotations.picture_sizes import viewed_wh_of
 from segpipe.errors import AnnotationError
 
@@ -58,8 +59,8 @@ def size_wh(text: str) -> tuple[int, int] | None:
         try:
             with Image.open(io.BytesIO(_decoded(part))) as picture:
                 return viewed_wh_of(picture)
-        except Exception:  # Pillow's plugins raise whatever the bytes make them raise
-            continue
+        except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+            machine.stop_if_at_fault(error, f"the picture of {KEY}")
     return None
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from segpipe import machine
 from segpipe.errors import AnnotationError
 
 _ORIENTATION = 0x0112
@@ -16,6 +17,7 @@ def viewed_wh(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             return viewed_wh_of(picture)
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        machine.stop_if_at_fault(error, str(path), path)
         problem = f"the size of {path.name} cannot be read ({type(error).__name__})"
         raise AnnotationError(f"{problem}; restore the picture", "image_lost") from error
 

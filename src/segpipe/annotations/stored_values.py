@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segpipe.errors import AnnotationError
+from segpipe import machine
+from segpipe.errors import AnnotationError, UserError
 
 MAX_PIXELS = 300_000_000
 Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
@@ -50,7 +51,8 @@ def read_values(path: Path) -> np.ndarray:
 def read_stored(path: Path) -> Stored:
     """Palette indices, grey values as stored, bits, or for RGB and RGBA colour numbers; what is transparent is 0.
 
-    Raises AnnotationError (bad_record), without the file's name, if it cannot be decoded or keeps no exact values.
+    Raises AnnotationError (bad_record), without the file's name, if it cannot be decoded or keeps no exact values, and
+    UserError where the machine may be at fault.
     """
     try:
         with Image.open(path) as image:
@@ -58,9 +60,10 @@ def read_stored(path: Path) -> Stored:
             stretch = _STRETCH.get(_raw_mode(image), 1)  # before load() clears the tiles
             palette = _palette(image)
             values = np.asarray(image)
-    except AnnotationError:
+    except UserError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        machine.stop_if_at_fault(error, str(path), path)
         raise AnnotationError(f"cannot be decoded ({type(error).__name__}); export the mask again") from error
     if values.ndim == 3:
         return Stored(_colour_numbers(values), coloured=True)

@@ -4,6 +4,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
 
+from segpipe import machine
 from segpipe.annotations.source import Source
 from segpipe.errors import AnnotationError
 
@@ -15,6 +16,7 @@ def root_of(source: Source, file: str) -> Element:
     try:
         root: Element = ElementTree.fromstring((source.root / file).read_bytes())
     except OSError as error:
+        machine.stop_if_at_fault(error, file)
         raise AnnotationError(f"cannot be read ({error.strerror}); restore it or take it out of the source") from error
     except DefusedXmlException as error:
         problem = f"defines entities or external references ({type(error).__name__}), which are never followed"

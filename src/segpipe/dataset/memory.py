@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from segpipe import machine
 from segpipe.files import sha256_of, whole
 from segpipe.versions import code_hash
 
@@ -41,6 +42,7 @@ def content(path: Path) -> str:
     try:
         return sha256_of(path)
     except OSError as error:
+        machine.stop_if_at_fault(error, str(path))
         return type(error).__name__
 
 

@@ -15,11 +15,12 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from segpipe import machine
 from segpipe.annotations import embedded
 from segpipe.annotations.source import SUPPORTED_SUFFIXES
 from segpipe.dataset import rgb, tiffs
 from segpipe.dataset.rgb import Change, File
-from segpipe.errors import AnnotationError
+from segpipe.errors import AnnotationError, UserError
 
 Frame = Literal["viewed", "stored"]
 Stamp = tuple[int, int]  # size in bytes and time of the last change in ns of a file: another stamp, another content
@@ -79,24 +80,24 @@ class Opened:
 def opened(path: Path) -> Iterator[Opened]:
     """Open a photograph to take from it what is needed, read from the disk once.
 
-    Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable; so does
-    whatever is taken from it.
+    Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable, and
+    UserError where the machine may be at fault; so does whatever is taken from it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of broken metadata, which changes no pixel
-        try:
-            stamp, file = _file(path)
-            with file, _image(file, path) as image:
-                raw_mode, turn = rgb.raw_mode(image), orientation(image)
-                size_hw = (image.height, image.width)
-                stored_hw = viewed_hw(size_hw, turn) if _is_turned_by_pillow(image) else size_hw
-                yield Opened(stamp, stored_hw, turn, raw_mode, image, file)
-        except AnnotationError:
-            raise
-        except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-            said = (isinstance(error, OSError) and error.strerror) or str(error)  # without the way to the file
-            what = " ".join(said.split()) or type(error).__name__
-            raise AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable") from error
+        stamp, file = _file(path)
+        with file:
+            try:
+                with _image(file, path) as image:
+                    raw_mode, turn = rgb.raw_mode(image), orientation(image)
+                    size_hw = (image.height, image.width)
+                    stored_hw = viewed_hw(size_hw, turn) if _is_turned_by_pillow(image) else size_hw
+                    yield Opened(stamp, stored_hw, turn, raw_mode, image, file)
+            except UserError:
+                raise
+            except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+                machine.stop_if_at_fault(error, str(path), file)
+                raise _unreadable(error) from error
 
 
 def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
@@ -164,12 +165,22 @@ def _file(path: Path) -> tuple[Stamp, File]:
         return stamp_of(path), io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path.open("rb")
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
+    except (OSError, MemoryError) as error:
+        machine.stop_if_at_fault(error, str(path))
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> AnnotationError:
+    problem = (isinstance(error, OSError) and error.strerror) or str(error)  # without the way to the file
+    what = " ".join(problem.split()) or type(error).__name__
+    return AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable")
 
 
 def _image(file: File, path: Path) -> ImageFile:
     try:
         image = Image.open(file)
-    except UnidentifiedImageError:
+    except UnidentifiedImageError as error:
+        machine.stop_if_at_fault(error, str(path), file)
         raise _not_a_picture(file, path) from None
     if image.format not in FORMATS:
         raise _unsupported(f"{image.format} pictures")

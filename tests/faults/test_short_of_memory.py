@@ -1,0 +1,132 @@
+"""A machine that fails, with real limits of the system: no verdict on a sound file, the stage stops and says so."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from segpipe.annotations.stored_values import read_stored
+from segpipe.dataset import memory, photos
+from segpipe.errors import AnnotationError, UserError
+from tests.conftest import ROOT
+from tests.faults import sources
+
+SIDE = 2000
+# prints for each picture what each reader makes of it with less and with more memory: "right", "stopped", or a verdict
+READ = """
+import json, resource, sys
+from collections import defaultdict
+from pathlib import Path
+from segpipe.annotations import picture_sizes, stored_values
+from segpipe.dataset import photos
+from segpipe.errors import AnnotationError, UserError
+
+there = resource.RLIM_INFINITY
+readers = {
+    "photo": lambda path: photos.read(path).getpixel((0, 0)) == (0, 0, 0),
+    "size": lambda path: picture_sizes.viewed_wh(path) == (2000, 2000),
+    "mask": lambda path: path.suffix != ".png" or not stored_values.read_stored(path).values.any(),
+}
+seen = defaultdict(set)
+for name, reader in readers.items():
+    for path in map(Path, sys.argv[1:]):
+        for spare in (2, 8, 16, 24, 32, 40, 48, 80):
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + spare * 1_000_000, there))
+            try:
+                said = "right" if reader(path) else "wrong"
+            except AnnotationError as error:
+                said = str(error)
+            except UserError as error:
+                said = "stopped" if "not enough memory" in str(error) and str(path) in str(error) else str(error)
+            finally:
+                resource.setrlimit(resource.RLIMIT_AS, (there, there))
+            seen[f"{name} {path.name}"].add(said)
+print(json.dumps({name: sorted(said) for name, said in seen.items()}))
+"""
+# checks a source twice, the first time with little memory; prints what ended that, and the verdicts of the second
+CHECK = """
+import resource, sys
+from pathlib import Path
+from segpipe.annotations.detect import read_source
+from segpipe.dataset import checks, rechecking, validation
+from segpipe.dataset.judging import Rules
+from segpipe.dataset.policies import Policies
+from stages import running
+
+source, cache, there = Path(sys.argv[1]), Path(sys.argv[2]), resource.RLIM_INFINITY
+tasks = validation.tasks(read_source(source), source, Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 10_000_000, there))
+try:
+    running.run(lambda: rechecking.check_all(tasks, cache, lambda some: map(checks.check, some)))
+except SystemExit as end:
+    print(end)
+finally:
+    resource.setrlimit(resource.RLIMIT_AS, (there, there))
+checked = rechecking.check_all(tasks, cache, lambda some: map(checks.check, some))
+print([one.rows[0].verdict for one in checked])
+"""
+
+
+def python(code: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit counts what Linux counts")
+
+
+def test_a_sound_picture_is_read_or_the_reading_stops(tmp_path):
+    picture = Image.new("L", (SIDE, SIDE))
+    picture.save(tmp_path / "a.png")
+    picture.convert("RGB").save(tmp_path / "b.jpg", progressive=True, subsampling=0)  # Pillow: "broken data stream"
+    picture.convert("RGB").save(tmp_path / "c.webp", method=0)  # Pillow: "could not create decoder object"
+    seen = json.loads(python(READ, *sorted(tmp_path.iterdir())))
+    assert [seen[f"photo {name}"] for name in ("a.png", "b.jpg", "c.webp")] == [["right", "stopped"]] * 3
+    assert {word for words in seen.values() for word in words} == {"right", "stopped"}
+
+
+def test_validate_stops_and_keeps_no_verdict(tmp_path):
+    sources.put_coco(tmp_path / "source")
+    document = sources.coco_document(sources.drawn(1, 1))
+    document["images"][0] |= {"width": SIDE, "height": SIDE}
+    sources.put(tmp_path / "source", "instances.json", document)
+    Image.new("L", (SIDE, SIDE)).save(tmp_path / "source/a.png")
+    end, verdicts = python(CHECK, tmp_path / "source", tmp_path / "cache").splitlines()
+    problem = "not enough memory; free some, or let fewer processes work at once (compute.workers in params.yaml)"
+    assert end == f"error: {tmp_path / 'source/a.png'}: {problem}"
+    assert verdicts == "['kept', 'kept']"
+
+
+def test_a_disk_that_fails_stops_the_reading(tmp_path):
+    path = tmp_path / "a.png"
+    path.symlink_to("/proc/self/mem")  # its first byte cannot be read: an input/output error
+    for reader in (photos.read, read_stored, memory.content):
+        with pytest.raises(UserError, match=r"a\.png: Input/output error; check the disk") as caught:
+            reader(path)
+        assert not isinstance(caught.value, AnnotationError)
+
+
+def test_too_many_open_files_stop_the_reading(tmp_path):
+    sources.put_photo(tmp_path / "a.png")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"a\.png: too many open files; raise `ulimit -n`") as caught:
+            photos.read(tmp_path / "a.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not isinstance(caught.value, AnnotationError)
+
+
+@pytest.mark.parametrize("name", ["a.png", "b/a.png", "x" * 300 + ".png"])
+def test_what_a_path_is_stays_a_verdict(tmp_path, name):
+    (tmp_path / "a.png").symlink_to("a.png")
+    (tmp_path / "b").write_text("")
+    with pytest.raises(AnnotationError):
+        photos.read(Path(tmp_path, name))
