@@ -29,7 +29,8 @@ def main() -> None:
         raise UserError("models/model.pt: its classes are not those of data/masks; run `dvc repro` to train it anew")
     scored = {k: split for k, split in split_table.read(Path("data/splits.csv")).items() if split in SPLITS}
     if not scored:
-        raise UserError("data/splits.csv: no image in val or test; raise split.val or split.test in params.yaml")
+        shares = "split.val" if params.split.method == "source" else "split.val or split.test"
+        raise UserError(f"data/splits.csv: no image in val or test; raise {shares} in params.yaml")
     photos = validation.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(scored, photos, Path(params.ingest.source), Path("data/masks"))
     results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)

@@ -8,9 +8,9 @@ import numpy as np
 
 from segpipe import csv_files
 from segpipe.classes import ClassTable
-from segpipe.dataset import leaks, ledger, pins, placing, scenes, split_report, splits, tables, validation
+from segpipe.dataset import empty_sides, leaks, ledger, pins, placing, scenes, split_report, splits, tables, validation
 from segpipe.dataset.checks import Photo
-from segpipe.dataset.splits import Candidate, Pool
+from segpipe.dataset.splits import Candidate, Plan, Pool
 from segpipe.errors import UserError, closes
 from segpipe.files import write_json, write_text
 from stages import reporting
@@ -29,7 +29,8 @@ def main() -> None:
     closes(len(photos) == len(class_pixels), f"{len(photos)} photographs checked, {len(class_pixels)} drawn")
     candidates = _candidates(photos, _scenes(settings, photos), class_pixels, settings)
     pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, params.seed)
-    placed = splits.placed(pool, _sides(settings, pool), settings.folds, settings.fold)
+    plan = Plan(**settings.model_dump(include={field.name for field in fields(Plan)}))
+    placed = splits.place(pool, plan)
     placing.close(placed, ledger.read(Path("data/ledger.parquet")))
     found = leaks.found(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
@@ -49,6 +50,7 @@ def main() -> None:
     for line in warnings:
         logger.warning(line)
     _report(params)
+    empty_sides.refuse(pool, plan, placed, settings.near_duplicate_bits, params.seed)
     leaks.enforce_limit(found, placed, settings.max_leaks)
 
 
@@ -57,14 +59,6 @@ def _report(params: Params) -> None:
     reporting.write(report)
     logger.info("results/data_report.html shows what was found")
     reporting.hold_limits(params, "split", report.rows, report.findings)
-
-
-def _sides(settings: Split, pool: Pool) -> np.ndarray:
-    if settings.method == "source":
-        return splits.by_source(pool, settings.source_roles, settings.val)
-    if settings.method == "balanced":
-        return splits.by_balance(pool, settings.val, settings.test)
-    return splits.by_content(pool, settings.val, settings.test)
 
 
 def _candidates(photos: list[Photo], scene_of: list[str], class_pixels: np.ndarray, settings: Split) -> list[Candidate]:

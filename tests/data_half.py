@@ -17,7 +17,8 @@ WRITTEN = ("data", "metrics", "results")
 def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> None:
     """Leave nothing of an earlier run but its memory, as DVC does, and write the project's own params.yaml.
 
-    It takes all classes of `source` and forbids no loss; settings: section__key=value.
+    It takes all classes of `source`, forbids no loss, and asks for no val or test, which a source of one image cannot
+    give; settings: section__key=value.
     """
     for folder in WRITTEN:
         shutil.rmtree(work / folder, ignore_errors=True)
@@ -25,7 +26,7 @@ def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> N
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     changed = {
         "compute__workers": workers, "ingest__source": str(source), "ingest__classes": "auto", "validate__limits": {},
-        "photos__height": 32, "photos__width": 32,
+        "photos__height": 32, "photos__width": 32, "split__val": 0.0, "split__test": 0.0,
     }  # fmt: skip
     for key, value in (changed | settings).items():
         section, name = key.split("__")

@@ -41,10 +41,11 @@ def shifted(by: int) -> list[int]:
 )
 def test_any_number_of_workers_writes_the_same_bytes(tmp_path, put):
     put(tmp_path / "source")
-    alone = run(tmp_path / "1", tmp_path / "source")
+    alone = run(tmp_path / "1", tmp_path / "source", split__method="balanced", split__val=0.2)
     assert len(alone) > 15
     for workers in (2, 3):
-        assert run(tmp_path / str(workers), tmp_path / "source", workers) == alone
+        settings = {"split__method": "balanced", "split__val": 0.2}
+        assert run(tmp_path / str(workers), tmp_path / "source", workers, **settings) == alone
 
 
 @pytest.mark.parametrize("name", ["pets", "multi_format/coco1.0", "labelme/semantic"])

@@ -13,6 +13,7 @@ def deal(images: np.ndarray, pixels: np.ndarray, shares: Sequence[float], fixed:
 
     images: int (G, 1 + C), each group's images, and how many of them show each class; pixels: int (G, C), its pixels of
     each class; fixed: int (G,), the side of groups that have one, -1 for the others. The groups' order settles ties.
+    No side with a share is left empty, if there are groups enough.
 
     Iterative stratification (Sechidis et al., On the Stratification of Multi-label Data, ECML PKDD 2011) of groups, not
     examples: the class with the fewest groups left is dealt out first, its largest group first, each to the side that
@@ -36,7 +37,7 @@ class _Table:
         self._shares = np.array(shares, float)
         self._open = self._shares > 0
         self._divisor = np.where(self._open, self._shares, 1.0)
-        self._shows = images[:, 1:] > 0
+        self._shows = np.roll(images > 0, -1, axis=1)  # (G, C + 1), an image as such is the last "class"
         counts = np.concatenate([images[:, 1:], pixels, images[:, :1]], axis=1).astype(float)
         self._parts = counts / np.maximum(
             counts.sum(axis=0), 1
@@ -45,12 +46,12 @@ class _Table:
         self._weights = np.array([1.0] * 2 * classes + [2.0 * max(1, classes)])  # the count of images weighs as much
         settled = [fixed == side for side in range(len(self._shares))]
         self._full = np.stack([self._parts[on].sum(axis=0) for on in settled])  # (S, 2 C + 1)
-        self._groups_with = np.stack([self._shows[on].sum(axis=0) for on in settled])  # (S, C)
-        self._left = self._shows[fixed < 0].sum(axis=0)  # (C,)
+        self._groups_with = np.stack([self._shows[on].sum(axis=0) for on in settled])  # (S, C + 1)
+        self._left = self._shows[fixed < 0].sum(axis=0)  # (C + 1,)
 
     def rarest_first(self) -> Iterator[int]:
         """The groups without a side, in the order they should be put in."""
-        classes = self._shows.shape[1]
+        classes = self._shows.shape[1] - 1
         while (self._left > 0).any():
             rarest = int(np.where(self._left > 0, self._left, np.iinfo(np.int64).max).argmin())
             yield from self._waiting(self._shows[:, rarest], classes + rarest)

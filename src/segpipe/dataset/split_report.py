@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from segpipe import csv_files
-from segpipe.dataset.splits import LEFT_OUT, SIDES, Placed
+from segpipe.dataset.splits import LEFT_OUT, SIDES, TEST, VAL, Placed
 
 _LARGE_GROUP = 0.2  # of all images
 _FAR_OFF = 0.25  # of a class's share
@@ -85,6 +85,8 @@ def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence
     """What a split lacks: a side without images, a class without pixels on one; or a group that outweighs the rest."""
     split = np.array([row.split for row in placed])
     lines = [f"no image is left for {side}" for side in SIDES if not (split == side).any()]
+    if not np.isin(split, (VAL, TEST)).any():
+        lines.append("nothing can be scored: evaluate needs an image in val or test")
     empty = sum(bool(row.reason) for row in placed if row.split)
     if empty:
         lines.append(f"{empty} images of val and test have a mask without an object: what is found on them is wrong")
@@ -93,10 +95,11 @@ def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence
         if bare and class_pixels[split != LEFT_OUT, index].any():
             lines.append(f"class {name} has no pixel in {', '.join(bare)}")
     largest, size = Counter(row.group for row in placed).most_common(1)[0]
-    if size > _LARGE_GROUP * len(placed):
+    if 1 < size > _LARGE_GROUP * len(placed):
         lines.append(
-            f"{size} of {len(placed)} images are one group (with {largest}) and share a side: one scene, or a chain of "
-            "near-duplicates; lower split.near_duplicate_bits in params.yaml, or take split.method: source"
+            f"{size} of {len(placed)} images are one group (with {largest}): one scene, or equal or nearly equal, "
+            "directly or over others; results/data_report.html shows which are nearly equal: if they are not, lower "
+            "split.near_duplicate_bits in params.yaml"
         )
     return lines
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
@@ -50,6 +51,18 @@ class Placed:
     sha256: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How images get their sides, by the keys of `split` in params.yaml. val, test: shares of the whole, 0..1."""
+
+    method: Literal["content", "balanced", "source"]
+    val: float
+    test: float
+    source_roles: Mapping[str, str]
+    folds: int = 0
+    fold: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """Images to place, and the groups they form: equal, nearly equal, or of one scene, directly or through others.
@@ -93,6 +106,15 @@ class Pool:
         sums = np.zeros((len(self.draw), of_images.shape[1]), np.int64)
         np.add.at(sums, self.group, of_images)
         return sums
+
+
+def place(pool: Pool, plan: Plan) -> list[Placed]:
+    """A row for each image of the pool, in order. Raises UserError as by_source does."""
+    if plan.method == "source":
+        sides = by_source(pool, plan.source_roles, plan.val)
+    else:
+        sides = (by_balance if plan.method == "balanced" else by_content)(pool, plan.val, plan.test)
+    return placed(pool, sides, plan.folds, plan.fold)
 
 
 def by_content(pool: Pool, val: float, test: float) -> np.ndarray:
