@@ -27,7 +27,8 @@ def main() -> None:
     class_pixels = np.load("data/store/class_pixels.npy")
     photos = validation.read_photos(Path("data/checked/images.parquet"))
     closes(len(photos) == len(class_pixels), f"{len(photos)} photographs checked, {len(class_pixels)} drawn")
-    candidates = _candidates(photos, _scenes(settings, photos), class_pixels, settings)
+    candidates = _candidates(photos, class_pixels, settings)
+    _tell_copies(candidates)
     pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, params.seed)
     plan = Plan(**settings.model_dump(include={field.name for field in fields(Plan)}))
     placed = splits.place(pool, plan)
@@ -61,8 +62,10 @@ def _report(params: Params) -> None:
     reporting.hold_limits(params, "split", report.rows, report.findings)
 
 
-def _candidates(photos: list[Photo], scene_of: list[str], class_pixels: np.ndarray, settings: Split) -> list[Candidate]:
+def _candidates(photos: list[Photo], class_pixels: np.ndarray, settings: Split) -> list[Candidate]:
     pinned = pins.read(Path(settings.pins))
+    scene_of = _scenes(settings, photos)
+    copies = scenes.copies([photo.file for photo in photos])
     return [
         Candidate(
             key=photo.key,
@@ -72,9 +75,20 @@ def _candidates(photos: list[Photo], scene_of: list[str], class_pixels: np.ndarr
             source_split=photo.split,
             empty=settings.empty_masks == "leave_out" and not (photo.background or row[1:].any()),
             pin=pinned.get(photo.sha256),
+            copy_of="" if scene else copy,  # what params.yaml says of an image counts more than its name
         )
-        for photo, scene, row in zip(photos, scene_of, class_pixels, strict=True)
+        for photo, scene, copy, row in zip(photos, scene_of, copies, class_pixels, strict=True)
     ]
+
+
+def _tell_copies(candidates: list[Candidate]) -> None:
+    copies = [c for c in candidates if c.copy_of]
+    if copies:
+        originals = len({c.copy_of for c in copies})
+        logger.info(
+            "%d images are, by their names, copies of %d (first: %s); copies of an image belong together",
+            len(copies), originals, copies[0].key,
+        )  # fmt: skip
 
 
 def _tell_pinned(settings: Split, pinned: int, images: int) -> None:

@@ -74,9 +74,9 @@ def test_what_is_not_asked_for_may_be_empty():
 def test_images_that_are_one_group_say_so_and_what_parts_them():
     copies = [candidate(1), *(near(candidate(1), bits) for bits in (0xF, 0xF0, 0xF00))]
     assert refusal(copies, plan("balanced")) == (
-        "no image is left for val and test (4 images in 1 group, 4 of them with image1: equal, nearly equal, or of one "
-        "scene); if these are no copies of each other, set split.near_duplicate_bits: 2 in params.yaml, "
-        "then every side has an image"
+        "no image is left for val and test (4 images in 1 group, 4 of them with image1: equal, nearly equal, copies by "
+        "their names, or of one scene); if these are no copies of each other, set split.near_duplicate_bits: 2 in "
+        "params.yaml, then every side has an image"
     )
     drive = [candidate(i, scene="drive") for i in range(6)]
     assert refusal(drive, plan()).endswith(

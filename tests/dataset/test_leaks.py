@@ -22,6 +22,7 @@ def test_what_belongs_together_on_two_sides_is_counted_by_kind_and_once_in_all()
     assert leaks.counts(leaking, rows) == {
         "equal_images": 1,  # image2
         "near_duplicate_images": 1,  # image3; image2 has a look of its own
+        "copied_images": 0,
         "same_scene_images": 1,  # image4
         "pinned_apart_images": 0,
         "images": 3,

@@ -89,3 +89,49 @@ def test_images_without_a_row_are_an_error_that_names_the_first(tmp_path):
     assert scenes.of_images(found, {"a__1": "a/1.jpg"}, tmp_path / "s.csv") == ["p1"]
     with pytest.raises(UserError, match=r"s\.csv: no row for a/2\.jpg and 1 more; add one, with an empty scene"):
         scenes.of_images(found, {"a__1": "a/1.jpg", "a__2": "a/2.jpg", "b__1": "b/1.jpg"}, tmp_path / "s.csv")
+
+
+HASHES = ("7f39f8317fbdb1988ef4c628eba02591", "072b030ba126b2f4b2374f342be9ed44", "zmrrEH9XTrsjtb5X52YR")
+
+
+def test_roboflows_versions_of_an_image_share_a_name_whatever_split_folder_they_are_in():
+    files = [
+        f"train/Tablett 00185_png.rf.{HASHES[0]}.jpg",
+        f"valid/Tablett 00185_png.rf.{HASHES[1]}.jpg",
+        f"test/Tablett 00185_png.rf.{HASHES[2]}.jpg",
+        f"train/copy of Tablett 00185_png.rf.{HASHES[0]}.jpg",
+        f"train/copy of Tablett 00185_png.rf.{HASHES[1]}.jpg",
+    ]
+    assert scenes.copies(files) == ["Tablett 00185_png"] * 3 + ["copy of Tablett 00185_png"] * 2
+
+
+def test_augmentors_versions_share_a_name():
+    uuids = ("3f2c9c37-08f1-4a3c-9d0e-0a1b2c3d4e5f", "00000000-1111-2222-3333-444444444444")
+    assert scenes.copies([f"out/cats_original_1.jpg_{uuid}.jpg" for uuid in uuids]) == ["out/1_jpg"] * 2
+
+
+def test_the_image_itself_is_with_its_copies():
+    files = [f"train/a_jpg.rf.{HASHES[0]}.jpg", "images/train/a.jpg", "valid/a.jpg", "valid/a.png"]
+    assert scenes.copies(files) == ["a_jpg", "", "a_jpg", ""]
+
+
+def test_a_copy_of_a_copy_and_one_with_a_tail_are_copies_of_the_first():
+    first, later, newer = HASHES
+    files = [f"a_jpg.rf.{first}.jpg", f"a_jpg.rf.{later}_jpg.rf.{newer}.jpg", f"a_jpg.rf.{later}_flip.png"]
+    assert scenes.copies(files) == ["a_jpg"] * 3
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [f"a_jpg.rf.{HASHES[0]}.jpg", f"b_jpg.rf.{HASHES[1]}.jpg"],  # an export without augmentation
+        [f"one/a_jpg.rf.{HASHES[0]}.jpg", f"two/a_jpg.rf.{HASHES[1]}.jpg"],  # of two data sets
+        ["drive_01/a.jpg", "drive_01/b.jpg"],
+        ["a_jpg.rf.12.jpg", "a_jpg.rf.13.jpg"],
+        ["2021_aug_3.jpg", "2021_aug_4.jpg"],
+        [f"{HASHES[0]}.jpg", f"{HASHES[1]}.jpg"],
+        [],
+    ],
+)
+def test_other_names_say_nothing_of_copies(files):
+    assert scenes.copies(files) == [""] * len(files)

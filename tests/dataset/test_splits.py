@@ -235,3 +235,25 @@ def test_val_is_carved_out_of_train_where_the_source_has_none():
 def test_an_image_without_a_role_is_an_error_that_says_what_to_do():
     with pytest.raises(UserError, match=r"image1: its split in the source is not given.*split\.source_roles"):
         by_source([candidate(1)], {"train": "train"})
+
+
+@pytest.mark.parametrize("method", [by_content, by_balance])
+def test_copies_by_name_share_a_side_and_more_of_them_do_not_move_it(method):
+    images = [candidate(i, copy_of=f"a{i % 40}") for i in range(200)]
+    rows = method(images)
+    side = sides(rows)
+    assert all(side[f"image{i}"] == side[f"image{i % 40}"] for i in range(200))
+    assert {row.split for row in rows} == {"train", "val", "test"}
+    if method is by_content:
+        assert sides(method(images[:80])).items() <= side.items()
+
+
+def test_copies_by_name_that_the_source_parts_are_leaks():
+    images = [candidate(i, copy_of=f"a{i % 2}", source_split="train" if i < 3 else "val") for i in range(4)]
+    rows = by_source(images, {"train": "train", "val": "val"})
+    found = leaks.found(pool_of(images), rows, 4)
+    assert leaks.counts(found, rows)["copied_images"] == 1
+    assert leaks.lines(found, rows) == [
+        "1 images of val and test are, by their names, copies of one that another side has too "
+        "(first: image3 in val and image1 in train)"
+    ]

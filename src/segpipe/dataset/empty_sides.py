@@ -24,7 +24,11 @@ def refuse(pool: Pool, plan: Plan, placed: Sequence[Placed], near_bits: int, see
         sizes = Counter(row.group for row in placed)
         name, largest = sizes.most_common(1)[0]
         images = f"{len(placed)} image{'s' * (len(placed) != 1)} in {len(sizes)} group{'s' * (len(sizes) != 1)}"
-        chain = f", {largest} of them with {name}: equal, nearly equal, or of one scene" if largest > 1 else ""
+        chain = (
+            f", {largest} of them with {name}: equal, nearly equal, copies by their names, or of one scene"
+            if largest > 1
+            else ""
+        )
         problem = f"no image is left for {' and '.join(missing)} ({images}{chain})"
         raise UserError(f"{problem}; {_remedy(pool, plan, near_bits, seed)}")
 

@@ -25,7 +25,7 @@ FINDINGS = (
     Reason(
         "equal_files", "", "Same file twice",
         "Two photographs are equal to the byte.",
-        "Both are kept; they always land on the same side of the split, so that no test picture is trained on.",
+        "Both are kept, on the same side of the split unless the source's own split or a pin parts them.",
         "Delete one of them, and join their annotations if they differ.",
     ),
     Reason(
@@ -131,16 +131,17 @@ FINDINGS = (
     ),
     Reason(
         "near_duplicate_photographs", "", "Nearly the same photograph",
-        "The photograph looks almost like an earlier one: a copy that was saved again, a neighbouring frame of a "
-        "video, a second shot of a burst, a picture that was augmented.",
-        "Both are kept; they always land on the same side of the split, so that no test picture is nearly trained on.",
+        "The photograph looks almost like an earlier one: a copy that was saved again, made smaller, mirrored or "
+        "framed, a neighbouring frame of a video, a second shot of a burst. Copies that were changed more, as by "
+        "turning them a few degrees, are found in part (bench/RESULTS.md).",
+        "Both are kept, on the same side of the split unless the source's own split or a pin parts them.",
         "Keep one of each if they show the same. Many of them make a data set look larger than it is.",
         ("split.near_duplicate_bits",),
     ),
     Reason(
         "leaked_photographs", "", "Seen in training",
-        "A photograph of the validation or test side has an equal or nearly equal one, or one of its scene, on another "
-        "side. Its score says little about new photographs.",
+        "A photograph of the validation or test side has an equal or nearly equal one, a copy by its name, or one of "
+        "its scene, on another side. Its score says little about new photographs.",
         "It stays on the side that the source's own split, or a pin, gives it.",
         "Take the split by content, which keeps such photographs together, or move them in the source.",
         ("split.max_leaks", "split.method", "split.pins"),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.dataset.duplicates import close_pairs, firsts, only_firsts
-from segpipe.dataset.splits import LEFT_OUT, SIDES, TRAIN, Placed, Pool, scene_names
+from segpipe.dataset.splits import LEFT_OUT, SIDES, TRAIN, Placed, Pool, copy_names, scene_names
 from segpipe.errors import UserError
 
 _KINDS = {
     "equal_images": "{} images of val and test equal one on another side",
     "near_duplicate_images": "{} images of val and test nearly equal one on another side",
+    "copied_images": "{} images of val and test are, by their names, copies of one that another side has too",
     "same_scene_images": "{} images of val and test are of a scene that another side has too",
     "pinned_apart_images": "{} images of val and test are pinned to another side than others of their group",
 }
@@ -35,6 +36,7 @@ def found(pool: Pool, placed: Sequence[Placed], near_bits: int) -> list[Leak]:
     return [
         _leak("equal_images", sides, [_neighbours([c.sha256 for c in pool.candidates], sides)]),
         _leak("near_duplicate_images", sides, _near(hashes, sides, near_bits)),
+        _leak("copied_images", sides, [_neighbours(copy_names(pool.candidates), sides)]),
         _leak("same_scene_images", sides, [_neighbours(scene_names(pool.candidates), sides)]),
         _leak("pinned_apart_images", sides, [_neighbours(pinned, sides)]),
     ]

@@ -1,13 +1,21 @@
-"""Which images belong to one scene, video, drive or patient: by their names, or by a table."""
+"""Which images belong to one scene, video, drive or patient, or are copies of one: by their names, or by a table."""
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from segpipe.annotations.source import split_named
 from segpipe.errors import UserError
 from segpipe.files import read_text
 
+# How tools name the augmented copies of an image that they write. The first group is the name that all of them share.
+# Roboflow's hash had 32 digits until 2025, and has 20 letters and digits since.
+_COPIES = {
+    "Roboflow": re.compile(r"(.+?)\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})(?![0-9A-Za-z])"),
+    "Augmentor": re.compile(r".*?_original_(.+)_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\."),
+}
 _IMAGE_COLUMNS = ("file", "key", "image", "filename", "file_name", "path")
 
 
@@ -25,6 +33,23 @@ def by_pattern(files: Sequence[str], pattern: str) -> list[str]:
     if not any(found):
         raise UserError(f"split.scene in params.yaml: {pattern!r} finds nothing in any file name, such as {files[0]!r}")
     return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in found]
+
+
+def copies(files: Sequence[str]) -> list[str]:
+    """For each file the name that it shares with other copies of one image, "" where its name says nothing of copies.
+
+    What comes before the pattern names the image, within one folder, or folders that only differ in the split that
+    they name. A file of that very name is the image itself.
+
+    >>> copies(["train/a_jpg.rf.7f39f8317fbdb1988ef4c628eba02591.jpg", "a.jpg", "b.jpg"])
+    ['a_jpg', 'a_jpg', '']
+    """
+    named = [_copied(PurePosixPath(file)) for file in files]
+    plain = [_within(PurePosixPath(file), PurePosixPath(file).name) for file in files]
+    known = set(filter(None, named))
+    names = [copy or (name if name in known else "") for copy, name in zip(named, plain, strict=True)]
+    count = Counter(names)
+    return [name if count[name] > 1 else "" for name in names]
 
 
 def by_table(path: Path, column: str, known: Mapping[str, str]) -> dict[str, str]:
@@ -59,6 +84,17 @@ def of_images(scenes: Mapping[str, str], files: Mapping[str, str], path: Path) -
             f"{path}: no row for {missing[0]}{more}; add one, with an empty scene for an image that belongs to none"
         )
     return [scenes[key] for key in files]
+
+
+def _copied(file: PurePosixPath) -> str:
+    found = next(filter(None, (pattern.match(file.name) for pattern in _COPIES.values())), None)
+    return _within(file, found[1]) if found else ""
+
+
+def _within(file: PurePosixPath, name: str) -> str:
+    """Roboflow writes the dot of NAME.jpg as NAME_jpg."""
+    folders = [part for part in file.parts[:-1] if not split_named(part)]
+    return "/".join([*folders, name.replace(".", "_")])
 
 
 def _rows(path: Path, column: str) -> Iterator[tuple[int, str, str]]:

@@ -97,8 +97,8 @@ def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence
     largest, size = Counter(row.group for row in placed).most_common(1)[0]
     if 1 < size > _LARGE_GROUP * len(placed):
         lines.append(
-            f"{size} of {len(placed)} images are one group (with {largest}): one scene, or equal or nearly equal, "
-            "directly or over others; results/data_report.html shows which are nearly equal: if they are not, lower "
+            f"{size} of {len(placed)} images are one group (with {largest}): one scene, or copies by name or look, "
+            "directly or over others; results/data_report.html shows what looks alike: if it is not, lower "
             "split.near_duplicate_bits in params.yaml"
         )
     return lines

@@ -22,8 +22,9 @@ _NONE = -1  # where an index of SIDES or of a fold is not decided
 class Candidate:
     """One image to place.
 
-    scene: what it belongs to (a drive, a patient), "" if nothing; source_split: what the source says; empty: its label
-    map shows no object, and such images are not trained on; pin: the side it has had.
+    scene: what it belongs to (a drive, a patient), "" if nothing; copy_of: the name of the image that it is a copy of,
+    "" if none; source_split: what the source says; empty: its label map shows no object, and such images are not
+    trained on; pin: the side it has had.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Candidate:
     source_split: str | None
     empty: bool
     pin: Pin | None = None
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,10 +67,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Images to place, and the groups they form: equal, nearly equal, or of one scene, directly or through others.
+    """Images to place, and the groups they form: equal, nearly equal, copies by their names, or of one scene, directly
+    or through others.
 
     class_pixels: int (N, C); group: int (N,), each image's group, numbered by the groups' smallest hash: of a scene's
-    name, or of the file of an image without one; draw: float (G,), a number in [0, 1) from that hash.
+    name or of what is copied, or of the file of an image without one; draw: float (G,), a number in [0, 1) from that
+    hash.
     """
 
     candidates: tuple[Candidate, ...]
@@ -79,13 +83,13 @@ class Pool:
     @classmethod
     def gather(cls, candidates: Sequence[Candidate], class_pixels: np.ndarray, near_bits: int, seed: int) -> "Pool":
         """Group the candidates; near_bits: how many bits `duplicates.distances` may be for near-duplicates."""
-        same = [equal_pairs([c.sha256 for c in candidates]), equal_pairs(scene_names(candidates))]
+        names = (scene_names(candidates), copy_names(candidates))
+        same = [equal_pairs([c.sha256 for c in candidates]), *map(equal_pairs, names)]
         near = joining_pairs([c.phash for c in candidates], near_bits)
         lowest = groups(len(candidates), chain(same, near)).tolist()
         smallest: dict[int, bytes] = {}
         for root, candidate in zip(lowest, candidates, strict=True):
-            said = f"scene {candidate.scene}" if candidate.scene else candidate.sha256  # a scene may grow
-            digest = hashlib.sha256(f"{seed}:{said}".encode()).digest()
+            digest = hashlib.sha256(f"{seed}:{_lasting(candidate)}".encode()).digest()
             smallest[root] = min(digest, smallest.get(root, digest))
         order = sorted(smallest, key=smallest.__getitem__)
         number = {root: position for position, root in enumerate(order)}
@@ -197,8 +201,20 @@ def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Placed]
 
 
 def scene_names(candidates: Sequence[Candidate]) -> list[str]:
-    """A name for each image's scene; an image of none is a scene of its own."""
+    """A name for each image's scene; an image of none is a scene by itself."""
     return [f"scene {c.scene}" if c.scene else f"image {c.key}" for c in candidates]
+
+
+def copy_names(candidates: Sequence[Candidate]) -> list[str]:
+    """A name for what each image is a copy of; an image that is no copy is one by itself."""
+    return [f"copy {c.copy_of}" if c.copy_of else f"image {c.key}" for c in candidates]
+
+
+def _lasting(candidate: Candidate) -> str:
+    """What stays of an image's group when more images come in: a scene may grow, and an image have more copies."""
+    if candidate.scene:
+        return f"scene {candidate.scene}"
+    return f"copy {candidate.copy_of}" if candidate.copy_of else candidate.sha256
 
 
 def _pinned(pool: Pool) -> np.ndarray:

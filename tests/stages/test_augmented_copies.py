@@ -1,0 +1,83 @@
+"""A Roboflow export with augmented copies: they share a side by default; those that its own split parts are leaks."""
+
+import csv
+import json
+from collections import defaultdict
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segpipe.errors import UserError
+from stages import split
+from tests import data_half
+from tests.annotations.folders import coco, drawn, photo, put_json
+from tests.faults.sources import put_photo
+
+STEMS = [f"scene 0{number}_png" for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Three versions each of twelve photographs that look nothing alike; of two of them one version is in valid."""
+    work = tmp_path_factory.mktemp("copies")
+    versions = [(number, stem, version) for number, stem in enumerate(STEMS) for version in range(3)]
+    for folder in ("train", "valid"):
+        names = [
+            f"{stem}.rf.{number:031x}{version}.jpg"
+            for number, stem, version in versions
+            if (folder == "valid") == (number < 2 and version == 2)
+        ]
+        for number, name in enumerate(names):
+            put_photo(work / "source" / folder / name, 100 * len(folder) + number, (8, 6))
+        records = [photo(number, name) for number, name in enumerate(names, start=1)]
+        annotations = [drawn(number, image_id=number) for number in range(1, len(names) + 1)]
+        put_json(work / "source" / folder / "_annotations.coco.json", coco(records, annotations))
+    data_half.prepare(work, Path("source"))
+    with chdir(work):
+        for name, stage in data_half.STAGES.items():
+            if name != "split":
+                stage()
+    return work
+
+
+def placed(**settings: object) -> dict[str, set[str]]:
+    """The sides of each photograph's versions."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(params | {"split": params["split"] | settings}))
+    split.main()
+    sides = defaultdict(set)
+    with Path("data/splits.csv").open() as file:
+        for row in csv.DictReader(file):
+            sides[row["key"].split("__")[-1].split(".rf")[0].split("_rf")[0]].add(row["split"])
+    assert len(sides) == len(STEMS)
+    return sides
+
+
+@pytest.mark.parametrize("method", ["content", "balanced"])
+def test_copies_share_a_side_and_the_log_counts_them(project, monkeypatch, caplog, method):
+    monkeypatch.chdir(project)
+    caplog.set_level("INFO")
+    sides = placed(method=method, val=0.2, test=0.2, scene="", max_leaks=0.0)
+    assert all(len(of_one) == 1 for of_one in sides.values())
+    assert set().union(*sides.values()) == {"train", "val", "test"}
+    assert "36 images are, by their names, copies of 12 (first: train__scene" in caplog.text
+
+
+def test_copies_that_the_sources_own_split_parts_are_leaks_and_can_be_too_many(project, monkeypatch):
+    monkeypatch.chdir(project)
+    sides = placed(method="source", scene="", max_leaks=1.0)
+    assert sum(len(of_one) > 1 for of_one in sides.values()) == 2
+    leaked = json.loads(Path("metrics/split.json").read_text())["leaks"]
+    assert (leaked["copied_images"], leaked["images"], leaked["share"]) == (2, 2, 1.0)
+    with pytest.raises(UserError, match="2 images of val and test are, by their names, copies of one that another"):
+        placed(method="source", max_leaks=0.5)
+
+
+def test_split_scene_counts_more_than_names(project, monkeypatch, caplog):
+    monkeypatch.chdir(project)
+    caplog.set_level("INFO")
+    sides = placed(method="balanced", val=0.3, test=0.3, scene="(.+)", near_duplicate_bits=0)
+    assert any(len(of_one) > 1 for of_one in sides.values())
+    assert "by their names" not in caplog.text
