@@ -103,7 +103,9 @@ def test_a_budget_that_will_not_do_and_a_full_disk_are_warned_of(tmp_path, caplo
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(forecast.shutil, "disk_usage", lambda path: usage(2**30, 2**30, 2**20))
     forecast.tell(MINUTE, 100, 3600, tmp_path)
-    assert caplog.messages == [
+    forecast.tell(MINUTE, 1, 30, tmp_path)
+    assert caplog.messages[::2] == [
         "the budget ends training after about 59 of 100 epochs; train.epochs: auto fits them",
-        "the disk is too full for checkpoint and model",
+        "the budget ends training after about 0 of 1 epochs; raise train.budget_hours",
     ]
+    assert caplog.messages[1::2] == ["the disk is too full for checkpoint and model"] * 2

@@ -119,10 +119,9 @@ def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -
         *(forecast.save_seconds, 100 * forecast.data_wait_share),
     )
     if total > budget_seconds:
-        _log.warning(
-            "the budget ends training after about %d of %d epochs; train.epochs: auto fits them",
-            *(int(budget_seconds / total * epochs), epochs),
-        )
+        remedy = "train.epochs: auto fits them" if epochs > 1 else "raise train.budget_hours"
+        within = int(budget_seconds / total * epochs)
+        _log.warning("the budget ends training after about %d of %d epochs; %s", within, epochs, remedy)
     if forecast.disk_bytes > free:
         _log.warning("the disk is too full for checkpoint and model")
 
