@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Role = Literal["object", "crowd", "ignore"]
 Kind = Literal["region", "box", "line", "point"]
+Note = tuple[str, str]  # the code of a finding that only a reader can see, and the rest in words
 FLAGS = ("difficult", "occluded", "truncated")
 
 
@@ -60,8 +61,8 @@ class Image(Record):
     key: unique, safe as a file name; file: POSIX path inside the source ("" if the record names none);
     width, height: pixels as the annotation declares them (None: it does not); split: the source's own
     (train, val, test) or None; annotated: some annotation file has a record of it; place: where that record
-    stands; problem: a reason code if the record itself cannot be used, detail: that in words; note: the code of a
-    finding that only a reader can see, such as a photograph with several records.
+    stands; problem: a reason code if the record itself cannot be used, detail: that in words; notes: what only a reader
+    can see, such as a photograph with several records.
     """
 
     key: str
@@ -73,7 +74,7 @@ class Image(Record):
     place: str = ""
     problem: str = ""
     detail: str = ""
-    note: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +93,8 @@ class Instance(Record):
     the source excludes from truth, both beneath every object unless layered: the source draws its shapes over each
     other, and this one covers what comes before it; flags: of FLAGS, what its annotator noted;
     area: square pixels as declared; place: where the record stands;
-    problem: a reason code if the record cannot be used, detail: that in words; note: as in Image.
+    problem: a reason code if the record cannot be used, detail: that in words; note: the code of a finding that only a
+    reader can see.
     """
 
     id: str

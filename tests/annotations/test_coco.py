@@ -1,4 +1,5 @@
 import logging
+from itertools import permutations
 
 import pytest
 
@@ -243,14 +244,46 @@ def test_two_records_of_one_file_are_one_image_with_the_annotations_of_both(tmp_
     assert [instance.image_key for instance in dataset.instances] == ["a", "a"]
 
 
-def test_an_id_that_stands_for_a_second_file_makes_that_record_unusable(tmp_path):
+def test_an_id_of_two_images_means_neither(tmp_path):
+    put_pictures(tmp_path, ["b.jpg", "c.jpg"])
+    images = [photo(1, "a.jpg"), photo(1, "b.jpg"), photo(2, "c.jpg")]
+    dataset = read_one(tmp_path, drawn(1), drawn(2, image_id="1"), drawn(3, image_id=2), images=images)
+    detail = "id 1 is that of 2 images ('a.jpg', 'b.jpg'); give each an id that no other has"
+    assert [(image.file, image.problem, image.detail) for image in dataset.images] == [
+        ("a.jpg", "bad_record", detail), ("b.jpg", "bad_record", detail), ("c.jpg", "", ""),
+    ]  # fmt: skip
+    first, second, third = dataset.instances
+    assert (third.image_key, third.problem) == ("c", "")
+    for instance in (first, second):
+        assert (instance.image_key, instance.problem) == ("", "ambiguous_image")
+        assert instance.detail == "image_id 1 is the id of several images; give each image an id that no other has"
+
+
+@pytest.mark.parametrize("other", [photo(1, "gone.jpg"), {"id": 1}, {"id": 1.0, "file_name": "b.jpg"}])
+def test_an_id_of_an_image_and_of_one_that_cannot_be_used_means_neither(tmp_path, other):
     put_pictures(tmp_path, ["b.jpg"])
-    dataset = read_one(tmp_path, drawn(), images=[photo(1, "a.jpg"), photo(1, "b.jpg")])
-    first, second = dataset.images
-    assert (first.file, first.problem) == ("a.jpg", "")
-    assert (second.file, second.problem) == ("b.jpg", "bad_record")
-    assert second.detail == "id 1 already stands for 'a.jpg'; give 'b.jpg' its own id"
-    assert only(dataset).image_key == first.key
+    for images in ([photo(1, "a.jpg"), other], [other, photo(1, "a.jpg")]):
+        dataset = read_one(tmp_path, drawn(), images=images)
+        assert only(dataset).problem == "ambiguous_image"
+        assert next(image for image in dataset.images if image.file == "a.jpg").problem == "bad_record"
+
+
+def test_texts_that_are_written_alike_as_numbers_only_are_other_ids(tmp_path):
+    put_pictures(tmp_path, ["b.jpg", "c.jpg"])
+    ids = ["7", "007", "-0"]
+    images = [photo(id_, name) for id_, name in zip(ids, ["a.jpg", "b.jpg", "c.jpg"], strict=True)]
+    categories = [{"id": "1", "name": "cat"}, {"id": "01", "name": "dog"}]
+    annotations = [
+        drawn("5", image_id="7", category_id="1"),
+        drawn("05", image_id="007", category_id="01"),
+        drawn("6", image_id=7, category_id=1),
+        drawn("7", image_id="-0", category_id="1"),
+    ]
+    dataset = read_one(tmp_path, *annotations, images=images, categories=categories)
+    assert [(i.id, i.image_key, i.category) for i in dataset.instances] == [
+        ("x.json#5", "a", "cat"), ("x.json#05", "b", "dog"), ("x.json#6", "a", "cat"), ("x.json#7", "c", "cat"),
+    ]  # fmt: skip
+    assert not any(instance.note or instance.problem for instance in dataset.instances)
 
 
 def test_a_file_named_by_a_bad_and_a_good_record_belongs_to_the_good_one(tmp_path):
@@ -258,9 +291,37 @@ def test_a_file_named_by_a_bad_and_a_good_record_belongs_to_the_good_one(tmp_pat
     images = [photo(1, "a.jpg"), photo(1, "b.jpg"), photo(2, "b.jpg")]
     dataset = read_one(tmp_path, drawn(image_id=2), images=images)
     assert [(image.file, image.problem) for image in dataset.images] == [
-        ("", "bad_record"), ("a.jpg", ""), ("b.jpg", ""),
+        ("", "bad_record"), ("a.jpg", "bad_record"), ("b.jpg", ""),
     ]  # fmt: skip
     assert only(dataset).image_key == "b"
+
+
+def test_a_missing_file_is_not_replaced_and_every_record_has_its_row_in_any_order(tmp_path):
+    put_pictures(tmp_path, ["batch_1/000028.jpg", "batch_2/000028.jpg", "batch_3/000029.jpg"])
+    names = ["batch_1/000028.JPG", "batch_1/000028.jpg", "batch_3/000029.JPG", "batch_4/000028.jpg"]
+    for order in permutations(enumerate(names, start=1)):
+        images = [photo(*pair) for pair in order]
+        dataset = read_one(tmp_path, *(drawn(i, image_id=i) for i, _ in order), images=images)
+        key_of = {image.key: image.file if not image.problem else "" for image in dataset.images}
+        assert {instance.id: key_of[instance.image_key] for instance in dataset.instances} == {
+            "x.json#1": "", "x.json#2": "batch_1/000028.jpg", "x.json#3": "batch_3/000029.jpg", "x.json#4": "",
+        }  # fmt: skip
+        assert sum(image.annotated for image in dataset.images) == 4
+
+
+def test_a_moved_path_in_two_annotation_files_is_one_image(tmp_path):
+    put_pictures(tmp_path, ["photos/a.jpg"])
+    for name in ("people", "cars"):
+        put_json(tmp_path / f"{name}.json", document([photo(1, "/home/me/set/a.jpg")], [drawn()]))
+    (image,) = read(tmp_path).images
+    assert (image.file, [code for code, _ in image.notes]) == ("photos/a.jpg", ["other_folder", "listed_twice"])
+
+
+def test_a_file_that_two_splits_may_mean_is_that_of_neither(tmp_path):
+    put_pictures(tmp_path, ["photos/a.jpg"])
+    for split in ("train", "val"):
+        put_json(tmp_path / f"{split}.json", document([photo()], [drawn()]))
+    assert [image.problem for image in read(tmp_path).images] == ["missing_file", "missing_file", ""]
 
 
 def test_nothing_outside_the_source_is_found(tmp_path):

@@ -87,6 +87,21 @@ def test_a_mask_is_read_from_its_own_folder_and_is_no_photograph(tmp_path, mode)
 
 
 @pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["Images/y/a.jpg"], ("Images/y/a.jpg", ["other_folder"])),
+        (["Images/y/a.jpg", "Images/z/a.jpg"], ("", [])),
+        (["photos/x/a.jpg", "photos/y/a.jpg"], ("photos/x/a.jpg", ["found_elsewhere"])),
+        (["Images/x/a.jpg", "Images/y/a.jpg"], ("Images/x/a.jpg", [])),
+    ],
+)
+def test_the_folder_that_the_file_writes_counts(tmp_path, files, found):
+    put(put_pictures(tmp_path, files), "Annotations/set/a.xml", text(thing(), folder="x"))
+    image = next(image for image in read(tmp_path).images if image.annotated)
+    assert (image.file, [code for code, _ in image.notes]) == found
+
+
+@pytest.mark.parametrize(
     ("inside", "name", "reason", "said"),
     [
         (None, "", "unknown_category", "has no name; name its class or delete it"),

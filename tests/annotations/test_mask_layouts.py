@@ -76,6 +76,23 @@ def test_a_flat_folder_of_masks_serves_photographs_in_folders(tmp_path):
     assert found.mask_of == {"images/train/a.jpg": "masks/a.png", "images/val/b.jpg": "masks/b.png"}
 
 
+def test_a_mask_in_a_folder_of_another_name_is_used_where_it_is_the_only_one_and_noted(tmp_path):
+    found = layout(tmp_path, "images/video1/a.jpg", "images/video1/b.jpg", "masks/video1/b.png", "masks/video2/a.png")
+    assert found.mask_of["images/video1/a.jpg"] == "masks/video2/a.png"
+    assert found.notes("images/video1/b.jpg") == ()
+    assert found.notes("images/video1/a.jpg") == (
+        ("other_folder", "its mask is masks/video2/a.png, the only file of that name"),
+    )
+
+
+def test_a_mask_of_a_name_that_is_there_twice_is_that_of_no_photograph_in_another_folder(tmp_path):
+    pictures = ["images/video1/a.jpg", "images/video2/a.jpg"]
+    for masks in (["masks/video1/a.png", "masks/video3/a.png"], ["masks/video3/a.png"]):
+        found = layout(tmp_path, *pictures, *masks, "images/b.jpg", "masks/b.png")
+        assert "images/video2/a.jpg" not in found.mask_of
+        assert list(found.lone) == ["masks/video3/a.png"]
+
+
 def test_other_mask_folders_beside_hold_no_photographs(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "labels/a.png", "masks/a.png")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}

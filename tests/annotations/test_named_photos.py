@@ -28,6 +28,23 @@ def test_pictures_that_no_record_names_are_there_but_for_masks(tmp_path):
     assert {file: image.annotated for file, image in images.items()} == {"a.jpg": True, "b.jpg": False}
 
 
+def test_a_mask_is_never_found_for_a_photograph_of_its_name(tmp_path):
+    put_pictures(tmp_path, ["Masks/a.png"])
+    files, _ = located(tmp_path, wanted("one", "Images/a.png"), others=["Masks/a.png"])
+    assert files == ["missing_file"]
+
+
+def test_notes_of_all_records_of_a_photograph_are_kept(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    records = [wanted("one", "a.jpg"), wanted("two", "b.jpg", own="a.jpg"), wanted("three", "c.jpg", own="a.jpg")]
+    _, images = located(tmp_path, *records)
+    assert images["a.jpg"].notes == (
+        ("found_elsewhere", "written 'b.jpg', found as a.jpg"),
+        ("listed_twice", ""),
+        ("found_elsewhere", "written 'c.jpg', found as a.jpg"),
+    )
+
+
 def test_the_split_is_that_of_the_picture_else_of_the_record(tmp_path):
     put_pictures(tmp_path, ["train/a.jpg", "b.jpg"])
     _, images = located(tmp_path, wanted("labels/a.json", "a.jpg"), wanted("test/b.json", "b.jpg"))

@@ -123,6 +123,19 @@ def test_lists_of_pictures_name_splits_and_what_is_missing(tmp_path):
     ]
 
 
+def test_a_line_never_means_a_picture_of_another_folder_or_of_another_line(tmp_path):
+    put_pictures(tmp_path, ["set/x.jpg", "set/y.jpg", "set/video3/z.jpg"])
+    put(tmp_path, "set/y.txt", TRIANGLE)
+    put(tmp_path, "set/train.txt", "video1/x.jpg\nvideo2/x.jpg\ndata/y.jpg\nvideo1/z.jpg\n")
+    put(tmp_path, "set/all.txt", "data/y.jpg\n")
+    dataset = read(tmp_path)
+    assert [(i.file, i.annotated, i.place) for i in dataset.images] == [
+        ("", True, "set/train.txt: line 1"), ("", True, "set/train.txt: line 2"), ("", True, "set/train.txt: line 4"),
+        ("set/video3/z.jpg", False, ""), ("set/x.jpg", False, ""), ("set/y.jpg", True, "set/y.txt"),
+    ]  # fmt: skip
+    assert [image.problem for image in dataset.images[:3]] == ["missing_file"] * 3
+
+
 def test_labels_without_a_picture_and_labels_that_are_no_text(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
     for stem in "ac":

@@ -114,15 +114,36 @@ def test_an_annotation_id_used_twice_gives_two_rows(world):
     }
 
 
-def test_an_image_id_used_for_two_files_keeps_the_first(world):
-    sources.put_coco(world.source)
-    images = [sources.photo(1, "a.png"), sources.photo(2, "b.png"), sources.photo(1, "c.png")]
-    sources.put_photo(world.source / "c.png", 3)
-    sources.put(world.source, "instances.json", sources.coco_document(drawn(1, 1), images=images))
+@pytest.mark.parametrize("format", ["coco", "coco_panoptic", "coco_results"])
+def test_an_image_id_of_two_photographs_draws_on_neither(world, format):
+    sources.FORMATS[format](world.source)
+    file, folder = {
+        "coco": ("instances.json", ""),
+        "coco_panoptic": ("panoptic_val.json", "val/"),
+        "coco_results": ("image_info.json", ""),
+    }[format]
+    document = json.loads((world.source / file).read_text())
+    document["images"].append(sources.photo(1, "c.png"))
+    sources.put(world.source, file, document)
+    sources.put_photo(world.source / f"{folder}c.png", 3)
     account = go(world)
-    assert account.images == {"a": KEPT, "b": KEPT, "c": BAD_RECORD}
-    assert "id 1 already stands for 'a.png'; give 'c.png' its own id" in account.detail("c")
-    assert account.annotations["instances.json#1"] == KEPT
+    key = folder.replace("/", "__")
+    assert account.images == {f"{key}a": BAD_RECORD, f"{key}b": KEPT, f"{key}c": BAD_RECORD}
+    assert "id 1 is that of 2 images ('a.png', 'c.png')" in account.detail(f"{key}c")
+    fates = set(account.annotations.values())
+    assert fates <= {("dropped", "ambiguous_image"), KEPT, ("ignored", "ignore")}
+    assert ("dropped", "ambiguous_image") in fates
+
+
+def test_a_frame_number_of_two_images_draws_on_neither(world):
+    sources.put_cvat(world.source)
+    path = world.source / "annotations.xml"
+    track = '<track id="0" label="cat"><box frame="{}" outside="0" xtl="2" ytl="2" xbr="6" ybr="5"/></track>'
+    text = re.sub(r'<image id="\d+"', '<image id="4"', path.read_text())
+    path.write_text(text.replace("</annotations>", track.format(4) + "</annotations>"))
+    account = go(world)
+    assert account.annotations["annotations.xml#track0.0"] == ("dropped", "ambiguous_image")
+    assert account.images == {"images__a": KEPT, "images__b": KEPT}
 
 
 def test_a_category_id_used_for_two_names_is_unknown(world):

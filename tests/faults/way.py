@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from segpipe.annotations.detect import read_source
-from segpipe.dataset import checks, ledger, rechecking, selection, validation
+from segpipe.dataset import checks, findings, ledger, rechecking, selection, validation
+from segpipe.dataset.findings import Finding
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import Policies
@@ -48,10 +49,11 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What became of everything. rows: the ledger after rasterize; label_maps: by image key."""
+    """What became of everything. rows: the ledger after rasterize; label_maps: by image key; findings: of validate."""
 
     rows: tuple[Row, ...]
     label_maps: dict[str, np.ndarray]
+    findings: tuple[Finding, ...]
 
     @property
     def images(self) -> dict[str, Verdict]:
@@ -81,7 +83,7 @@ def go(
     maps = {path.stem: label_png.read(path) for path in sorted((world.work / "data/masks").glob("*.png"))}
     rows = tuple(ledger.read(world.work / "data/ledger.parquet"))
     assert set(maps) == {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
-    return Account(rows, maps)
+    return Account(rows, maps, tuple(findings.read(world.work / "data/checked/findings.parquet")))
 
 
 def judge(world: World) -> tuple[Row, ...]:

@@ -101,7 +101,7 @@ def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
 def _wanted(file: str, image: Image) -> Wanted:
     """The photograph of a ground truth file, at the same place below leftImg8bit."""
     stem = _GROUND_TRUTH.sub(r"\1_leftImg8bit.png", posixpath.basename(file))
-    folder = re.sub(r"(^|/)(gtFine|gtCoarse)(/|$)", r"\1leftImg8bit\3", posixpath.dirname(file))
+    folder = re.sub("gtFine|gtCoarse", "leftImg8bit", posixpath.dirname(file))  # gtFine_trainvaltest/gtFine, too
     return Wanted(image=image, name=stem, folders=(folder, *beside(file)))
 
 

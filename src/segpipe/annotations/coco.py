@@ -14,7 +14,7 @@ from typing import Any
 
 from segpipe import machine
 from segpipe.annotations import curves, drafts, values
-from segpipe.annotations.coco_images import read_images
+from segpipe.annotations.coco_images import key_of, read_images
 from segpipe.annotations.source import Source
 from segpipe.annotations.values import Id
 from segpipe.errors import AnnotationError, UserError, at
@@ -164,20 +164,13 @@ def _instance(known: dict[str, Any], entry: Any, classes: dict[Id, str], image_o
     """The instance of what is known and what the entry says, as far as it can be read, with its first problem."""
     try:
         record = values.json_object(entry)
-        known["image_key"] = _image_key(record, image_of)
+        known["image_key"] = key_of(record, image_of)
         known |= drafts.named(_category, record, classes)
         known |= {"role": _role(record), "area": _area(record), "flags": _flags(record)}
         known = drafts.added(known, _shape(record))
     except AnnotationError as error:
         known = drafts.failed(known, error)
     return Instance(**known)
-
-
-def _image_key(record: dict[str, Any], image_of: dict[Id, str]) -> str:
-    number = values.record_id(record, "image_id")
-    if number not in image_of:
-        raise AnnotationError(f"image_id {number} is not among the images; add its image or delete it", "unknown_image")
-    return image_of[number]
 
 
 def _category(record: dict[str, Any], classes: dict[Id, str]) -> str:

@@ -3,45 +3,62 @@
 import posixpath
 import re
 import reprlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from segpipe.annotations import values
-from segpipe.annotations.finding import Finder, inside
+from segpipe.annotations.finding import Finder, Found, Name, inside, origin_of
 from segpipe.annotations.keys import with_keys
 from segpipe.annotations.source import SPLIT_WORDS, Source, folder_of, split_named, unlisted
 from segpipe.annotations.values import Id
 from segpipe.errors import AnnotationError
 from segpipe.records import Image
 
+_SHOWN = 3
+
 
 def read_images(
     source: Source, entries: Mapping[str, Sequence[Any]], listed_as: str = "images"
 ) -> tuple[list[Image], dict[str, dict[Id, str]]]:
-    """All images of the source, and for each annotation file the image key of each id.
+    """All images of the source, and for each annotation file the image key of each id; "" for one of several images.
 
     entries: the list "images" of each annotation file, its objects with id, file_name, width and height; listed_as:
-    what the file calls that list. Records of one file join; a record whose id already stands for another file is
-    kept as one that cannot be used; pictures that no record names come last.
+    what the file calls that list. Records of one file join; those whose id is that of several images cannot be used,
+    since nothing says what their annotations are drawn on; pictures that no record names come last.
     """
-    photos = [photo for file, records in entries.items() for photo in _photos(file, listed_as, records)]
+    photos = _found(source, [photo for file, records in entries.items() for photo in _photos(file, listed_as, records)])
+    shared = _shared_ids(photos)
     drafts: list[Image] = []
     number_of: dict[tuple[str, str], int] = {}
-    ids: dict[str, dict[Id, int]] = {file: {} for file in entries}
-    for photo in _found(source, photos):
-        photo = _without_taken_id(photo, drafts, ids[photo.json])
+    ids: dict[str, dict[Id, int | None]] = {file: {} for file in entries}
+    for photo in photos:
+        alike = shared.get((photo.json, photo.id), ())
+        photo = _of_several(photo, alike) if alike else photo
         number = number_of.setdefault(_identity(photo), len(drafts))
         if number == len(drafts):
             drafts.append(photo.image)
         elif not drafts[number].problem:
-            drafts[number] = replace(drafts[number], note="listed_twice")
+            notes = [*drafts[number].notes, ("listed_twice", ""), *photo.image.notes]
+            drafts[number] = replace(drafts[number], notes=tuple(dict.fromkeys(notes)))
         if photo.id is not None:
-            ids[photo.json].setdefault(photo.id, number)
+            ids[photo.json][photo.id] = None if alike else number
     drafts = _naming_files_once(drafts, source)
     images = with_keys([*drafts, *unlisted(source, frozenset(image.file for image in drafts))])
-    return images, {file: {number: images[i].key for number, i in table.items()} for file, table in ids.items()}
+    keys = {file: {id_: "" if n is None else images[n].key for id_, n in table.items()} for file, table in ids.items()}
+    return images, keys
+
+
+def key_of(record: dict[str, Any], keys: Mapping[Id, str]) -> str:
+    """The key of the image that an annotation belongs to. keys: of read_images. Raises AnnotationError."""
+    number = values.record_id(record, "image_id")
+    if keys.get(number):
+        return keys[number]
+    if number in keys:
+        problem = f"image_id {number!r} is the id of several images; give each image an id that no other has"
+        raise AnnotationError(problem, "ambiguous_image")
+    raise AnnotationError(f"image_id {number} is not among the images; add its image or delete it", "unknown_image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +98,15 @@ def _declared_size(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _found(source: Source, photos: list[_Photo]) -> list[_Photo]:
-    """The photos with image.file set or a problem: by the names as written, then by the last part of the rest."""
+    """The photos with image.file set or a problem: those that are there as written first, then the rest."""
     finder = Finder(source)
     exact = [_located(photo, source, finder.exactly(photo.name, _folders(photo.json))) for photo in photos]
-    taken = {photo.image.file for photo in exact}
-    return [photo if photo.image.file or photo.image.problem else _by_name(finder, photo, taken) for photo in exact]
+    written = {photo.image.file: photo.image.place for photo in reversed(exact) if photo.image.file}
+    names = [None if photo.image.file or photo.image.problem else _name(photo) for photo in exact]
+    return [
+        replace(photo, image=_guessed(photo, guess)) if guess else photo
+        for photo, guess in zip(exact, finder.loosely(names, written), strict=True)
+    ]
 
 
 def _located(photo: _Photo, source: Source, file: str | None) -> _Photo:
@@ -95,12 +116,18 @@ def _located(photo: _Photo, source: Source, file: str | None) -> _Photo:
     return replace(photo, image=image)
 
 
-def _by_name(finder: Finder, photo: _Photo, taken: Container[str]) -> _Photo:
-    try:
-        image = replace(photo.image, file=finder.by_name(photo.name, taken))
-    except AnnotationError as error:
-        image = replace(photo.image, file=inside(photo.name), problem=error.reason, detail=str(error))
-    return replace(photo, image=replace(image, split=image.split or split_named(folder_of(image.file))))
+def _name(photo: _Photo) -> Name:
+    origin = origin_of(photo.json)
+    return Name(path=photo.name, folders=_folders(photo.json), place=photo.image.place, origin=origin)
+
+
+def _guessed(photo: _Photo, guess: Found | AnnotationError) -> Image:
+    image = photo.image
+    if isinstance(guess, AnnotationError):
+        image = replace(image, file=inside(photo.name), problem=guess.reason, detail=str(guess))
+    else:
+        image = replace(image, file=guess.file, notes=(*image.notes, guess.note))
+    return replace(image, split=image.split or split_named(folder_of(image.file)))
 
 
 @cache
@@ -123,14 +150,22 @@ def _identity(photo: _Photo) -> tuple[str, str]:
     return photo.json, photo.name if photo.name and photo.id is not None else photo.image.place
 
 
-def _without_taken_id(photo: _Photo, drafts: Sequence[Image], ids: Mapping[Id, int]) -> _Photo:
-    if photo.id is None or photo.id not in ids:
+def _shared_ids(photos: Sequence[_Photo]) -> dict[tuple[str, Id | None], tuple[str, ...]]:
+    """The names of the images that share an id, by annotation file and id."""
+    named: dict[tuple[str, Id | None], dict[tuple[str, str], str]] = {}
+    for photo in photos:
+        if photo.id is not None:
+            named.setdefault((photo.json, photo.id), {}).setdefault(_identity(photo), photo.name or photo.image.place)
+    return {key: tuple(images.values()) for key, images in named.items() if len(images) > 1}
+
+
+def _of_several(photo: _Photo, names: Sequence[str]) -> _Photo:
+    """The photo of an id that is that of several images."""
+    if photo.image.problem:
         return photo
-    first = drafts[ids[photo.id]]
-    if photo.image.file and first.file == photo.image.file:
-        return photo
-    problem = f"id {photo.id} already stands for {first.file!r}; give {photo.name!r} its own id"
-    return replace(photo, id=None, image=replace(photo.image, problem="bad_record", detail=problem))
+    several = f"{len(names)} images ({', '.join(map(repr, names[:_SHOWN]))})"
+    problem = f"id {photo.id!r} is that of {several}; give each an id that no other has"
+    return replace(photo, image=replace(photo.image, problem="bad_record", detail=problem))
 
 
 def _naming_files_once(images: list[Image], source: Source) -> list[Image]:

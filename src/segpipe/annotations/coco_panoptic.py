@@ -13,7 +13,7 @@ from typing import Any
 
 from segpipe.annotations import drafts, values
 from segpipe.annotations.coco import class_names, json_problem
-from segpipe.annotations.coco_images import read_images
+from segpipe.annotations.coco_images import key_of, read_images
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.finding import Finder
 from segpipe.annotations.mask_surveys import Mapper, Survey, survey
@@ -135,10 +135,7 @@ def _instances(
     try:
         record = values.json_object(entry.record)
         number = values.record_id(record, "image_id")
-        if number not in keys:
-            problem = f"image_id {number} is not among the images; add its image or delete it"
-            raise AnnotationError(problem, "unknown_image")
-        bare = replace(bare, id=f"{entry.file}#{number}", image_key=keys[number])
+        bare = replace(bare, id=f"{entry.file}#{number}", image_key=key_of(record, keys))
         segments = record.get("segments_info")
         if not isinstance(segments, list):
             raise AnnotationError(f"segments_info {reprlib.repr(segments)} is no list; export it again")

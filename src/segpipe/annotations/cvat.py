@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 FORMAT = "cvat"
 OUTSIDE = "outside"  # the reason code of a track's shape that is not on its frame
+_NO_IMAGE = _NONE, _SEVERAL = -1, -2  # for the position of an image record
 
 
 def recognise(source: Source) -> dict[str, Element]:
@@ -95,7 +96,7 @@ def _whole(text: str | None) -> int | str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """One shape element. image_id: of its image record; label: its own, or its track's."""
+    """One shape element. image_id: of its image record, or one of _NO_IMAGE; label: that it has, or its track."""
 
     element: Element
     image_id: int
@@ -118,12 +119,15 @@ def _on_images(file: str, root: Element) -> Iterator[_Placed]:
 
 
 def _in_tracks(file: str, root: Element, entries: Sequence[Mapping[str, Any]]) -> Iterator[_Placed]:
-    record_of = {entry["frame"]: entry["id"] for entry in reversed(entries) if entry["frame"] is not None}
+    records: dict[Any, dict[str, int]] = {}
+    for entry in reversed(entries):
+        records.setdefault(entry["frame"], {})[entry["file_name"]] = entry["id"]
     for number, track in enumerate(root.iterfind("track")):
         for position, element in enumerate(track):
             frame = _whole(element.get("frame", ""))
             place = f"{file}: track[{number}] (id {track.get('id', '')}): {element.tag}[{position}] (frame {frame})"
-            image_id = record_of.get(frame, -1)
+            found = records.get(frame, {}) if frame is not None else {}
+            image_id = next(iter(found.values())) if len(found) == 1 else _SEVERAL if found else _NONE
             yield _Placed(element, image_id, track.get("label"), f"{file}#track{number}.{position}", place)
 
 
@@ -151,8 +155,11 @@ def _instance(shape: _Placed, image: Image | None) -> Instance:
 
 
 def _key(shape: _Placed, image: Image | None) -> str:
+    frame = shape.element.get("frame")
+    if shape.image_id == _SEVERAL:
+        problem = f"several images have the number of frame {frame}; give each a number that no other has"
+        raise AnnotationError(problem, "ambiguous_image")
     if image is None:
-        frame = shape.element.get("frame")
         raise AnnotationError(f"no picture has the number of frame {frame}; put it there", "unknown_image")
     return image.key
 

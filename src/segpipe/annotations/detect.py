@@ -27,6 +27,7 @@ from segpipe.annotations import (
     yolo,
 )
 from segpipe.annotations.conflicts import Part
+from segpipe.annotations.finding import OTHER_FOLDER
 from segpipe.annotations.formats import AUTO
 from segpipe.annotations.mask_surveys import Mapper
 from segpipe.annotations.merging import folders_below, merged, part_of
@@ -173,7 +174,15 @@ def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions
     for kind, records in (("images", dataset.images), ("annotations", dataset.instances)):
         problems = Counter(record.problem for record in records if record.problem)
         logger.info("%d %s%s", len(records), kind, f", of them {dict(problems)}" if problems else "")
+    _warn_of_other_folders(dataset)
     return dataset
+
+
+def _warn_of_other_folders(dataset: Dataset) -> None:
+    """Say which photographs were found in folders that their records do not name."""
+    places = [f"{i.place}: {what}" for i in dataset.images for code, what in i.notes if code == OTHER_FOLDER]
+    if places:
+        logger.warning("%d photographs are in other folders than written (first: %s)", len(places), places[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,63 +1,207 @@
 """Which file of the source a name in an annotation file means.
 
-Names are only looked up in the list of the source's own files, so no name, however written, leads outside it.
+Names are only looked up in the list of the source's files, so no name, however written, leads outside it. The path as
+written counts first, from each folder where it may be; several records may name a file so. For all that is not found
+so, the stricter rule before the looser: the path in other cases of letters; the file whose folders agree with the
+written ones, from the right and as far as both have some; the only file of that name, although its folder is another.
+A file found so goes to one name: to the one with the best claim, or, where two are equal, to neither.
 """
 
 import posixpath
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from urllib.parse import unquote
 
-from segpipe.annotations.source import Source
+from segpipe.annotations.source import Source, folder_of, split_named
 from segpipe.errors import AnnotationError
+from segpipe.records import Note
 
+FOUND_ELSEWHERE, OTHER_FOLDER = "found_elsewhere", "other_folder"
 _SHOWN = 3
+_SERVED = re.compile(r".*\?d=")  # Label Studio's /data/local-files/?d=PATH
+_ABSOLUTE = re.compile(r"[/~]|[^/]*:/")
+_CASE, _FITS, _ONLY = range(3)
+Origin = str | tuple[str | None, ...]
+Meaning = tuple[Origin, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Name:
+    """How a record names its photograph.
+
+    path: as written; folders: where it may be, the annotation file's first; place: where the record is; origin: what
+    relative paths start from, equal for records that mean the same file by the same path.
+    """
+
+    path: str
+    folders: tuple[str, ...]
+    place: str
+    origin: Origin
+
+    @property
+    def meaning(self) -> Meaning:
+        """Equal for records that mean the same file, wherever it is."""
+        path = _plain(self.path)
+        return ("" if _ABSOLUTE.match(path) else self.origin), path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that is not where the record says, and what is worth knowing of that."""
+
+    file: str
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """The files that a name may mean by the strictest rule that has any. rank: the lower, the better."""
+
+    rank: tuple[int, ...]
+    files: Sequence[str]
 
 
 class Finder:
-    """The files of one source by path and by name."""
+    """The files of one source by path and by name. others: pictures that are no photographs."""
 
-    def __init__(self, source: Source) -> None:
-        self._by_path = {_composed(file): file for file in [*source.files, *source.refused]}
-        self._by_end: dict[str, list[str]] = defaultdict(list)
-        for file in source.pictures:
-            for end in _ends(file):
-                self._by_end[end].append(file)
+    def __init__(self, source: Source, others: Container[str] = ()) -> None:
+        files = [*source.files, *source.refused]
+        self._files = frozenset(files)
+        self._by_plain: dict[str, list[str]] = defaultdict(list)
+        for file in files:
+            self._by_plain[_plain(file)].append(file)
+        self._photos = [file for file in source.pictures if file not in others]
+        self._within: dict[str, Mapping[str, Sequence[str]]] = {}
 
     def exactly(self, name: str, folders: Iterable[str]) -> str | None:
-        """The file, refused ones included, that `name` means as written, from the first of `folders` that holds it."""
+        """The file, refused ones included, that `name` means as written, from the first of `folders` that holds it.
+
+        Separators, percent signs and the form of composed letters may be others where no file has these.
+        """
         folders = list(folders)
-        for path in _spellings(name):
-            if posixpath.basename(path) in (".", ".."):
-                continue  # a folder
+        for path in dict.fromkeys([name, name.replace("\\", "/")]):
             for folder in folders:
-                candidate = _composed(posixpath.normpath(posixpath.join(folder, path)))
-                if candidate in self._by_path:
-                    return self._by_path[candidate]
+                if (file := _joined(folder, path)) in self._files:
+                    return file
+        for folder in folders:
+            found = self._by_plain.get(_joined(folder, _plain(name)), ())
+            if len(found) == 1:
+                return found[0]
         return None
 
-    def by_name(self, name: str, taken: Container[str]) -> str:
-        """The one picture of that name in any folder, not in `taken`; of several, the one whose folders agree best.
+    def loosely(self, names: Sequence[Name | None], written: Mapping[str, str]) -> list[Found | AnnotationError | None]:
+        """The picture that each name means though it is not there as written, or why there is none; None for None.
 
-        Raises AnnotationError (missing_file) if there is none or more than one.
+        written: the files that records name as written, each with the place of such a record.
         """
-        found = next(filter(None, (self._best(path, taken) for path in _spellings(name))), [])
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            raise AnnotationError(
-                f"no file {name!r} in the source; put the picture there or remove its record", "missing_file"
-            )
-        several = ", ".join(found[:_SHOWN])
-        raise AnnotationError(
-            f"{name!r} may be any of {len(found)} files ({several}); give its folder in the record", "missing_file"
-        )
+        claims = [self._claim(name) if name else None for name in names]
+        sure = [(c.files[0], c.rank, n) for n, c in zip(names, claims, strict=True) if n and c and len(c.files) == 1]
+        best: dict[str, tuple[int, ...]] = {}
+        for file, rank, _ in sure:
+            best[file] = min(best.get(file, rank), rank)
+        rivals: dict[str, dict[Meaning, str]] = defaultdict(dict)
+        for file, rank, name in sure:
+            if rank == best[file]:
+                rivals[file].setdefault(name.meaning, name.place)
+        return [
+            _granted(name, claim, rivals, written) if name and claim else None
+            for name, claim in zip(names, claims, strict=True)
+        ]
 
-    def _best(self, path: str, taken: Container[str]) -> list[str]:
-        """The pictures, not in `taken`, that share most parts with `path`, counted from the last backwards."""
-        untaken = ([file for file in self._by_end.get(end, ()) if file not in taken] for end in _ends(path))
-        return next(filter(None, untaken), [])
+    def _claim(self, name: Name) -> _Claim:
+        path = posixpath.normpath(_plain(name.path))
+        for folder in name.folders:
+            if found := self._by_path.get(_joined(folder, path).casefold()):
+                return _Claim((_CASE,), found)
+        parts = inside(path).split("/")
+        bases = _with_parents(name.folders[0])
+        for start in range(len(parts)):
+            if start and self._is_folder("/".join(parts[start - 1 : -1]), bases):
+                break  # the folder is there, without the file
+            end = "/".join(parts[start:])
+            depth, found = self._nearest(end, bases) if start == 0 else self._at(end, bases)
+            if found:
+                alike = [file for file in found if f"/{_plain(file)}".endswith(f"/{end}")]
+                return _Claim((_FITS, start - len(parts), -depth, not alike), alike or found)
+        return _Claim((_ONLY,), self._by_end.get(parts[-1].casefold(), ()))
+
+    def _nearest(self, end: str, bases: Sequence[str]) -> tuple[int, Sequence[str]]:
+        """The pictures whose path ends so, of the first of `bases` that holds any; and how deep that is."""
+        folded = end.casefold()
+        if folded not in self._within:
+            within: dict[str, list[str]] = defaultdict(list)
+            for file in self._by_end.get(folded, ()):
+                for folder in _with_parents(folder_of(file)):
+                    within[folder].append(file)
+            self._within[folded] = within
+        return _first(self._within[folded], bases, bases)
+
+    def _at(self, end: str, bases: Sequence[str]) -> tuple[int, Sequence[str]]:
+        """The pictures of that path in the first of `bases` that has any; and how deep that is."""
+        return _first(self._by_path, [_joined(base, end).casefold() for base in bases], bases)
+
+    def _is_folder(self, path: str, bases: Sequence[str]) -> bool:
+        return any(_joined(base, path).casefold() in self._folders for base in bases)
+
+    @cached_property
+    def _folders(self) -> Container[str]:
+        return {folder for path in self._by_path for folder in _with_parents(folder_of(path))} - {"."}
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, Sequence[str]]:
+        """The pictures by their path in small letters."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for file in self._photos:
+            found[_plain(file).casefold()].append(file)
+        return found
+
+    @cached_property
+    def _by_end(self) -> Mapping[str, Sequence[str]]:
+        """The pictures by their path in small letters, and by what is left of it without its first folders."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for path, files in self._by_path.items():
+            parts = path.split("/")
+            for start in range(len(parts)):
+                found["/".join(parts[start:])] += files
+        return found
+
+
+def _granted(
+    name: Name, claim: _Claim, rivals: Mapping[str, Mapping[Meaning, str]], written: Mapping[str, str]
+) -> Found | AnnotationError:
+    """The one file of a claim if no other record has it, or may have it as well."""
+    several = f"{len(claim.files)} files ({', '.join(claim.files[:_SHOWN])})"
+    missing, remedy = f"no file {name.path!r} in the source", "put the picture there or remove its record"
+    if len(claim.files) != 1:
+        if claim.files and claim.rank[0] != _ONLY:
+            problem = f"{name.path!r} may be any of {several}; give its folder in the record"
+        elif claim.files:
+            problem = f"{missing}, and its name is that of {several} in other folders; {remedy}"
+        else:
+            problem = f"{missing}; {remedy}"
+        return AnnotationError(problem, "missing_file")
+    (file,) = claim.files
+    others = [place for meaning, place in rivals[file].items() if meaning != name.meaning]
+    if other := written.get(file) or next(iter(others), ""):
+        problem = f"{missing}; {file} has its name, but {other} may mean that as well; {remedy}"
+        return AnnotationError(problem, "missing_file")
+    if claim.rank[0] == _ONLY:
+        return Found(file, (OTHER_FOLDER, f"written {name.path!r}, and the only file of that name is {file}"))
+    return Found(file, elsewhere(name.path, file))
+
+
+def elsewhere(written: str, file: str) -> Note:
+    """What is worth knowing of a file that is not where its record says."""
+    return FOUND_ELSEWHERE, f"written {written!r}, found as {file}"
+
+
+def origin_of(annotation_file: str) -> Origin:
+    """What the paths of an annotation file start from: its folder; those of another split mean other files."""
+    return folder_of(annotation_file), split_named(annotation_file)
 
 
 def inside(name: str) -> str:
@@ -66,17 +210,24 @@ def inside(name: str) -> str:
     return "/".join(part for part in parts if part not in ("", ".", "..") and not part.endswith(":"))
 
 
-def _spellings(name: str) -> list[str]:
-    """The name with '/' between its parts, and with its percent signs decoded as a last resort."""
-    slashed = name.replace("\\", "/")
-    return list(dict.fromkeys([slashed, unquote(slashed)]))
+def _first(table: Mapping[str, Sequence[str]], keys: Sequence[str], bases: Sequence[str]) -> tuple[int, Sequence[str]]:
+    """What the first of `keys` that is in the table has there, and the depth of its base."""
+    return next(((len(bases) - number, table[key]) for number, key in enumerate(keys) if key in table), (0, ()))
 
 
-def _ends(path: str) -> list[str]:
-    """The path and what is left of it without its first folder, its first two ...; small letters."""
-    parts = _composed(path).casefold().split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
+def _with_parents(folder: str) -> list[str]:
+    """The folder and those above it, "." the last."""
+    folders = [posixpath.normpath(folder)]
+    while folders[-1] not in (".", "/", ".."):
+        folders.append(folder_of(folders[-1]))
+    return folders
 
 
-def _composed(path: str) -> str:
-    return unicodedata.normalize("NFC", path)
+def _joined(folder: str, path: str) -> str:
+    """The path from a folder; "" for one that names a folder."""
+    return "" if posixpath.basename(path) in (".", "..") else posixpath.normpath(posixpath.join(folder, path))
+
+
+def _plain(path: str) -> str:
+    """A path with '/' between its parts, its percent signs decoded and its letters composed."""
+    return unicodedata.normalize("NFC", _SERVED.sub("", unquote(path.replace("\\", "/"))))

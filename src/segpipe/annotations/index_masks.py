@@ -90,7 +90,8 @@ def _images(source: Source, layout: Layout, surveys: Mapping[str, Survey]) -> li
 
 def _photo(file: str, layout: Layout, surveys: Mapping[str, Survey]) -> Image:
     mask = layout.mask_of.get(file, "")
-    image = Image(key="", file=file, split=layout.split_of.get(file), annotated=bool(mask), place=mask)
+    split, notes = layout.split_of.get(file), layout.notes(file)
+    image = Image(key="", file=file, split=split, annotated=bool(mask), place=mask, notes=notes)
     size_hw = surveys[mask].size_hw if mask else None
     return image if size_hw is None else replace(image, width=size_hw[1], height=size_hw[0])
 

@@ -78,6 +78,7 @@ def _document(source: Source, finder: Finder, file: str, own: str) -> tuple[Want
     wanted = Wanted(
         image=replace(image, **size),
         name=text_of(root, "filename"),
+        folder=folder,
         folders=(folder_of(file), *_beside(file, "Images", folder)),
         own=own,
     )

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
+from segpipe.annotations.finding import OTHER_FOLDER
 from segpipe.annotations.source import SPLIT_WORDS, Source, below, folder_of, split_named
 from segpipe.errors import UserError
+from segpipe.records import Note
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentations", "gt")
@@ -32,7 +34,7 @@ class Layout:
 
     mask_of: mask by photograph; images: all photographs, with a mask or without; lone: masks without a photograph
     and why; split_of: the source's own split by photograph; others: pictures that are neither; absent: places of
-    list entries without a file, and why.
+    list entries without a file, and why; apart: photographs whose mask is in a folder of another name.
     """
 
     name: str
@@ -43,6 +45,12 @@ class Layout:
     split_of: Mapping[str, str | None]
     others: frozenset[str] = frozenset()
     absent: Mapping[str, str] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
+
+    def notes(self, photo: str) -> tuple[Note, ...]:
+        """What is worth knowing of how a photograph has its mask."""
+        words = f"its mask is {self.mask_of.get(photo)}, the only file of that name"
+        return ((OTHER_FOLDER, words),) if photo in self.apart else ()
 
 
 def recognise(source: Source) -> Layout | None:
@@ -70,7 +78,8 @@ def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout
     masks = _globbed(source, mask_pattern, "ingest.mask_pattern")
     found = _globbed(source, image_pattern, "ingest.image_pattern")
     images = sorted(set(found) - set(masks))
-    mask_of, lone = _matched(_stems(images, _spelt_out(image_pattern)), _stems(masks, _spelt_out(mask_pattern)))
+    stems = _stems(images, _spelt_out(image_pattern)), _stems(masks, _spelt_out(mask_pattern))
+    mask_of, lone, apart = _matched(*stems)
     if not mask_of:
         raise UserError(
             f"none of the {len(images)} pictures of ingest.image_pattern {image_pattern!r} has its name among the "
@@ -83,6 +92,7 @@ def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout
         mask_of=mask_of,
         lone=lone,
         split_of={file: _split(file, mask_of) for file in images},
+        apart=apart,
     )
 
 
@@ -154,12 +164,14 @@ def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others:
     mask_of: dict[str, str] = {}
     lone: dict[str, str] = {}
     images: set[str] = set()
+    apart: set[str] = set()
     for image_folder, mask_folder in pairs:
         image_stems = _stems(below(source.pictures, image_folder), image_folder)
-        matched, left = _matched(image_stems, _stems(below(source.pictures, mask_folder), mask_folder))
+        matched, left, strange = _matched(image_stems, _stems(below(source.pictures, mask_folder), mask_folder))
         images.update(image_stems)
         mask_of |= matched
         lone |= left
+        apart |= strange
     if not any(mask.lower().endswith(_LOSSLESS) for mask in mask_of.values()):
         return None
     return Layout(
@@ -170,6 +182,7 @@ def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others:
         lone=lone,
         split_of={file: _split(file, mask_of) for file in sorted(images)},
         others=frozenset(file for folder in others for file in below(source.pictures, folder)),
+        apart=frozenset(apart),
     )
 
 
@@ -214,21 +227,33 @@ def _stems(files: Iterable[str], folder: str) -> dict[str, str]:
     return {file: str(PurePosixPath(file[cut:]).with_suffix("")) for file in files}
 
 
-def _matched(images: Mapping[str, str], masks: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The mask of each photograph, both given with their stems, and the masks left over, each with the reason.
+def _matched(
+    images: Mapping[str, str], masks: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
+    """The mask of each photograph, both given with their stems, the masks left over, each with the reason, and the
+    photographs whose mask is in a folder of another name.
 
-    First by the same stem, then without endings like "_mask", then by the name alone; each step matches only
-    what is the one of its name on both sides.
+    First by the same stem, then without endings like "_mask"; each step matches only what is the one of its name on
+    both sides. Last by the name alone, where all the photographs and all the masks have it once.
     """
     mask_of: dict[str, str] = {}
     left = dict(masks)
     for view in (_same, _bare, _name_alone):
-        free = _by_view({file: stem for file, stem in images.items() if file not in mask_of}, view)
-        for stem, candidates in _by_view(left, view).items():
-            if len(candidates) == 1 and len(free.get(stem, [])) == 1:
+        alone = view is _name_alone
+        free = _by_view({file: stem for file, stem in images.items() if alone or file not in mask_of}, view)
+        for stem, candidates in _by_view(masks if alone else left, view).items():
+            if len(candidates) == 1 and len(free.get(stem, [])) == 1 and candidates[0] in left:
                 mask_of[free[stem][0]] = candidates[0]
                 del left[candidates[0]]
-    return mask_of, {mask: _why_lone(mask, images) for mask in left}
+    apart = frozenset(image for image, mask in mask_of.items() if not _fit(images[image], masks[mask]))
+    return mask_of, {mask: _why_lone(mask, images) for mask in left}, apart
+
+
+def _fit(image: str, mask: str) -> bool:
+    """Whether the folders of two stems are the same, as far as both have some."""
+    folders = [f"/{folder_of(stem)}" if "/" in stem else "" for stem in (image, mask)]
+    shorter, longer = sorted(folders, key=len)
+    return longer.endswith(shorter)
 
 
 def _by_view(stems: Mapping[str, str], view: Callable[[str], str]) -> dict[str, list[str]]:

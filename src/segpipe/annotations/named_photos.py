@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from segpipe.annotations import values
-from segpipe.annotations.finding import Finder
+from segpipe.annotations.finding import Finder, Found, Name, elsewhere, origin_of
 from segpipe.annotations.keys import with_keys
 from segpipe.annotations.source import Source, folder_of, is_picture, split_named, unlisted
 from segpipe.errors import AnnotationError
@@ -21,12 +21,14 @@ class Wanted:
     """A record and how it names its photograph.
 
     image: what the record says, its place unlike any other's, without file; name: as written ("" if it has none);
-    folders: where that name may stand; own: the picture that goes with the annotation file by its own name, if any;
-    inside: the annotation file, if the photograph stands in it, which counts where there is no file of it.
+    folder: that it writes beside the name, if any; folders: where the name may be; own: the picture that goes with the
+    annotation file by that file's name, if any; inside: the annotation file, if the photograph is in it, which counts
+    where there is no file of it.
     """
 
     image: Image
     name: str = ""
+    folder: str = ""
     folders: tuple[str, ...] = (".",)
     own: str = ""
     inside: str = ""
@@ -35,18 +37,27 @@ class Wanted:
 def locate(source: Source, wanted: Sequence[Wanted], others: Iterable[str] = ()) -> tuple[list[Image], list[str]]:
     """All images of the source, sorted by file, and the image key of each record.
 
-    A name counts as written, then the own picture, then a picture of that name anywhere. A name that means the own
-    picture of another record, while this one has its own, was left behind by copying: the own picture counts.
-    Records of one file join; pictures that no record names are there too, but for `others`, which are no photographs.
+    A name counts as written, then the own picture, then the photograph inside, then as `finding` has it. A name that
+    means the own picture of another record, while this one has its own, was left behind by copying: the own picture
+    counts. Records of one file join, with a note where several write a name; pictures that no record names are there
+    too, but for `others`, which are no photographs.
     """
+    others = frozenset(others)
     joined: list[Image] = []
     number_of: dict[str, int] = {}
     numbers: list[int] = []
-    for draft in _naming_files_once(_found(source, wanted)):
-        numbers.append(number_of.setdefault(draft.file or draft.place, len(joined)))
-        if numbers[-1] == len(joined):
-            joined.append(draft)
-    images = with_keys([*joined, *unlisted(source, frozenset([*others, *(image.file for image in joined)]))])
+    named: set[int] = set()
+    for record, draft in zip(wanted, _naming_files_once(_found(source, wanted, others)), strict=True):
+        number = number_of.setdefault(draft.file or draft.place, len(joined))
+        if number == len(joined):
+            joined.append(replace(draft, notes=()))
+        twice = (("listed_twice", ""),) if record.name and number in named else ()
+        notes = dict.fromkeys([*joined[number].notes, *draft.notes, *twice])
+        joined[number] = replace(joined[number], notes=tuple(notes))
+        numbers.append(number)
+        if record.name:
+            named.add(number)
+    images = with_keys([*joined, *unlisted(source, others.union(image.file for image in joined))])
     return sorted(images, key=lambda image: (image.file, image.place)), [images[number].key for number in numbers]
 
 
@@ -79,33 +90,50 @@ def _stem(file: str) -> str:
     return str(PurePosixPath(file).with_suffix(""))
 
 
-def _found(source: Source, wanted: Sequence[Wanted]) -> list[Image]:
-    finder = Finder(source)
+def _found(source: Source, wanted: Sequence[Wanted], others: Container[str]) -> list[Image]:
+    finder = Finder(source, others)
     owned = {record.own for record in wanted}
-    exact = [_exactly(finder, record, owned) for record in wanted]
-    taken = set(exact)
-    return [_image(source, finder, *pair, taken) for pair in zip(wanted, exact, strict=True)]
+    sure = [_sure(finder, record, owned) for record in wanted]
+    written = {image.file: image.place for image in reversed(sure)}
+    names = [None if image.file or image.problem else _name(record) for image, record in zip(sure, wanted, strict=True)]
+    return [_image(source, *found) for found in zip(sure, finder.loosely(names, written), strict=True)]
 
 
-def _exactly(finder: Finder, record: Wanted, owned: Container[str]) -> str:
+def _sure(finder: Finder, record: Wanted, owned: Container[str]) -> Image:
+    """The image with the file that needs no guess, if there is one."""
     named = finder.exactly(record.name, record.folders) if record.name else None
-    if named is None or not is_picture(named):
-        return record.own
-    return record.own if record.own and named in owned else named
+    if named and is_picture(named) and not (record.own and named in owned):
+        return replace(record.image, file=named)
+    file = named if named == record.own else _of_its_suffix(finder, record) or record.own
+    if not file:
+        return replace(record.image, file="" if record.image.problem else record.inside)
+    is_written = not record.name or file == named or record.name == PurePosixPath(file).stem
+    notes = () if is_written else (elsewhere(record.name, file),)
+    return replace(record.image, file=file, notes=(*record.image.notes, *notes))
 
 
-def _image(source: Source, finder: Finder, record: Wanted, file: str, taken: Container[str]) -> Image:
-    image = record.image
-    if not file and not image.problem:
-        try:
-            file = finder.by_name(record.name, taken)
-        except AnnotationError as error:
-            if not record.inside:
-                return replace(image, problem=error.reason, detail=str(error))
-            file = record.inside
-    if file in source.refused and not image.problem:
-        image = replace(image, problem="unreadable", detail=f"{file} {source.refused[file]}")
-    return replace(image, file=file, split=split_named(folder_of(file)) or split_named(image.place))
+def _of_its_suffix(finder: Finder, record: Wanted) -> str | None:
+    """The picture that differs from `own` in its suffix only, if its name is the one written."""
+    if not record.own or not record.name:
+        return None
+    file = finder.exactly(posixpath.basename(record.name.replace("\\", "/")), [folder_of(record.own)])
+    return file if file and is_picture(file) and _stem(file) == _stem(record.own) else None
+
+
+def _name(record: Wanted) -> Name:
+    place = record.image.place
+    path = f"{record.folder}/{record.name}" if record.folder and posixpath.sep not in record.name else record.name
+    return Name(path=path, folders=record.folders, place=place, origin=origin_of(place))
+
+
+def _image(source: Source, image: Image, guess: Found | AnnotationError | None) -> Image:
+    if isinstance(guess, AnnotationError):
+        return replace(image, problem=guess.reason, detail=str(guess))
+    if guess:
+        image = replace(image, file=guess.file, notes=(*image.notes, guess.note))
+    if image.file in source.refused and not image.problem:
+        image = replace(image, problem="unreadable", detail=f"{image.file} {source.refused[image.file]}")
+    return replace(image, split=split_named(folder_of(image.file)) or split_named(image.place))
 
 
 def _naming_files_once(images: Sequence[Image]) -> list[Image]:

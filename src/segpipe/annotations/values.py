@@ -10,7 +10,7 @@ from segpipe.errors import AnnotationError
 Id = int | str
 
 _LARGEST = 2**31 - 1  # of what pycocotools and the tables hold as 32-bit integers
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # "007" is no 7: such texts are names
 _ABSENT = object()
 
 
@@ -32,7 +32,7 @@ def text(record: dict[str, Any], key: str) -> str:
 
 
 def record_id(record: dict[str, Any], key: str) -> Id:
-    """An id: a whole number, also one written as text ("12") or with a point (12.0), or any other text."""
+    """An id: a whole number, also one written as text ("12") or with a point (12.0), or any other text ("012")."""
     value = record.get(key, _ABSENT)
     if value is _ABSENT:
         raise AnnotationError(f"has no {key}; add it")

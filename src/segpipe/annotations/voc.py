@@ -114,7 +114,10 @@ def _images(source: Source, files: VocFiles, documents: Mapping[str, Document]) 
     wanted = {file: _wanted_of_xml(file, document, own) for file, document in documents.items()}
     layout = files.masks
     if layout is not None:
-        wanted |= {mask: Wanted(image=Image(key="", file="", place=mask), own=p) for p, mask in layout.mask_of.items()}
+        wanted |= {
+            mask: Wanted(image=Image(key="", file="", place=mask, notes=layout.notes(photo)), own=photo)
+            for photo, mask in layout.mask_of.items()
+        }
         wanted |= {
             mask: Wanted(image=Image(key="", file="", place=mask, problem="missing_file", detail=why))
             for mask, why in [*layout.lone.items(), *layout.absent.items()]

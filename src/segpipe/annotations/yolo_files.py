@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from segpipe.annotations.documents import file_bytes
+from segpipe.annotations.finding import FOUND_ELSEWHERE, Finder, Found, Name, inside
 from segpipe.annotations.source import SPLIT_WORDS, Source, folder_of, is_picture, split_named
-from segpipe.errors import UserError, at
+from segpipe.errors import AnnotationError, UserError, at
 from segpipe.records import Image
 
 logger = logging.getLogger(__name__)
@@ -137,33 +138,45 @@ def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str,
         below = [folder for folder in folders if base == "." or folder == base or folder.startswith(f"{base}/")]
         for split, places in table.splits.items():
             for place in places:
-                tail = _plain(place)
+                tail = inside(place.strip())
                 for folder in below:
                     if tail and f"/{folder}".endswith(f"/{tail}"):
                         found.setdefault(folder, split)
     return found
 
 
-def _plain(place: str) -> str:
-    """A path without what leads up or away: "../train/images" is train/images."""
-    parts = place.strip().replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..") and not part.endswith(":"))
-
-
 def listed_pictures(source: Source, labels: Mapping[str, str]) -> dict[str, Image]:
     """An image for each line of the lists of pictures (train.txt ...), by its place; missing where there is none."""
-    pictures = frozenset(source.pictures)
-    found = {}
-    for file in source.with_suffix(".txt"):
-        if file in labels:
-            continue
-        for number, line in _picture_lines(source, file):
-            place = f"{file}: line {number}"
-            image = Image(
-                key="", file=_listed(line, file, pictures), split=split_named(posixpath.basename(file)), place=place
-            )
-            found[place] = image if image.file else _missing(image, line)
-    return found
+    finder = Finder(source)
+    lists = [file for file in source.with_suffix(".txt") if file not in labels]
+    lines = [_listed(finder, file, *entry) for file in lists for entry in _picture_lines(source, file)]
+    guesses = finder.loosely(
+        [None if image.file else name for image, name in lines], {i.file: i.place for i, _ in lines}
+    )
+    return {image.place: _guessed(image, name, guess) for (image, name), guess in zip(lines, guesses, strict=True)}
+
+
+def _listed(finder: Finder, file: str, number: int, line: str) -> tuple[Image, Name]:
+    """The picture of a line: its path without what leads up, from the list's folder or one above it."""
+    place, path = f"{file}: line {number}", inside(line)
+    folders = tuple(str(folder) for folder in PurePosixPath(file).parents)
+    found = finder.exactly(path, folders)
+    image = Image(
+        key="",
+        file=found if found and is_picture(found) else "",
+        split=split_named(posixpath.basename(file)),
+        place=place,
+    )
+    return image, Name(path=path, folders=folders, place=place, origin="")  # several lists may name one picture
+
+
+def _guessed(image: Image, name: Name, guess: Found | AnnotationError | None) -> Image:
+    if image.file:
+        return image
+    if isinstance(guess, Found) and guess.note[0] == FOUND_ELSEWHERE:  # no news: paths begin where the list's tool ran
+        return replace(image, file=guess.file)
+    detail = f"no file {name.path!r} in the source; put the picture there or take it off the list"
+    return replace(image, problem="missing_file", detail=detail)
 
 
 def _picture_lines(source: Source, file: str) -> Iterator[tuple[int, str]]:
@@ -174,20 +187,3 @@ def _picture_lines(source: Source, file: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(source.text(file).splitlines(), start=1):
         if line.strip():
             yield number, line.strip()
-
-
-def _listed(line: str, file: str, pictures: frozenset[str]) -> str:
-    """The picture that a line means: its path without what leads up, from the list's folder or one above it."""
-    parts = _plain(line).split("/")
-    bases = [str(folder) for folder in PurePosixPath(file).parents]
-    for start in range(len(parts)):
-        for base in bases:
-            candidate = posixpath.normpath(posixpath.join(base, *parts[start:]))
-            if candidate in pictures:
-                return candidate
-    return ""
-
-
-def _missing(image: Image, line: str) -> Image:
-    detail = f"no file {line!r} in the source; put the picture there or take it off the list"
-    return replace(image, problem="missing_file", detail=detail)

@@ -2,14 +2,15 @@
 
 REASON_CODES = (
     *("missing_file", "unreadable", "unsupported_format", "size_mismatch", "no_matching_annotation", "not_annotated"),
-    *("bad_record", "unknown_image", "unknown_category", "bad_ring", "bad_rle", "zero_area", "outside_frame"),
-    *("not_a_region", "image_lost", "image_skipped", "self_crossing", "ring_removed", "past_border", "crowd", "ignore"),
-    *("box", "line", "point", "difficult", "occluded", "class_not_selected", "deleted", "repeated", "outside"),
-    *("covered", "empty_mask"),
+    *("bad_record", "unknown_image", "ambiguous_image", "unknown_category", "bad_ring", "bad_rle", "zero_area"),
+    *("outside_frame", "not_a_region", "image_lost", "image_skipped", "self_crossing", "ring_removed", "past_border"),
+    *("crowd", "ignore", "box", "line", "point", "difficult", "occluded", "class_not_selected", "deleted", "repeated"),
+    *("outside", "covered", "empty_mask"),
 )
 CHANGES = ("first_page_only", "scaled_to_8_bit", "bands_not_used", "laid_on_white")  # of a photograph, while it is read
 VALIDATE_FINDINGS = (
     *("turned_by_exif", "annotated_as_stored", "orientation_undecidable", "equal_files", "listed_twice"),
+    *("found_elsewhere", "other_folder"),
     *CHANGES,
     *("background_only", "duplicate_id", "annotated_twice", "annotated_as_two_classes", "whole_frame", "nested_rings"),
     *("area_of_box", "area_disagrees"),

@@ -35,6 +35,20 @@ FINDINGS = (
         "Look whether the same objects were annotated in each of them, and delete the repeated ones.",
     ),
     Reason(
+        "found_elsewhere", "", "File found elsewhere than written",
+        "The file is not where the record says, as when a folder was moved, or a name was written in other cases of "
+        "letters. Its folders do not contradict the record, or it is the file beside the annotation that has its name.",
+        "That file is used. No other record means it.",
+        "Look whether the outlines below fit; correct the path in the record where they do not.",
+    ),
+    Reason(
+        "other_folder", "", "File of another folder than written",
+        "The record names a folder in which the file is not. One file alone in the source has its name, in another "
+        "folder, and no other record can mean that.",
+        "That file is used, though it may be another that has only the same name.",
+        "Look whether the outlines below fit; put the file where the record says, or correct the record.",
+    ),
+    Reason(
         "first_page_only", "", "File of several pages",
         "The file holds more than one picture: the pages of a TIFF stack, the frames of a moving WebP or PNG, or the "
         "pictures of a stereo camera. Smaller versions of the same picture do not count.",

@@ -107,6 +107,13 @@ REASONS = (
         (_LIMIT,),
     ),
     Reason(
+        "ambiguous_image", ledger.DROPPED, "Annotation of one of several photographs",
+        "The annotation names its photograph by an id, and several photographs of the file have that id.",
+        "The annotation is left out, and so are those photographs: nothing says which of them it is drawn on.",
+        "Give each photograph an id that no other has, and correct the ids in the annotations.",
+        (_LIMIT,),
+    ),
+    Reason(
         "unknown_category", ledger.DROPPED, "Annotation of an unknown class",
         "The annotation's class is not in the source's own list of classes, or stands there for two names; and it has "
         "no outline, or validate.unknown_class says to leave such annotations out.",

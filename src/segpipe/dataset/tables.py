@@ -27,6 +27,7 @@ _TYPES = {
     "layered": pa.bool_(),
     "even_odd": pa.bool_(),
     "flags": pa.list_(pa.string()),
+    "notes": pa.list_(pa.list_(pa.string())),
     "rle_size": pa.list_(pa.int32()),
     "rle_counts": pa.list_(pa.int64()),
 }
@@ -99,7 +100,7 @@ def read_instances(path: Path) -> list[Instance]:
     """Read what write_instances wrote."""
     columns = _columns(path)
     for name in ("rings", "holes"):
-        columns[name] = [tuple(map(tuple, lines)) for lines in columns[name]]
+        columns[name] = _tuples(columns[name])
     columns["flags"] = list(map(tuple, columns["flags"]))
     columns["rle"] = list(map(_rle, *(columns[name] for name in _RLE_COLUMNS)))
     return _records(Instance, columns)
@@ -120,13 +121,24 @@ def read_dataset(folder: Path) -> Dataset:
     return Dataset(
         format=categories[0]["format"] if categories else "",
         categories=tuple(row["name"] for row in categories),
-        images=tuple(read_records(folder / "images.parquet", Image)),
+        images=tuple(_read_images(folder / "images.parquet")),
         instances=tuple(read_instances(folder / "instances.parquet")),
         conflicts=tuple(
             Conflict(**row | {"categories": tuple(row["categories"])})
             for row in read_rows(folder / "conflicts.parquet")
         ),
     )
+
+
+def _read_images(path: Path) -> list[Image]:
+    columns = _columns(path)
+    columns["notes"] = _tuples(columns["notes"])
+    return _records(Image, columns)
+
+
+def _tuples(column: Sequence[Any]) -> list[Any]:
+    """Lists of lists as tuples of tuples."""
+    return [tuple(map(tuple, lists)) for lists in column]
 
 
 def _rle(size: Sequence[int] | None, counts: Sequence[int] | None, string: str | None) -> Rle | None:

@@ -75,8 +75,8 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
 def _of_records(dataset: Dataset) -> Iterator[Finding]:
     """What only the reader could see."""
     for image in dataset.images:
-        if image.note:
-            yield Finding(code=image.note, kind="image", id=image.key, image_key=image.key)
+        for code, detail in image.notes:
+            yield Finding(code=code, kind="image", id=image.key, image_key=image.key, detail=detail)
     for instance in dataset.instances:
         if instance.note:
             yield Finding(
