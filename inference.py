@@ -3,12 +3,15 @@
 python inference.py --weights models/model.pt --input photos --output masks --overlay
 """
 
+import segpipe.interrupts  # noqa: F401 - works while the others are imported
+
+# isort: split
 import argparse
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +22,16 @@ from segpipe.classes import ClassTable
 from segpipe.dataset import rgb
 from segpipe.dataset.photos import read_size, see
 from segpipe.errors import AnnotationError, UserError
-from segpipe.files import whole
 from segpipe.inference.inputs import Found, Picture, find
 from segpipe.inference.overlay import overlay
 from segpipe.inference.predict import predict_each
+from segpipe.inference.results import NotWrittenError, Results
 from segpipe.inference.stream import read_ahead
 from segpipe.masks import label_png
 from segpipe.models import card as model_card
 from segpipe.models import device as devices
 
+_CLASSES = "classes.json"
 _OVERLAY_QUALITY = 92
 
 
@@ -58,16 +62,21 @@ def _run(options: argparse.Namespace) -> int:
     segmenter, card = model_card.load(options.weights, device)
     found = find(options.input, options.output)
     table = ClassTable(card.classes)
-    with _writing(options.output), whole(options.output / "classes.json") as part:
-        table.write(part)
+    results = Results(options.output)
+    names = [name for picture in found.pictures for name in _names(picture, options.overlay)]
+    results.check([_CLASSES, *names], [picture.file for picture in found.pictures])
+    results.write(_CLASSES, table.encoded())
     start = time.perf_counter()
     done, changed = 0, list[rgb.Noted]()
     # disable=None: no bar where stderr is no terminal
     with tqdm(total=len(found.pictures), unit="picture", file=sys.stderr, disable=None) as bar:
         pictures = _sound(found.pictures, options.batch_size, failed=bar.update, changed=changed)
         for picture, *result in predict_each(segmenter, card, pictures, options.batch_size, device):
-            _write(options, table, picture, *result)
-            done += 1
+            try:
+                _write(results, options.overlay, table, picture, *result)
+                done += 1
+            except NotWrittenError as error:
+                tqdm.write(f"FAILED {picture.file}: {error}", file=sys.stderr)
             bar.update()
     for line in rgb.lines(changed):
         print(f"NOTE {line}", file=sys.stderr)
@@ -112,18 +121,36 @@ def _read(picture: Picture) -> tuple[np.ndarray, tuple[rgb.Change, ...]] | UserE
         return error
 
 
+def _names(picture: Picture, with_overlay: bool) -> list[str]:
+    """The results of a picture: its mask and, if asked for, its overlay."""
+    return [f"{picture.name}.png", *([f"{picture.name}.overlay.jpg"] if with_overlay else [])]
+
+
 def _write(
-    options: argparse.Namespace, table: ClassTable, picture: Picture, image: np.ndarray, label_map: np.ndarray
+    results: Results,
+    with_overlay: bool,
+    table: ClassTable,
+    picture: Picture,
+    image: np.ndarray,
+    label_map: np.ndarray,
 ) -> None:
     """Write the mask and, if asked for, the overlay; print where and what is in it."""
-    mask = options.output / f"{picture.name}.png"
-    with _writing(options.output):
-        label_png.write(mask, label_map, table)
-        if options.overlay:
-            with whole(mask.with_suffix(".overlay.jpg")) as part:
-                blended = Image.fromarray(overlay(image, label_map, table.colours))
-                blended.save(part, "JPEG", quality=_OVERLAY_QUALITY)
+    name, *overlays = _names(picture, with_overlay)
+    mask = results.write(name, label_png.encode(label_map, table))
+    for name in overlays:
+        results.write(name, _jpeg(overlay(image, label_map, table.colours)))
     _say(f"{picture.file} -> {mask}: {_shares(label_map, table)}")
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        Image.fromarray(image).save(buffer, "JPEG", quality=_OVERLAY_QUALITY)
+    except OSError as error:
+        raise NotWrittenError(
+            f"its overlay cannot be a JPEG ({error}); leave out --overlay or cut it into parts"
+        ) from error
+    return buffer.getvalue()
 
 
 def _shares(label_map: np.ndarray, table: ClassTable) -> str:
@@ -147,16 +174,8 @@ def _report(found: Found, done: int, seconds: float) -> None:
     if not count:
         print("inference.py: no picture found", file=sys.stderr)
     others = f", {found.passed_over} other files passed over" if found.passed_over else ""
-    print(f"{done} of {count} pictures predicted{others}, {count / seconds:.1f} a second", file=sys.stderr)
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """A result that cannot be written stops the run: neither can the next one."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"--output {folder}: cannot be written ({error.strerror or error})") from error
+    earlier = f", {found.earlier} results of earlier runs left out" if found.earlier else ""
+    print(f"{done} of {count} pictures predicted{others}{earlier}, {count / seconds:.1f} a second", file=sys.stderr)
 
 
 if __name__ == "__main__":

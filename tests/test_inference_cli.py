@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from PIL import Image
 
 import inference
 from segpipe.classes import ClassTable
+from segpipe.inference.results import LIST
 from segpipe.models import build, card
+from tests.conftest import ROOT
 
 CLASSES = ("background", "cat", "dog")
 
@@ -58,7 +61,7 @@ def test_each_picture_gets_a_palette_mask_of_its_own_size(weights, photos, tmp_p
     draw(photos / "wide.jpg", (61, 20))
     draw(photos / "küche" / "tall.png", (17, 45))
     assert run(weights, photos, tmp_path / "out") == 0
-    assert files(tmp_path / "out") == ["classes.json", "küche/tall.png", "wide.png"]
+    assert files(tmp_path / "out") == [LIST, "classes.json", "küche/tall.png", "wide.png"]
     with Image.open(tmp_path / "out" / "küche" / "tall.png") as mask:
         assert (mask.mode, mask.size) == ("P", (17, 45))
         assert mask.getpalette() == ClassTable(CLASSES).png_palette
@@ -82,7 +85,7 @@ def test_a_bad_file_is_reported_and_the_others_are_predicted(weights, photos, tm
     draw(photos / "c.jpg")
     draw(photos / "d.gif")
     assert run(weights, photos, tmp_path / "out", "--batch-size", "2") == 1
-    assert files(tmp_path / "out") == ["a.png", "c.png", "classes.json"]
+    assert files(tmp_path / "out") == [LIST, "a.png", "c.png", "classes.json"]
     said = capsys.readouterr().err
     assert f"FAILED {photos / 'b.jpg'}: cannot be decoded" in said
     assert f"FAILED {photos / 'd.gif'}: GIF pictures are not supported" in said
@@ -108,13 +111,13 @@ def test_two_pictures_of_one_name_both_keep_their_masks(weights, photos, tmp_pat
     draw(photos / "car.png")
     draw(photos / "other.jpg")
     assert run(weights, photos, tmp_path / "out") == 0
-    assert files(tmp_path / "out") == ["car.jpg.png", "car.png.png", "classes.json", "other.png"]
+    assert files(tmp_path / "out") == [LIST, "car.jpg.png", "car.png.png", "classes.json", "other.png"]
 
 
 def test_an_overlay_lies_beside_each_mask(weights, photos, tmp_path):
     draw(photos / "a.v2.jpg", (50, 33))
     assert run(weights, photos, tmp_path / "out", "--overlay") == 0
-    assert files(tmp_path / "out") == ["a.v2.overlay.jpg", "a.v2.png", "classes.json"]
+    assert files(tmp_path / "out") == [LIST, "a.v2.overlay.jpg", "a.v2.png", "classes.json"]
     with Image.open(tmp_path / "out" / "a.v2.overlay.jpg") as blended:
         assert blended.size == (50, 33)
 
@@ -173,6 +176,62 @@ def test_an_option_out_of_range_is_said_in_one_line(options, message, weights, p
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+@pytest.mark.parametrize("theirs", ["a.png", "a.overlay.jpg", "classes.json"])
+def test_a_file_of_the_user_is_never_replaced(theirs, weights, photos, capsys):
+    draw(photos / "a.jpg")
+    (photos / theirs).write_bytes(b"a photograph of the user")
+    before = contents(photos)
+    assert run(weights, photos / "a.jpg", photos, "--overlay") == 1
+    assert contents(photos) == before
+    assert " is not replaced: it is no result of an earlier run (" in capsys.readouterr().err
+
+
+def test_results_beside_the_pictures_replace_nothing_and_are_no_pictures_later(weights, photos, tmp_path, monkeypatch):
+    draw(photos / "sub" / "a.jpg")
+    monkeypatch.chdir(photos / "sub")
+    for _ in range(2):
+        assert run(weights, "a.jpg", ".") == 0
+        assert run(weights, photos / "sub" / "a.jpg", photos) == 0
+    assert run(weights, photos, tmp_path / "out") == 0
+    assert files(tmp_path / "out") == [LIST, "classes.json", "sub/a.png"]
+
+
+def test_a_second_run_gives_the_same_files(weights, photos, tmp_path):
+    for name in "abc":
+        draw(photos / f"{name}.jpg")
+    assert run(weights, photos, photos / "out", "--overlay") == 0
+    first = contents(photos / "out")
+    assert run(weights, photos, photos / "out", "--overlay") == 0
+    assert contents(photos / "out") == first
+
+
+def test_files_that_are_no_pictures_are_reported_and_the_others_are_predicted(weights, photos, tmp_path, capsys):
+    draw(photos / "a.png")
+    draw(photos / ("n" * 245 + ".png"))
+    draw(photos / "z.png", (66_000, 1))
+    os.mkfifo(photos / "pipe.png")
+    (photos / "loop.png").symlink_to("loop.png")
+    assert run(weights, photos, tmp_path / "out", "--overlay") == 1
+    said = capsys.readouterr().err
+    assert f"FAILED {photos / 'pipe.png'}: is no regular file; replace or remove it" in said
+    assert f"FAILED {photos / 'loop.png'}: cannot be decoded (Too many levels of symbolic links)" in said
+    assert "nnn.overlay.jpg: cannot be written (File name too long)" in said
+    assert f"FAILED {photos / 'z.png'}: its overlay cannot be a JPEG (" in said
+    assert "1 of 5 pictures predicted" in said
+
+
+def test_ctrl_c_is_one_line_already_while_modules_are_imported():
+    stop = "class Stop:\n def find_spec(self, name, *_):\n  if name == 'numpy': raise KeyboardInterrupt\n"
+    code = f"import runpy, sys\n{stop}sys.meta_path.insert(0, Stop())\nrunpy.run_path({inference.__file__!r})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src")
+    assert result.stderr == "error: stopped by Ctrl-C; run it again\n"
+    assert result.returncode == -signal.SIGINT
 
 
 def test_an_output_that_is_a_file_is_said_in_one_line(weights, photos, tmp_path, capsys):

@@ -55,10 +55,14 @@ class ClassTable:
         return [part for colour in self.colours for part in colour]
 
     def write(self, path: Path) -> None:
-        """Write the table as JSON: name, class_index and colour of each class, and the ignore value."""
+        """Write the table as JSON."""
+        path.write_bytes(self.encoded())
+
+    def encoded(self) -> bytes:
+        """The table as JSON: name, class_index and colour of each class, and the ignore value."""
         rows = [{"class_index": i, "name": n, "colour": list(self.colours[i])} for i, n in enumerate(self.names)]
         document = {"classes": rows, "ignore_index": IGNORE_INDEX}
-        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def read(cls, path: Path) -> "ClassTable":

@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from segpipe.errors import UserError
 from segpipe.inference.inputs import find
+from segpipe.inference.results import Results
 
 
 @pytest.fixture
@@ -65,9 +67,26 @@ def test_names_that_differ_in_case_alone_count_as_equal(folder):
     assert found("in", "other") == {"in/A.jpg": "A.jpg", "other/a.png": "a.png"}
 
 
-def test_earlier_results_inside_the_input_are_no_pictures(folder):
-    touch("in/a.jpg", "in/masks/a.png")
-    assert found("in", output="in/masks") == {"in/a.jpg": "a"}
+def test_results_of_earlier_runs_are_no_pictures_wherever_they_lie(folder):
+    touch("in/a.jpg", "in/b.jpg")
+    for output in ("in", "in/masks", "in/old"):
+        Results(Path(output)).write("a.png", b"mask")
+        Results(Path(output)).write("sub/a.overlay.jpg", b"overlay")
+    assert found("in", output="in/masks") == found("in/**/*.*") == {"in/a.jpg": "a", "in/b.jpg": "b"}
+    assert find(["in"], Path("in/masks")).earlier == 6
+    assert found("in/a.png") == {"in/a.png": "a"}  # named by itself
+
+
+@pytest.mark.parametrize("output", ["in/masks", "link"])
+def test_a_photograph_in_the_output_folder_is_not_passed_over(output, folder):
+    touch("in/a.jpg", "in/masks/b.jpg")
+    Path("link").symlink_to("in/masks")
+    Results(Path("in/masks")).write("a.png", b"mask")
+    message = (
+        "^in/masks/b.jpg: lies in the output folder and no .segpipe-results.jsonl lists it; choose another output "
+    )
+    with pytest.raises(UserError, match=message):
+        found("in", output=output)
 
 
 def test_an_output_around_the_input_hides_nothing(folder):
@@ -78,17 +97,57 @@ def test_an_output_around_the_input_hides_nothing(folder):
 def test_masks_never_lie_among_the_pictures(folder):
     touch("in/a.jpg")
     message = "^in: masks would lie among the pictures; choose another output folder$"
-    for source in ("in", "in/*.jpg"):
+    Path("link").symlink_to("in")
+    for source in ("in", "in/*.jpg", "link", "in/**"):
         with pytest.raises(UserError, match=message):
             found(source, output="in")
 
 
-def test_a_picture_is_never_replaced_by_a_mask(folder):
-    touch("in/a.png")
-    with pytest.raises(UserError, match=r"^in/a\.png: this picture would be replaced by a mask; "):
-        found("in/a.png", output="in")
-
-
 def test_an_input_that_is_nowhere_is_named(folder):
-    with pytest.raises(UserError, match=r"^nowhere/x\.jpg: no such file or folder, and no glob that matches one$"):
-        found("nowhere/x.jpg")
+    for text in ("nowhere/x.jpg", "nowhere/**/x.jpg", "n" * 300):
+        with pytest.raises(UserError) as caught:
+            found(text)
+        assert str(caught.value) == f"{text}: no such file or folder, and no glob that matches one"
+
+
+def test_a_linked_folder_is_one_of_the_folders(folder):
+    touch("in/a.jpg", "elsewhere/sub/b.jpg")
+    Path("in/day").symlink_to("../elsewhere")
+    assert found("in") == {"in/a.jpg": "a", "in/day/sub/b.jpg": "day/sub/b"}
+    assert found("in/**/*.jpg") == found("in/**") == found("in")
+
+
+def test_a_folder_that_links_lead_to_is_entered_once_by_its_own_path(folder):
+    touch("in/day2/a.jpg")
+    for link, target in (("a_latest", "day2"), ("day2/up", ".."), ("z", "."), ("far", "../in/day2"), ("y", "z")):
+        Path("in", link).symlink_to(target)
+    assert found("in") == found("in/**/*.jpg") == found("in/**") == {"in/day2/a.jpg": "day2/a"}
+    assert found("in/*/*.jpg", "in/day2/a.jpg") == {"in/a_latest/a.jpg": "a_latest/a"}  # one file, as first named
+
+
+def test_a_linked_file_is_a_picture_of_its_name(folder):
+    touch("in/a.jpg")
+    Path("in/b.jpg").symlink_to("a.jpg")
+    assert found("in") == {"in/a.jpg": "a", "in/b.jpg": "b"}
+
+
+def test_what_cannot_be_read_is_not_passed_over(folder):
+    touch("in/a.jpg")
+    Path("in/b.jpg").symlink_to("b.jpg")
+    Path("in/day2").symlink_to("/not/mounted")
+    os.mkfifo("in/c.jpg")
+    expected = {"in/a.jpg": "a", "in/b.jpg": "b", "in/c.jpg": "c", "in/day2": "day2"}
+    assert found("in") == found("in/*") == expected
+    for file, name in expected.items():
+        assert found(file) == {file: name}
+
+
+def test_steps_upwards_in_a_glob_do_not_lead_out_of_the_output_folder(folder):
+    touch("in/a/x.jpg", "b/y.jpg")
+    assert found("in/a*/../../b/y.jpg") == {"in/a/../../b/y.jpg": "b/y"}
+
+
+def test_names_that_differ_in_how_accents_are_written_count_as_equal(folder):
+    touch("in/k\u00fcche.jpg", "in/ku\u0308che.png")
+    assert len(set(found("in").values())) == 2
+    assert {name[-4:] for name in found("in").values()} == {".jpg", ".png"}

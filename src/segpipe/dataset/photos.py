@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,7 +162,10 @@ def viewed_hw(stored_hw: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 
 def _file(path: Path) -> tuple[Stamp, File]:
-    try:  # the stamp first: what changes the file from here on changes its stamp too
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
+            raise AnnotationError("is no regular file; replace or remove it", "unreadable")
+        # the stamp first: what changes the file from here on changes its stamp too
         return stamp_of(path), io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path.open("rb")
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None

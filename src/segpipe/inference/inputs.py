@@ -2,16 +2,19 @@
 
 import glob
 import os
-from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from segpipe.errors import UserError
+from segpipe.inference.results import LIST, Results, same_name
 
 # What a user would expect to be read is not passed over, but tried, and reported as failed.
 _READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mpo")
 _EXPECTED = (".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".tga", ".psd")
+_ANY_DEPTH = "**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,87 +27,160 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The pictures in the order given, those of a folder sorted; passed_over: files in folders that are no pictures."""
+    """The pictures in the order given, those of a folder sorted.
+
+    passed_over: files in folders that are no pictures; earlier: results of earlier runs, left out.
+    """
 
     pictures: tuple[Picture, ...]
     passed_over: int
+    earlier: int
 
 
 def find(inputs: Sequence[str], output: Path) -> Found:
     """Find the pictures of `inputs`: files, folders (with their subfolders, kept in the names) and globs.
 
-    Hidden files and earlier results (`output` inside an input) are left out, and a file meant twice counts once.
-    Raises UserError if an input matches nothing or its results would lie among the pictures.
+    Hidden files and results of earlier runs are left out. A file meant twice counts once, and so does a folder that
+    links lead to. Raises UserError if an input matches nothing or its results would lie among the pictures.
     """
     found: dict[str, Picture] = {}
-    passed_over = set()
+    passed_over, earlier = set(), set()
+    real, is_result = cache(os.path.realpath), _results_anywhere()
     for text in inputs:
-        for file, place in _matches(text, output):
-            same = os.path.abspath(file)  # noqa: PTH100 - Path.resolve would take a link for its target
-            if file == Path(text) or file.suffix.lower() in _READ + _EXPECTED:
-                found.setdefault(same, Picture(file, place))
+        is_inside = _is_below(real(output), real(_start(text)))
+        for file, name in _matches(text, output):
+            folder = real(file.parent)
+            place = f"{folder}/{file.name}"  # whatever links lead there; a link to a file is a file of its name
+            if file == Path(text):
+                found.setdefault(place, Picture(file, name))
+            elif is_result(folder, file.name):
+                earlier.add(place)
+            elif not _is_expected(file):
+                passed_over.add(place)
+            elif is_inside and _is_below(place, real(output)):
+                raise UserError(
+                    f"{file}: lies in the output folder and no {LIST} lists it; choose another output folder"
+                )
             else:
-                passed_over.add(same)
+                found.setdefault(place, Picture(file, name))
     names = _unique_names([PurePosixPath(picture.name) for picture in found.values()])
     pictures = tuple(Picture(picture.file, name) for picture, name in zip(found.values(), names, strict=True))
-    _refuse_to_replace(found, pictures, output)
-    return Found(pictures, len(passed_over))
+    return Found(pictures, len(passed_over), len(earlier))
+
+
+def _results_anywhere() -> Callable[[str, str], bool]:
+    """Whether the file of a name in a folder is a result in an output folder of whatever run."""
+    results = cache(Results)
+
+    @cache
+    def lists(folder: Path) -> list[tuple[Results, PurePosixPath]]:
+        """The lists of results in the folder and above it, with its path from there."""
+        listed = (above for above in (folder, *folder.parents) if _exists(above / LIST))
+        return [(results(above), PurePosixPath(folder.relative_to(above))) for above in listed]
+
+    return lambda folder, name: any(listed.has(str(path / name)) for listed, path in lists(Path(folder)))
+
+
+def _is_expected(file: Path) -> bool:
+    """Whether a user would expect it to be read; a link that leads nowhere may be one to a picture, or to a folder."""
+    return file.suffix.lower() in _READ + _EXPECTED or not _exists(file)
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return Path(folder) in Path(path).parents
 
 
 def _matches(text: str, output: Path) -> Iterator[tuple[Path, str]]:
     """Each file that one input means, and its path from where the input starts."""
     path = Path(text)
-    if path.is_file():
+    if os.path.lexists(path) and not _is_folder(path):
         yield path, path.name
         return
-    root = path if path.is_dir() else _fixed_folder(text)
-    if root.resolve() == output.resolve():
+    start = _start(text)
+    if os.path.realpath(start) == os.path.realpath(output):
         raise UserError(f"{output}: masks would lie among the pictures; choose another output folder")
-    matches = [path] if path.is_dir() else [Path(match) for match in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
+    matches = [path] if start == path else _expanded(text)
     if not matches:
         raise UserError(f"{text}: no such file or folder, and no glob that matches one")
-    written_before = output.resolve() if root.resolve() in output.resolve().parents else None
     for match in matches:
         for file in _files(match):
-            if written_before not in file.resolve().parents:
-                yield file, file.relative_to(root).as_posix()
+            yield file, _inside(file.relative_to(start))
+
+
+def _start(text: str) -> Path:
+    """The folder that an input is, or that a glob starts from: its parts before the first one with a wildcard."""
+    path = Path(text)
+    if _is_folder(path):
+        return path
+    parts = path.parts
+    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    return Path(*parts[:fixed])
+
+
+def _inside(path: Path) -> str:
+    """The path without steps upwards: its results lie in the output folder."""
+    return PurePosixPath(*(part for part in Path(os.path.normpath(path)).parts if part != "..")).as_posix()
+
+
+def _expanded(pattern: str) -> list[Path]:
+    """What a glob matches, sorted. Its ** enters each folder once; the glob module's goes round loops of links."""
+    parts = Path(pattern).parts
+    if _ANY_DEPTH not in parts:
+        return sorted(Path(match) for match in glob.glob(pattern))  # noqa: PTH207 - takes absolute patterns
+    first = parts.index(_ANY_DEPTH)
+    before, after = Path(*parts[:first]), parts[first + 1 :]
+    starts = [start for start in (_expanded(str(before)) if first else [before]) if _is_folder(start)]
+    if not after:
+        return starts
+    folders = [folder for start in starts for folder, _ in _folders(start)]
+    return sorted({match for f in folders for match in _expanded(str(Path(glob.escape(str(f)), *after)))})
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file itself, or every file below a folder, sorted, but for hidden ones."""
-    if path.is_file():
+    """The file itself, or every file below a folder but for hidden ones."""
+    if not _is_folder(path):
         yield path
         return
-    for directory, subfolders, files in os.walk(path, onerror=_cannot_list):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (Path(directory, name) for name in sorted(files) if not name.startswith("."))
+    for folder, names in _folders(path):
+        yield from (folder / name for name in names)
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder from `top` down with the names of its files, sorted, hidden ones left out.
+
+    Links are followed after all else, and each folder comes once: by its own path if it has one below `top`.
+    """
+    seen, waiting = set(), deque([top])
+    while waiting:
+        for folder, subfolders, names in os.walk(waiting.popleft(), onerror=_cannot_list):
+            if os.path.realpath(folder) in seen:
+                subfolders.clear()
+                continue
+            seen.add(os.path.realpath(folder))
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            waiting.extend(link for name in subfolders if (link := Path(folder, name)).is_symlink())
+            yield Path(folder), sorted(name for name in names if not name.startswith("."))
 
 
 def _cannot_list(error: OSError) -> None:
     raise UserError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
 
 
-def _fixed_folder(pattern: str) -> Path:
-    """The folder that a glob starts from: its parts before the first one with a wildcard."""
-    parts = Path(pattern).parts
-    fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return Path(*parts[:fixed])
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder may not be entered
 
 
-def _refuse_to_replace(found: Container[str], pictures: Sequence[Picture], output: Path) -> None:
-    for picture in pictures:
-        mask = output / f"{picture.name}.png"
-        if os.path.abspath(mask) in found:  # noqa: PTH100
-            raise UserError(f"{mask}: this picture would be replaced by a mask; choose another output folder")
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name that is too long
 
 
 def _unique_names(places: Sequence[PurePosixPath]) -> list[str]:
     """The place without its suffix, with it where two would be the same, numbered where they still would be.
 
-    Upper and lower case count as the same: on some file systems they are.
+    Names that are one file on some file systems count as the same.
     """
-    shared = Counter(_stem(place).casefold() for place in places)
-    wanted = [_stem(place) if shared[_stem(place).casefold()] == 1 else str(place) for place in places]
+    shared = Counter(same_name(_stem(place)) for place in places)
+    wanted = [_stem(place) if shared[same_name(_stem(place))] == 1 else str(place) for place in places]
     return list(_numbered(wanted))
 
 
@@ -113,11 +189,11 @@ def _stem(place: PurePosixPath) -> str:
 
 
 def _numbered(names: Sequence[str]) -> Iterator[str]:
-    taken: set[str] = set()
+    used: set[str] = set()
     for name in names:
         unique, number = name, 1
-        while unique.casefold() in taken:
+        while same_name(unique) in used:
             number += 1
             unique = f"{name}-{number}"
-        taken.add(unique.casefold())
+        used.add(same_name(unique))
         yield unique
