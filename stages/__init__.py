@@ -7,18 +7,7 @@ hashes DVC records, while an editable install points to the folder where it was 
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 
-
-def _told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Ctrl-C is no mistake of anybody's, also while modules are still being imported: one line, no traceback."""
-    if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write("error: stopped by Ctrl-C; run it again\n")
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-sys.excepthook = _told
 _SOURCE = Path(__file__).resolve().parent.parent / "src"
 sys.path.insert(0, str(_SOURCE))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_SOURCE), os.environ.get("PYTHONPATH")]))  # for workers
@@ -28,3 +17,5 @@ import segpipe  # noqa: E402
 _imported = Path(segpipe.__file__).resolve().parent
 if _imported.parent != _SOURCE:  # before this module was
     sys.exit(f"error: the package segpipe comes from {_imported}, not from {_SOURCE}; run it with PYTHONPATH=src")
+
+import segpipe.interrupts  # noqa: E402 - Ctrl-C is one line from here on
