@@ -3,14 +3,16 @@
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
 
 from segpipe import machine
-from segpipe.errors import AccountError, UserError
+from segpipe.errors import TOLD, AccountError, StoppedError, UserError, is_first_to_tell
 
+_LOST = re.compile("gloo/transport|NCCL")  # in what PyTorch raises where another process of a training is gone
 _REMEDIES = {
     errno.ENOSPC: "free some space on the disk",
     errno.EDQUOT: "free some of your space on the disk",
@@ -30,26 +32,44 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except MemoryError:
-        sys.exit(f"error: {machine.MEMORY}, then run `dvc repro` again")
+        sys.exit(_last_words(f"{machine.MEMORY}, then run `dvc repro` again"))
     except FileNotFoundError as error:
-        sys.exit(f"error: {error.filename or error}: no such file; `dvc repro` runs the stages that make it")
+        sys.exit(_last_words(f"{error.filename or error}: no such file; `dvc repro` runs the stages that make it"))
     except OSError as error:
         if error.errno not in _REMEDIES and not error.filename:
             raise  # of no file: a mistake of ours
-        sys.exit(f"error: {_told(error)}")
-    except AccountError as error:
-        sys.exit(f"error: {error}")
-    except UserError as error:
-        # Of several processes that train together one speaks; a RANK without a team is of another program's.
-        is_first = os.environ.get("RANK", "0") == "0" or os.environ.get("WORLD_SIZE", "1") == "1"
-        sys.exit(f"error: {error}" if is_first else 1)
+        sys.exit(_last_words(_refused(error)))
+    except RuntimeError as error:
+        if not _LOST.search(str(error)):
+            raise
+        # Who started the processes knows which of them is gone.
+        sys.exit(1 if TOLD in os.environ else _last_words(f"the other processes are gone ({str(error)[:200]})"))
+    except StoppedError as error:
+        sys.exit(1 if _rank() else _last_words(str(error)))  # all are stopped, the first has saved
+    except (AccountError, UserError) as error:
+        sys.exit(_last_words(str(error)))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _last_words(problem: str) -> str | int:
+    """The line that ends this process; of several that train together the first to fail speaks, with its number."""
+    rank = _rank()
+    if not is_first_to_tell():
+        return 1
+    return f"error: rank {rank}: {problem}" if rank else f"error: {problem}"
+
+
+def _rank() -> int:
+    """This process's number in a team; a RANK without one is of another program's."""
+    return int(os.environ.get("RANK", "0")) if os.environ.get("WORLD_SIZE", "1") != "1" else 0
 
 
 def _stopped(number: int, frame: FrameType | None) -> None:
-    sys.exit(f"error: stopped by {signal.Signals(number).name}; run it again")
+    sys.exit(1 if _rank() else _last_words(f"stopped by {signal.Signals(number).name}; run it again"))
 
 
-def _told(error: OSError) -> str:
+def _refused(error: OSError) -> str:
     """Where the disk or the system refused, and what to do."""
     said, remedy = os.strerror(error.errno or 0), _REMEDIES.get(error.errno or 0, "mend it")
     return f"{error.filename or 'writing'}: {said}; {remedy}, then run `dvc repro` again"

@@ -1,7 +1,11 @@
 """What is wrong with the user's files or settings, said so that a user can act on it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+TOLD = "SEGPIPE_TOLD"  # names a file: of several processes that train together, the one that makes it tells its error
 
 
 class UserError(Exception):
@@ -56,3 +60,14 @@ def at(place: str) -> Iterator[None]:
     except UserError as error:
         error.where.insert(0, place)
         raise
+
+
+def is_first_to_tell() -> bool:
+    """Whether no other process of the same training has told its error yet."""
+    try:
+        Path(os.environ[TOLD]).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except (KeyError, OSError):  # alone, or started by torchrun
+        pass
+    return True

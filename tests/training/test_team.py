@@ -1,7 +1,9 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -139,6 +141,69 @@ def test_a_process_that_fails_ends_the_others_and_gives_its_status(tmp_path):
     start = time.monotonic()
     assert launch.launch([sys.executable, "-c", program], 2) == 3
     assert time.monotonic() - start < 20
+
+
+IN_A_TEAM = """
+import os, pathlib, signal, time
+from segpipe.errors import StoppedError, UserError
+from stages.running import run
+
+def main():
+    rank = int(os.environ["RANK"])
+    {}
+
+run(main)
+"""
+KILLED = """
+    import torch
+    torch.distributed.init_process_group("gloo")
+    if rank:
+        os.kill(os.getpid(), signal.SIGKILL)
+    torch.distributed.all_reduce(torch.zeros(1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("if rank: raise UserError('its memory is too small')", 1, "error: rank 1: its memory is too small$"),
+        ("if rank: raise OSError(28, '', 'a.csv')", 1, "error: rank 1: a.csv: No space left on device; free some"),
+        ("if not rank: raise UserError('no such file')", 1, "error: no such file$"),
+        ("raise UserError('the same')", 1, "error: (rank 1: )?the same$"),
+        (KILLED, -9, "error: rank 1 of 2 processes was ended by SIGKILL, most often for want of memory; run it again"),
+    ],
+)
+def test_whoever_fails_in_a_team_is_heard_in_one_line(capfd, caplog, body, status, said):
+    body = body if body is KILLED else f"{body}\n    if not rank: time.sleep(60)"
+    assert launch.launch([sys.executable, "-c", IN_A_TEAM.format(body)], 2) == status
+    [line] = capfd.readouterr().err.splitlines() + [record.getMessage() for record in caplog.records]
+    assert re.match(said, line)
+
+
+STOPPED = """
+    def stop(number, frame):
+        signal.signal(number, signal.SIG_DFL)
+        time.sleep(1 - rank)  # the first one saves for all
+        raise StoppedError(f"stopped, says rank {{rank}}")
+
+    signal.signal(signal.SIGTERM, stop)
+    pathlib.Path("{}", str(rank)).touch()
+    time.sleep(60)
+"""
+
+
+def test_the_first_process_may_save_after_a_signal_though_the_others_have_ended(tmp_path, capfd, caplog):
+    def end() -> None:
+        until = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end).start()
+    program = IN_A_TEAM.format(STOPPED.format(tmp_path))
+    assert launch.launch([sys.executable, "-c", program], 2) == 1
+    assert capfd.readouterr().err == "error: stopped, says rank 0\n"
+    assert not caplog.records
 
 
 def test_a_signal_to_the_launcher_stops_every_process_with_a_checkpoint(tmp_path):

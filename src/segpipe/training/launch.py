@@ -1,13 +1,19 @@
 """Start one command as several processes that train together on this machine, as torchrun does on several."""
 
+import logging
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
+from segpipe.errors import TOLD
+
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 60.0  # a process that is told to end may write its checkpoint first
 
@@ -20,40 +26,65 @@ def is_launched() -> bool:
 def launch(command: Sequence[str], processes: int) -> int:
     """Run `command` in so many processes and wait. Returns 0, or the exit status of the first that failed.
 
-    Signals are passed on, once to each process. Where one fails, the others are told to end.
+    Signals are passed on, once to each process. Where one fails, the others are told to end; a line says which one,
+    unless it has told its error itself.
     """
-    port = _free_port()
-    # In sessions of their own: a terminal's Ctrl-C reaches only this process, which passes it on.
-    team = [
-        subprocess.Popen(command, env=_environment(rank, processes, port), start_new_session=True)
-        for rank in range(processes)
-    ]
+    port, signals = _free_port(), list[int]()
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told"
+        # In sessions of their own: a terminal's Ctrl-C reaches only this process, which passes it on.
+        team = [
+            subprocess.Popen(
+                command, env=_environment(rank, processes, port) | {TOLD: str(told)}, start_new_session=True
+            )
+            for rank in range(processes)
+        ]
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        for process in team:
-            process.send_signal(number)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return _first_failure(team)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _first_failure(team: Sequence["subprocess.Popen[bytes]"]) -> int:
-    failure, until = 0, float("inf")
-    while None in (statuses := [process.poll() for process in team]):
-        failed = [status for status in statuses if status]
-        if failed and not failure:
-            failure, until = failed[0], time.monotonic() + _GRACE_SECONDS
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            signals.append(number)
             for process in team:
+                process.send_signal(number)
+
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            rank, status = _first_failure(team, signals)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if status and not signals and not told.exists():
+            _log.error("error: rank %d of %d processes %s", rank, processes, _end(status))
+        return status
+
+
+def _first_failure(team: Sequence["subprocess.Popen[bytes]"], signals: Sequence[int]) -> tuple[int, int]:
+    """Rank and exit status of the first that failed, once all have ended; 0, 0 if none did.
+
+    signals: those that were passed on so far; after one all end by themselves, and the first of them saves.
+    """
+    failure, until = (0, 0), float("inf")
+    while True:
+        statuses = [process.poll() for process in team]
+        failed = [(rank, status) for rank, status in enumerate(statuses) if status]
+        if failed and failure == (0, 0):
+            failure = min(failed, key=lambda one: one[1] > 0)  # one that a signal ended: others fail for want of it
+            until = time.monotonic() + _GRACE_SECONDS
+            for process in team if not signals else ():
                 process.terminate()
+        if None not in statuses:
+            return failure
         if time.monotonic() > until:
             for process in team:
                 process.kill()
         time.sleep(_POLL_SECONDS)
-    return failure or next((process.returncode for process in team if process.returncode), 0)
+
+
+def _end(status: int) -> str:
+    """How a process ended, and what to do."""
+    if status > 0:
+        return f"ended with exit status {status}"
+    why = ", most often for want of memory" if status == -signal.SIGKILL else ""
+    again = "run it again and it goes on from the last checkpoint"
+    return f"was ended by {signal.Signals(-status).name}{why}; {again}"
 
 
 def _environment(rank: int, size: int, port: int) -> dict[str, str]:
