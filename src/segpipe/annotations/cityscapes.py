@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from segpipe.annotations import drafts, point_lists, runs, values
+from segpipe.annotations import drafts, fractions, point_lists, runs, values
 from segpipe.annotations.documents import json_document, json_list
 from segpipe.annotations.mask_surveys import Mapper, Survey, survey
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate
@@ -113,7 +113,8 @@ def _polygons(source: Source, file: str) -> tuple[Wanted, list[Instance]]:
     except AnnotationError as error:
         return _wanted(file, replace(image, problem=error.reason, detail=str(error))), []
     image = replace(image, **declared_size(document.get("imgHeight"), document.get("imgWidth")))
-    return _wanted(file, image), [*_uncovered(file, image), *_objects(file, objects)]
+    found = [*_uncovered(file, image), *_objects(file, objects)]
+    return _wanted(file, fractions.noted(image, found)), found
 
 
 def _uncovered(file: str, image: Image) -> Iterator[Instance]:

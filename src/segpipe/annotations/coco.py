@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe import machine
-from segpipe.annotations import curves, drafts, values
+from segpipe.annotations import curves, drafts, fractions, values
 from segpipe.annotations.coco_images import key_of, read_images
 from segpipe.annotations.source import Source
 from segpipe.annotations.values import Id
@@ -113,13 +113,16 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
     """Read the documents of `recognise` as one data set: one class table by name, images joined by their file.
 
     Never raises for a single record: each annotation becomes one Instance, each image record one Image (records
-    of the same file join), with `problem` and `detail` where it cannot be used.
+    of the same file join), with `problem` and `detail` where it cannot be used. Raises UserError for a file in
+    fractions of the pictures.
     """
     images, image_of = read_images(source, {file: doc["images"] for file, doc in documents.items()})
     classes = {file: class_names(file, doc) for file, doc in documents.items()}
-    instances = [
-        instance for file, doc in documents.items() for instance in _instances(file, doc, classes[file], image_of[file])
-    ]
+    instances: list[Instance] = []
+    for file, doc in documents.items():
+        found = list(_instances(file, doc, classes[file], image_of[file]))
+        fractions.refuse(file, found)
+        instances += found
     names = dict.fromkeys(name for table in classes.values() for name in table.values() if name)
     return Dataset(
         format=FORMAT,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import cvat_shapes, drafts, xml_files
+from segpipe.annotations import cvat_shapes, drafts, fractions, xml_files
 from segpipe.annotations.coco_images import read_images
 from segpipe.annotations.cvat_frames import frame_records
 from segpipe.annotations.documents import file_bytes
@@ -43,16 +43,17 @@ def read(source: Source, documents: Mapping[str, Element]) -> Dataset:
     """Read the documents of `recognise` as one data set: one class table by name, in the order of the labels.
 
     Never raises for a single record: each shape becomes one Instance, in a track each of its shapes, with `problem`
-    and `detail` where it cannot be used.
+    and `detail` where it cannot be used. Raises UserError for a file in fractions of the pictures.
     """
     entries = {file: _photo_entries(source, file, root) for file, root in documents.items()}
     images, keys = read_images(source, entries, "image")
     image_of = {image.key: image for image in images}
-    instances = [
-        _instance(shape, image_of.get(keys[file].get(shape.image_id, "")))
-        for file, root in documents.items()
-        for shape in _in_order(file, root, entries[file])
-    ]
+    instances: list[Instance] = []
+    for file, root in documents.items():
+        shapes = _in_order(file, root, entries[file])
+        found = [_instance(shape, image_of.get(keys[file].get(shape.image_id, ""))) for shape in shapes]
+        fractions.refuse(file, found)
+        instances += found
     splits = {keys[file].get(entry["id"]): entry["split"] for file, found in entries.items() for entry in found}
     labels = [name for root in documents.values() for name in _labels(root)]
     names = dict.fromkeys([*labels, *(instance.category for instance in instances if instance.category)])

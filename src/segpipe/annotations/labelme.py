@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from segpipe.annotations import bitmaps, curves, drafts, embedded, point_lists, runs, values
+from segpipe.annotations import bitmaps, curves, drafts, embedded, fractions, point_lists, runs, values
 from segpipe.annotations.documents import file_bytes, json_document, json_list
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
 from segpipe.annotations.picture_sizes import viewed_wh
@@ -76,8 +76,10 @@ def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instanc
     image = replace(image, **declared_size(document.get("imageHeight"), document.get("imageWidth")))
     text = embedded.text_of(document)
     inside = file if text else ""
+    found = _instances(file, document, shapes)
+    image = fractions.noted(image, found)
     wanted = Wanted(image=image, name=_path(document), folders=beside(file), own=own, inside=inside)
-    return wanted, _instances(file, document, shapes), embedded.size_wh(text) if text else None
+    return wanted, found, embedded.size_wh(text) if text else None
 
 
 def _path(document: dict[str, Any]) -> str:

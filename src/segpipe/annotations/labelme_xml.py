@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import bitmaps, curves, drafts, point_lists, runs
+from segpipe.annotations import bitmaps, curves, drafts, fractions, point_lists, runs
 from segpipe.annotations.curves import Ring
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.finding import Finder
@@ -75,15 +75,16 @@ def _document(source: Source, finder: Finder, file: str, own: str) -> tuple[Want
         return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), [], []
     size = declared_size(_whole(text_of(root, "imagesize/nrows")), _whole(text_of(root, "imagesize/ncols")))
     folder = text_of(root, "folder").replace("\\", "/")
+    reader = _Masks(source, finder, _beside(file, "Masks", folder))
+    found = [_instance(file, i, e, reader) for i, e in enumerate(root.iter("object"))]
     wanted = Wanted(
-        image=replace(image, **size),
+        image=fractions.noted(replace(image, **size), found),
         name=text_of(root, "filename"),
         folder=folder,
         folders=(folder_of(file), *_beside(file, "Images", folder)),
         own=own,
     )
-    reader = _Masks(source, finder, _beside(file, "Masks", folder))
-    return wanted, [_instance(file, i, e, reader) for i, e in enumerate(root.iter("object"))], reader.named
+    return wanted, found, reader.named
 
 
 def _whole(text: str) -> int | str | None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from segpipe.annotations import bitmaps, curves, drafts, point_lists, runs, values
+from segpipe.annotations import bitmaps, curves, drafts, fractions, point_lists, runs, values
 from segpipe.annotations.documents import file_bytes, json_document, json_list
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate, own_pictures
 from segpipe.annotations.source import Source
@@ -95,8 +95,9 @@ def _document(source: Source, file: str, own: str, classes: Mapping[str, str]) -
     size = document.get("size")
     size = size if isinstance(size, dict) else {}
     image = replace(image, **declared_size(size.get("height"), size.get("width")))
-    wanted = Wanted(image=image, name=PurePosixPath(file).stem, folders=beside(file, "../img"), own=own)
-    return wanted, [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
+    found = [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
+    image = fractions.noted(image, found)
+    return Wanted(image=image, name=PurePosixPath(file).stem, folders=beside(file, "../img"), own=own), found
 
 
 def _instance(file: str, position: int, entry: Any, size: dict[str, Any], classes: Mapping[str, str]) -> Instance:

@@ -12,10 +12,11 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from segpipe.annotations import curves, drafts, point_lists, values
+from segpipe.annotations import curves, drafts, fractions, point_lists, values
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.named_photos import Wanted, beside, locate
 from segpipe.annotations.source import Source
@@ -129,7 +130,8 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
     """Read the documents of `recognise`: one Image a record, and one Instance for each region.
 
     The class is the region attribute that most regions have (of several, one called class, label ... counts first);
-    regions without any are all ONLY_CLASS. Never raises for a single record or region.
+    regions without any are all ONLY_CLASS. Never raises for a single record or region. Raises UserError for a file in
+    fractions of the pictures.
     """
     records = [
         (_wanted(file, position, record), _regions(record), document)
@@ -143,6 +145,8 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
         for key, (wanted, regions, document) in zip(keys, records, strict=True)
         for position, region in enumerate(regions)
     )
+    for file, found in groupby(instances, lambda instance: instance.place.partition(": file[")[0]):
+        fractions.refuse(file, found)
     return Dataset(
         format=FORMAT,
         categories=tuple(sorted({instance.category for instance in instances if instance.category})),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from xml.etree.ElementTree import Element
 
-from segpipe.annotations import curves, drafts, values, xml_files
+from segpipe.annotations import curves, drafts, fractions, values, xml_files
 from segpipe.annotations.curves import Ring
 from segpipe.annotations.point_lists import enough
 from segpipe.annotations.source import Source
@@ -61,10 +61,13 @@ def document(source: Source, file: str) -> Document:
     found = [
         _object(f"{file}#{n}", f"{file}: object[{n}]", element) for n, element in enumerate(root.iterfind("object"))
     ]
+    in_fractions = fractions.are_all([ring for one in found for ring in (one.outline, one.ring)])
     return Document(
         photo=xml_files.text_of(root, "filename"),
         size_hw=(_size(root, "height"), _size(root, "width")),
         objects=tuple(found),
+        problem=fractions.REASON if in_fractions else "",
+        detail=fractions.PROBLEM if in_fractions else "",
     )
 
 
@@ -122,7 +125,8 @@ def from_one_based(documents: Sequence[Document]) -> list[Document]:
 
     Which one it is shows in all boxes together: one edge below 1, or between two pixels, is none of VOC's.
     """
-    edges = [edge for one in documents for box in one.objects for edge in box.bounds or ()]
+    sound = [one for one in documents if not one.problem]
+    edges = [edge for one in sound for box in one.objects for edge in box.bounds or ()]
     if not edges or any(edge < 1 or edge != int(edge) for edge in edges):
         return list(documents)
     logger.info("all boxes are whole numbers from 1 on: taken as VOC's, which count pixels from 1")

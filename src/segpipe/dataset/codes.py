@@ -5,7 +5,7 @@ REASON_CODES = (
     *("bad_record", "unknown_image", "ambiguous_image", "unknown_category", "bad_ring", "bad_rle", "zero_area"),
     *("outside_frame", "not_a_region", "image_lost", "image_skipped", "self_crossing", "ring_removed", "past_border"),
     *("crowd", "ignore", "box", "line", "point", "difficult", "occluded", "class_not_selected", "deleted", "repeated"),
-    *("outside", "covered", "empty_mask"),
+    *("outside", "covered", "empty_mask", "fractions"),
 )
 CHANGES = ("first_page_only", "scaled_to_8_bit", "bands_not_used", "laid_on_white")  # of a photograph, while it is read
 VALIDATE_FINDINGS = (

@@ -79,6 +79,14 @@ REASONS = (
         (_LIMIT,),
     ),
     Reason(
+        "fractions", ledger.DROPPED, "Coordinates in fractions",
+        "All coordinates of the photograph's annotation file lie between 0 and 1: they are fractions of width and "
+        "height. The format has pixels, of which each object would cover one, in the corner.",
+        _LEFT_OUT,
+        "Multiply the coordinates by width and height, or export the file again in pixels.",
+        (_LIMIT,),
+    ),
+    Reason(
         "no_matching_annotation", ledger.SKIPPED, "No object of a selected class",
         "The annotations know this photograph, but nothing on it belongs to a class that is selected.",
         "The photograph is not used: whether it is background or was never finished cannot be told.",
