@@ -3,16 +3,20 @@
 python inference.py --weights models/model.pt --input photos --output masks --overlay
 """
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # the code beside it, whatever is installed
+
+# isort: split
 import segpipe.interrupts  # noqa: F401 - works while the others are imported
 
 # isort: split
 import argparse
 import io
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,6 +233,16 @@ def test_ctrl_c_is_one_line_already_while_modules_are_imported():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src")
     assert result.stderr == "error: stopped by Ctrl-C; run it again\n"
     assert result.returncode == -signal.SIGINT
+
+
+def test_a_copy_of_the_project_predicts_with_its_code_whatever_is_installed(tmp_path):
+    shutil.copy(ROOT / "inference.py", tmp_path)
+    (tmp_path / "src/segpipe").mkdir(parents=True)
+    (tmp_path / "src/segpipe/__init__.py").touch()
+    (tmp_path / "src/segpipe/interrupts.py").write_text("raise SystemExit('the code of the copy')")
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    result = subprocess.run([sys.executable, tmp_path / "inference.py"], capture_output=True, text=True, env=env)
+    assert result.stderr == "the code of the copy\n"
 
 
 def test_an_output_that_is_a_file_is_said_in_one_line(weights, photos, tmp_path, capsys):
