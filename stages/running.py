@@ -42,8 +42,10 @@ def run(main: Callable[[], None]) -> None:
     except RuntimeError as error:
         if not _LOST.search(str(error)):
             raise
-        # Who started the processes knows which of them is gone.
-        sys.exit(1 if TOLD in os.environ else _last_words(f"the other processes are gone ({str(error)[:200]})"))
+        if TOLD not in os.environ:  # else who started the processes knows which of them is gone
+            sys.stderr.write(f"{_last_words(f'the other processes are gone ({str(error)[:200]})')}\n")
+        sys.stderr.flush()
+        os._exit(1)  # an orderly exit now and then ends in an abort by PyTorch's threads
     except StoppedError as error:
         sys.exit(1 if _rank() else _last_words(str(error)))  # all are stopped, the first has saved
     except (AccountError, UserError) as error:

@@ -66,7 +66,8 @@ def _first_failure(team: Sequence["subprocess.Popen[bytes]"], signals: Sequence[
         statuses = [process.poll() for process in team]
         failed = [(rank, status) for rank, status in enumerate(statuses) if status]
         if failed and failure == (0, 0):
-            failure = min(failed, key=lambda one: one[1] > 0)  # one that a signal ended: others fail for want of it
+            # One that a signal ended comes first: the others fail, or abort, for want of it.
+            failure = min(failed, key=lambda one: one[1] > 0 or one[1] == -signal.SIGABRT)
             until = time.monotonic() + _GRACE_SECONDS
             for process in team if not signals else ():
                 process.terminate()
