@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from segpipe.models import sealed
+from tests.memory import short_of_memory
 
 FORMAT = "a format"
 
@@ -79,3 +80,10 @@ def test_the_place_in_memory_does_not_matter():
 def test_another_format_is_no_damage(saved):
     with pytest.raises(sealed.OtherFormatError, match="its format is 'a format'"):
         sealed.read(saved, "another")
+
+
+def test_want_of_memory_is_no_damage(saved):
+    saved.write_bytes(sealed.packed({"format": FORMAT, "state": torch.zeros(16_000_000)}))
+    with short_of_memory(16_000_000), pytest.raises(MemoryError):
+        sealed.read(saved, FORMAT)
+    assert sealed.read(saved, FORMAT)["state"].shape == (16_000_000,)

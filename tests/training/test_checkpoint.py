@@ -1,9 +1,12 @@
+import errno
 import math
 import os
+import re
 
 import pytest
 import torch
 
+from segpipe.errors import UserError
 from segpipe.models import sealed
 from segpipe.training import checkpoint, schedule
 from segpipe.training.checkpoint import State, Sums
@@ -79,6 +82,19 @@ def test_a_damaged_or_foreign_checkpoint_is_left_aside_with_a_warning(saved, cap
         assert checkpoint.restore(saved, network, optimizer) is None
         assert f"checkpoint {saved} cannot be used (" in caplog.text
         assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), RuntimeError("CUDA out of memory.")])
+def test_a_sound_checkpoint_is_not_left_aside_where_the_machine_fails(error, saved, monkeypatch):
+    def fails(*_):
+        raise error
+
+    network, optimizer = a_training()
+    monkeypatch.setattr(optimizer, "load_state_dict", fails)
+    with pytest.raises(
+        UserError, match=f"^checkpoint {re.escape(str(saved))}: (Input/output error|not enough memory); "
+    ):
+        checkpoint.restore(saved, network, optimizer)
 
 
 def test_a_checkpoint_under_another_trainings_name_is_not_used(saved, caplog):

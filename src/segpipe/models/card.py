@@ -14,7 +14,7 @@ import torch
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from segpipe import files
+from segpipe import files, machine
 from segpipe.classes import MAX_CLASSES
 from segpipe.dataset.transforms import Fit, Mode
 from segpipe.errors import UserError, at
@@ -105,6 +105,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, Mod
         except (UserError, *sealed.UNREADABLE) as error:
             problem = f"damaged, or no model file of this program ({_brief(error)})"
             raise UserError(f"{problem}; copy it again, or train one with `dvc repro`") from error
+        except MemoryError as error:
+            raise UserError(machine.MEMORY) from error
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror}); check the file and its permissions") from error
         _check_numbers(document["state"])

@@ -36,9 +36,13 @@ def packed(document: Mapping[str, Any]) -> memoryview:
 def read(path: Path, expected: str) -> dict[str, Any]:
     """The document of a file of `packed`, on the CPU, exactly as it was written; expected: its format.
 
-    Raises OtherFormatError, OSError, or one of UNREADABLE.
+    Raises OtherFormatError, OSError, MemoryError, or one of UNREADABLE.
     """
-    document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        document: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except RuntimeError:
+        bytearray(path.stat().st_size)  # torch raises this where memory is short, too: that is no damage
+        raise
     if document["format"] != expected:
         raise OtherFormatError(document["format"])
     if document.pop(_HASH) != content_hash(document):

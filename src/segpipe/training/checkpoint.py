@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from segpipe import files
+from segpipe import files, machine
 from segpipe.models import sealed
 from segpipe.models.build import Segmenter
 from segpipe.training import history
@@ -124,7 +124,8 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
 def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | None:
     """Put the checkpoint's state into `segmenter` and `optimizer` and return the rest.
 
-    None, and nothing changed, if there is no checkpoint or a damaged one (that is said in a warning).
+    None, and nothing changed, if there is no checkpoint or a damaged one (a warning names it). Raises UserError or
+    MemoryError where the machine is at fault: the checkpoint may be sound.
     """
     files.remove_parts(path)
     if not path.is_file():
@@ -135,6 +136,7 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | N
         state = _state(document)
         optimizer.load_state_dict(document["optimizer"])
     except (OSError, *sealed.UNREADABLE) as error:
+        machine.stop_if_at_fault(error, f"checkpoint {path}")
         _log.warning("checkpoint %s cannot be used (%s): training starts afresh", path, error)
         return None
     segmenter.load_state_dict(document["segmenter"])

@@ -11,7 +11,8 @@ from segpipe.versions import code_hash
 
 # All that segpipe.training.loop imports, but for what only draws pictures; the network and its first weights.
 CODE = (
-    *("models", "training", "__init__.py", "classes.py", "csv_files.py", "errors.py", "files.py", "versions.py"),
+    *("models", "training", "__init__.py", "classes.py", "csv_files.py", "errors.py", "files.py", "machine.py"),
+    "versions.py",
     *("dataset/__init__.py", "dataset/split_table.py", "dataset/store.py", "dataset/transforms.py"),
     *("evaluation/__init__.py", "evaluation/scores.py"),
 )
