@@ -30,7 +30,14 @@ def main() -> None:
     candidates = _candidates(photos, class_pixels, settings)
     _tell_copies(candidates)
     pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, params.seed)
-    plan = Plan(**settings.model_dump(include={field.name for field in fields(Plan)}))
+    plan = Plan(
+        method=settings.method,
+        val=settings.val,
+        test=settings.test,
+        source_roles=settings.source_roles,
+        folds=settings.folds,
+        fold=settings.fold,
+    )
     placed = splits.place(pool, plan)
     placing.close(placed, ledger.read(Path("data/ledger.parquet")))
     found = leaks.found(pool, placed, settings.near_duplicate_bits)

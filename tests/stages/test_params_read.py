@@ -34,7 +34,6 @@ UNDECLARED = {
     "render": {"evaluate.batch_size"},  # evaluate read it, and render shows what evaluate wrote
 }
 UNREAD = {  # declared, but read only with other settings
-    "split": {"split.source_roles"},
     "train": {"train.weights_file"},
 }
 
