@@ -219,12 +219,12 @@ def test_files_that_are_no_pictures_are_reported_and_the_others_are_predicted(we
     os.mkfifo(photos / "pipe.png")
     (photos / "loop.png").symlink_to("loop.png")
     assert run(weights, photos, tmp_path / "out", "--overlay") == 1
-    said = capsys.readouterr().err
-    assert f"FAILED {photos / 'pipe.png'}: is no regular file; replace or remove it" in said
-    assert f"FAILED {photos / 'loop.png'}: cannot be decoded (Too many levels of symbolic links)" in said
-    assert "nnn.overlay.jpg: cannot be written (File name too long)" in said
-    assert f"FAILED {photos / 'z.png'}: its overlay cannot be a JPEG (" in said
-    assert "1 of 5 pictures predicted" in said
+    errors = capsys.readouterr().err
+    assert f"FAILED {photos / 'pipe.png'}: is no regular file; replace or remove it" in errors
+    assert f"FAILED {photos / 'loop.png'}: cannot be decoded (Too many levels of symbolic links)" in errors
+    assert "nnn.overlay.jpg: cannot be written (File name too long)" in errors
+    assert f"FAILED {photos / 'z.png'}: its overlay cannot be a JPEG (" in errors
+    assert "1 of 5 pictures predicted" in errors
 
 
 def test_ctrl_c_is_one_line_already_while_modules_are_imported():

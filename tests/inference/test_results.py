@@ -77,7 +77,7 @@ def test_a_folder_and_a_link_that_leads_nowhere_are_kept(out):
             Results(out).check([name], [])
 
 
-def test_a_folder_of_an_older_version_is_told_as_such(out):
+def test_a_folder_of_an_older_version_is_named_as_such(out):
     (out / LIST).unlink()
     with pytest.raises(UserError) as caught:
         Results(out).check(["a.png"], [])

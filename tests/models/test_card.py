@@ -101,9 +101,9 @@ def foreign_contents(path):
 def test_a_foreign_or_damaged_file_is_said_in_one_line(saved):
     for content in foreign_contents(saved):
         saved.write_bytes(content)
-        said = refused(saved)
-        assert said.startswith("damaged, or no model file of this program (")
-        assert said.endswith("); copy it again, or train one with `dvc repro`")
+        message = refused(saved)
+        assert message.startswith("damaged, or no model file of this program (")
+        assert message.endswith("); copy it again, or train one with `dvc repro`")
 
 
 def test_no_damage_of_the_weights_is_loaded(saved):
@@ -120,7 +120,7 @@ def test_no_damage_of_the_weights_is_loaded(saved):
 
 
 @pytest.mark.parametrize(
-    ("version", "said"),
+    ("version", "message"),
     [
         ("segpipe model 1", "written by an older version of this program (its format is 'segpipe model 1') without a "),
         ("segpipe model 99", "written by a newer version of this program (its format is 'segpipe model 99'); update "),
@@ -128,9 +128,9 @@ def test_no_damage_of_the_weights_is_loaded(saved):
         (7, "no model file of this program (its format is 7); name a models/model.pt"),
     ],
 )
-def test_a_file_of_another_version_is_named_as_such(version, said, saved):
+def test_a_file_of_another_version_is_named_as_such(version, message, saved):
     resealed(saved, lambda document: document.update(format=version))
-    assert refused(saved).startswith(said)
+    assert refused(saved).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_a_card_that_cannot_be_used_is_said_in_one_line(key, value, saved):
         document["card"] = json.dumps(entries)
 
     resealed(saved, change)
-    said = refused(saved)
-    assert said.startswith("damaged, or no model file of this program (")
-    assert key in said
+    message = refused(saved)
+    assert message.startswith("damaged, or no model file of this program (")
+    assert key in message
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "3", 3, None])

@@ -148,7 +148,7 @@ def _files(path: Path) -> Iterator[Path]:
 def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
     """Each folder from `top` down with the names of its files, sorted, hidden ones left out.
 
-    Links are followed after all else, and each folder comes once: by its own path if it has one below `top`.
+    Links are followed after all else, and each folder comes once, by a path without links if there is one.
     """
     seen, waiting = set(), deque([top])
     while waiting:

@@ -154,4 +154,4 @@ def _brief(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"card: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:120]
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0][:120]
