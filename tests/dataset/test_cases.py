@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import numpy as np
+
 from segpipe.dataset import cases
 from segpipe.records import Dataset
 from tests.dataset.sources import dataset, instance, photo, report
@@ -93,3 +97,11 @@ def test_examples_are_of_different_photographs_where_there_are_enough(tmp_path):
 def test_an_outline_that_crosses_itself_says_what_a_correction_would_cover(tmp_path):
     (case,) = found(tmp_path)["self_crossing"].examples
     assert case.detail.endswith("pixels, corrected 32")  # two triangles of 4 x 8 / 2
+
+
+def test_an_outline_that_crosses_itself_too_often_has_no_corrected_area(tmp_path):
+    source = dataset(tmp_path)
+    points = np.random.default_rng(0).random((150, 2)) * [20, 10]
+    scribble = replace(source.instances[2], rings=(tuple(points.ravel().tolist()),), area=1e6)
+    changed = replace(source, instances=(*source.instances[:2], scribble, *source.instances[3:]))
+    assert found(tmp_path, changed)["self_crossing"].examples[0].detail.endswith("pixels, correction unknown")

@@ -76,6 +76,10 @@ def test_crossing_shapes_in_one_box_are_not_the_same():
         ((square(1, 1, 10), square(8, 8, 10)), False),  # they cross
         ((square(1, 1, 10), square(20, 1, 10)), False),
         (((0, 0, 10, 0, 10, 2, 2, 2, 2, 10, 0, 10), square(4, 4, 3)), False),  # in the elbow of an L, not in it
+        (
+            ((0, 0, 10, 0, 10, 2, 2, 2, 2, 10, 0, 10), square(4, 4, 3), square(4, 0, 1)),
+            True,
+        ),  # the last lies in its arm
         ((square(1, 1, 10),), False),
         ((), False),
     ],

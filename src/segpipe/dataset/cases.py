@@ -133,7 +133,9 @@ def _case(row: Row, where: Source) -> Case:
 
 def _measured(row: Row) -> str:
     drawn = f"{row.px_before:,} pixels" if row.px_before else ""
-    return f"{drawn}, corrected {row.area_after:,.0f}" if row.reason == "self_crossing" else drawn
+    if row.reason != "self_crossing":
+        return drawn
+    return f"{drawn}, corrected {row.area_after:,.0f}" if row.area_after is not None else f"{drawn}, correction unknown"
 
 
 def _thumbnail(row: Row, where: Source) -> str:

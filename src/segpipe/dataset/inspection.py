@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 import shapely
@@ -26,7 +25,7 @@ class Drawn:
     """An annotation as it is drawn.
 
     px: how many pixels that are; box: left, top, right, bottom of them; areas: square pixels inside its outline, if it
-    has one, as it runs and corrected.
+    has one, as it runs and, if that was measured, corrected.
     """
 
     instance: Instance
@@ -52,12 +51,17 @@ def nested(rings: Sequence[Ring]) -> bool:
         return False
     points = [np.reshape(ring, (-1, 2)) for ring in rings]
     low, high = (np.array([limit(own, axis=0) for own in points]) for limit in (np.min, np.max))
-    return any(
-        (low[outer] <= low[inner]).all()
-        and (high[inner] <= high[outer]).all()
-        and shapely.intersects_xy(Polygon(points[outer]), points[inner]).all()
-        for outer, inner in permutations(range(len(rings)), 2)
-    )
+    for outer, own in enumerate(points):
+        within = (low[outer] <= low).all(axis=1) & (high <= high[outer]).all(axis=1)
+        within[outer] = False
+        inner = [points[i] for i in np.flatnonzero(within)]
+        if inner:
+            polygon = Polygon(own)
+            shapely.prepare(polygon)
+            starts = np.cumsum([0, *map(len, inner[:-1])])
+            if np.logical_and.reduceat(shapely.intersects_xy(polygon, np.concatenate(inner)), starts).any():
+                return True
+    return False
 
 
 def _twins(drawn: Sequence[Drawn]) -> dict[str, tuple[Drawn, float]]:

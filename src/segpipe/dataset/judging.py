@@ -11,6 +11,7 @@ from segpipe.dataset.inspection import Drawn
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import Fate, Policies, concerned, fate
 from segpipe.errors import AnnotationError
+from segpipe.masks.geometry import corrected_area
 from segpipe.records import Instance
 
 _WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
@@ -127,12 +128,15 @@ def _verdict(instance: Instance, drawn: Instance, found: Covering, decided: Fate
 
 
 def _areas(found: Covering) -> tuple[float, ...]:
-    return (found.shape.area_drawn, found.shape.area_valid) if found.instance.rings else ()
+    if not found.instance.rings:
+        return ()
+    corrected = corrected_area(found.shape)
+    return (found.shape.area_drawn,) if corrected is None else (found.shape.area_drawn, corrected)
 
 
 def _measures(drawn: Drawn, nested_px: int | None) -> dict[str, Any]:
     left, top, right, bottom = drawn.box
-    before, after = drawn.areas or (None, None)
+    before, after, *_ = *drawn.areas, None, None
     return {
         "px_before": drawn.px,
         "px_wide": int(right - left),

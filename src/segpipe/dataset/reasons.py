@@ -182,7 +182,8 @@ REASONS = (
         "self_crossing", ledger.REPAIRED, "Outline crosses itself",
         "The outline runs over itself, as in a figure eight, so that inside and outside are not clear everywhere.",
         "It is drawn by the even-odd rule of pycocotools, as everywhere in the field; nothing becomes a box or a hull. "
-        "The corrected area is what the outline encloses in all, given for comparison.",
+        "The corrected area is what the outline encloses in all, given for comparison; it is not measured where the "
+        "outline crosses itself more than 500 times.",
         "Nothing, if the difference is small; else draw the object again.",
     ),
     Reason(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segpipe.files import write_text
-from segpipe.masks import geometry, rle
+from segpipe.masks import geometry, raster, rle
 from segpipe.records import Dataset, Instance, Rle
 from segpipe.writers import outlines
 from segpipe.writers.target import SPLITS, Page, Target, Written, accepted, pages, photograph
@@ -100,5 +100,11 @@ def _of_rings(instance: Instance, size_hw: tuple[int, int]) -> _Shape:
     xs = [x for ring in instance.rings for x in ring[0::2]]
     ys = [y for ring in instance.rings for y in ring[1::2]]
     box = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
-    area = 0.0 if instance.area is not None else geometry.examine(instance.rings, size_hw).area_valid
+    area = 0.0 if instance.area is not None else _area(instance, size_hw)
     return _Shape([list(ring) for ring in instance.rings], box, area)
+
+
+def _area(instance: Instance, size_hw: tuple[int, int]) -> float:
+    """Square pixels inside its outline, or the pixels that it covers where those cannot be measured."""
+    corrected = geometry.corrected_area(geometry.examine(instance.rings, size_hw))
+    return float(rle.area_px(raster.draw(instance.rings, size_hw))) if corrected is None else corrected
