@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from segpipe import machine
-from segpipe.errors import TOLD, AccountError, StoppedError, UserError, is_first_to_tell
+from segpipe.errors import REPORTED, AccountError, StoppedError, UserError, is_first_to_report
 
 _LOST = re.compile("gloo/transport|NCCL")  # in what PyTorch raises where another process of a training is gone
 _REMEDIES = {
@@ -42,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
     except RuntimeError as error:
         if not _LOST.search(str(error)):
             raise
-        if TOLD not in os.environ:  # else who started the processes knows which of them is gone
+        if REPORTED not in os.environ:  # else who started the processes knows which of them is gone
             sys.stderr.write(f"{_last_words(f'the other processes are gone ({str(error)[:200]})')}\n")
         sys.stderr.flush()
         os._exit(1)  # an orderly exit now and then ends in an abort by PyTorch's threads
@@ -57,7 +57,7 @@ def run(main: Callable[[], None]) -> None:
 def _last_words(problem: str) -> str | int:
     """The line that ends this process; of several that train together the first to fail speaks, with its number."""
     rank = _rank()
-    if not is_first_to_tell():
+    if not is_first_to_report():
         return 1
     return f"error: rank {rank}: {problem}" if rank else f"error: {problem}"
 

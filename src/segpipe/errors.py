@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-TOLD = "SEGPIPE_TOLD"  # names a file: of several processes that train together, the one that makes it tells its error
+REPORTED = "SEGPIPE_REPORTED"  # names a file: of processes that train together the one that makes it reports its error
 
 
 class UserError(Exception):
@@ -62,10 +62,10 @@ def at(place: str) -> Iterator[None]:
         raise
 
 
-def is_first_to_tell() -> bool:
-    """Whether no other process of the same training has told its error yet."""
+def is_first_to_report() -> bool:
+    """Whether no other process of the same training has reported an error yet."""
     try:
-        Path(os.environ[TOLD]).touch(exist_ok=False)
+        Path(os.environ[REPORTED]).touch(exist_ok=False)
     except FileExistsError:
         return False
     except (KeyError, OSError):  # alone, or started by torchrun

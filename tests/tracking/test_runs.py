@@ -88,7 +88,7 @@ def test_class_names_that_mlflow_refuses_lose_nothing(mlflow_client, caplog):
     assert not caplog.records
 
 
-def test_what_mlflow_refuses_is_left_out_alone_and_said_once(mlflow_client, caplog):
+def test_what_mlflow_refuses_is_left_out_alone_and_named_once(mlflow_client, caplog):
     with open_training(FACTS, QUICK) as run:
         for epoch in (1, 2):
             run.log_metrics({"loss": 1.0, "x" * 251: 2.0, "miou": 0.5}, step=epoch)
@@ -97,8 +97,8 @@ def test_what_mlflow_refuses_is_left_out_alone_and_said_once(mlflow_client, capl
     assert found.info.status == "FINISHED"
     assert found.data.metrics == {"loss": 1.0, "miou": 0.5}
     assert [found.data.tags.get(name) for name in ("a", "b?", "c")] == ["1", None, "3"]
-    said = [record.getMessage().partition(";")[0] for record in caplog.records]
-    assert said == [f"tracking: mlflow refuses {'x' * 251}", "tracking: mlflow refuses b?"]
+    lines = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert lines == [f"tracking: mlflow refuses {'x' * 251}", "tracking: mlflow refuses b?"]
 
 
 def test_where_artifacts_cannot_go_the_run_has_its_numbers_and_its_end(mlflow_client, caplog):
@@ -184,8 +184,8 @@ def test_a_copied_project_leaves_the_artifacts_of_the_first_alone(mlflow_client,
     assert client.get_experiment_by_name("shapes_2").artifact_location == (workplace / "mlartifacts/shapes_2").as_uri()
     monkeypatch.chdir(workplace)
     assert sorted(Path("mlartifacts").rglob("*")) == before
-    said = [record.getMessage() for record in caplog.records if "copied" in record.getMessage()]
-    assert said == [
+    lines = [record.getMessage() for record in caplog.records if "copied" in record.getMessage()]
+    assert lines == [
         "tracking: this project was copied or moved; its artifacts are kept in this folder, "
         f"not in {(workplace / 'mlartifacts/shapes').as_uri()}"
     ]

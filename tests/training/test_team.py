@@ -164,7 +164,7 @@ KILLED = """
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "expected"),
     [
         ("if rank: raise UserError('its memory is too small')", 1, "error: rank 1: its memory is too small$"),
         ("if rank: raise OSError(28, '', 'a.csv')", 1, "error: rank 1: a.csv: No space left on device; free some"),
@@ -173,11 +173,11 @@ KILLED = """
         (KILLED, -9, "error: rank 1 of 2 processes was ended by SIGKILL, most often for want of memory; run it again"),
     ],
 )
-def test_whoever_fails_in_a_team_is_heard_in_one_line(capfd, caplog, body, status, said):
+def test_whoever_fails_in_a_team_is_heard_in_one_line(capfd, caplog, body, status, expected):
     body = body if body is KILLED else f"{body}\n    if not rank: time.sleep(60)"
     assert launch.launch([sys.executable, "-c", IN_A_TEAM.format(body)], 2) == status
     [line] = capfd.readouterr().err.splitlines() + [record.getMessage() for record in caplog.records]
-    assert re.match(said, line)
+    assert re.match(expected, line)
 
 
 STOPPED = """

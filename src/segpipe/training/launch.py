@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from segpipe.errors import TOLD
+from segpipe.errors import REPORTED
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.2
@@ -26,16 +26,16 @@ def is_launched() -> bool:
 def launch(command: Sequence[str], processes: int) -> int:
     """Run `command` in so many processes and wait. Returns 0, or the exit status of the first that failed.
 
-    Signals are passed on, once to each process. Where one fails, the others are told to end; a line says which one,
-    unless it has told its error itself.
+    Signals are passed on, once to each process. Where one fails, the others have to end; a line names it
+    if it has not reported an error itself.
     """
     port, signals = _free_port(), list[int]()
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "told"
-        # In sessions of their own: a terminal's Ctrl-C reaches only this process, which passes it on.
+        reported = Path(folder) / "reported"
+        # Each in a new session: a terminal's Ctrl-C reaches only this process, which passes it on.
         team = [
             subprocess.Popen(
-                command, env=_environment(rank, processes, port) | {TOLD: str(told)}, start_new_session=True
+                command, env=_environment(rank, processes, port) | {REPORTED: str(reported)}, start_new_session=True
             )
             for rank in range(processes)
         ]
@@ -51,7 +51,7 @@ def launch(command: Sequence[str], processes: int) -> int:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-        if status and not signals and not told.exists():
+        if status and not signals and not reported.exists():
             _log.error("error: rank %d of %d processes %s", rank, processes, _end(status))
         return status
 
