@@ -158,6 +158,27 @@ def test_other_xml_is_none_of_cvats(tmp_path):
     assert cvat.recognise(list_source(tmp_path)) == {}
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "is_refused"),
+    [("a.mp4", "b.mp4", True), ("a.mp4", "a.mp4", False), ("a.mp4", "", False), ("", "", False)],
+)
+def test_tracks_of_two_videos_are_not_drawn_on_the_same_frames(tmp_path, one, two, is_refused):
+    put_pictures(tmp_path, ["images/frame_000000.png"])
+    track = '<track id="0" label="cat"><box frame="0" outside="0" xtl="1" ytl="1" xbr="5" ybr="3"/></track>'
+    for name, video in (("one", one), ("two", two)):
+        text = f"<annotations><meta><task/><source>{video}</source></meta>{track}</annotations>"
+        (tmp_path / f"{name}.xml").write_text(text)
+    source = list_source(tmp_path)
+    if is_refused:
+        words = (
+            r"tracks of several videos \('a.mp4' in one.xml and 'b.mp4' in two.xml\) are over the pictures in images"
+        )
+        with pytest.raises(UserError, match=words):
+            cvat.read(source, cvat.recognise(source))
+    else:
+        assert len(cvat.read(source, cvat.recognise(source)).instances) == 2
+
+
 def test_a_task_that_counts_a_thousand_million_frames_has_those_that_are_there(tmp_path):
     put_pictures(tmp_path, ["images/frame_000007.png"])
     meta = "<meta><task><start_frame>0</start_frame><stop_frame>999999999</stop_frame></task></meta>"

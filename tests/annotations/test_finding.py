@@ -118,13 +118,18 @@ def test_of_equal_ones_the_one_nearest_to_the_annotation_file_counts():
         (
             ["x/a.jpg", "y/a.jpg"],
             "z/a.jpg",
-            "no file 'z/a.jpg' in the source, and its name is that of 2 files (x/a.jpg, y/a.jpg) in other folders; put",
+            "no file 'z/a.jpg' in the source, and its name is that of 2 files (x/a.jpg, y/a.jpg) in other folders; ",
         ),
         (["x/b.jpg"], "x/a.jpg", "no file 'x/a.jpg' in the source; put the picture there or remove its record"),
         (
             ["a.jpg", "x/a.jpg", "video1/b.jpg"],  # the folder is there, without the file
             "video1/a.jpg",
             "no file 'video1/a.jpg' in the source, and its name is that of 2 files (a.jpg, x/a.jpg) in other folders",
+        ),
+        (
+            ["a.jpg", "x/a.jpg", "clips/video1/b.jpg"],
+            "/home/me/video1/a.jpg",
+            "no file '/home/me/video1/a.jpg' in the source, and its name is that of 2 files (a.jpg, x/a.jpg) in",
         ),
     ],
 )

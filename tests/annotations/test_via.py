@@ -37,6 +37,26 @@ def test_a_region_keeps_its_points_class_and_place(tmp_path):
     assert (instance.image_key, instance.category, instance.rings) == ("a", "cat", ((1, 1, 5, 1, 5, 4),))
 
 
+def test_photographs_of_one_name_are_told_apart_by_their_size_in_bytes(tmp_path):
+    put_pictures(tmp_path, ["f.jpg", "video2/f.jpg", "video3/f.jpg"])
+    for number, file in enumerate(["f.jpg", "video2/f.jpg", "video3/f.jpg"], start=1):
+        with (tmp_path / file).open("ab") as picture:
+            picture.write(bytes(number))
+    sizes = [(tmp_path / file).stat().st_size for file in ("video2/f.jpg", "f.jpg")]
+    records = {f"f.jpg{size}": record(region(), name="f.jpg") | {"size": size} for size in [*sizes, 7]}
+    put_json(tmp_path / "via.json", records)
+    dataset = read(tmp_path)
+    file_of = {image.key: image.file or image.problem for image in dataset.images}
+    assert [file_of[instance.image_key] for instance in dataset.instances] == ["video2/f.jpg", "f.jpg", "missing_file"]
+
+
+def test_no_record_is_lost_where_two_have_one_key(tmp_path):
+    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    first, second = (json.dumps(record(region(), name=name)) for name in ("a.jpg", "b.jpg"))
+    (tmp_path / "via.json").write_text(f'{{"a.jpg99": {first}, "a.jpg99": {second}}}')
+    assert [instance.image_key for instance in read(tmp_path).instances] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("shape", "kind", "rings"),
     [

@@ -17,7 +17,7 @@ from segpipe.annotations import drafts, fractions, point_lists, runs, values
 from segpipe.annotations.documents import json_document, json_list
 from segpipe.annotations.mask_surveys import Mapper, Survey, survey
 from segpipe.annotations.named_photos import Wanted, beside, declared_size, locate
-from segpipe.annotations.source import Source, split_named
+from segpipe.annotations.source import Source, folder_of, split_named
 from segpipe.errors import AnnotationError
 from segpipe.records import Dataset, Image, Instance, Role
 
@@ -101,7 +101,7 @@ def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
 def _wanted(file: str, image: Image) -> Wanted:
     """The photograph of a ground truth file, at the same place below leftImg8bit."""
     stem = _GROUND_TRUTH.sub(r"\1_leftImg8bit.png", posixpath.basename(file))
-    folder = re.sub("gtFine|gtCoarse", "leftImg8bit", posixpath.dirname(file))  # gtFine_trainvaltest/gtFine, too
+    folder = re.sub("gtFine|gtCoarse", "leftImg8bit", folder_of(file))  # gtFine_trainvaltest/gtFine, too
     return Wanted(image=image, name=stem, folders=(folder, *beside(file)))
 
 

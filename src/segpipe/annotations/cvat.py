@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from segpipe.annotations import cvat_shapes, drafts, fractions, xml_files
 from segpipe.annotations.coco_images import read_images
-from segpipe.annotations.cvat_frames import frame_records
+from segpipe.annotations.cvat_frames import frame_records, refuse_several_videos
 from segpipe.annotations.documents import file_bytes
 from segpipe.annotations.source import Source, split_named
 from segpipe.errors import AnnotationError, at
@@ -43,8 +43,10 @@ def read(source: Source, documents: Mapping[str, Element]) -> Dataset:
     """Read the documents of `recognise` as one data set: one class table by name, in the order of the labels.
 
     Never raises for a single record: each shape becomes one Instance, in a track each of its shapes, with `problem`
-    and `detail` where it cannot be used. Raises UserError for a file in fractions of the pictures.
+    and `detail` where it cannot be used. Raises UserError for a file in fractions of the pictures, and for tracks of
+    several videos over the same pictures.
     """
+    refuse_several_videos(source, documents)
     entries = {file: _photo_entries(source, file, root) for file, root in documents.items()}
     images, keys = read_images(source, entries, "image")
     image_of = {image.key: image for image in images}

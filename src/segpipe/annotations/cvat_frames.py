@@ -3,11 +3,13 @@
 import posixpath
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from segpipe.annotations import xml_files
-from segpipe.annotations.source import Source, folder_of
+from segpipe.annotations.source import Source, below, folder_of
+from segpipe.errors import UserError
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _LAST_NUMBER = re.compile(r"([0-9]{1,9})[^0-9]*$")
@@ -27,12 +29,29 @@ def frame_records(source: Source, file: str, root: Element) -> list[dict[str, An
     ]
 
 
+def refuse_several_videos(source: Source, documents: Mapping[str, Element]) -> None:
+    """Raise UserError where tracks of several videos are over the pictures of one folder: a frame is only a number."""
+    videos: dict[str, dict[str, str]] = {}
+    for file, root in documents.items():
+        picture = next(iter(_pictures(source, file).values()), "") if root.find("image") is None else ""
+        names = {(element.text or "").strip() for element in root.iterfind("meta//source")} - {""}
+        for name in sorted(names) if picture else ():
+            videos.setdefault(folder_of(picture), {}).setdefault(name, file)
+    for folder, files in videos.items():
+        if len(files) > 1:
+            several = " and ".join(f"{name!r} in {file}" for name, file in files.items())
+            raise UserError(
+                f"tracks of several videos ({several}) are over the pictures in {folder}, so that the number of a "
+                "frame does not say of which it is; put the frames of each into a folder with its XML file"
+            )
+
+
 def _pictures(source: Source, file: str) -> dict[int, str]:
     """The picture of each frame: those with a number in the first of the folders beside the file that has such."""
     base = folder_of(file)
     for name in _FOLDERS:
         folder = posixpath.normpath(posixpath.join(base, name))
-        inside = [picture for picture in source.pictures if folder_of(picture) == folder]
+        inside = [picture for picture in below(source.pictures, folder) if folder_of(picture) == folder]
         numbers = {picture: int(found[1]) for picture in inside if (found := _LAST_NUMBER.search(_stem(picture)))}
         if numbers:
             alike = Counter(numbers.values())

@@ -11,7 +11,7 @@ import posixpath
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote
@@ -84,12 +84,11 @@ class Finder:
         """
         folders = list(folders)
         for path in dict.fromkeys([name, name.replace("\\", "/")]):
-            for folder in folders:
-                if (file := _joined(folder, path)) in self._files:
+            for file in _paths(path, folders):
+                if file in self._files:
                     return file
-        for folder in folders:
-            found = self._by_plain.get(_joined(folder, _plain(name)), ())
-            if len(found) == 1:
+        for file in _paths(_plain(name), folders):
+            if (found := self._by_plain.get(file)) and len(found) == 1:
                 return found[0]
         return None
 
@@ -114,13 +113,13 @@ class Finder:
 
     def _claim(self, name: Name) -> _Claim:
         path = posixpath.normpath(_plain(name.path))
-        for folder in name.folders:
-            if found := self._by_path.get(_joined(folder, path).casefold()):
+        for file in _paths(path, name.folders):
+            if found := self._by_path.get(file.casefold()):
                 return _Claim((_CASE,), found)
         parts = inside(path).split("/")
         bases = _with_parents(name.folders[0])
         for start in range(len(parts)):
-            if start and self._is_folder("/".join(parts[start - 1 : -1]), bases):
+            if start and "/".join(parts[start - 1 : -1]).casefold() in self._folder_ends:
                 break  # the folder is there, without the file
             end = "/".join(parts[start:])
             depth, found = self._nearest(end, bases) if start == 0 else self._at(end, bases)
@@ -142,14 +141,7 @@ class Finder:
 
     def _at(self, end: str, bases: Sequence[str]) -> tuple[int, Sequence[str]]:
         """The pictures of that path in the first of `bases` that has any; and how deep that is."""
-        return _first(self._by_path, [_joined(base, end).casefold() for base in bases], bases)
-
-    def _is_folder(self, path: str, bases: Sequence[str]) -> bool:
-        return any(_joined(base, path).casefold() in self._folders for base in bases)
-
-    @cached_property
-    def _folders(self) -> Container[str]:
-        return {folder for path in self._by_path for folder in _with_parents(folder_of(path))} - {"."}
+        return _first(self._by_path, [file.casefold() for file in _paths(end, bases)], bases)
 
     @cached_property
     def _by_path(self) -> Mapping[str, Sequence[str]]:
@@ -164,10 +156,14 @@ class Finder:
         """The pictures by their path in small letters, and by what is left of it without its first folders."""
         found: dict[str, list[str]] = defaultdict(list)
         for path, files in self._by_path.items():
-            parts = path.split("/")
-            for start in range(len(parts)):
-                found["/".join(parts[start:])] += files
+            for end in _ends(path):
+                found[end] += files
         return found
+
+    @cached_property
+    def _folder_ends(self) -> Container[str]:
+        folders = {folder for path in self._by_path for folder in _with_parents(folder_of(path))}
+        return {end for folder in folders for end in _ends(folder)}
 
 
 def _granted(
@@ -180,7 +176,7 @@ def _granted(
         if claim.files and claim.rank[0] != _ONLY:
             problem = f"{name.path!r} may be any of {several}; give its folder in the record"
         elif claim.files:
-            problem = f"{missing}, and its name is that of {several} in other folders; {remedy}"
+            problem = f"{missing}, and its name is that of {several} in other folders; correct its folder in the record"
         else:
             problem = f"{missing}; {remedy}"
         return AnnotationError(problem, "missing_file")
@@ -223,9 +219,16 @@ def _with_parents(folder: str) -> list[str]:
     return folders
 
 
-def _joined(folder: str, path: str) -> str:
-    """The path from a folder; "" for one that names a folder."""
-    return "" if posixpath.basename(path) in (".", "..") else posixpath.normpath(posixpath.join(folder, path))
+def _ends(path: str) -> Iterator[str]:
+    """The path, and what is left of it without its first part, its first two ..."""
+    parts = path.split("/")
+    return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _paths(path: str, folders: Iterable[str]) -> Iterator[str]:
+    """The path as seen from each folder; none of an absolute one, and of one that names a folder."""
+    if not path.startswith("/") and posixpath.basename(path) not in (".", ".."):
+        yield from (posixpath.normpath(f"{folder}/{path}") for folder in folders)
 
 
 def _plain(path: str) -> str:

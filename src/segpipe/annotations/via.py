@@ -8,8 +8,9 @@ import io
 import json
 import logging
 import math
+import posixpath
 import reprlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -62,13 +63,22 @@ def _json_file(path: Path, file: str) -> Document | None:
         return None
     with at(file):
         try:
-            document = json.loads(data)
+            document = json.loads(data, object_pairs_hook=_with_every_record)
         except json.JSONDecodeError as error:
             problem = f"line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
             raise UserError(f"{problem}; export it again, or take it out of the source") from error
         except (ValueError, RecursionError) as error:
             raise UserError(f"not valid JSON ({error}); export it again, or take it out of the source") from error
     return _checked(document, file)
+
+
+def _with_every_record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which a record stays although a later one has its key, which is its name and size only."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        is_repeated = key in found and isinstance(value, dict) and "filename" in value
+        found[f"{key}#{len(found)}" if is_repeated else key] = value
+    return found
 
 
 def _checked(document: Any, file: str) -> Document | None:
@@ -112,7 +122,8 @@ def _csv_records(rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         cells = {str(name).strip().lstrip("#"): cell for name, cell in row.items()}
         name = cells.get("filename")
-        record = records.setdefault((name, cells.get("file_size")), {"filename": name, "regions": []})
+        size = cells.get("file_size")
+        record = records.setdefault((name, size), {"filename": name, "size": size, "regions": []})
         shape, attributes = _cell(cells["region_shape_attributes"]), _cell(cells["region_attributes"])
         if shape != {}:
             record["regions"].append({"shape_attributes": shape, "region_attributes": attributes})
@@ -134,9 +145,9 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
     fractions of the pictures.
     """
     records = [
-        (_wanted(file, position, record), _regions(record), document)
+        (wanted, _regions(record), document)
         for file, document in documents.items()
-        for position, record in enumerate(document.records)
+        for wanted, record in zip(_photos(source, file, document.records), document.records, strict=True)
     ]
     attribute = _class_attribute([region for _, regions, _ in records for region in regions])
     images, keys = locate(source, [wanted for wanted, _, _ in records])
@@ -153,6 +164,39 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
         images=tuple(images),
         instances=instances,
     )
+
+
+def _photos(source: Source, file: str, records: Sequence[Any]) -> list[Wanted]:
+    """The photograph of each record of a file. VIA knows no folders: those of one name differ in their bytes."""
+    wanted = [_wanted(file, position, record) for position, record in enumerate(records)]
+    sizes: dict[str, set[str]] = defaultdict(set)
+    for photo, record in zip(wanted, records, strict=True):
+        sizes[photo.name].add(_size(record))
+    shared = {name for name, found in sizes.items() if name and len(found) > 1}
+    pictures: dict[str, list[Path]] = defaultdict(list)
+    for picture in source.pictures if shared else ():
+        pictures[posixpath.basename(picture)].append(source.root / picture)
+    return [
+        _of_size(source, photo, _size(record), pictures[posixpath.basename(photo.name)])
+        if photo.name in shared
+        else photo
+        for photo, record in zip(wanted, records, strict=True)
+    ]
+
+
+def _size(record: Any) -> str:
+    return str(record.get("size")) if isinstance(record, dict) else ""
+
+
+def _of_size(source: Source, photo: Wanted, size: str, alike: Sequence[Path]) -> Wanted:
+    found = [path for path in alike if str(path.stat().st_size) == size]
+    if len(found) == 1:
+        return replace(photo, own=found[0].relative_to(source.root).as_posix())
+    problem = (
+        f"no single file {photo.name!r} of {size} bytes in the source, and other records are of files of that name"
+    )
+    detail = f"{problem}; give the folder of each in its filename"
+    return replace(photo, name="", image=replace(photo.image, problem="missing_file", detail=detail))
 
 
 def _wanted(file: str, position: int, record: Any) -> Wanted:
