@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.masks import painting, raster
+from segpipe.masks import painting, raster, rle
 from tests.grids import grid
 
 
@@ -39,6 +39,12 @@ def test_the_last_is_on_top_and_nobody_owns_the_rest():
     found = painted([bottom, top])
     np.testing.assert_array_equal(frame(found), grid("1122 111."))
     assert found.pixels(3).tolist() == [1, 5, 2, 0]  # nobody, the bottom, the top, and a third that is not there
+
+
+def test_empty_runs_without_number_own_nothing_and_take_no_memory():  # the square of their number was 80 GB
+    empty = np.full(200_000, 3)
+    regions = [rle.Region((4, 5), np.concatenate([[1], empty, [7]])), rle.Region((4, 5), empty)]
+    assert painting.paint(regions, (4, 5)).pixels(2).tolist() == [14, 6, 0]
 
 
 def test_nothing_painted_is_nobodys():

@@ -24,7 +24,7 @@ BORDER_TOLERANCE_PX = 0.5  # less than half a pixel past the border costs no pix
 _LONG = 10_000  # points of a ring: GEOS took 0.2 s to check a star of so many, and 72 s for one of 200,000
 _CROSSINGS = 500  # of a ring that is corrected: 0.1 s; make_valid took 108 s for 500 random points, 27,000 crossings
 _PAIRS = 1_000_000  # of sides near each other, looked at to find crossings
-_AT_ONCE = 16  # sides that others are looked for at once: bounds the memory
+_AT_ONCE = 64  # sides that others are looked for at once, at most
 _PIECE = 30  # sides of a line that are widened at once: 1,000 at once took 40 times as long
 
 
@@ -134,16 +134,18 @@ def _crossings(ring: Ring) -> tuple[int, bool]:
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     sides = shapely.linestrings(np.stack([points, np.roll(points, -1, axis=0)], axis=1))
     tree = shapely.STRtree(sides)
-    found = looked = 0
-    for start in range(0, len(sides), _AT_ONCE):
+    found = looked = start = 0
+    at_once = 1  # more of them as long as they are near few others
+    while start < len(sides):
         if found > _CROSSINGS or looked > _PAIRS:
             return found, False
-        one, other = tree.query(sides[start : start + _AT_ONCE])
+        one, other = tree.query(sides[start : start + at_once])
         between = other - one - start
         apart = (between > 1) & (between < len(sides) - 1)
         one, other = one[apart] + start, other[apart]
         looked += len(one)
         found += int(np.count_nonzero(shapely.intersects(sides[one], sides[other])))
+        start, at_once = start + at_once, min(2 * at_once, _AT_ONCE)
     return found, True
 
 

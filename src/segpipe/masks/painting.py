@@ -62,7 +62,8 @@ def paint(regions: Sequence[Region], size_hw: tuple[int, int], at_once: int = _R
         return Painting(size_hw, np.array([total]), np.array([0]))
     edges = np.concatenate([region.edges for region in regions])
     owners = np.arange(1, len(regions) + 1).repeat([len(region.edges) // 2 for region in regions])
-    starts, stops = edges[0::2], edges[1::2]
+    shown = np.flatnonzero(edges[1::2] > edges[0::2])  # many empty runs at one place would take memory by their square
+    starts, stops, owners = edges[0::2][shown], edges[1::2][shown], owners[shown]
     if len(owners) <= at_once:
         return Painting(size_hw, *_topmost(starts, stops, owners, total))
     cuts = [0, *np.sort(starts)[at_once::at_once].tolist(), total]
