@@ -149,6 +149,7 @@ def test_the_only_photograph_of_a_name_in_another_folder_is_used_and_noted(world
     assert account.images["video2__c"] == KEPT
     words = "written 'video1/c.png', and the only file of that name is video2/c.png"
     assert notes(account) == {"video2__c": ("other_folder", words)}
+    assert account.detail("video2__c") == f"other_folder: {words}"
     assert f"1 photographs are in other folders than written (first: {NAMED_IN[format]}: {words})" in caplog.text
 
 

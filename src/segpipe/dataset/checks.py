@@ -87,7 +87,7 @@ def check(task: Task) -> Checked:
         *(Finding(code=c.code, kind="image", id=photo.key, image_key=photo.key, detail=c.detail) for c in changes),
         *inspection.findings(drawn, size_hw),
     ]
-    rows = (_image_row(image, ledger.KEPT, detail=image.detail), *rows)
+    rows = (_image_row(image, ledger.KEPT, detail=_noted(image)), *rows)
     return Checked(photo, tuple(one.instance for one in drawn), rows, tuple(found))
 
 
@@ -136,6 +136,11 @@ def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[
     raise AnnotationError(
         f"{problem} {viewed_hw[1]} x {viewed_hw[0]}{told}; export the annotation for this file", "size_mismatch"
     )
+
+
+def _noted(image: Image) -> str:
+    """What its reader says of an image that is used, the codes of findings with their words."""
+    return "; ".join(filter(None, [image.detail, *(f"{code}: {words}" for code, words in image.notes if words)]))
 
 
 def _skipped(image: Image) -> Row:
