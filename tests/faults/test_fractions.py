@@ -8,7 +8,7 @@ import pytest
 from segpipe.errors import UserError
 from tests.faults import sources
 from tests.faults.test_annotation_files import PER_PICTURE
-from tests.faults.way import go
+from tests.faults.way import go, validated
 
 OF_ALL = {
     "coco": "instances.json",
@@ -32,7 +32,7 @@ def put_fractions(root: Path, format: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_file_of_all_pictures_in_fractions_ends_the_run(world, format, monkeypatch):
     put_fractions(world.source, format, monkeypatch)
     with pytest.raises(UserError) as error:
-        go(world)
+        validated(world)
     assert f"{OF_ALL[format]}: {WORDS}" in str(error.value)
 
 
@@ -42,33 +42,33 @@ def test_boxes_in_fractions_end_the_run(world):
     document = sources.coco_document() | {"annotations": boxes}
     sources.put(world.source, "instances.json", document)
     with pytest.raises(UserError, match=f"instances.json: {WORDS}"):
-        go(world)
+        validated(world)
 
 
 @pytest.mark.parametrize("format", PER_PICTURE)
 def test_a_file_of_one_picture_in_fractions_costs_that_picture(world, format, monkeypatch):
     sources.FORMATS[format](world.source)
-    whole = go(world)
     file, key = PER_PICTURE[format]
-    (other,) = whole.images.keys() - {key}
+    whole = [instance for instance in validated(world).instances if instance.image_key != key]
     sound = {
         path: path.read_bytes() for path in world.source.rglob("*") if path.is_file() and path.name != Path(file).name
     }
     put_fractions(world.source, format, monkeypatch)
     for path, content in sound.items():
         path.write_bytes(content)
-    account = go(world)
-    assert account.images == {key: ("dropped", "fractions"), other: ("kept", "")}
-    assert account.detail(key).startswith(WORDS)
-    assert account.annotations[f"{file}#0"] == ("dropped", "image_lost")
-    assert (account.label_maps[other] == whole.label_maps[other]).all()  # of VOC: boxes still count from 1
+    found = validated(world)
+    row = {row.id: row for row in found.rows}
+    assert (row[key].verdict, row[key].reason) == ("dropped", "fractions")
+    assert row[key].detail.startswith(WORDS)
+    assert (row[f"{file}#0"].verdict, row[f"{file}#0"].reason) == ("dropped", "image_lost")
+    assert list(found.instances) == whole  # of VOC: boxes still count from 1
 
 
 @pytest.mark.parametrize("format", PER_PICTURE)
 def test_when_all_files_are_in_fractions_the_run_ends_with_that_word(world, format, monkeypatch):
     put_fractions(world.source, format, monkeypatch)
     with pytest.raises(UserError, match=r"no image is left to work on \(2 fractions; the first: .* they are fractions"):
-        go(world)
+        validated(world)
 
 
 def test_one_pixel_in_a_file_of_pixels_stays(world):

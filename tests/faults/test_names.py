@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
 import pytest
 
+from segpipe.dataset.validation import Validated
 from segpipe.errors import UserError
 from tests.faults import sources
-from tests.faults.way import Account, Verdict, World, go
+from tests.faults.way import Verdict, World, go, validated
 
 KEPT: Verdict = ("kept", "")
 MISSING: Verdict = ("dropped", "missing_file")
@@ -122,71 +122,76 @@ def renamed(world: World, format: str, name: str, *photos: str) -> None:
     NAMED[format](world.source, name)
 
 
-def notes(account: Account) -> dict[str, tuple[str, str]]:
+def notes(found: Validated) -> dict[str, tuple[str, str]]:
     """What was found of photographs that are not where their record says: by image key the code and the words."""
     codes = ("found_elsewhere", "other_folder")
-    return {it.image_key: (it.code, it.detail) for it in account.findings if it.code in codes}
+    return {it.image_key: (it.code, it.detail) for it in found.findings if it.code in codes}
+
+
+def fates(found: Validated) -> list[Verdict]:
+    return sorted((row.verdict, row.reason) for row in found.rows if row.kind == "image")
+
+
+def details(found: Validated, verdict: str) -> list[str]:
+    return [row.detail for row in found.rows if row.kind == "image" and row.verdict == verdict]
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_a_photograph_is_never_replaced_by_another_of_its_name_that_has_its_record(world, format):
     sources.FORMATS[format](world.source)
-    whole = go(world)
-    (b,) = [key for key in whole.images if key.endswith("b")]
+    (b,) = [photo.key for photo in validated(world).photos if photo.key.endswith("b")]
+    whole = [instance for instance in validated(world).instances if instance.image_key == b]
     NAMED[format](world.source, "video1/b.png")
-    account = go(world)
-    np.testing.assert_array_equal(account.label_maps[b], whole.label_maps[b])
-    assert sorted(account.images.values()) == [MISSING, KEPT, ("skipped", "not_annotated")]
-    (lost,) = [key for key, fate in account.images.items() if fate == MISSING]
-    assert "no file 'video1/b.png' in the source; " in account.detail(lost)
-    assert notes(account) == {}
+    found = validated(world)
+    assert list(found.instances) == whole
+    assert fates(found) == [MISSING, KEPT, ("skipped", "not_annotated")]
+    assert "no file 'video1/b.png' in the source; " in details(found, "dropped")[0]
+    assert notes(found) == {}
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_the_only_photograph_of_a_name_in_another_folder_is_used_and_noted(world, format, caplog):
     renamed(world, format, "video1/c.png", "video2/c.png")
-    account = go(world)
-    assert account.images["video2__c"] == KEPT
+    found = validated(world)
     words = "written 'video1/c.png', and the only file of that name is video2/c.png"
-    assert notes(account) == {"video2__c": ("other_folder", words)}
-    assert account.detail("video2__c") == f"other_folder: {words}"
+    assert notes(found) == {"video2__c": ("other_folder", words)}
+    assert f"other_folder: {words}" in details(found, "kept")
     assert f"1 photographs are in other folders than written (first: {NAMED_IN[format]}: {words})" in caplog.text
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_a_name_that_two_other_folders_have_is_missing(world, format):
     renamed(world, format, "video1/c.png", "video2/c.png", "video3/c.png")
-    account = go(world)
-    assert sorted(account.images.values()) == [MISSING, KEPT, *[("skipped", "not_annotated")] * 3]
-    (lost,) = [key for key, fate in account.images.items() if fate == MISSING]
-    assert "(video2/c.png, video3/c.png) in other folders" in account.detail(lost)
+    found = validated(world)
+    assert fates(found) == [MISSING, KEPT, *[("skipped", "not_annotated")] * 3]
+    assert "(video2/c.png, video3/c.png) in other folders" in details(found, "dropped")[0]
 
 
 @pytest.mark.parametrize("name", ["C:\\photos\\video2\\c.png", "Video2/C.png", "/x/video2/c%2Epng"])
 @pytest.mark.parametrize("format", NAMED)
 def test_a_photograph_that_is_found_elsewhere_than_written_is_noted(world, format, name):
     renamed(world, format, name, "video2/c.png", "video3/c.png")
-    account = go(world)
-    assert account.images["video2__c"] == KEPT
-    assert notes(account) == {"video2__c": ("found_elsewhere", f"written {name!r}, found as video2/c.png")}
+    found = validated(world)
+    assert [photo.key for photo in found.photos if photo.key.startswith("video")] == ["video2__c"]
+    assert notes(found) == {"video2__c": ("found_elsewhere", f"written {name!r}, found as video2/c.png")}
 
 
 @pytest.mark.parametrize("path", ["gone.png", "C:\\old\\a.png", "../photos/a.jpg"])
 def test_a_labelme_path_that_gives_way_to_the_picture_beside_it_is_noted(world, path):
     sources.put_labelme(world.source)
     put_json_name(world.source, "a.json", ("imagePath",), path)
-    account = go(world)
-    assert account.images == {"a": KEPT, "b": KEPT}
-    assert notes(account) == {"a": ("found_elsewhere", f"written {path!r}, found as a.png")}
+    found = validated(world)
+    assert [photo.key for photo in found.photos] == ["a", "b"]
+    assert notes(found) == {"a": ("found_elsewhere", f"written {path!r}, found as a.png")}
 
 
 def test_of_two_pictures_of_a_labelme_file_the_one_with_the_written_suffix_counts(world):
     sources.put_labelme(world.source)
     sources.put_photo(world.source / "a.bmp", 5)
     put_json_name(world.source, "a.json", ("imagePath",), "C:\\old\\a.png")
-    account = go(world)
-    assert [row.place for row in account.rows if row.verdict == "kept" and row.kind == "image"] == ["a.json", "b.json"]
-    assert [it.detail for it in account.findings] == ["written 'C:\\\\old\\\\a.png', found as a.png"]
+    found = validated(world)
+    assert [photo.file for photo in found.photos] == ["a.png", "b.png"]
+    assert [it.detail for it in found.findings] == ["written 'C:\\\\old\\\\a.png', found as a.png"]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:30])

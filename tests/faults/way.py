@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from segpipe.annotations.detect import read_source
-from segpipe.dataset import checks, findings, ledger, rechecking, selection, validation
-from segpipe.dataset.findings import Finding
+from segpipe.dataset import checks, ledger, rechecking, selection, validation
 from segpipe.dataset.judging import Rules
 from segpipe.dataset.ledger import Row
 from segpipe.dataset.policies import Policies
+from segpipe.dataset.validation import Validated
 from segpipe.masks import label_png
 from tests.conftest import ROOT
 from tests.data_half import STAGES, prepare
@@ -49,11 +49,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What became of everything. rows: the ledger after rasterize; label_maps: by image key; findings: of validate."""
+    """What became of everything. rows: the ledger after rasterize; label_maps: by image key."""
 
     rows: tuple[Row, ...]
     label_maps: dict[str, np.ndarray]
-    findings: tuple[Finding, ...]
 
     @property
     def images(self) -> dict[str, Verdict]:
@@ -83,18 +82,23 @@ def go(
     maps = {path.stem: label_png.read(path) for path in sorted((world.work / "data/masks").glob("*.png"))}
     rows = tuple(ledger.read(world.work / "data/ledger.parquet"))
     assert set(maps) == {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
-    return Account(rows, maps, tuple(findings.read(world.work / "data/checked/findings.parquet")))
+    return Account(rows, maps)
 
 
 def judge(world: World) -> tuple[Row, ...]:
     """The ledger of validate alone, with nothing written: for many cases in a row."""
+    return validated(world).rows
+
+
+def validated(world: World) -> Validated:
+    """What validate finds, with nothing written."""
     with _inside(world):
         dataset = read_source(world.source)
         used = {instance.category for instance in dataset.instances if instance.category}
         class_of = selection.select("auto", dataset.categories, used)
         tasks = validation.tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
         rechecking.keys_of(tasks, map(rechecking.content, tasks))
-        return validation.collect(dataset, class_of, map(checks.check, tasks)).rows
+        return validation.collect(dataset, class_of, map(checks.check, tasks))
 
 
 @contextmanager
