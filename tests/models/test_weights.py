@@ -85,6 +85,17 @@ def test_a_foreign_file_is_said_in_one_line(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_with_damaged_numbers_is_refused(tmp_path, tiny_state):
+    path = tmp_path / "weights.pt"
+    torch.save(tiny_state, path)
+    content, place = bytearray(path.read_bytes()), path.stat().st_size // 2
+    content[place : place + 4096] = bytes(4096)
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True).keys() == tiny_state.keys()  # which sees nothing
+    with pytest.raises(UserError, match=r"weights.pt: not a readable weights file \(its part .* is damaged"):
+        weights.read_state(path)
+
+
 def test_the_file_of_a_fresh_clone_is_no_weights():
     with pytest.raises(UserError) as caught:
         weights.load_pretrained(segmenter(), TINY, ROOT / "data/weights.pt")

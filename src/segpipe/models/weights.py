@@ -6,6 +6,7 @@ import os
 import pickle
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -39,7 +40,7 @@ _HUB = "https://huggingface.co"
 _constants = huggingface_hub.constants
 _UNREADABLE = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, EOFError, IndexError),
-    *(pickle.UnpicklingError, safetensors.SafetensorError),
+    *(pickle.UnpicklingError, safetensors.SafetensorError, zipfile.BadZipFile),
 )
 _log = logging.getLogger(__name__)
 
@@ -75,9 +76,19 @@ def read_state(path: Path) -> dict[str, Tensor]:
         try:
             if path.suffix == ".safetensors":
                 return safetensors.torch.load_file(path)
+            _refuse_damage(path)
             return _tensors(torch.load(path, map_location="cpu", weights_only=True))
         except _UNREADABLE as error:
             raise UserError(f"not a readable weights file ({_first_line(error)}); give a state dict") from error
+
+
+def _refuse_damage(path: Path) -> None:
+    """Raise ValueError where a part of a zip file does not fit its checksum, which torch.load does not compare."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            damaged = parts.testzip()
+        if damaged:
+            raise ValueError(f"its part {damaged} is damaged; copy it again")
 
 
 def _tensors(document: Any) -> dict[str, Tensor]:
