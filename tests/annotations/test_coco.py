@@ -473,3 +473,16 @@ def test_json_may_start_with_a_byte_order_mark(tmp_path):
     path = put_json(tmp_path / "x.json", document([photo()], [drawn()]))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert len(read(tmp_path).instances) == 1
+
+
+def test_a_picture_above_is_not_the_lost_one_of_a_folder_whose_other_pictures_are_there(tmp_path):
+    put_pictures(tmp_path, ["images/a.jpg", "video1/images/b.jpg"])
+    put_json(tmp_path / "x.json", document([photo(1, "a.jpg")], [drawn(1)]))
+    photos = [photo(1, "a.jpg"), photo(2, "b.jpg")]
+    put_json(tmp_path / "video1/x.json", document(photos, [drawn(1), drawn(2, image_id=2)]))
+    dataset = read(tmp_path)
+    assert {one.id: one.image_key for one in dataset.instances if one.id != "video1/x.json#1"} == {
+        "x.json#1": "images__a", "video1/x.json#2": "video1__images__b",
+    }  # fmt: skip
+    (lost,) = [image for image in dataset.images if image.problem]
+    assert (lost.problem, lost.place) == ("missing_file", "video1/x.json: images[0] (id 1)")

@@ -79,3 +79,37 @@ def test_names_without_suffix_beside_an_annotation_file(tmp_path):
 )
 def test_a_declared_size_counts_if_it_is_one(height, width, fields):
     assert declared_size(height, width) == fields
+
+
+def beside_its_file(place, name):
+    own = place.replace(".json", ".jpg") if place != "video1/a.json" else ""
+    return Wanted(image=Image(key="", file="", place=place), name=name, folders=beside(place), own=own)
+
+
+@pytest.mark.parametrize("pictures", [["a.jpg", "video1/b.jpg"], ["a.jpg"]])
+def test_a_picture_above_that_other_records_have_is_not_taken_for_a_lost_one(tmp_path, pictures):
+    put_pictures(tmp_path, pictures)
+    records = [
+        beside_its_file(file.replace(".jpg", ".json"), file.split("/")[-1]) for file in [*pictures, "video1/a.jpg"]
+    ]
+    source = list_source(tmp_path)
+    images, keys = locate(source, records)
+    (lost,) = [image for image in images if image.key == keys[-1]]
+    assert (lost.file, lost.problem) == ("", "missing_file")
+    assert lost.detail.startswith("no file 'video1/a.jpg' in the source; a.jpg has its name, but a.json may mean that")
+
+
+def test_a_picture_above_that_no_other_record_has_is_found_elsewhere(tmp_path):
+    put_pictures(tmp_path, ["a.jpg", "video1/b.jpg"])
+    images, keys = locate(
+        list_source(tmp_path), [beside_its_file("video1/a.json", "a.jpg"), beside_its_file("video1/b.json", "b.jpg")]
+    )
+    assert keys == ["a", "video1__b"]
+    assert images[0].notes == (("found_elsewhere", "written 'video1/a.jpg', found as a.jpg"),)
+
+
+def test_a_picture_in_a_folder_that_is_written_counts_for_every_record(tmp_path):
+    put_pictures(tmp_path, ["a.jpg", "video1/b.jpg"])
+    records = [beside_its_file("a.json", "a.jpg"), beside_its_file("video1/b.json", "b.jpg")]
+    _, keys = locate(list_source(tmp_path), [*records, beside_its_file("video1/a.json", "../a.jpg")])
+    assert keys == ["a", "video1__b", "a"]

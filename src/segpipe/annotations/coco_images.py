@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from segpipe.annotations import values
-from segpipe.annotations.finding import Finder, Found, Name, inside, origin_of
+from segpipe.annotations.finding import Finder, Found, Name, inside, origin_of, strays
 from segpipe.annotations.keys import with_keys
 from segpipe.annotations.source import SPLIT_WORDS, Source, folder_of, split_named, unlisted
 from segpipe.annotations.values import Id
@@ -100,17 +100,24 @@ def _declared_size(record: dict[str, Any]) -> dict[str, Any]:
 def _found(source: Source, photos: list[_Photo]) -> list[_Photo]:
     """The photos with image.file set or a problem: those that are there as written first, then the rest."""
     finder = Finder(source)
-    exact = [_located(photo, source, finder.exactly(photo.name, _folders(photo.json))) for photo in photos]
+    wanted = [_name(photo) for photo in photos]
+    files = [finder.exactly(name.path, name.folders) or "" for name in wanted]
+    exact = [
+        _located(photo, source, "" if stray else file)
+        for photo, file, stray in zip(photos, files, strays(wanted, files), strict=True)
+    ]
     written = {photo.image.file: photo.image.place for photo in reversed(exact) if photo.image.file}
-    names = [None if photo.image.file or photo.image.problem else _name(photo) for photo in exact]
+    names = [
+        None if photo.image.file or photo.image.problem else name for photo, name in zip(exact, wanted, strict=True)
+    ]
     return [
         replace(photo, image=_guessed(photo, guess)) if guess else photo
         for photo, guess in zip(exact, finder.loosely(names, written), strict=True)
     ]
 
 
-def _located(photo: _Photo, source: Source, file: str | None) -> _Photo:
-    image = replace(photo.image, file=file or "", split=photo.image.split or split_named(folder_of(file or "")))
+def _located(photo: _Photo, source: Source, file: str) -> _Photo:
+    image = replace(photo.image, file=file, split=photo.image.split or split_named(folder_of(file)))
     if file in source.refused and not image.problem:
         image = replace(image, problem="unreadable", detail=f"{file} {source.refused[file]}")
     return replace(photo, image=image)

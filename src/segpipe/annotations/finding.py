@@ -1,10 +1,11 @@
 """Which file of the source a name in an annotation file means.
 
 Names are only looked up in the list of the source's files, so no name, however written, leads outside it. The path as
-written counts first, from each folder where it may be; several records may name a file so. For all that is not found
-so, the stricter rule before the looser: the path in other cases of letters; the file whose folders agree with the
-written ones, from the right and as far as both have some; the only file of that name, although its folder is another.
-A file found so goes to one name: to the one with the best claim, or, where two are equal, to neither.
+written counts first, from each folder where it may be; several records may name a file so, but none whose neighbours
+are found nearer to the annotation file. For all that is not found so, the stricter rule before the looser: the path in
+other cases of letters; the file whose folders agree with the written ones, from the right and as far as both have some;
+the only file of that name, although its folder is another. A file found so goes to one name: to the one with the best
+claim, or, where two are equal, to neither.
 """
 
 import posixpath
@@ -170,8 +171,10 @@ def _granted(
     name: Name, claim: _Claim, rivals: Mapping[str, Mapping[Meaning, str]], written: Mapping[str, str]
 ) -> Found | AnnotationError:
     """The one file of a claim if no other record has it, or may have it as well."""
+    path = _plain(name.path)
+    written_as = _beside(name) if path in claim.files else name.path  # a file further up than it may be
     several = f"{len(claim.files)} files ({', '.join(claim.files[:_SHOWN])})"
-    missing, remedy = f"no file {name.path!r} in the source", "put the picture there or remove its record"
+    missing, remedy = f"no file {written_as!r} in the source", "put the picture there or remove its record"
     if len(claim.files) != 1:
         if claim.files and claim.rank[0] != _ONLY:
             problem = f"{name.path!r} may be any of {several}; give its folder in the record"
@@ -187,7 +190,24 @@ def _granted(
         return AnnotationError(problem, "missing_file")
     if claim.rank[0] == _ONLY:
         return Found(file, (OTHER_FOLDER, f"written {name.path!r}, and the only file of that name is {file}"))
-    return Found(file, elsewhere(name.path, file))
+    return Found(file, elsewhere(written_as, file))
+
+
+def strays(names: Sequence[Name], files: Sequence[str]) -> list[bool]:
+    """Whether each file, "" for none, is further up from its annotation file than others of the same folder.
+
+    Where video1/json names video1/b.jpg, its a.jpg is hardly the one above video1. What is found from the first folder
+    of a name is no stray, however far up it is.
+    """
+    steps = [_steps_up(name.folders[0], file) if file else 0 for name, file in zip(names, files, strict=True)]
+    nearest: dict[str, int] = {}
+    for name, file, up in zip(names, files, steps, strict=True):
+        if file:
+            nearest[name.folders[0]] = min(up, nearest.get(name.folders[0], up))
+    return [
+        file != "" and up > nearest[name.folders[0]] and _beside(name) != _plain(file)
+        for name, file, up in zip(names, files, steps, strict=True)
+    ]
 
 
 def elsewhere(written: str, file: str) -> Note:
@@ -229,6 +249,17 @@ def _paths(path: str, folders: Iterable[str]) -> Iterator[str]:
     """The path as seen from each folder; none of an absolute one, and of one that names a folder."""
     if not path.startswith("/") and posixpath.basename(path) not in (".", ".."):
         yield from (posixpath.normpath(f"{folder}/{path}") for folder in folders)
+
+
+def _beside(name: Name) -> str:
+    """The path as seen from the first folder, "" if there is none."""
+    return next(_paths(_plain(name.path), name.folders[:1]), "")
+
+
+def _steps_up(folder: str, file: str) -> int:
+    """How many folders above `folder` the first one is that holds the file."""
+    above = set(_with_parents(folder_of(file)))
+    return next(steps for steps, parent in enumerate(_with_parents(folder)) if parent in above)
 
 
 def _plain(path: str) -> str:

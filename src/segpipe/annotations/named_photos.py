@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from segpipe.annotations import values
-from segpipe.annotations.finding import Finder, Found, Name, elsewhere, origin_of
+from segpipe.annotations.finding import Finder, Found, Name, elsewhere, origin_of, strays
 from segpipe.annotations.keys import with_keys
 from segpipe.annotations.source import Source, folder_of, is_picture, split_named, unlisted
 from segpipe.errors import AnnotationError
@@ -39,8 +39,9 @@ def locate(source: Source, wanted: Sequence[Wanted], others: Iterable[str] = ())
 
     A name counts as written, then the own picture, then the photograph inside, then as `finding` has it. A name that
     means the own picture of another record, while this one has its own, was left behind by copying: the own picture
-    counts. Records of one file join, with a note where several write a name; pictures that no record names are there
-    too, but for `others`, which are no photographs.
+    counts. A record without an own picture has that of another only by its path from the annotation file. Records of
+    one file join, with a note where several write a name; pictures that no record names are there too, but for
+    `others`, which are no photographs.
     """
     others = frozenset(others)
     joined: list[Image] = []
@@ -93,23 +94,34 @@ def _stem(file: str) -> str:
 def _found(source: Source, wanted: Sequence[Wanted], others: Container[str]) -> list[Image]:
     finder = Finder(source, others)
     owned = {record.own for record in wanted}
+    meant = [_name(record) for record in wanted]
     sure = [_sure(finder, record, owned) for record in wanted]
+    files = ["" if image.file == record.inside else image.file for image, record in zip(sure, wanted, strict=True)]
+    sure = [
+        _without_file(record) if stray else image
+        for image, record, stray in zip(sure, wanted, strays(meant, files), strict=True)
+    ]
     written = {image.file: image.place for image in reversed(sure)}
-    names = [None if image.file or image.problem else _name(record) for image, record in zip(sure, wanted, strict=True)]
+    names = [None if image.file or image.problem else name for image, name in zip(sure, meant, strict=True)]
     return [_image(source, *found) for found in zip(sure, finder.loosely(names, written), strict=True)]
 
 
 def _sure(finder: Finder, record: Wanted, owned: Container[str]) -> Image:
     """The image with the file that needs no guess, if there is one."""
     named = finder.exactly(record.name, record.folders) if record.name else None
-    if named and is_picture(named) and not (record.own and named in owned):
+    is_free = named not in owned or (not record.own and named == finder.exactly(record.name, record.folders[:1]))
+    if named and is_picture(named) and is_free:
         return replace(record.image, file=named)
     file = named if named == record.own else _of_its_suffix(finder, record) or record.own
     if not file:
-        return replace(record.image, file="" if record.image.problem else record.inside)
+        return _without_file(record)
     is_written = not record.name or file == named or record.name == PurePosixPath(file).stem
     notes = () if is_written else (elsewhere(record.name, file),)
     return replace(record.image, file=file, notes=(*record.image.notes, *notes))
+
+
+def _without_file(record: Wanted) -> Image:
+    return replace(record.image, file="" if record.image.problem else record.inside)
 
 
 def _of_its_suffix(finder: Finder, record: Wanted) -> str | None:
