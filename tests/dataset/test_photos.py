@@ -28,7 +28,7 @@ def test_the_header_tells_stored_size_and_orientation(real_data):
         ("L", 9, (9, 9, 9)),
         ("1", 255, (255, 255, 255)),
         ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
-        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),  # transparent: what a viewer shows on white
+        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),  # a fourth band without an opaque pixel is no transparency
         ("I;16", 99, (99, 99, 99)),
         ("CMYK", (0, 0, 0, 0), (255, 255, 255)),
     ],

@@ -151,8 +151,29 @@ def test_grey_with_another_band_is_grey(tmp_path):
 @pytest.mark.parametrize(("mode", "pixel"), [("RGBA", (1, 2, 3)), ("LA", (9,))])
 def test_transparent_pixels_of_a_png_are_noted_and_opaque_ones_are_not(tmp_path, mode, pixel):
     for alpha, codes in ((0, ["laid_on_white"]), (128, ["laid_on_white"]), (255, [])):
-        Image.new(mode, (4, 3), (*pixel, alpha)).save(tmp_path / "a.png")
-        assert see(tmp_path / "a.png")[1] == codes
+        image = Image.new(mode, (4, 3), (*pixel, 255))
+        image.putpixel((0, 0), (*pixel, alpha))
+        image.save(tmp_path / "a.png")
+        pixels, noted = see(tmp_path / "a.png")
+        assert noted == codes
+        assert (tuple(pixels[0, 0]) == (255, 255, 255)) == (alpha == 0)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+@pytest.mark.parametrize("band", [FOUR[..., 3], np.zeros((40, 60), np.uint8), np.full((40, 60), 128, np.uint8)])
+def test_a_fourth_band_outside_tiffs_that_may_be_data_is_no_transparency(tmp_path, name, band):
+    values = np.dstack([FOUR[..., :3], band])
+    Image.fromarray(values).save(tmp_path / name, lossless=True, exact=True)
+    pixels, codes = see(tmp_path / name)
+    np.testing.assert_array_equal(pixels, values[..., :3])
+    assert codes == ["bands_not_used"]
+
+
+def test_a_fourth_band_of_16_bit_pngs_that_may_be_data_is_no_transparency(tmp_path):
+    png_16(tmp_path / "a.png", np.dstack([RGB_12, RGB_12[..., 0]]), 6)
+    pixels, codes = see(tmp_path / "a.png")
+    np.testing.assert_array_equal(pixels, in_8_bits(RGB_12))
+    assert codes == ["scaled_to_8_bit", "bands_not_used"]
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.png", "a.tif"])
@@ -169,6 +190,14 @@ def test_smaller_versions_of_the_first_page_are_no_pages(tmp_path):
     small.encoderinfo = {"tiffinfo": {254: 1}}
     Image.fromarray(FOUR[..., :3]).save(tmp_path / "a.tif", save_all=True, append_images=[small, small])
     assert see(tmp_path / "a.tif")[1] == []
+
+
+def test_a_first_page_that_is_the_smaller_version_of_another_is_noted(tmp_path):
+    small, large = Image.new("RGB", (30, 20)), Image.new("RGB", (60, 40))
+    large.encoderinfo = {"tiffinfo": {}}
+    small.save(tmp_path / "a.tif", tiffinfo={254: 1}, save_all=True, append_images=[large])
+    seen = photos.see(tmp_path / "a.tif")
+    assert (seen.picture.size, [change.detail for change in seen.changes]) == ((30, 20), ["only page 1 of 2 is used"])
 
 
 @pytest.mark.parametrize(("kind", "codes"), [(b"\2\0\2\0", ["first_page_only"]), (b"\0\0\0\0", [])])

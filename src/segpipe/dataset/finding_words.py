@@ -67,7 +67,8 @@ FINDINGS = (
         "bands_not_used", "", "Bands that are not used",
         "The file has more bands than red, green and blue, or grey: near infrared, height, or a band of unknown "
         "meaning. A fourth band of a TIFF counts as transparency only where the file declares it so and it holds "
-        "nothing but 0 and 255.",
+        "nothing but 0 and 255; that of another file only where most of it is 0 or 255; and no band does where no "
+        "pixel is opaque.",
         "The colours are used as they are, the other bands are not.",
         "To use another choice of bands, write three of them as an RGB file.",
     ),

@@ -48,8 +48,9 @@ def raw_mode(image: ImageFile) -> str:
 def as_rgb(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, tuple[Change, ...]]:
     """All pixels as a picture of mode RGB, transparent ones laid on white, and how it differs from the file.
 
-    raw: the raw_mode. A fourth band of a TIFF is transparency only if the file declares it and it holds nothing but 0
-    and 255: GDAL and Pillow declare any fourth band of 8 bits so, near infrared as well.
+    raw: the raw_mode. GDAL, OpenCV and Pillow declare any fourth band as transparency, near infrared as well: that of a
+    TIFF is transparency only if it holds nothing but 0 and 255, that of another file if most of it is 0 or 255, and
+    either only if a pixel is opaque.
     """
     count = _pages(image, file)
     page = _PAGE.get(str(image.format), "frame")
@@ -61,12 +62,11 @@ def as_rgb(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, tuple[C
     if alpha and not whole and _is_transparency(image, alpha):
         colours, whole = _on_white(colours, alpha), True
         changes.append(Change("laid_on_white", "its transparent pixels are shown on white"))
-    if isinstance(image, TiffImageFile):
-        used, there = tiffs.bands(image.tag_v2)
-        used += bool(alpha) and whole
-        if there > used:
-            kept = "band 1 is" if used == 1 else f"bands 1 to {used} are"
-            changes.append(Change("bands_not_used", f"of its {there} bands only {kept} used"))
+    used, there = _bands(image)
+    used += bool(alpha) and whole
+    if there > used:
+        kept = "band 1 is" if used == 1 else f"bands 1 to {used} are"
+        changes.append(Change("bands_not_used", f"of its {there} bands only {kept} used"))
     return colours, tuple(changes)
 
 
@@ -80,20 +80,34 @@ def _pages(image: ImageFile, file: File) -> int:
     return int(getattr(image, "n_frames", 1))
 
 
+def _bands(image: ImageFile) -> tuple[int, int]:
+    """How many bands are colours, or grey, and how many there are."""
+    if isinstance(image, TiffImageFile):
+        return tiffs.bands(image.tag_v2)
+    there = len(image.getbands())
+    return there - _has_alpha_band(image), there
+
+
 def _alpha(image: ImageFile) -> Image.Image | None:
     """The band that may be transparency."""
-    if image.mode in ("RGBA", "LA", "La", "PA"):
+    if _has_alpha_band(image):
         return image.getchannel(len(image.getbands()) - 1)
     if "transparency" in image.info and not _is_deep_grey(image):
         return image.convert("RGBA").getchannel("A")
     return None
 
 
+def _has_alpha_band(image: ImageFile) -> bool:
+    return image.mode in ("RGBA", "LA", "La", "PA")
+
+
 def _is_transparency(image: ImageFile, alpha: Image.Image) -> bool:
-    if not isinstance(image, TiffImageFile):
+    if not _has_alpha_band(image):
         return True
-    counts = alpha.histogram()
-    is_mask = counts[0] + counts[255] == alpha.width * alpha.height and counts[255] > 0
+    counts, pixels = alpha.histogram(), alpha.width * alpha.height
+    if not isinstance(image, TiffImageFile):
+        return counts[255] > 0 and 2 * (counts[0] + counts[255]) >= pixels
+    is_mask = counts[0] + counts[255] == pixels and counts[255] > 0
     return is_mask and tiffs.declares_alpha(image.tag_v2)
 
 

@@ -78,11 +78,11 @@ def is_white_0(tags: ImageFileDirectory_v2) -> bool:
 
 
 def pages(image: TiffImageFile, file: File) -> int:
-    """How many pages are no smaller version of another one."""
+    """How many pages there are: the first, which is used, and those that are no smaller version of another one."""
     if not image.tag_v2.next:
         return 1
-    kinds = (tags.get(_SUBFILE, 0) for tags in _directories(file))
-    return max(1, sum(not (isinstance(kind, int) and kind & _REDUCED) for kind in kinds))
+    kinds = [tags.get(_SUBFILE, 0) for tags in _directories(file)]
+    return 1 + sum(not (isinstance(kind, int) and kind & _REDUCED) for kind in kinds[1:])
 
 
 def layout(file: File) -> str:
