@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
 def _sound(
     pictures: Sequence[Picture], ahead: int, failed: Callable[[], object], changed: list[rgb.Noted]
 ) -> Iterator[tuple[Picture, np.ndarray]]:
-    """Each picture that can be read, with its pixels; of the others it is said what is wrong with them.
+    """Each picture that can be read, with its pixels; of the others a line says what is wrong.
 
     changed: where it is noted how the pixels differ from those of the file.
     """

@@ -38,15 +38,15 @@ for name, reader in readers.items():
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (used + spare * 1_000_000, there))
             try:
-                said = "right" if reader(path) else "wrong"
+                outcome = "right" if reader(path) else "wrong"
             except AnnotationError as error:
-                said = str(error)
+                outcome = str(error)
             except UserError as error:
-                said = "stopped" if "not enough memory" in str(error) and str(path) in str(error) else str(error)
+                outcome = "stopped" if "not enough memory" in str(error) and str(path) in str(error) else str(error)
             finally:
                 resource.setrlimit(resource.RLIMIT_AS, (there, there))
-            seen[f"{name} {path.name}"].add(said)
-print(json.dumps({name: sorted(said) for name, said in seen.items()}))
+            seen[f"{name} {path.name}"].add(outcome)
+print(json.dumps({name: sorted(outcomes) for name, outcomes in seen.items()}))
 """
 # checks a source twice, the first time with little memory; prints what ended that, and the verdicts of the second
 CHECK = """

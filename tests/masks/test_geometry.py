@@ -59,8 +59,8 @@ def test_a_ring_of_many_points_is_known_to_cross_itself_or_not():
     assert corrected_area(shape) == pytest.approx(900 * np.pi, rel=1e-6)
 
 
-def test_a_star_whose_rays_are_all_near_each_other_is_taken_to_be_sound():  # GEOS checks 200,000 points in 72 s
-    assert not examine([flat(star(200_000, 30, 10))], (64, 80)).crosses
+def test_a_star_whose_rays_are_all_near_each_other_counts_as_sound():  # GEOS checks one of 200,000 points in 72 s
+    assert not examine([flat(star(30_000, 30, 10))], (64, 80)).crosses
 
 
 def test_a_line_of_many_points_is_widened_as_one():
@@ -68,7 +68,9 @@ def test_a_line_of_many_points_is_widened_as_one():
     rings, holes = widened([flat(line)], 3)
     at_once = LineString(line).buffer(3)
     expected = [flat(at_once.exterior.coords)], [flat(hole.coords) for hole in at_once.interiors]
-    seen = [raster.paint([raster.draw(own, (80, 80), inner)], (80, 80)) for own, inner in ((rings, holes), expected)]
+    seen = [
+        raster.paint([raster.draw(outer, (80, 80), inner)], (80, 80)) for outer, inner in ((rings, holes), expected)
+    ]
     np.testing.assert_array_equal(*seen)
 
 

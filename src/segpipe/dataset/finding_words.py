@@ -74,7 +74,7 @@ FINDINGS = (
     ),
     Reason(
         "laid_on_white", "", "Transparent pixels",
-        "The picture has transparent pixels, which have no colour of their own for a viewer.",
+        "The picture has pixels that are transparent, wholly or in part.",
         "They are shown on white.",
         "If the fourth band is no transparency, write the file without it.",
     ),

@@ -51,12 +51,12 @@ def nested(rings: Sequence[Ring]) -> bool:
         return False
     points = [np.reshape(ring, (-1, 2)) for ring in rings]
     low, high = (np.array([limit(own, axis=0) for own in points]) for limit in (np.min, np.max))
-    for outer, own in enumerate(points):
+    for outer, around in enumerate(points):
         within = (low[outer] <= low).all(axis=1) & (high <= high[outer]).all(axis=1)
         within[outer] = False
         inner = [points[i] for i in np.flatnonzero(within)]
         if inner:
-            polygon = Polygon(own)
+            polygon = Polygon(around)
             shapely.prepare(polygon)
             starts = np.cumsum([0, *map(len, inner[:-1])])
             if np.logical_and.reduceat(shapely.intersects_xy(polygon, np.concatenate(inner)), starts).any():

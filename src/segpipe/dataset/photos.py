@@ -82,7 +82,7 @@ def opened(path: Path) -> Iterator[Opened]:
     """Open a photograph to take from it what is needed, read from the disk once.
 
     Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable, and
-    UserError where the machine may be at fault; so does whatever is taken from it.
+    UserError where the machine may be at fault; so does all that is read from it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of broken metadata, which changes no pixel
