@@ -1,19 +1,20 @@
-"""What must hold before the pipeline starts: params.yaml is sound, its files are there, DVC sees what changed."""
+"""check: params.yaml -> data/class_order.json; refuses unsound settings before any other stage runs.
+
+It depends on the file params.yaml itself: other stages see the values of their keys alone, so that DVC would skip them
+over a key that none of them has, or restore their outputs over one that its run cache does not see.
+"""
 
 from pathlib import Path
 
-from segpipe.classes import ClassTable
 from segpipe.errors import UserError
-from stages.params import Ingest, load
+from segpipe.files import write_json
+from stages.params import load
 from stages.running import run
-
-_CLASS_TABLE = Path("data/checked/classes.json")
 
 
 def main() -> None:
     """Raises UserError with the first thing that does not hold."""
     params = load()
-    _refuse_unseen_order(params.ingest)
     source = Path(params.ingest.source)
     if not source.is_dir():
         raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
@@ -26,18 +27,9 @@ def main() -> None:
         path = Path(file)
         if not path.is_file():
             raise UserError(f"params.yaml: {key}: {path} is no file; name one, or restore data/{path.name} from git")
-
-
-def _refuse_unseen_order(ingest: Ingest) -> None:
-    """DVC compares mappings without their order, which is that of the classes."""
-    if not isinstance(ingest.classes, dict) or ingest.task == "binary" or not _CLASS_TABLE.is_file():
-        return
-    before, now = ClassTable.read(_CLASS_TABLE).names[1:], tuple(ingest.classes)
-    if before != now and sorted(before) == sorted(now):
-        raise UserError(
-            "params.yaml: ingest.classes: only the order of the classes changed since validate ran, which DVC does not "
-            "see; run `dvc repro --force --single-item validate`, then go on"
-        )
+    classes = params.ingest.classes
+    # DVC compares mappings without their order, which is that of the class indices
+    write_json(Path("data/class_order.json"), classes if isinstance(classes, str) else list(classes))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dvc.repo import Repo
 
 from tests.conftest import ROOT
 
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8").replace("params.yaml", "params.json"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STUB = '''
 """Write the values of a stage's params into each of its outs, and its name behind those of the stages that ran."""
@@ -88,7 +88,7 @@ class Stubs:
         }
         made = [out for stage in stages.values() for out in outs(stage)]
         for dep in wanted:
-            if not dep.startswith("${") and not any(lies_in(dep, out) for out in made):
+            if not dep.startswith(("${", "params")) and not any(lies_in(dep, out) for out in made):
                 self.write(dep, "")
         for key in DEPENDENCIES & set(KEYS):
             self.write(value_of(PARAMS, key), "")
@@ -97,7 +97,7 @@ class Stubs:
             name: stage
             | {"cmd": f"{sys.executable} -S stub.py {name}"}
             | {"deps": [dep for dep in stage["deps"] if not dep.startswith(("src/", "stages/"))]}
-            | {"params": [{"params.json": stage["params"]}]}
+            | {"params": [{"params.json": stage["params"]}] if "params" in stage else []}
             for name, stage in stages.items()
         }
         self.write("dvc.yaml", json.dumps({"vars": ["params.json"], "stages": stubs}))
@@ -152,17 +152,21 @@ def another(key: str, params: dict[str, Any]) -> Any:
 
 
 def readers(key: str) -> set[str]:
-    """The stages whose params in dvc.yaml hold the key, and those that read one of their outs."""
+    """The stages whose params hold the key, those that read one of their outs, and check, which reads them all."""
     stages = PIPELINE["stages"]
     named = {name for name, stage in stages.items() if any(covers(own, key) for own in stage.get("params", []))}
     changed = [out for name in named for out in outs(stages[name])]
     touched = [dep for stage in stages.values() for dep in stage["deps"] if dep == f"${{{key}}}"]
-    return named | {
-        name
-        for name, stage in stages.items()
-        for dep in stage["deps"]
-        if dep in touched or any(lies_in(dep, out) for out in changed)
-    }
+    return (
+        {"check"}
+        | named
+        | {
+            name
+            for name, stage in stages.items()
+            for dep in stage["deps"]
+            if dep in touched or any(lies_in(dep, out) for out in changed)
+        }
+    )
 
 
 def covers(declared: str, key: str) -> bool:

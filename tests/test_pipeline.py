@@ -1,5 +1,6 @@
 """The pipeline as a user of DVC meets it: what reruns when, and what each command shows."""
 
+import json
 import re
 import shutil
 
@@ -13,7 +14,7 @@ from tests.conftest import ROOT
 from tests.project import Project
 from tools import deps
 
-STAGES = ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"]
+STAGES = ["check", "ingest", "validate", "rasterize", "split", "train", "evaluate", "render"]
 
 
 def pipeline() -> dict:
@@ -46,7 +47,7 @@ def test_make_deps_changes_nothing():
 def test_every_data_dependency_is_the_output_of_an_earlier_stage():
     made: set[str] = set()
     for name, stage in pipeline().items():
-        data = {path for path in stage["deps"] if not path.startswith(("src/", "stages/", "$"))}
+        data = {path for path in stage["deps"] if not path.startswith(("src/", "stages/", "$", "params.yaml"))}
         orphans = {path for path in data if not any(path == out or path.startswith(f"{out}/") for out in made)}
         assert not orphans, f"{name} reads what no earlier stage writes: {orphans}"
         made |= outs(stage)
@@ -171,6 +172,25 @@ def test_a_training_size_that_cannot_be_stops_the_stage(project, section, said):
     assert said in project.dvc("repro", "rasterize", fails=True)
     path.write_text(text, encoding="utf-8")
     assert "Running stage" not in project.dvc("repro")
+
+
+@pytest.mark.parametrize("section", ["rasterize", "photos", "train"])
+def test_a_key_that_no_stage_has_stops_although_nothing_else_changed(project, section):
+    """DVC sees no change of it: a key of an older version, or a misspelt one, would do nothing without a word."""
+    project.set(f"{section}.size", [96, 96])
+    assert f"error: params.yaml: {section}.size: " in project.dvc("repro", "rasterize", fails=True)
+    project.git("checkout", "-q", "--", "params.yaml")
+    assert "Running stage" not in project.dvc("repro")
+
+
+def test_the_order_of_merged_classes_is_that_of_params_also_when_only_the_order_changes(project):
+    for order in (["disc", "brick"], ["brick", "disc"]):
+        project.set("ingest.classes", {name: {"disc": ["coin", "ring"], "brick": ["brick"]}[name] for name in order})
+        project.dvc("repro", "validate")
+        table = json.loads((project.folder / "data/checked/classes.json").read_text(encoding="utf-8"))
+        assert [entry["name"] for entry in table["classes"]][1:] == order
+    project.git("checkout", "-q", "--", "params.yaml")
+    project.dvc("checkout", "-q")
 
 
 def test_a_changed_training_size_changes_what_is_trained_on_and_back_again(project):
