@@ -171,7 +171,7 @@ def test_a_training_size_that_cannot_be_stops_the_stage(project, section, said):
     path.write_text(text.replace("height: 64\n  width: 64\n", section), encoding="utf-8")
     assert said in project.dvc("repro", "rasterize", fails=True)
     path.write_text(text, encoding="utf-8")
-    assert "Running stage" not in project.dvc("repro")
+    assert "Running stage 'train'" not in project.dvc("repro")
 
 
 @pytest.mark.parametrize("section", ["rasterize", "photos", "train"])
@@ -180,7 +180,7 @@ def test_a_key_that_no_stage_has_stops_although_nothing_else_changed(project, se
     project.set(f"{section}.size", [96, 96])
     assert f"error: params.yaml: {section}.size: " in project.dvc("repro", "rasterize", fails=True)
     project.git("checkout", "-q", "--", "params.yaml")
-    assert "Running stage" not in project.dvc("repro")
+    assert "Running stage 'train'" not in project.dvc("repro")
 
 
 def test_the_order_of_merged_classes_is_that_of_params_also_when_only_the_order_changes(project):

@@ -54,7 +54,7 @@ def test_a_class_that_training_never_shows_weighs_nothing_and_breaks_nothing(tmp
 
 
 def test_a_disk_that_gets_full_ends_no_training_and_spoils_no_checkpoint(tmp_path, caplog):
-    data, recipe = tiny.data(), tiny.recipe(epochs=2)
+    data, recipe = tiny.data(), tiny.recipe(epochs=2, checkpoint_minutes=1e-9)
     whole, _ = tiny.fit(tmp_path / "whole", data, recipe)
     begun = loop.fit(tiny.segmenter(), data, recipe, tmp_path / "full", "abc", tiny.CPU)
     next(event for event in begun if isinstance(event, EpochRecord))

@@ -61,9 +61,10 @@ def said(record: Instance) -> tuple:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(shapes, st.sampled_from(NAMES), st.sampled_from(["object", "crowd"])), max_size=5))
 def test_coco_gives_back_every_record_number_for_number(drafts):
+    in_pixels = ({"rings": ((0.0, 0.0, 9.0, 0.0, 9.0, 9.0),)}, "cat", "object")  # else all may look like fractions
     records = [
         instance(i, **{"rings": ()} | shape, category=c, role=r, area=float(i))
-        for i, (shape, c, r) in enumerate(drafts)
+        for i, (shape, c, r) in enumerate([*drafts, in_pixels])
     ]
     with TemporaryDirectory() as folder:
         back, account = written(Path(folder), "coco", dataset(*records))
