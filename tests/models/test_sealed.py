@@ -86,8 +86,10 @@ def test_another_format_is_no_damage(saved):
 
 def test_want_of_memory_is_no_damage(saved):
     saved.write_bytes(sealed.packed({"format": FORMAT, "state": torch.zeros(16_000_000)}))
-    read = "with short_of_memory(16_000_000): sealed.read(Path(sys.argv[1]), sys.argv[2])"
-    code = f"import sys; from pathlib import Path; from segpipe.models import sealed; from tests.memory import short_of_memory\n{read}"
+    code = (
+        "import pathlib, sys\nfrom segpipe.models import sealed\nfrom tests.memory import short_of_memory\n"
+        "with short_of_memory(16_000_000): sealed.read(pathlib.Path(sys.argv[1]), sys.argv[2])"
+    )
     done = subprocess.run([sys.executable, "-c", code, saved, FORMAT], capture_output=True, text=True, cwd=ROOT)
     assert done.stderr.splitlines()[-1].startswith("MemoryError")  # this process may hold freed memory to read it into
     assert sealed.read(saved, FORMAT)["state"].shape == (16_000_000,)
