@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from segpipe import machine
 from segpipe.classes import ClassTable
 from segpipe.dataset import rgb
 from segpipe.dataset.photos import read_size, see
@@ -43,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 if every picture has its mask, 1 if any failed or none was found."""
     try:
         return _run(_parsed(arguments))
+    except (MemoryError, RuntimeError) as error:
+        if not machine.is_want_of_memory(error):
+            raise
+        print("inference.py: not enough memory; free some, or lower --batch-size, and run it again", file=sys.stderr)
+        return 1
     except UserError as error:
         print(f"inference.py: {error}", file=sys.stderr)
         return 1

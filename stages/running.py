@@ -22,6 +22,9 @@ _REMEDIES = {
 }
 
 
+_MEMORY = f"{machine.MEMORY}, then run `dvc repro` again"
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1.
 
@@ -32,7 +35,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except MemoryError:
-        sys.exit(_last_words(f"{machine.MEMORY}, then run `dvc repro` again"))
+        sys.exit(_last_words(_MEMORY))
     except FileNotFoundError as error:
         sys.exit(_last_words(f"{error.filename or error}: no such file; `dvc repro` runs the stages that make it"))
     except OSError as error:
@@ -40,6 +43,8 @@ def run(main: Callable[[], None]) -> None:
             raise  # of no file: a mistake of ours
         sys.exit(_last_words(_refused(error)))
     except RuntimeError as error:
+        if machine.is_want_of_memory(error):
+            sys.exit(_last_words(_MEMORY))
         if not _LOST.search(str(error)):
             raise
         if REPORTED not in os.environ:  # else who started the processes knows which of them is gone

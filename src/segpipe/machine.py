@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,7 @@ _OF_THE_FILE = (
 # Bytes a pixel that decoding needs at most: libjpeg holds the coefficients of a progressive JPEG, libwebp two frames
 _NEEDED, _NEEDED_WEBP = 12, 24
 _SPARE = 1 << 24
+_NO_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
 
 
 def stop_if_at_fault(error: Exception, what: str, picture: Path | BinaryIO | None = None) -> None:
@@ -29,13 +31,18 @@ def stop_if_at_fault(error: Exception, what: str, picture: Path | BinaryIO | Non
     picture: the file that could not be decoded. libjpeg and libwebp take want of memory for damage: that is believed
     only where there is memory enough for the whole picture.
     """
-    is_memory = isinstance(error, MemoryError) or "out of memory" in str(error)  # Pillow's words for a decoder's
+    is_memory = is_want_of_memory(error)
     if isinstance(error, OSError) and error.errno:
         if error.errno not in _OF_THE_FILE:
             remedy = f"{os.strerror(error.errno)}; check the disk or the network, then run again"
             raise UserError(f"{what}: {_REMEDIES.get(error.errno, remedy)}") from error
     elif is_memory or (picture and not _has_memory_for(picture)):
         raise UserError(f"{what}: {MEMORY}") from error
+
+
+def is_want_of_memory(error: BaseException) -> bool:
+    """Whether memory was short, also in the words of Pillow's decoders and of PyTorch."""
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
 
 
 def _has_memory_for(picture: Path | BinaryIO) -> bool:

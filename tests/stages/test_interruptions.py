@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from segpipe.files import write_bytes
 from stages.running import run
