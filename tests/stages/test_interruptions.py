@@ -43,6 +43,12 @@ def test_what_the_disk_refuses_is_one_line(code, said):
     assert end.value.code == said + "then run `dvc repro` again"
 
 
+def test_want_of_memory_is_one_line_also_in_pytorchs_words():
+    with pytest.raises(SystemExit) as end:
+        run(lambda: torch.empty(10**15))
+    assert str(end.value.code).startswith("error: not enough memory; free some, ")
+
+
 @pytest.mark.parametrize(
     ("moment", "number", "name"),
     [
