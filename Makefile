@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocess
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use deps lock bench bench-floor bench-large bench-train bench-losses bench-kills
+.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use deps lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench: setup ## drawing against the loop everybody writes, over real annotations
 
 bench-floor: setup ## validate and rasterize against the floor of their work, on 1,000 and 8,000 pictures and car_damage
 	python -m bench.floor
+
+bench-duplicates: setup ## copies of photographs that are found, and different ones that are mistaken for copies
+	python -m bench.duplicates
 
 bench-large: setup ## one picture of 10,000 x 10,000 pixels with 20,000 polygons: time and memory
 	python -m bench.large

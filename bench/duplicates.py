@@ -1,8 +1,9 @@
-"""How many copies of photographs are found at each distance, and how many different photographs are taken for copies.
+"""How many copies of photographs are found, and how many different photographs are taken for copies.
 
-`python bench/duplicates.py [folder for sheets]` makes of real photographs the copies that people really have, hashes
-them as `validate` does, and prints Markdown tables; pictures are those of SEGPIPE_REAL_DATA (default ../shared/data).
-With a folder, sheets of the pairs that each distance adds are written there, to be looked at.
+`python -m bench.duplicates [folder for sheets]` makes of real photographs, and of independent pictures of one layout
+(lookalikes.py), the copies that people really have, hashes them as `validate` does, compares them as `split` does, and
+prints Markdown tables; photographs are those of SEGPIPE_REAL_DATA (default ../shared/data). With a folder, sheets of
+the pairs that each distance adds are written there, to be looked at.
 """
 
 import io
@@ -15,6 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from bench.lookalikes import COUNT
+from bench.lookalikes import SETS as LOOKALIKES
+from bench.lookalikes import picture as lookalike
 from segpipe.dataset import duplicates, looks, parallel, photos
 from segpipe.dataset.looks import PARTS, TURNED
 
@@ -32,6 +36,7 @@ SETS = {  # folder of photographs: how many of them, evenly spread, are copied
     "labelme/semantic": 3,
     "exif": 18,
 }
+COPIED = 30  # pictures of each set of lookalikes
 BITS = (4, 6, 8, 10, 12)
 SHEET_PAIRS, SHEET_SIDE = 48, 150
 
@@ -90,7 +95,18 @@ def own_hash(path: Path) -> str:
 
 def copies_hashes(path: Path) -> list[str]:
     """The hashes of every kind of copy of a photograph."""
-    image = photos.read(path)
+    return _of_copies(photos.read(path))
+
+
+def lookalike_hash(of: tuple[str, int]) -> str:
+    return looks.hashes(lookalike(of))
+
+
+def lookalike_copies(of: tuple[str, int]) -> list[str]:
+    return _of_copies(lookalike(of))
+
+
+def _of_copies(image: Image.Image) -> list[str]:
     return [looks.hashes(copy(image)) for copy in COPIES.values()]
 
 
@@ -104,27 +120,45 @@ def one_hash(hashes: np.ndarray) -> np.ndarray:
     return np.asfortranarray(np.repeat(hashes[:, :1], TURNED + PARTS, axis=1))
 
 
-WAYS = {"one hash": one_hash, "8 orientations": without_parts, "and parts": lambda hashes: hashes}
-COLUMNS = [("one hash", 8), ("8 orientations", 8), *(("and parts", bits) for bits in BITS)]
+CONFIRMED = "confirmed"  # as split does it: the hashes and the parts, then the pictures themselves
+WAYS = {
+    "one hash": one_hash,
+    "8 orientations": without_parts,
+    "and parts": lambda hashes: hashes,
+    CONFIRMED: lambda hashes: hashes,
+}
+COLUMNS = [("one hash", 8), ("8 orientations", 8), ("and parts", 8), *((CONFIRMED, bits) for bits in (8, 10, 12))]
 
 
-def print_found(rows: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """A table of the percentage of pairs, given by the hashes of both sides, that each column finds."""
-    print("| pair | " + " | ".join(f"{way}, {bits}" for way, bits in COLUMNS) + " |")
-    print("|---" * (1 + len(COLUMNS)) + "|")
-    for name, sides in rows.items():
-        found = {way: duplicates.distances(*map(reduced, sides)) for way, reduced in WAYS.items()}
-        shares = [100 * float((found[way] <= bits).mean()) for way, bits in COLUMNS]
-        print(
-            f"| {name} | "
-            + " | ".join(f"{share:.1f}" if 0 < share < 100 else f"{share:.0f}" for share in shares)
-            + " |"
-        )
+def share_found(originals: Sequence[str], copies: Sequence[str], way: str, bits: int) -> float:
+    """The percentage of copies that are found."""
+    texts = [*originals, *copies]
+    of, count = WAYS[way](looks.numbers(texts)), len(originals)
+    pairs = np.stack([np.arange(count), np.arange(count) + count], axis=1)
+    near = duplicates.distances(of[:count], of[count:]) <= bits
+    if way == CONFIRMED:
+        near[near] = duplicates.confirmed(pairs[near], of, looks.details(texts), bits)
+    return 100 * float(near.mean())
 
 
-def pairs_within(hashes: np.ndarray, bits: int) -> np.ndarray:
-    texts = [row.astype(">u8").tobytes().hex() for row in hashes]
-    return np.concatenate(list(duplicates.close_pairs(texts, bits)))
+def pairs_within(texts: Sequence[str], way: str, bits: int) -> np.ndarray:
+    """Pairs of one set, int64 (K, 2)."""
+    if way == CONFIRMED:
+        return np.concatenate(list(duplicates.close_pairs(texts, bits)))
+    of = WAYS[way](looks.numbers(texts))
+    rows = (duplicates.distances(of[i : i + 1, None], of[None, i + 1 :])[0] <= bits for i in range(len(of)))
+    return np.array([(i, i + 1 + j) for i, near in enumerate(rows) for j in np.flatnonzero(near)], np.int64).reshape(
+        -1, 2
+    )
+
+
+def table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> None:
+    for cells in (header, ["---"] * len(header), *rows):
+        print("| " + " | ".join(map(str, cells)) + " |")
+
+
+def percent(share: float) -> str:
+    return f"{share:.1f}" if 0 < share < 100 else f"{share:.0f}"
 
 
 def sheet(paths: Sequence[Path], pairs: np.ndarray, target: Path) -> None:
@@ -139,44 +173,97 @@ def sheet(paths: Sequence[Path], pairs: np.ndarray, target: Path) -> None:
     canvas.save(target)
 
 
-def main() -> None:
-    """Print the tables, and how long all pairs of 8,000 photographs take."""
+def real(sheets: Path | None) -> None:
+    """Copies and pairs of the real photographs."""
     folders = {name: sorted((DATA / name).glob("*.jpg")) for name in SETS}
     paths = [path for found in folders.values() for path in found]
     copied = [p for name, count in SETS.items() for p in folders[name][:: max(1, len(folders[name]) // count)]]
-    of = looks.numbers(list(parallel.ordered(own_hash, paths, 0, "photographs hashed")))
-    originals = of[[paths.index(path) for path in copied]]
+    texts = list(parallel.ordered(own_hash, paths, 0, "photographs hashed"))
+    originals = [texts[paths.index(path)] for path in copied]
     made = list(zip(*parallel.ordered(copies_hashes, copied, 0, "photographs copied"), strict=True))
 
     video = np.array(["camvid" in str(path) for path in paths])
     follows = [i for i in range(len(paths) - 1) if video[i] and paths[i].stem[:6] == paths[i + 1].stem[:6]]
-    print(f"Copies of {len(copied)} photographs, {len(follows)} frames of camvid and the next one: percentage found\n")
-    rows = {kind: (originals, looks.numbers(texts)) for kind, texts in zip(COPIES, made, strict=True)}
-    print_found(rows | {"next frame": (of[follows], of[np.add(follows, 1)])})
+    print(
+        f"\nCopies of {len(copied)} photographs, {len(follows)} frames of camvid and the next one: percentage found\n"
+    )
+    sides = {kind: (originals, copies) for kind, copies in zip(COPIES, made, strict=True)}
+    sides |= {"next frame": ([texts[i] for i in follows], [texts[i + 1] for i in follows])}
+    rows = [[kind, *(percent(share_found(*pair, *column)) for column in COLUMNS)] for kind, pair in sides.items()]
+    table(["pair", *(f"{way}, {bits}" for way, bits in COLUMNS)], rows)
 
-    known = np.array([path.parent.name if path.parent.name != "exif" else path.stem.split("_")[0] for path in paths])
     print(f"\nPairs found among all {len(paths)} photographs; of two data sets: none of them can be a copy\n")
-    print("| way | bits | of two data sets | of one, without camvid | largest group | of camvid | largest group |")
-    print("|---|---|---|---|---|---|---|")
-    for name, way in WAYS.items():
+    known = np.array([path.parent.name if path.parent.name != "exif" else path.stem.split("_")[0] for path in paths])
+    sets = np.array([path.relative_to(DATA).parts[0] for path in paths])
+    rows = []
+    for way in WAYS:
         last = np.empty((0, 2), np.int64)
         for bits in BITS:
-            pairs = pairs_within(way(of), bits)
-            sets = np.array([path.relative_to(DATA).parts[0] for path in paths])
+            pairs = pairs_within(texts, way, bits)
             cross = sets[pairs[:, 0]] != sets[pairs[:, 1]]
             same_shot = (sets[pairs[:, 0]] == "exif") & (known[pairs[:, 0]] == known[pairs[:, 1]])
             frames = ~cross & video[pairs[:, 0]]
             others = ~cross & ~frames & ~same_shot
             sizes = [np.bincount(duplicates.groups(len(paths), [pairs[kind]])).max() for kind in (~frames, frames)]
-            print(f"| {name} | {bits} | {cross.sum()} | {others.sum()} | {sizes[0]} | {frames.sum()} | {sizes[1]} |")
-            if len(sys.argv) > 1:
+            rows.append([way, bits, cross.sum(), others.sum(), sizes[0], frames.sum(), sizes[1]])
+            if sheets:
                 shown = pairs[cross | others]
                 added = shown[~(shown[:, None] == last[None]).all(axis=2).any(axis=1)]
-                sheet(paths, added, Path(sys.argv[1]) / f"{name} {bits}.png")
+                sheet(paths, added, sheets / f"{way} {bits}.png")
                 last = shown
+    of_what = ["of two data sets", "of one, without camvid", "largest group", "of camvid", "largest group"]
+    table(["way", "bits", *of_what], rows)
 
+
+def independent() -> None:
+    """Pairs of the lookalikes, none of which is a copy, and copies of them."""
+    texts = {
+        name: list(parallel.ordered(lookalike_hash, [(name, i) for i in range(COUNT)], 0, f"{name} hashed"))
+        for name in LOOKALIKES
+    }
+    rows = []
+    for name, own in texts.items():
+        cells: list[object] = [name]
+        for way, bits in (("and parts", 8), (CONFIRMED, 8), (CONFIRMED, 10)):
+            start = time.perf_counter()
+            pairs = pairs_within(own, way, bits)
+            seconds = time.perf_counter() - start
+            sizes = np.bincount(duplicates.groups(COUNT, [pairs]))
+            cells += [
+                len(pairs),
+                sizes.max(),
+                sizes[sizes > 1].sum(),
+                *([f"{seconds:.1f}"] if way == CONFIRMED else []),
+            ]
+        rows.append(cells)
+    print(
+        f"\n{COUNT} independent pictures of each layout: pairs taken for copies, largest group, pictures in a group\n"
+    )
+    found = ["pairs", "largest", "grouped"]
+    confirmed = [f"{what}, confirmed, {bits}" for bits in (8, 10) for what in (*found, "s")]
+    table(["pictures", *(f"{what}, 8" for what in found), *confirmed], rows)
+
+    print(f"\nCopies of {COPIED} of each, percentage found: by the hashes at 8 bits, confirmed at 8, confirmed at 10\n")
+    made = {}
+    for name in LOOKALIKES:
+        copied = parallel.ordered(lookalike_copies, [(name, i) for i in range(COPIED)], 0, f"{name} copied")
+        made[name] = dict(zip(COPIES, zip(*copied, strict=True), strict=True))
+
+    def cell(name: str, kind: str) -> str:
+        columns = (("and parts", 8), (CONFIRMED, 8), (CONFIRMED, 10))
+        pair = texts[name][:COPIED], made[name][kind]
+        return ", ".join(f"{share_found(*pair, *column):.0f}" for column in columns)
+
+    table(["copy", *LOOKALIKES], [[kind, *(cell(name, kind) for name in LOOKALIKES)] for kind in COPIES])
+
+
+def main() -> None:
+    """Print the tables, and how long all pairs of 8,000 photographs take."""
+    real(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    independent()
     rng = np.random.default_rng(0)
-    texts = [rng.bytes(8 * (TURNED + PARTS)).hex() for _ in range(8000)]
+    small = looks.hashes(lookalike(("cells", 0)))[16 * (TURNED + PARTS) :]
+    texts = [rng.bytes(8 * (TURNED + PARTS)).hex() + small for _ in range(8000)]
     start = time.perf_counter()
     duplicates.groups(len(texts), duplicates.close_pairs(texts, 8))
     print(f"\nAll pairs of 8,000 photographs: {time.perf_counter() - start:.1f} s")

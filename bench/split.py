@@ -4,6 +4,7 @@
 the worst distance of a class's share on a side from its share in all; then adds a tenth, with the first 8,000 pinned.
 """
 
+import base64
 import hashlib
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from segpipe.dataset.pins import Pin
 from segpipe.dataset.splits import Candidate, Pool
 
 IMAGES, ADDED, SCENES, CLASSES = 8000, 800, 5000, 20
-VAL, TEST, BITS, SEED = 0.15, 0.15, 8, 7
+VAL, TEST, BITS, SEED = 0.15, 0.15, 10, 7
 METHODS: dict[str, Callable[[Pool, float, float], np.ndarray]] = {
     "content": splits.by_content,
     "balanced": splits.by_balance,
@@ -36,7 +37,7 @@ def made() -> tuple[list[Candidate], np.ndarray]:
         Candidate(
             key=f"image{i:05}",
             sha256=hashlib.sha256(str(i).encode()).hexdigest(),
-            phash=rng.bytes(8 * (TURNED + PARTS)).hex(),
+            phash=rng.bytes(8 * (TURNED + PARTS)).hex() + base64.b64encode(rng.bytes(64 * 64)).decode(),
             scene=f"scene{scenes[i]}",
             source_split=None,
             empty=False,

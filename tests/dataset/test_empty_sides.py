@@ -10,6 +10,7 @@ from segpipe.dataset.looks import PARTS, TURNED
 from segpipe.dataset.pins import Pin
 from segpipe.dataset.splits import SIDES, Plan, Pool
 from segpipe.errors import UserError
+from tests.dataset.test_duplicates import ROSETTE
 from tests.dataset.test_splits import candidate
 
 ROLES = {side: side for side in SIDES}
@@ -34,7 +35,7 @@ def refusal(images, settings, pixels=None) -> str:
 def near(image, bits):
     """Another image, whose hash differs from that of `image` in these bits."""
     changed = f"{int(image.phash[:16], 16) ^ bits:016x}"
-    return candidate(1000 + bits, phash=changed * (TURNED + PARTS))
+    return candidate(1000 + bits, phash=changed * (TURNED + PARTS) + ROSETTE)
 
 
 @settings(max_examples=200, deadline=None)

@@ -50,3 +50,21 @@ def test_other_pictures_are_far_apart():
 
 def test_a_picture_of_one_shade_has_no_hash():
     assert looks.hashes(Image.new("RGB", (70, 50), (200, 200, 200))) == ""
+
+
+@pytest.mark.parametrize("view", range(looks.TURNED))
+def test_the_small_picture_is_turned_as_the_hash_is(view):
+    of = looks.hashes(photograph())
+    small = looks.viewed(looks.details([of])[0], view)
+    turned = Image.fromarray(np.clip(small, 0, 255).astype(np.uint8)).convert("RGB")
+    whole, seen = looks.numbers([of])[0], looks.numbers([looks.hashes(turned)])[0]
+    assert int(np.bitwise_count(seen[0] ^ whole[view])) <= 4
+
+
+def test_parts_of_the_small_picture_are_those_of_the_hash():
+    of = looks.hashes(ImageOps.expand(photograph(), 24, "white"))
+    for view in range(looks.TURNED, looks.TURNED + looks.PARTS):
+        small = looks.viewed(looks.details([of])[0], view)
+        part = Image.fromarray(np.clip(small, 0, 255).astype(np.uint8)).convert("RGB")
+        seen = looks.numbers([looks.hashes(part)])[0]
+        assert int(np.bitwise_count(seen[0] ^ looks.numbers([of])[0][view])) <= 6

@@ -61,6 +61,18 @@ def test_warnings_name_what_is_missing():
     )
 
 
+def test_a_group_of_one_image_is_no_finding_however_few_there_are():
+    rows = [Placed(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "val"), ("c", "test"), ("d", "train"))]
+    assert split_report.warnings(rows, np.full((4, 2), 9), NAMES) == []
+
+
+def test_nothing_to_score_is_said_at_once():
+    rows = [Placed(key=k, split="train", group=k) for k in "ab"]
+    assert split_report.warnings(rows, np.full((2, 2), 9), NAMES)[-1] == (
+        "nothing can be scored: evaluate needs an image in val or test"
+    )
+
+
 def test_advice_is_given_where_a_common_class_is_far_off():
     rows = [Placed(key=str(i), split="test" if i < 10 else "train", group=str(i)) for i in range(30)]
     even, uneven = np.array([[9, 1]] * 30), np.array([[9, 1 if i < 20 else 0] for i in range(30)])

@@ -9,6 +9,7 @@ from segpipe.dataset.looks import PARTS, TURNED
 from segpipe.dataset.pins import Pin
 from segpipe.dataset.splits import Candidate, Pool
 from segpipe.errors import UserError
+from tests.dataset.test_duplicates import ROSETTE
 
 SHARES = {"val": 0.2, "test": 0.2}
 
@@ -18,7 +19,7 @@ def candidate(number: int, **fields) -> Candidate:
     own = {
         "key": f"image{number}",
         "sha256": digest,
-        "phash": digest[:16] * (TURNED + PARTS),
+        "phash": digest[:16] * (TURNED + PARTS) + ROSETTE,
         "scene": "",
         "source_split": None,
         "empty": False,
@@ -90,7 +91,9 @@ def test_another_seed_is_another_split_another_order_or_name_is_not(method):
 def test_equal_files_and_near_duplicates_share_a_side(method):
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
-    flipped = [f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (TURNED + PARTS) for image in images[100:]]  # 3 bits
+    flipped = [
+        f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (TURNED + PARTS) + ROSETTE for image in images[100:]
+    ]  # 3 bits
     near = [candidate(2000 + i, phash=phash) for i, phash in enumerate(flipped)]
     rows = method([*images, *equal, *near])
     side = sides(rows)

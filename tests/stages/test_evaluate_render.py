@@ -177,6 +177,14 @@ def test_nothing_to_score_is_said_in_one_line(project):
         evaluate.main()
 
 
+def test_nothing_to_score_names_a_setting_that_the_sources_own_split_reads(project):
+    write_splits({"a": "train", "b": ""})
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text.replace("method: content", "method: source"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"no image in val or test; raise split\.val in params\.yaml$"):
+        evaluate.main()
+
+
 def test_a_model_of_other_classes_is_refused(project):
     write_model(("background", "horse"))
     with pytest.raises(UserError, match=r"^models/model\.pt: its classes are not those of data/masks"):

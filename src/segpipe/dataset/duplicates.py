@@ -4,23 +4,37 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from segpipe.dataset.looks import TURNED, numbers
+from segpipe.dataset import comparing
+from segpipe.dataset.looks import DETAIL, PARTS, TURNED, details, numbers, viewed
 
 _BLOCK = 64  # rows of the distance matrix held at once: they fit the processor's cache
+_AT_ONCE = 1024  # pairs that are compared in detail at once: 20 MB
+_TRIES = 3  # ways in which two photographs are compared in detail, those of the nearest hashes first
+_INSIDE = TURNED + PARTS - 1
+# the hashes that are compared: each way to turn one picture, with the whole of the other or a part of it
+_WAYS = [
+    pair
+    for turn in range(TURNED)
+    for view in (0, *range(TURNED, TURNED + PARTS))
+    for pair in (((turn, view), (view, turn)) if view else ((turn, view),))
+]
 
 
 def close_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
-    """Pairs (i, j), i < j, of photographs at most `distance` bits apart, int64 (K, 2) a block; hashes: `looks.hashes`.
+    """Pairs (i, j), i < j, of photographs that show the same, int64 (K, 2) a block; hashes: `looks.hashes`.
 
-    A photograph of one shade has no hash and is close to none.
+    They are at most `distance` bits apart, and agree in detail. A photograph of one shade has no hash and is close to
+    none.
     """
     hashed = np.array([position for position, text in enumerate(hashes) if text], np.int64)
-    of = numbers([hashes[position] for position in hashed])
+    texts = [hashes[position] for position in hashed]
+    of, small = numbers(texts), details(texts)
     for start in range(0, len(of), _BLOCK):
         near = distances(of[start : start + _BLOCK, None], of[None, start:]) <= distance
         rows, columns = np.nonzero(near)
         later = columns > rows
-        yield hashed[np.stack([rows[later], columns[later]], axis=1) + start]
+        pairs = np.stack([rows[later], columns[later]], axis=1) + start
+        yield hashed[pairs[confirmed(pairs, of, small, distance)]]
 
 
 def joining_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
@@ -44,12 +58,42 @@ def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """
     nearest = np.full(np.broadcast_shapes(one.shape, other.shape)[:-1], 64, np.uint8)
     differing = np.empty(nearest.shape, np.uint64)
-    for turn in range(TURNED):
-        for view in (0, *range(TURNED, one.shape[-1])):
-            for a, b in ((turn, view), (view, turn)) if view else ((turn, view),):
-                np.bitwise_xor(one[..., a], other[..., b], out=differing)
-                np.minimum(nearest, np.bitwise_count(differing), out=nearest)
+    for a, b in _WAYS:
+        np.bitwise_xor(one[..., a], other[..., b], out=differing)
+        np.minimum(nearest, np.bitwise_count(differing), out=nearest)
     return nearest
+
+
+def confirmed(pairs: np.ndarray, of: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
+    """Which pairs of positions agree in detail in one of the ways in which their hashes are close, bool (K,).
+
+    of, small: `looks.numbers` and `looks.details` of all photographs.
+    """
+    parts = [pairs[start : start + _AT_ONCE] for start in range(0, len(pairs), _AT_ONCE)]
+    return np.concatenate([np.zeros(0, bool), *(_confirmed(part, of, small, distance) for part in parts)])
+
+
+def _confirmed(pairs: np.ndarray, of: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
+    ways = np.array(_WAYS)  # (W, 2)
+    hashes = of[pairs[:, None], ways]  # (K, W, 2)
+    apart = np.bitwise_count(hashes[..., 0] ^ hashes[..., 1]).astype(np.int64)
+    unframed = (of[:, _INSIDE] == of[:, 0])[pairs][:, None]  # the inside of a picture without a frame is the picture
+    apart[(unframed & (ways == _INSIDE)).any(axis=2)] = distance + 1
+    order = np.argsort(apart, axis=1, kind="stable")
+    agree = np.zeros(len(pairs), bool)
+    for way in order.T[:_TRIES]:
+        bits = apart[np.arange(len(pairs)), way]
+        left = np.flatnonzero(~agree & (bits <= distance))
+        one, other = _viewed(small, pairs[left].T, ways[way[left]].T)
+        agree[left] = comparing.same(one, other, bits[left])
+    return agree
+
+
+def _viewed(small: np.ndarray, positions: np.ndarray, views: np.ndarray) -> np.ndarray:
+    """`looks.viewed` of each position and view, (*positions.shape, DETAIL, DETAIL); each of them is made once."""
+    needed, place = np.unique(positions * (TURNED + PARTS) + views, return_inverse=True)
+    made = [viewed(small[position], view) for position, view in zip(*divmod(needed, TURNED + PARTS), strict=True)]
+    return np.array(made).reshape(-1, DETAIL, DETAIL)[place.reshape(positions.shape)]
 
 
 def equal_pairs(names: Sequence[str]) -> np.ndarray:

@@ -10,7 +10,7 @@ from segpipe.dataset.splits import SIDES, TEST, TRAIN, VAL, Placed, Plan, Pool
 from segpipe.errors import UserError
 
 _SHARES = tuple(part / 20 for part in range(1, 20))
-_BITS = (6, 4, 2, 0)
+_BITS = (8, 6, 4, 2, 0)
 Change = dict[str, Any]
 
 
