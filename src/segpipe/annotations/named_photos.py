@@ -2,7 +2,7 @@
 
 import posixpath
 import reprlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -39,9 +39,9 @@ def locate(source: Source, wanted: Sequence[Wanted], others: Iterable[str] = ())
 
     A name counts as written, then the own picture, then the photograph inside, then as `finding` has it. A name that
     means the own picture of another record, while this one has its own, was left behind by copying: the own picture
-    counts. A record without an own picture has that of another only by its path from the annotation file. Records of
-    one file join, with a note where several write a name; pictures that no record names are there too, but for
-    `others`, which are no photographs.
+    counts. A record without an own picture has that of another only by its path from the annotation file, or if the
+    annotation files of both are in one folder. Records of one file join, with a note where several write a name;
+    pictures that no record names are there too, but for `others`, which are no photographs.
     """
     others = frozenset(others)
     joined: list[Image] = []
@@ -93,7 +93,9 @@ def _stem(file: str) -> str:
 
 def _found(source: Source, wanted: Sequence[Wanted], others: Container[str]) -> list[Image]:
     finder = Finder(source, others)
-    owned = {record.own for record in wanted}
+    owned: dict[str, set[str]] = defaultdict(set)
+    for record in wanted:
+        owned[record.own].add(record.folders[0])
     meant = [_name(record) for record in wanted]
     sure = [_sure(finder, record, owned) for record in wanted]
     files = ["" if image.file == record.inside else image.file for image, record in zip(sure, wanted, strict=True)]
@@ -106,11 +108,13 @@ def _found(source: Source, wanted: Sequence[Wanted], others: Container[str]) -> 
     return [_image(source, *found) for found in zip(sure, finder.loosely(names, written), strict=True)]
 
 
-def _sure(finder: Finder, record: Wanted, owned: Container[str]) -> Image:
-    """The image with the file that needs no guess, if there is one."""
+def _sure(finder: Finder, record: Wanted, owned: Mapping[str, Container[str]]) -> Image:
+    """The image with the file that needs no guess, if there is one.
+
+    owned: the pictures that go with annotation files by their names, with the folders of these files.
+    """
     named = finder.exactly(record.name, record.folders) if record.name else None
-    is_free = named not in owned or (not record.own and named == finder.exactly(record.name, record.folders[:1]))
-    if named and is_picture(named) and is_free:
+    if named and is_picture(named) and _is_meant(finder, record, named, owned):
         return replace(record.image, file=named)
     file = named if named == record.own else _of_its_suffix(finder, record) or record.own
     if not file:
@@ -118,6 +122,14 @@ def _sure(finder: Finder, record: Wanted, owned: Container[str]) -> Image:
     is_written = not record.name or file == named or record.name == PurePosixPath(file).stem
     notes = () if is_written else (elsewhere(record.name, file),)
     return replace(record.image, file=file, notes=(*record.image.notes, *notes))
+
+
+def _is_meant(finder: Finder, record: Wanted, named: str, owned: Mapping[str, Container[str]]) -> bool:
+    """Whether the picture is no other record's, or the record has none and can mean that one: from the same folder."""
+    if named not in owned:
+        return True
+    beside = record.folders[0] in owned[named] or named == finder.exactly(record.name, record.folders[:1])
+    return not record.own and beside
 
 
 def _without_file(record: Wanted) -> Image:
