@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocess
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use deps lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
+.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,10 +44,10 @@ lint: setup ## ruff and mypy
 	mypy
 
 forecast: setup ## how long training would take, and what it needs
-	python -m stages.forecast
+	python -m segpipe.commands.forecast
 
 pin: setup ## today's split kept: every image stays on its side when others are added
-	python -m stages.pin
+	python -m segpipe.commands.pin
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
@@ -58,10 +58,7 @@ demo: setup ## draw data/demo anew
 	python -m segpipe.demo data/demo
 
 use: setup ## settings of presets/$(PRESET).yaml into params.yaml, e.g. make use PRESET=camvid
-	python -m tools.use $(PRESET)
-
-deps: setup ## write each stage's imported files into dvc.yaml
-	python -m tools.deps
+	python -m segpipe use-preset $(PRESET)
 
 lock: setup ## pin requirements.txt anew from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet -o requirements.txt

@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # the code beside it, whatever is installed
 
 # isort: split
-import segpipe.interrupts  # noqa: F401 - works while the others are imported
+import segpipe.core.interrupts  # noqa: F401 - works while the others are imported
 
 # isort: split
 import argparse
@@ -22,19 +22,19 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from segpipe import machine
-from segpipe.classes import ClassTable
-from segpipe.dataset import rgb
-from segpipe.dataset.photos import read_size, see
-from segpipe.errors import AnnotationError, UserError
-from segpipe.inference.inputs import Found, Picture, find
-from segpipe.inference.overlay import overlay
+from segpipe.core import machine
+from segpipe.core.errors import AnnotationError, UserError
+from segpipe.data import rgb
+from segpipe.data.classes import ClassTable
+from segpipe.data.photos import read_size, see
+from segpipe.inference.find_pictures import Found, Picture, find
 from segpipe.inference.predict import predict_each
+from segpipe.inference.read_ahead import read_ahead
 from segpipe.inference.results import NotWrittenError, Results
-from segpipe.inference.stream import read_ahead
 from segpipe.masks import label_png
-from segpipe.models import card as model_card
 from segpipe.models import device as devices
+from segpipe.models import model_file as model_card
+from segpipe.pictures.overlay import overlay
 
 _CLASSES = "classes.json"
 _OVERLAY_QUALITY = 92

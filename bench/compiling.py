@@ -14,11 +14,12 @@ import torch.nn.functional as F
 import yaml
 
 from bench.floor import ROOT
-from segpipe.models import build
 from segpipe.models import device as devices
-from segpipe.training import compiling, schedule, setup
-from segpipe.training.team import ALONE
-from stages.params import Params
+from segpipe.models import segmenter as build
+from segpipe.params import Params
+from segpipe.train import compiling, setup
+from segpipe.train import optimizer as schedule
+from segpipe.train.distributed import ALONE
 
 CLASSES, STEPS = 12, 10
 

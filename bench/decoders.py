@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from bench.floor import DATA
-from segpipe.dataset import photos
+from segpipe.data import photos
 
 SETS = {"coco_mini": "coco_mini/*2017/*.jpg", "car_damage": "car_damage/train/*.jpg"}
 COUNT, ROUNDS = 200, 3

@@ -19,8 +19,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from bench.lookalikes import COUNT
 from bench.lookalikes import SETS as LOOKALIKES
 from bench.lookalikes import picture as lookalike
-from segpipe.dataset import duplicates, looks, parallel, photos
-from segpipe.dataset.looks import PARTS, TURNED
+from segpipe.core import parallel
+from segpipe.data import duplicates, looks, photos
+from segpipe.data.looks import PARTS, TURNED
 
 DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", "../shared/data"))
 SETS = {  # folder of photographs: how many of them, evenly spread, are copied

@@ -24,10 +24,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from segpipe.classes import ClassTable
-from segpipe.dataset import store
-from segpipe.dataset.fitted import fit_all
-from segpipe.dataset.transforms import Fit, fit_label_map, stored_windows
+from segpipe.data import store
+from segpipe.data.classes import ClassTable
+from segpipe.data.fitted import fit_all
+from segpipe.data.preprocessing import Fit, fit_label_map, stored_windows
 from segpipe.masks import label_png
 
 ROOT = Path(__file__).resolve().parent.parent

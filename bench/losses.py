@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from bench.floor import DATA, ROOT, run_stage
-from tools.use import PRESETS, use
+from segpipe.commands.use_preset import PRESETS, use
 
 RARE = 3
 CROP = [192, 192]  # no larger than any preset's picture: what is compared is the loss

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from segpipe.classes import ClassTable
+from segpipe.data.classes import ClassTable
+from segpipe.data.records import Instance, Rle
 from segpipe.masks import label_png, raster
 from segpipe.masks.regions import regions_of
-from segpipe.records import Instance, Rle
 
 DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", "../shared/data"))
 SETS = {

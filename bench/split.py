@@ -13,16 +13,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from segpipe.dataset import leaks, split_report, splits
-from segpipe.dataset.looks import PARTS, TURNED
-from segpipe.dataset.pins import Pin
-from segpipe.dataset.splits import Candidate, Pool
+from segpipe.data.looks import PARTS, TURNED
+from segpipe.split import assign, leaks, summary
+from segpipe.split.assign import Candidate, Pool
+from segpipe.split.pins import Pin
 
 IMAGES, ADDED, SCENES, CLASSES = 8000, 800, 5000, 20
 VAL, TEST, BITS, SEED = 0.15, 0.15, 10, 7
 METHODS: dict[str, Callable[[Pool, float, float], np.ndarray]] = {
-    "content": splits.by_content,
-    "balanced": splits.by_balance,
+    "content": assign.by_content,
+    "balanced": assign.by_balance,
 }
 
 
@@ -60,13 +60,13 @@ def main() -> None:
             images = [replace(c, pin=pins.get(c.sha256)) for c in candidates[:count]]
             pool = Pool.gather(images, pixels[:count], BITS, SEED)
             times.append(time.perf_counter())
-            placed = splits.placed(pool, method(pool, VAL, TEST), 0, 0)
+            placed = assign.placed(pool, method(pool, VAL, TEST), 0, 0)
             times.append(time.perf_counter())
             leaks.found(pool, placed, BITS)
             times.append(time.perf_counter())
             moved = sum(pins[row.sha256].split != row.split for row in placed if row.sha256 in pins)
             pins = {row.sha256: Pin(split=row.split) for row in placed}
-            worst = split_report.summary(placed, pixels[:count], names)["worst_share_off"]
+            worst = summary.summary(placed, pixels[:count], names)["worst_share_off"]
             spent = " | ".join(f"{after - before:.1f}" for before, after in pairwise(times))
             print(f"| {name} | {count:,} | {spent} | {worst['images']:.3f} | {worst['pixels']:.3f} | {moved} |")
 

@@ -26,15 +26,16 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from segpipe.classes import IGNORE_INDEX
-from segpipe.dataset import split_table, validation
-from segpipe.evaluation import scores
+from segpipe.data import split_table, tables
+from segpipe.data.classes import IGNORE_INDEX
+from segpipe.evaluate import scores
 from segpipe.inference.pairs import Pair, find_pairs
-from segpipe.models.build import Segmenter
-from segpipe.training import augment, batches, determinism, epoch, history, launch, loop, schedule, setup, team
-from segpipe.training.history import EpochRecord
-from stages import training_setup
-from stages.params import Params, load
+from segpipe.models.segmenter import Segmenter
+from segpipe.params import Params, load
+from segpipe.train import augment, determinism, distributed, epoch, history, launch, loop, prepare, setup
+from segpipe.train import data as batches
+from segpipe.train import optimizer as schedule
+from segpipe.train.history import EpochRecord
 
 CPU = torch.device("cpu")
 STEPS, WARM_UP, ROUNDS = 8, 2, 6  # steps of a block, those before that are not counted, and blocks of each side
@@ -77,10 +78,10 @@ class Photographs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return image, label_map.long()
 
 
-def ours(params: Params, mates: team.Team = team.ALONE) -> Iterator[Callable[[], Iterator[object]]]:
+def ours(params: Params, mates: distributed.Team = distributed.ALONE) -> Iterator[Callable[[], Iterator[object]]]:
     """Blocks of the training itself, then of its step alone; each gives its steps one by one."""
-    _, data, segmenter, _ = training_setup.data_and_network(params)
-    recipe = training_setup.recipe(params)
+    _, data, segmenter, _ = prepare.data_and_network(params)
+    recipe = prepare.recipe(params)
     setup.placed(segmenter, CPU, mates)
     schedule.train_mode(segmenter, is_encoder_frozen=False)
     optimizer = schedule.OPTIMIZERS[recipe.optimizer](segmenter, recipe.lr, recipe.weight_decay, 1.0)
@@ -119,9 +120,9 @@ def ours(params: Params, mates: team.Team = team.ALONE) -> Iterator[Callable[[],
 
 def ordinary(params: Params, segmenter: Segmenter, epochs: int) -> Iterator[Iterator[object]]:
     """Train the segmenter's network as the example does: its epochs, each giving its steps one by one."""
-    splits = split_table.read(training_setup.SPLITS)
+    splits = split_table.read(prepare.SPLITS)
     keys = {key: split for key, split in splits.items() if split == "train"}
-    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    photos = tables.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(keys, photos, Path(params.ingest.source), Path("data/masks"))
     pictures = Photographs(pairs, params, segmenter.mean, segmenter.std)
     loader = DataLoader(pictures, params.train.batch_size, shuffle=True, num_workers=WORKERS, drop_last=True)
@@ -160,11 +161,11 @@ def seconds_per_step(steps: Iterator[object]) -> float:
 def team_seconds() -> None:
     """One of several processes: write seconds per step of the training."""
     params = load()
-    mates = team.join(CPU, params.train.batch_size)
+    mates = distributed.join(CPU, params.train.batch_size)
     seconds = seconds_per_step(next(ours(params, mates))())
     if not mates.rank:
         Path(os.environ["BENCH_OUT"]).write_text(str(seconds))
-    team.leave(mates)
+    distributed.leave(mates)
 
 
 def seconds_of_processes(count: int) -> float:
@@ -178,7 +179,7 @@ def seconds_of_processes(count: int) -> float:
 def speed(params: Params) -> None:
     """Print seconds per step of each side, and the ratios."""
     real, bare = ours(params)
-    everybodys = ordinary(params, training_setup.data_and_network(params)[2], ROUNDS)
+    everybodys = ordinary(params, prepare.data_and_network(params)[2], ROUNDS)
     rounds = [[seconds_per_step(side) for side in (real(), bare(), next(everybodys))] for _ in range(ROUNDS)]
     for name, times in zip(("training", "the step alone", "the ordinary way"), zip(*rounds, strict=True), strict=True):
         print(f"  {name:42} {statistics.median(times):6.3f} s a step ({min(times):.3f} to {max(times):.3f})")
@@ -194,9 +195,9 @@ def speed(params: Params) -> None:
 def quality(params: Params, epochs: int) -> None:
     """Print what both ways reach on the validation pictures, at the store's size."""
     params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": epochs})})
-    recipe = training_setup.recipe(params)
+    recipe = prepare.recipe(params)
     start = time.perf_counter()
-    _, data, segmenter, _ = training_setup.data_and_network(params)
+    _, data, segmenter, _ = prepare.data_and_network(params)
     for steps in ordinary(params, segmenter, epochs):
         for _ in steps:
             pass
@@ -206,7 +207,7 @@ def quality(params: Params, epochs: int) -> None:
     said = f"  the ordinary way, {epochs} epochs"
     print(f"{said:44} {scores.mean_iou(matrix):6.3f} val mIoU, {time.perf_counter() - start:.0f} s")
     start = time.perf_counter()
-    _, data, segmenter, _ = training_setup.data_and_network(params)
+    _, data, segmenter, _ = prepare.data_and_network(params)
     with tempfile.TemporaryDirectory() as folder:
         events = list(loop.fit(segmenter, data, recipe, Path(folder), "bench", CPU))
     score = history.summary([e for e in events if isinstance(e, EpochRecord)], epochs, 0, recipe.ship)["val_mean_iou"]

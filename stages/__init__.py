@@ -18,4 +18,4 @@ _imported = Path(segpipe.__file__).resolve().parent
 if _imported.parent != _SOURCE:  # before this module was
     sys.exit(f"error: the package segpipe comes from {_imported}, not from {_SOURCE}; run it with PYTHONPATH=src")
 
-import segpipe.interrupts  # noqa: E402 - Ctrl-C is one line from here on
+import segpipe.core.interrupts  # noqa: E402 - Ctrl-C is one line from here on

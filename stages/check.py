@@ -6,10 +6,10 @@ over a key that none of them has, or restore their outputs over one that its run
 
 from pathlib import Path
 
-from segpipe.errors import UserError
-from segpipe.files import write_json
-from stages.params import load
-from stages.running import run
+from segpipe.core.command import run
+from segpipe.core.errors import UserError
+from segpipe.core.files import write_json
+from segpipe.params import load
 
 
 def main() -> None:

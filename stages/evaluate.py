@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from segpipe.classes import ClassTable
-from segpipe.dataset import split_table, validation
-from segpipe.errors import UserError
-from segpipe.evaluation import scores, tables
-from segpipe.evaluation.measure import measure
-from segpipe.evaluation.per_image import detection_scores
-from segpipe.files import write_json
+from segpipe.core.command import run
+from segpipe.core.errors import UserError
+from segpipe.core.files import write_json
+from segpipe.data import split_table, tables
+from segpipe.data.classes import ClassTable
+from segpipe.evaluate import score_tables, scores
+from segpipe.evaluate.measure import measure
+from segpipe.evaluate.per_image import detection_scores
 from segpipe.inference.pairs import find_pairs, predicted
-from segpipe.models import card as model_card
 from segpipe.models import device as devices
-from segpipe.tracking import runs
-from stages.params import load
-from stages.running import run
+from segpipe.models import model_file as model_card
+from segpipe.params import load
+from segpipe.tracking import run as runs
 
 SPLITS = ("test", "val")  # the first that has images is the headline
 
@@ -31,17 +31,17 @@ def main() -> None:
     if not scored:
         shares = "split.val" if params.split.method == "source" else "split.val or split.test"
         raise UserError(f"data/splits.csv: no image in val or test; raise {shares} in params.yaml")
-    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    photos = tables.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(scored, photos, Path(params.ingest.source), Path("data/masks"))
     results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
     measured = measure(((r.pair.key, r.pair.split, r.truth, r.pred) for r in results), names)
 
     matrices = {split: measured.matrices[split] for split in SPLITS if split in measured.matrices}
     headline = next(iter(matrices.values()))
-    tables.write_confusion(Path("metrics/confusion.csv"), matrices, names)
-    tables.write_per_image(Path("metrics/per_image.csv"), measured.images, names)
-    tables.write_class_plot(Path("metrics/plots/evaluate/classes.csv"), headline, names)
-    tables.write_confusion_plot(Path("metrics/plots/evaluate/confusion.csv"), headline, names)
+    score_tables.write_confusion(Path("metrics/confusion.csv"), matrices, names)
+    score_tables.write_per_image(Path("metrics/per_image.csv"), measured.images, names)
+    score_tables.write_class_plot(Path("metrics/plots/evaluate/classes.csv"), headline, names)
+    score_tables.write_confusion_plot(Path("metrics/plots/evaluate/confusion.csv"), headline, names)
     summaries = {
         split: scores.summary(matrix, names) | detection_scores(i for i in measured.images if i.split == split)
         for split, matrix in matrices.items()

@@ -3,13 +3,14 @@
 from functools import partial
 from pathlib import Path
 
-from segpipe.annotations.colour_classes import parsed_colour
-from segpipe.annotations.detect import MaskOptions, read_source
-from segpipe.annotations.inventory import inventory
-from segpipe.dataset import parallel, tables
-from segpipe.files import write_json
-from stages.params import load
-from stages.running import run
+from segpipe.core import parallel
+from segpipe.core.command import run
+from segpipe.core.files import write_json
+from segpipe.data import tables
+from segpipe.ingest.colour_classes import parsed_colour
+from segpipe.ingest.detect import MaskOptions, read_source
+from segpipe.ingest.inventory import inventory
+from segpipe.params import load
 
 
 def main() -> None:

@@ -6,26 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from segpipe.classes import ClassTable
-from segpipe.dataset import (
-    drawing,
-    findings,
-    fitted,
-    ledger,
-    memory,
-    overlaps,
-    parallel,
-    rasterizing,
-    redrawing,
-    selection,
-    store,
-    tables,
-    validation,
-)
-from segpipe.files import write_json, write_text
-from stages.params import load
-from stages.reporting import hold_limits
-from stages.running import run
+from segpipe.core import memory, parallel
+from segpipe.core.command import run
+from segpipe.core.files import write_json, write_text
+from segpipe.data import fitted, selection, store, tables
+from segpipe.data.classes import ClassTable
+from segpipe.ledger import findings, limits
+from segpipe.ledger import rows as ledger
+from segpipe.params import load
+from segpipe.rasterize import dataset, image, overlaps, redrawing
+from segpipe.report import collect
 
 
 def main() -> None:
@@ -35,12 +25,12 @@ def main() -> None:
     if not earlier.exists():  # else there may be little to do
         parallel.warm_up(params.compute.workers, params.compute.dask)
     checked, masks, packed = Path("data/checked"), Path("data/masks"), Path("data/store")
-    photos = validation.read_photos(checked / "images.parquet")
+    photos = tables.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")
     indices = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     selection.refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
     fit = params.photos.preprocessing
-    tasks = rasterizing.tasks(
+    tasks = dataset.tasks(
         photos,
         tables.read_instances(checked / "instances.parquet"),
         Path(params.ingest.source),
@@ -52,11 +42,11 @@ def main() -> None:
         store=packed,
         left=fitted.place(fit).found(),
     )
-    store_rows = rasterizing.rows(tasks)
+    store_rows = dataset.rows(tasks)
     store.begin(packed, len(store_rows), fit)
     spread = partial(
         parallel.ordered,
-        drawing.draw,
+        image.draw,
         workers=params.compute.workers,
         dask=params.compute.dask,
         what="label maps drawn",
@@ -66,18 +56,25 @@ def main() -> None:
     with ThreadPoolExecutor() as disk:  # takes the store, and gives back what validate left, while the account is made
         flushed = disk.submit(store.flush, packed)
         disk.submit(fitted.forget)
-        rows = rasterizing.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
+        rows = dataset.account(ledger.read(checked / "ledger.parquet"), tasks, drawn)
         beneath = overlaps.total(result.overlaps for result in drawn)
-        pixels = rasterizing.pixel_summary(drawn, classes.names)
-        sizes = {"store_rows": rasterizing.row_summary(drawn), "vanished_at_training_size": rasterizing.vanished(rows)}
+        pixels = dataset.pixel_summary(drawn, classes.names)
+        sizes = {"store_rows": dataset.row_summary(drawn), "vanished_at_training_size": dataset.vanished(rows)}
     flushed.result()
-    store.finish(packed, store_rows, classes, fit, rasterizing.class_pixels(drawn), rasterizing.row_pixels(drawn))
+    store.finish(packed, store_rows, classes, fit, dataset.class_pixels(drawn), dataset.row_pixels(drawn))
     classes.write(masks / "classes.json")
     write_text(Path("metrics/overlaps.csv"), overlaps.csv_text(beneath, classes.names))
     ledger.write(Path("data/ledger.parquet"), rows)
     write_json(Path("metrics/rasterize.json"), ledger.summary(rows) | pixels | sizes)
     redrawing.keep(tasks, keys, drawn, earlier)
-    hold_limits(params, "rasterize", rows, findings.vanished(rows))
+    report = partial(
+        collect.write_known,
+        "rasterize",
+        Path(params.ingest.source),
+        params.validation.limits,
+        params.split.near_duplicate_bits,
+    )
+    limits.check("rasterize", params.validation.limits, rows, findings.vanished(rows), report)
 
 
 if __name__ == "__main__":

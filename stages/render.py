@@ -5,17 +5,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from segpipe.classes import ClassTable
-from segpipe.dataset import split_table, validation
-from segpipe.evaluation import report, sheets, tables
-from segpipe.evaluation.per_image import ImageScore, worst_median_best
-from segpipe.files import whole, write_text
+from segpipe.core.command import run
+from segpipe.core.files import whole, write_text
+from segpipe.data import split_table, tables
+from segpipe.data.classes import ClassTable
+from segpipe.evaluate import per_image, score_tables
+from segpipe.evaluate.per_image import ImageScore, worst_median_best
 from segpipe.inference.pairs import Predicted, find_pairs, predicted
-from segpipe.models import card as model_card
 from segpipe.models import device as devices
-from segpipe.tracking import runs
-from stages.params import load
-from stages.running import run
+from segpipe.models import model_file as model_card
+from segpipe.params import load
+from segpipe.pictures import sheets
+from segpipe.report import model_report
+from segpipe.tracking import run as runs
 
 
 def main() -> None:
@@ -24,19 +26,19 @@ def main() -> None:
     device = devices.pick(params.train.device)
     segmenter, card = model_card.load(Path("models/model.pt"), device)
     classes = ClassTable.read(Path("data/masks/classes.json"))
-    matrices = tables.read_confusion(Path("metrics/confusion.csv"), classes.names)
+    matrices = score_tables.read_confusion(Path("metrics/confusion.csv"), classes.names)
     headline = next(iter(matrices))
-    images = [image for image in tables.read_per_image(Path("metrics/per_image.csv")) if image.split == headline]
+    images = [image for image in score_tables.read_per_image(Path("metrics/per_image.csv")) if image.split == headline]
 
     chosen = worst_median_best(images, params.render.samples)
     keys = {score.key: headline for scores in chosen.values() for score in scores}
-    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    photos = tables.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(keys, photos, Path(params.ingest.source), Path("data/masks"))
     results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
     samples = _draw_sheets(results, chosen, classes, of=len(images))
 
     splits = Counter(split or "left out" for split in split_table.read(Path("data/splits.csv")).values())
-    page = report.Report(
+    page = model_report.Report(
         split=headline,
         scores=json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8")),
         matrix=matrices[headline],
@@ -46,7 +48,7 @@ def main() -> None:
         samples=samples,
         facts={"architecture": card.architecture, "encoder": card.encoder} | card.facts,
     )
-    write_text(Path("results/index.html"), report.html(page))
+    write_text(Path("results/index.html"), model_report.html(page))
     tracking = runs.Settings(**params.tracking.model_dump())
     with runs.open_trained(Path("models/model.pt"), classes.names, tracking) as tracked:
         tracked.log_file(Path("results/index.html"), "report")
@@ -56,19 +58,21 @@ def main() -> None:
 
 def _draw_sheets(
     results: Iterable[Predicted], chosen: Mapping[str, Sequence[ImageScore]], classes: ClassTable, of: int
-) -> dict[str, list[report.Sample]]:
+) -> dict[str, list[model_report.Sample]]:
     """Write results/samples/<group>-<number>.png; results come in the order of chosen."""
     folder = Path("results/samples")
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
     rest = iter(results)
-    samples: dict[str, list[report.Sample]] = {}
+    samples: dict[str, list[model_report.Sample]] = {}
     for group, scores in chosen.items():
-        samples[group] = [report.Sample(f"samples/{group}-{n}.png", score) for n, score in enumerate(scores, start=1)]
+        samples[group] = [
+            model_report.Sample(f"samples/{group}-{n}.png", score) for n, score in enumerate(scores, start=1)
+        ]
         for number, sample in enumerate(samples[group], start=1):
             result = next(rest)
-            caption = sheets.caption(sample.score, f"{group} {number} of {of}")
+            caption = per_image.caption(sample.score, f"{group} {number} of {of}")
             with whole(Path("results") / sample.file) as part:
                 sheets.sheet(result.image, result.truth, result.pred, classes, caption).save(part, "PNG")
     return samples

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe import csv_files
-from segpipe.classes import ClassTable
-from segpipe.dataset import empty_sides, leaks, ledger, pins, placing, scenes, split_report, splits, tables, validation
-from segpipe.dataset.checks import Photo
-from segpipe.dataset.splits import Candidate, Plan, Pool
-from segpipe.errors import UserError, closes
-from segpipe.files import write_json, write_text
-from stages import reporting
-from stages.params import Params, Split, load
-from stages.running import run
+from segpipe.core import csv_files
+from segpipe.core.command import run
+from segpipe.core.errors import UserError, closes
+from segpipe.core.files import write_json, write_text
+from segpipe.data import tables
+from segpipe.data.classes import ClassTable
+from segpipe.data.records import Photo
+from segpipe.ledger import limits, rows
+from segpipe.params import Params, Split, load
+from segpipe.report import collect
+from segpipe.split import assign, empty_sides, leaks, pins, placing, scenes, summary
+from segpipe.split.assign import Candidate, Plan, Pool
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ def main() -> None:
     params = load()
     settings = params.split
     class_pixels = np.load("data/store/class_pixels.npy")
-    photos = validation.read_photos(Path("data/checked/images.parquet"))
+    photos = tables.read_photos(Path("data/checked/images.parquet"))
     closes(len(photos) == len(class_pixels), f"{len(photos)} photographs checked, {len(class_pixels)} drawn")
     candidates = _candidates(photos, class_pixels, settings)
     _tell_copies(candidates)
@@ -38,23 +40,23 @@ def main() -> None:
         folds=settings.folds,
         fold=settings.fold,
     )
-    placed = splits.place(pool, plan)
-    placing.close(placed, ledger.read(Path("data/ledger.parquet")))
+    placed = assign.place(pool, plan)
+    placing.close(placed, rows.read(Path("data/ledger.parquet")))
     found = leaks.found(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
 
-    columns = [field.name for field in fields(splits.Placed)]
+    columns = [field.name for field in fields(assign.Placed)]
     csv_files.write(Path("data/splits.csv"), columns, [[getattr(row, name) for name in columns] for row in placed])
-    write_text(Path("metrics/plots/split/classes.csv"), split_report.class_csv(placed, class_pixels, names))
+    write_text(Path("metrics/plots/split/classes.csv"), summary.class_csv(placed, class_pixels, names))
     pinned = sum(c.pin is not None for c in candidates)
-    facts = split_report.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}
+    facts = summary.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}
     write_json(Path("metrics/split.json"), facts)
     _tell_pinned(settings, pinned, len(candidates))
-    for line in split_report.share_table(placed, class_pixels, names):
+    for line in summary.share_table(placed, class_pixels, names):
         logger.info(line)
-    warnings = split_report.warnings(placed, class_pixels, names) + leaks.lines(found, placed)
+    warnings = summary.warnings(placed, class_pixels, names) + leaks.lines(found, placed)
     if settings.method == "content":
-        warnings += split_report.advice(placed, class_pixels, names)
+        warnings += summary.advice(placed, class_pixels, names)
     for line in warnings:
         logger.warning(line)
     _report(params)
@@ -63,10 +65,11 @@ def main() -> None:
 
 
 def _report(params: Params) -> None:
-    report = reporting.read(params, "split")
-    reporting.write(report)
+    limited = params.validation.limits
+    report = collect.read("split", Path(params.ingest.source), limited, params.split.near_duplicate_bits)
+    collect.write(report)
     logger.info("results/data_report.html shows what was found")
-    reporting.hold_limits(params, "split", report.rows, report.findings)
+    limits.check("split", limited, report.rows, report.findings, lambda: None)
 
 
 def _candidates(photos: list[Photo], class_pixels: np.ndarray, settings: Split) -> list[Candidate]:

@@ -3,15 +3,15 @@
 import logging
 from pathlib import Path
 
-from segpipe.files import write_json
-from segpipe.models import card as model_card
-from segpipe.tracking import provenance, runs, watching
-from segpipe.tracking.interface import RunFacts
-from segpipe.training import checkpoint, history, loop, planning, shown, team
-from stages import training_setup
-from stages.params import load
-from stages.running import run
-from stages.training_setup import CHECKPOINTS, SPLITS, STORE
+from segpipe.core.command import run
+from segpipe.core.files import write_json
+from segpipe.models import model_file as model_card
+from segpipe.params import load
+from segpipe.tracking import provenance
+from segpipe.tracking import run as runs
+from segpipe.tracking.tracker import RunFacts
+from segpipe.train import checkpoint, distributed, history, loop, monitor, planning, prepare, watching
+from segpipe.train.prepare import CHECKPOINTS, SPLITS, STORE
 
 logger = logging.getLogger(__name__)
 MODEL, SHEETS = Path("models/model.pt"), Path("results/training")
@@ -22,17 +22,17 @@ def main() -> None:
     """Train, or go on where an earlier process was stopped; write the model, its curves and its run."""
     params = load()
     own = params.train
-    device, mates = training_setup.device_and_team(params, "stages.train")
-    store, data, segmenter, origin = training_setup.data_and_network(params)
-    inputs = training_setup.inputs(params, segmenter)
+    device, mates = prepare.device_and_team(params, "stages.train")
+    store, data, segmenter, origin = prepare.data_and_network(params)
+    inputs = prepare.inputs(params, segmenter)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
-    path, recipe = checkpoint.path_of(CHECKPOINTS, inputs), training_setup.recipe(params)
+    path, recipe = checkpoint.path_of(CHECKPOINTS, inputs), prepare.recipe(params)
     recipe = planning.planned(segmenter, data, recipe, path, device, mates, fills_budget=own.epochs == "auto")
     training = loop.fit(segmenter, data, recipe, CHECKPOINTS, inputs, device, mates)
     if mates.rank:
         for _ in training:
             pass
-        team.leave(mates)
+        distributed.leave(mates)
         return
     facts = RunFacts(
         name=f"{own.architecture}-{own.encoder}",
@@ -45,7 +45,7 @@ def main() -> None:
         watching.write_training_pictures(SHEETS / "training_pictures.png", data, recipe)
         tracked.log_picture(SHEETS / "training_pictures.png", watching.TRAINING, step=0)
         records = watching.follow(training, tracked, data, checkpoint.sheets_of(path))
-        team.leave(mates)
+        distributed.leave(mates)
         card = model_card.ModelCard(
             architecture=own.architecture,
             encoder=own.encoder,
@@ -64,7 +64,7 @@ def main() -> None:
         history.write_curves(CURVES, records)
         history.write_class_curves(CLASS_CURVES, records)
         if len(data.val_index):
-            preds = shown.predictions(segmenter, data, device)
+            preds = monitor.predictions(segmenter, data, device)
             watching.write_predictions(SHEETS / "validation_predictions.png", preds, data, "as shipped")
         summary = history.summary(records, recipe.epochs, own.patience, own.ship)
         write_json(Path("metrics/train.json"), summary)

@@ -6,31 +6,21 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from segpipe.annotations import conflicts
-from segpipe.dataset import (
-    checks,
-    findings,
-    fitted,
-    ledger,
-    memory,
-    parallel,
-    policies,
-    rechecking,
-    rgb,
-    selection,
-    tables,
-    validation,
-)
-from segpipe.dataset.codes import CHANGES, VALIDATE_FINDINGS
-from segpipe.dataset.judging import Rules
-from segpipe.dataset.policies import Policies
-from segpipe.dataset.selection import TaskKind
-from segpipe.dataset.validation import Validated
-from segpipe.files import write_json
-from segpipe.records import Dataset
-from stages.params import Params, load
-from stages.reporting import hold_limits
-from stages.running import run
+from segpipe.core import memory, parallel
+from segpipe.core.command import run
+from segpipe.core.files import write_json
+from segpipe.data import fitted, rgb, selection, tables
+from segpipe.data.records import Dataset
+from segpipe.data.selection import TaskKind
+from segpipe.ledger import findings, limits, policies, rows
+from segpipe.ledger.codes import CHANGES, VALIDATE_FINDINGS
+from segpipe.ledger.policies import Policies
+from segpipe.params import Params, load
+from segpipe.report import collect
+from segpipe.validate import conflicts, image, rechecking
+from segpipe.validate import dataset as validation
+from segpipe.validate.dataset import Validated
+from segpipe.validate.judge import Rules
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +38,7 @@ def main() -> None:
     selected = selection.names(class_of)
     spread = partial(
         parallel.ordered,
-        checks.check,
+        image.check,
         workers=params.compute.workers,
         dask=params.compute.dask,
         what="photographs checked",
@@ -57,12 +47,19 @@ def main() -> None:
     validated = validation.collect(dataset, class_of, checked)
     _write(validated, selected, params.ingest.task)
     changed = [(found.image_key, found.code, found.detail) for found in validated.findings if found.code in CHANGES]
-    for line in (*ledger.warnings(validated.rows), *rgb.lines(changed)):
+    for line in (*rows.warnings(validated.rows), *rgb.lines(changed)):
         logger.warning(line)
-    hold_limits(params, "validate", validated.rows, validated.findings)
+    report = partial(
+        collect.write_known,
+        "validate",
+        Path(params.ingest.source),
+        params.validation.limits,
+        params.split.near_duplicate_bits,
+    )
+    limits.check("validate", params.validation.limits, validated.rows, validated.findings, report)
 
 
-def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[checks.Task]:
+def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> list[image.Task]:
     own = params.validation
     chosen = Policies(
         crowd=own.crowd,
@@ -85,9 +82,9 @@ def _tasks(params: Params, dataset: Dataset, class_of: Mapping[str, str]) -> lis
 
 def _write(validated: Validated, selected: tuple[str, ...], task: TaskKind) -> None:
     folder = Path("data/checked")
-    validation.write_photos(folder / "images.parquet", validated.photos)
+    tables.write_photos(folder / "images.parquet", validated.photos)
     tables.write_instances(folder / "instances.parquet", validated.instances)
-    ledger.write(folder / "ledger.parquet", validated.rows)
+    rows.write(folder / "ledger.parquet", validated.rows)
     findings.write(folder / "findings.parquet", validated.findings)
     selection.class_table(selected, task).write(folder / "classes.json")
     write_json(folder / "class_indices.json", selection.class_indices(selected, task))
@@ -95,7 +92,7 @@ def _write(validated: Validated, selected: tuple[str, ...], task: TaskKind) -> N
         "policies": policies.counts(validated.rows),
         "findings": findings.counts(validated.findings, VALIDATE_FINDINGS),
     }
-    write_json(Path("metrics/validate.json"), ledger.summary(validated.rows) | counts)
+    write_json(Path("metrics/validate.json"), rows.summary(validated.rows) | counts)
 
 
 if __name__ == "__main__":

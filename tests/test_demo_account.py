@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.annotations.detect import read_source
-from segpipe.dataset import checks, drawing, findings, ledger, rasterizing, selection, store, validation
-from segpipe.dataset.judging import Rules
-from segpipe.dataset.policies import Policies
-from segpipe.dataset.transforms import Fit
-from stages import params
+from segpipe import params
+from segpipe.data import selection, store
+from segpipe.data.preprocessing import Fit
+from segpipe.ingest.detect import read_source
+from segpipe.ledger import findings
+from segpipe.ledger import rows as ledger
+from segpipe.ledger.policies import Policies
+from segpipe.rasterize import dataset as rasterizing
+from segpipe.rasterize import image as drawing
+from segpipe.validate import dataset as validation
+from segpipe.validate import image
+from segpipe.validate.judge import Rules
 from tests.conftest import ROOT
 
 DEMO = ROOT / "data/demo"
@@ -27,7 +33,7 @@ def drawn(tmp_path_factory):
     class_of = selection.select(own.ingest.classes, dataset.categories, used)
     selected = selection.names(class_of)
     tasks = validation.tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
-    validated = validation.collect(dataset, class_of, map(checks.check, tasks))
+    validated = validation.collect(dataset, class_of, map(image.check, tasks))
     classes = selection.class_table(selected, "multiclass")
     indices = selection.class_indices(selected, "multiclass")
     fit = Fit("letterbox", (64, 64))

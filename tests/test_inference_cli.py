@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 import inference
-from segpipe.classes import ClassTable
+from segpipe.data.classes import ClassTable
 from segpipe.inference.results import LIST
-from segpipe.models import build, card
+from segpipe.models import model_file
+from segpipe.models import segmenter as build
 from tests.conftest import ROOT
 
 CLASSES = ("background", "cat", "dog")
@@ -25,7 +26,7 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "model.pt"
     encoder = "mobilenetv3_small_050"
     segmenter = build.segmenter("unet", encoder, len(CLASSES), (True,) * 3)
-    facts = card.ModelCard(
+    facts = model_file.ModelCard(
         architecture="unet",
         encoder=encoder,
         classes=CLASSES,
@@ -35,7 +36,7 @@ def weights(tmp_path_factory):
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
     )
-    card.save(path, segmenter, facts)
+    model_file.save(path, segmenter, facts)
     return path
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segpipe.dataset.store import Store
+from segpipe.data.store import Store
 from segpipe.inference.predict import predict
 from segpipe.masks import label_png
-from segpipe.models import card
+from segpipe.models import model_file
 from tests.project import Project
 from tests.test_edge_cases import Source, box
 
@@ -79,7 +79,7 @@ def test_all_tiles_of_a_picture_are_on_its_side_and_those_of_ignored_pixels_on_n
     said = project.run(
         "python",
         "-c",
-        "from stages.params import load; from stages.training_setup import data_and_network\n"
+        "from segpipe.params import load; from segpipe.train.prepare import data_and_network\n"
         "store, data, *_ = data_and_network(load())\n"
         "print(*data.train_index); print(*data.val_index)",
     )
@@ -98,7 +98,7 @@ def test_a_forecast_counts_rows(project):
         sides[key] == "train" and bool(pixels.any()) for key, pixels in zip(opened.keys, opened.row_pixels, strict=True)
     )
     assert rows > list(sides.values()).count("train")
-    assert f"({-(-rows // 8)} steps of " in project.run("python", "-m", "stages.forecast")
+    assert f"({-(-rows // 8)} steps of " in project.run("python", "-m", "segpipe.commands.forecast")
 
 
 def test_scores_are_by_picture_at_its_native_size(project):
@@ -116,7 +116,7 @@ def test_the_model_file_alone_predicts_large_pictures_as_evaluate_does(project, 
         cwd=project.folder, env=project.env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "2 of 2 pictures predicted" in done.stderr
-    segmenter, facts = card.load(project.folder / "models/model.pt")
+    segmenter, facts = model_file.load(project.folder / "models/model.pt")
     assert (facts.tile_side, facts.tile_overlap) == (96, 32)
     for name, size in (("large0", LARGE), ("small0", SMALL)):
         picture = np.asarray(Image.open(project.folder / f"photos/images/{name}.png"))

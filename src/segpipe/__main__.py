@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from segpipe.annotations.colour_classes import parsed_colour
-from segpipe.annotations.detect import MaskOptions
-from segpipe.annotations.formats import AUTO
-from segpipe.dataset import parallel
-from segpipe.errors import AccountError, UserError
-from segpipe.explain import record
-from segpipe.writers import convert
+from segpipe.convert import convert
+from segpipe.core import parallel
+from segpipe.core.errors import AccountError, UserError
+from segpipe.explain import explain
+from segpipe.ingest.colour_classes import parsed_colour
+from segpipe.ingest.detect import MaskOptions
+from segpipe.ingest.names import AUTO
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,18 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explained(asked: argparse.Namespace) -> list[str]:
     try:
-        from stages.params import load  # the one thing that knows params.yaml; here as a command, not as a library
+        from segpipe.params import load  # the one thing that knows params.yaml; here as a command, not as a library
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("stages"):
             raise
         raise UserError("no stages/ here; run from the project's top folder") from error
     params = load()
-    settings = record.Settings(
+    settings = explain.Settings(
         root=Path(params.ingest.source),
         priority=params.rasterize.priority,
         fit=params.photos.preprocessing,
     )
-    return record.explain(asked.record, settings, asked.output)
+    return explain.explain(asked.record, settings, asked.output)
 
 
 def _converted(asked: argparse.Namespace) -> list[str]:

@@ -11,7 +11,7 @@ from PIL import Image
 from segpipe.__main__ import main
 from stages import ingest
 from tests import data_half
-from tests.annotations.folders import coco, drawn, put_json, put_pictures
+from tests.ingest.folders import coco, drawn, put_json, put_pictures
 
 SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]  # 100 pixels
 RIGHT = [[7.0, 2.0, 12.0, 2.0, 12.0, 12.0, 7.0, 12.0]]  # its right half, 50

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.classes import ClassTable
+from segpipe.data.classes import ClassTable
+from segpipe.data.records import Instance
 from segpipe.explain import picture
-from segpipe.records import Instance
 from tests.grids import grid
 
 SQUARE = Instance(id="1", image_key="a", category="cat", rings=((2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0),))

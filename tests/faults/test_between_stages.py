@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segpipe.errors import UserError
-from stages.running import run
+from segpipe.core.command import run
+from segpipe.core.errors import UserError
 from tests.faults import sources
 from tests.faults.test_annotation_files import FILES
 from tests.faults.way import Verdict, World, go

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from tests.faults import sources
 from tests.faults.test_annotation_files import PER_PICTURE
 from tests.faults.way import go, validated

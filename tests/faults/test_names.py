@@ -7,8 +7,8 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
-from segpipe.dataset.validation import Validated
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
+from segpipe.validate.dataset import Validated
 from tests.faults import sources
 from tests.faults.way import Verdict, World, go, validated
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.dataset import findings, photos
+from segpipe.data import photos
+from segpipe.ledger import findings
 from tests.faults import sources
 from tests.faults.way import Account, Verdict, World, go
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from tests.faults import sources
 from tests.faults.sources import RING, drawn
 from tests.faults.way import Verdict, World, go, judge

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segpipe.annotations.stored_values import read_stored
-from segpipe.dataset import memory, photos
-from segpipe.errors import AnnotationError, UserError
+from segpipe.core import memory
+from segpipe.core.errors import AnnotationError, UserError
+from segpipe.data import photos
+from segpipe.masks.stored_values import read_stored
 from tests.conftest import ROOT
 from tests.faults import sources
 
@@ -23,7 +24,7 @@ from collections import defaultdict
 from pathlib import Path
 from segpipe.annotations import picture_sizes, stored_values
 from segpipe.dataset import photos
-from segpipe.errors import AnnotationError, UserError
+from segpipe.core.errors import AnnotationError, UserError
 
 there = resource.RLIM_INFINITY
 readers = {
@@ -52,10 +53,10 @@ print(json.dumps({name: sorted(outcomes) for name, outcomes in seen.items()}))
 CHECK = """
 import resource, sys
 from pathlib import Path
-from segpipe.annotations.detect import read_source
+from segpipe.ingest.detect import read_source
 from segpipe.dataset import checks, rechecking, validation
-from segpipe.dataset.judging import Rules
-from segpipe.dataset.policies import Policies
+from segpipe.validate.judge import Rules
+from segpipe.ledger.policies import Policies
 from stages import running
 
 source, cache, there = Path(sys.argv[1]), Path(sys.argv[2]), resource.RLIM_INFINITY

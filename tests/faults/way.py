@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from segpipe.annotations.detect import read_source
-from segpipe.dataset import checks, ledger, rechecking, selection, validation
-from segpipe.dataset.judging import Rules
-from segpipe.dataset.ledger import Row
-from segpipe.dataset.policies import Policies
-from segpipe.dataset.validation import Validated
+from segpipe.data import selection
+from segpipe.ingest.detect import read_source
+from segpipe.ledger import rows as ledger
+from segpipe.ledger.policies import Policies
+from segpipe.ledger.rows import Row
 from segpipe.masks import label_png
+from segpipe.validate import dataset as validation
+from segpipe.validate import image, rechecking
+from segpipe.validate.dataset import Validated
+from segpipe.validate.judge import Rules
 from tests.conftest import ROOT
 from tests.data_half import STAGES, prepare
 
@@ -98,7 +101,7 @@ def validated(world: World) -> Validated:
         class_of = selection.select("auto", dataset.categories, used)
         tasks = validation.tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
         rechecking.keys_of(tasks, map(rechecking.content, tasks))
-        return validation.collect(dataset, class_of, map(checks.check, tasks))
+        return validation.collect(dataset, class_of, map(image.check, tasks))
 
 
 @contextmanager

@@ -3,11 +3,12 @@ import pytest
 import torch
 from PIL import Image
 
-from segpipe.classes import ClassTable
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
+from segpipe.data.classes import ClassTable
 from segpipe.inference.pairs import Pair, find_pairs, predicted
 from segpipe.masks import label_png
-from segpipe.models import build, card
+from segpipe.models import model_file
+from segpipe.models import segmenter as build
 
 CLASSES = ClassTable(("background", "cat"))
 CPU = torch.device("cpu")
@@ -18,7 +19,7 @@ def model():
     """A network that knows cats alone, and so calls every pixel a cat."""
     seen = (False, True)
     segmenter = build.segmenter("unet", "mobilenetv3_small_050", 2, seen).eval()
-    facts = card.ModelCard(
+    facts = model_file.ModelCard(
         architecture="unet",
         encoder="mobilenetv3_small_050",
         classes=CLASSES.names,

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from segpipe.dataset.transforms import Fit, fit_image, plan, stored_windows
-from segpipe.inference.overlay import outlines
+from segpipe.data.preprocessing import Fit, fit_image, plan, stored_windows
 from segpipe.inference.predict import predict, predict_each
-from segpipe.models.card import ModelCard
+from segpipe.models.model_file import ModelCard
+from segpipe.pictures.overlay import outlines
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")

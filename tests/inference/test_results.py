@@ -3,7 +3,7 @@ import shutil
 
 import pytest
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from segpipe.inference.results import LIST, NotWrittenError, Results
 
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segpipe.dataset.transforms import Fit, plan
+from segpipe.data.preprocessing import Fit, plan
 from segpipe.inference.stitch import parts
 
 

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
-from segpipe.annotations.detect import read_source
+from segpipe.data.records import Dataset
+from segpipe.ingest.detect import read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
-from segpipe.records import Dataset
-from tests.annotations.folders import put_pictures
+from tests.ingest.folders import put_pictures
 
 IGNORED = 255
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segpipe.classes import ClassTable
+from segpipe.data.classes import ClassTable
 from segpipe.masks import label_png
 from tests.grids import grid
 

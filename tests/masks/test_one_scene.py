@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from segpipe.annotations.detect import FORMATS, read_source
+from segpipe.ingest.detect import FORMATS, read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
-from tests.annotations.folders import put_mask, put_pictures
+from tests.ingest.folders import put_mask, put_pictures
 
 WIDTH, HEIGHT = 64, 32  # powers of two: fractions of them are exact
 ROAD = [2.0, 20.0, 60.0, 16.5, 62.0, 30.0, 3.0, 31.0]

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from segpipe.errors import AnnotationError
+from segpipe.core.errors import AnnotationError
+from segpipe.data.records import Rle
 from segpipe.masks import raster, rle
-from segpipe.records import Rle
 from tests.grids import grid
 
 masks = (

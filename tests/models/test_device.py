@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from segpipe.models import device
 
 

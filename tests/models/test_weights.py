@@ -8,8 +8,9 @@ import timm
 import torch
 from torchvision.models import mobilenet_v3_large
 
-from segpipe.errors import UserError
-from segpipe.models import build, weights
+from segpipe.core.errors import UserError
+from segpipe.models import segmenter as build
+from segpipe.models import weights
 from tests.conftest import ROOT
 
 TINY = "mobilenetv3_small_050"

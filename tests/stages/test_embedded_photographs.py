@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from segpipe.__main__ import main
-from segpipe.dataset import photos, validation
-from segpipe.files import sha256_of
+from segpipe.convert import convert
+from segpipe.core.files import sha256_of
+from segpipe.data import photos, tables
 from segpipe.inference.pairs import find_pairs
-from segpipe.writers import convert
 from tests import data_half
-from tests.writers.scenes import label_maps
+from tests.convert.scenes import label_maps
 
 TUTORIAL = "labelme/tutorial/apc2016_obj3"
 NAMES = (
@@ -40,7 +40,7 @@ def project(source) -> Path:
 
 
 def test_masks_and_records_come_from_the_photograph_inside(project, source):
-    (photo,) = validation.read_photos(project / "data/checked/images.parquet")
+    (photo,) = tables.read_photos(project / "data/checked/images.parquet")
     assert (photo.key, photo.file, photo.width, photo.height) == ("a", "a.json", 1210, 907)
     data = base64.b64decode(json.loads((source / "a.json").read_text())["imageData"])
     (project / "photograph").write_bytes(data)
@@ -59,7 +59,7 @@ def test_no_stage_copies_the_photograph(project):
 
 
 def test_evaluation_reads_it(project, source):
-    photo = validation.read_photos(project / "data/checked/images.parquet")
+    photo = tables.read_photos(project / "data/checked/images.parquet")
     (pair,) = find_pairs({"a": "test"}, photo, source, project / "data/masks")
     assert photos.read_rgb(pair.photo, pair.frame).shape == (907, 1210, 3)
 

@@ -13,13 +13,13 @@ import yaml
 from markupsafe import escape
 from PIL import Image
 
-from segpipe.classes import ClassTable
-from segpipe.dataset import validation
-from segpipe.dataset.checks import Photo
-from segpipe.errors import UserError
-from segpipe.evaluation import tables
+from segpipe.core.errors import UserError
+from segpipe.data import tables
+from segpipe.data.classes import ClassTable
+from segpipe.data.records import Photo
+from segpipe.evaluate import score_tables
 from segpipe.masks import label_png
-from segpipe.models import build, card
+from segpipe.models import model_file, segmenter
 from stages import evaluate, render
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,7 +48,7 @@ def project(tmp_path, monkeypatch):
         Image.new("RGB", mask.shape[::-1], "olive").save(f"photos/{key}.png")
         label_png.write(Path(f"data/masks/{key}.png"), mask, CLASSES)
     CLASSES.write(Path("data/masks/classes.json"))
-    validation.write_photos(Path("data/checked/images.parquet"), [photo(key) for key in MASKS])
+    tables.write_photos(Path("data/checked/images.parquet"), [photo(key) for key in MASKS])
     write_splits(SPLITS)
     write_model(CLASSES.names)
     return tmp_path
@@ -77,7 +77,7 @@ def write_splits(splits):
 
 def write_model(names):
     seen = tuple(index == 1 for index in range(len(names)))
-    facts = card.ModelCard(
+    facts = model_file.ModelCard(
         architecture="unet",
         encoder="mobilenetv3_small_050",
         classes=names,
@@ -88,7 +88,7 @@ def write_model(names):
         std=(0.5,) * 3,
         facts={"best epoch": 3},
     )
-    card.save(Path("models/model.pt"), build.segmenter("unet", facts.encoder, len(names), seen), facts)
+    model_file.save(Path("models/model.pt"), segmenter.segmenter("unet", facts.encoder, len(names), seen), facts)
 
 
 def test_scores_come_from_the_pixels_of_each_split(project):
@@ -136,12 +136,12 @@ def test_the_page_counts_classes_of_any_name(project):
     Image.new("RGB", mask.shape[::-1], "olive").save("photos/b.png")
     label_png.write(Path("data/masks/b.png"), mask, classes)
     photos = [photo(key) for key in "acd"] + [replace(photo("b"), width=len(classes))]
-    validation.write_photos(Path("data/checked/images.parquet"), photos)
+    tables.write_photos(Path("data/checked/images.parquet"), photos)
     write_splits({"b": "test"})
     write_model(classes.names)
     evaluate.main()
     render.main()
-    [b] = tables.read_per_image(Path("metrics/per_image.csv"))
+    [b] = score_tables.read_per_image(Path("metrics/per_image.csv"))
     assert (b.found, b.missed) == (("cat; dog",), ("background", *hard[1:]))
     assert b.iou.keys() == set(classes.names)
     recall = json.loads(Path("metrics/evaluate.json").read_text())["test"]["image_recall"]

@@ -10,8 +10,8 @@ import time
 import pytest
 import torch
 
-from segpipe.files import write_bytes
-from stages.running import run
+from segpipe.core.command import run
+from segpipe.core.files import write_bytes
 from tests.conftest import ROOT
 from tests.disk import full_disk
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from segpipe.__main__ import main
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from tests import data_half
-from tests.annotations.folders import coco, drawn, put_json, put_mask, put_pictures
+from tests.ingest.folders import coco, drawn, put_json, put_mask, put_pictures
 
 LEFT = [[0.0, 0.0, 8.0, 0.0, 8.0, 16.0, 0.0, 16.0]]  # 8 x 16 pixels
 MIDDLE = [[4.0, 0.0, 12.0, 0.0, 12.0, 16.0, 4.0, 16.0]]

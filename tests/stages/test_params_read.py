@@ -12,10 +12,11 @@ import yaml
 from PIL import Image
 from pydantic import BaseModel
 
-from stages import evaluate, ingest, params, rasterize, render, split, train, validate
+from segpipe import params
+from stages import evaluate, ingest, rasterize, render, split, train, validate
 from tests import data_half
-from tests.annotations.folders import coco, drawn, put_json
 from tests.conftest import ROOT
+from tests.ingest.folders import coco, drawn, put_json
 
 STAGES: dict[str, ModuleType] = {
     "ingest": ingest, "validate": validate, "rasterize": rasterize, "split": split, "train": train,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.dataset import memory
+from segpipe.core import memory
 from tests.data_half import run
 from tests.faults import sources
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from segpipe.__main__ import main as command
-from segpipe.annotations import coco as coco_reader
-from segpipe.dataset import checks, splits, tables, validation
+from segpipe.core.command import run
+from segpipe.data import tables
+from segpipe.ingest.formats import coco as coco_reader
 from segpipe.masks.painting import Painting
-from stages.running import run
+from segpipe.split import assign
+from segpipe.validate import dataset, image
 from tests import data_half
-from tests.annotations.folders import coco, drawn, photo, put_json, put_pictures
+from tests.ingest.folders import coco, drawn, photo, put_json, put_pictures
 
 END = "; run `dvc repro --force`, and if it comes again, report it: the mistake is segpipe's"
 
@@ -85,14 +87,14 @@ OF_AN_ANNOTATION = {
     ids=[*OF_AN_IMAGE, *(f"of an annotation: {what}" for what in OF_AN_ANNOTATION)],
 )
 def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeypatch, key, change, said):
-    wrapped(monkeypatch, checks, "check", lambda c: change(c) if c.rows[0].id == key else c)
+    wrapped(monkeypatch, image, "check", lambda c: change(c) if c.rows[0].id == key else c)
     assert last_line(project, "validate") == f"error: the account does not close: {said}{END}"
     assert not (project / "data/checked").exists()
 
 
 @pytest.mark.parametrize(
     ("holder", "name", "first"),
-    [(validation, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
+    [(dataset, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
 )
 def test_rasterize_draws_all_that_validate_keeps(project, monkeypatch, holder, name, first):
     line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda all_: all_[:-1]))
@@ -123,13 +125,13 @@ def test_rasterize_paints_no_value_outside_the_class_table(project):
     ],
 )
 def test_split_places_each_photograph_once(project, monkeypatch, change, said):
-    line = last_line(project, "split", lambda: wrapped(monkeypatch, splits, "placed", change))
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, assign, "placed", change))
     assert line == f"error: the account does not close: {said}{END}"
     assert not (project / "data/splits.csv").exists()
 
 
 def test_split_is_of_the_photographs_that_were_drawn(project, monkeypatch):
-    line = last_line(project, "split", lambda: wrapped(monkeypatch, validation, "read_photos", lambda all_: all_[1:]))
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, dataset, "read_photos", lambda all_: all_[1:]))
     assert line == f"error: the account does not close: 2 photographs checked, 3 drawn{END}"
 
 

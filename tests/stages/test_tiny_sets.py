@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from stages import split
 from tests import data_half
-from tests.annotations.folders import coco, drawn, photo, put_json
 from tests.faults.sources import put_photo
+from tests.ingest.folders import coco, drawn, photo, put_json
 
 
 @pytest.fixture(scope="module")

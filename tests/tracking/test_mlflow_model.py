@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 from segpipe.inference.predict import predict
-from segpipe.models import build, card
-from segpipe.tracking.interface import RunFacts
-from segpipe.tracking.runs import Settings, open_training
+from segpipe.models import model_file
+from segpipe.models import segmenter as build
+from segpipe.tracking.run import Settings, open_training
+from segpipe.tracking.tracker import RunFacts
 
 ELSEWHERE = """
 import sys, numpy, mlflow.pyfunc
@@ -25,11 +26,11 @@ print(segpipe.__file__)
 """
 
 
-def small_model(path: Path) -> tuple[build.Segmenter, card.ModelCard]:
+def small_model(path: Path) -> tuple[build.Segmenter, model_file.ModelCard]:
     """A network with random weights, saved and in eval mode."""
     encoder = "tu-mobilenetv3_small_050"
     segmenter = build.segmenter("unet", encoder, num_classes=3, seen=(True, True, True)).eval()
-    described = card.ModelCard(
+    described = model_file.ModelCard(
         architecture="unet",
         encoder=encoder,
         classes=("background", "a", "b"),
@@ -39,7 +40,7 @@ def small_model(path: Path) -> tuple[build.Segmenter, card.ModelCard]:
         mean=segmenter.mean,
         std=segmenter.std,
     )
-    card.save(path, segmenter, described)
+    model_file.save(path, segmenter, described)
     return segmenter, described
 
 
@@ -84,7 +85,7 @@ def test_the_logged_model_says_what_it_takes_and_needs(mlflow_client, workplace)
 
 
 def test_a_damaged_copy_is_not_served(workplace):
-    from segpipe.tracking.served import ServedModel
+    from segpipe.tracking.mlflow_served import ServedModel
 
     small_model(Path("model.pt"))
     content = bytearray(Path("model.pt").read_bytes())

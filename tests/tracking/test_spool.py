@@ -3,9 +3,9 @@ import math
 import pytest
 
 from segpipe.tracking import messages
-from segpipe.tracking.interface import RunFacts
 from segpipe.tracking.messages import End, File, Find, Metrics, Model, Picture, Start, Steps, Tags
 from segpipe.tracking.spool import Spool
+from segpipe.tracking.tracker import RunFacts
 
 EVERY_KIND = [
     Start(run=RunFacts(name="a", inputs="b", params={"c": {"d": 1}}, tags={"e": "f"}, classes=("g", "车", "\ud800"))),

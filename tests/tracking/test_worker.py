@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.tracking.interface import NoSuchRunError, RunFacts
 from segpipe.tracking.messages import End, Find, Message, Metrics, Start, Tags
-from segpipe.tracking.notes import Notes
+from segpipe.tracking.run_ids import Notes
 from segpipe.tracking.spool import Spool
+from segpipe.tracking.tracker import NoSuchRunError, RunFacts
 from segpipe.tracking.worker import Worker
 
 START = Start(run=RunFacts(name="unet", inputs="abcdef1234"))

@@ -9,9 +9,9 @@ import logging
 import sys
 from pathlib import Path
 
+from segpipe.core.errors import UserError
 from segpipe.demo import defects, folder
-from segpipe.demo.plot import LEAST_COUNT
-from segpipe.errors import UserError
+from segpipe.demo.planting import LEAST_COUNT
 
 _LEAST_SIZE = 64
 DEFAULT_COUNT = 256

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from segpipe.core.errors import UserError
+from segpipe.core.files import write_json
 from segpipe.demo import file_defects, record_defects
 from segpipe.demo.folder import Document
-from segpipe.demo.plot import LEAST_COUNT, Plot
+from segpipe.demo.planting import LEAST_COUNT, Plot
 from segpipe.demo.scenes import CLASSES
-from segpipe.errors import UserError
-from segpipe.files import write_json
 
 MANIFEST = Path("defects.json")
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from segpipe.core.files import write_bytes
 from segpipe.demo.folder import Record, jpeg
-from segpipe.demo.plot import (
+from segpipe.demo.planting import (
     FIRST_FREE_IMAGE_ID,
     Plot,
     assert_pixels,
@@ -19,7 +20,6 @@ from segpipe.demo.plot import (
     is_pebble,
 )
 from segpipe.demo.scenes import UNSELECTED
-from segpipe.files import write_bytes
 
 _EXIF_ORIENTATION = 0x0112
 _QUARTER_TURN = 6  # to be turned 90 degrees clockwise for viewing

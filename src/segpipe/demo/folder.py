@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from segpipe.dataset.parallel import ordered
+from segpipe.core.errors import UserError
+from segpipe.core.files import write_bytes, write_text
+from segpipe.core.parallel import ordered
 from segpipe.demo import scenes
 from segpipe.demo.scenes import Truth
-from segpipe.errors import UserError
-from segpipe.files import write_bytes, write_text
 from segpipe.masks import raster, rle
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import numpy as np
 from shapely.geometry import Polygon
 
 from segpipe.demo.folder import Record
-from segpipe.demo.plot import (
+from segpipe.demo.planting import (
     FIRST_FREE_IMAGE_ID,
     Plot,
     assert_pixels,

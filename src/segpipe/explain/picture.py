@@ -8,12 +8,12 @@ import numpy as np
 from PIL import Image as Picture
 from PIL import ImageDraw
 
-from segpipe.classes import IGNORE_INDEX, ClassTable
-from segpipe.errors import AnnotationError
-from segpipe.inference.overlay import overlay
+from segpipe.core.errors import AnnotationError
+from segpipe.data.classes import IGNORE_INDEX, ClassTable
+from segpipe.data.records import Instance
+from segpipe.masks import outlines
 from segpipe.masks.geometry import Ring
-from segpipe.records import Instance
-from segpipe.writers import outlines
+from segpipe.pictures.overlay import overlay
 
 _VISIBLE, _HIDDEN, _LINE, _HALO = (40, 200, 90), (255, 40, 130), (255, 255, 255), (0, 0, 0)
 _TINT = 0.5

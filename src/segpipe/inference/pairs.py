@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from segpipe.dataset.checks import Photo
-from segpipe.dataset.photos import Frame, read_rgb
-from segpipe.errors import UserError, at
+from segpipe.core.errors import UserError, at
+from segpipe.data.photos import read_rgb
+from segpipe.data.records import Frame, Photo
 from segpipe.inference.predict import predict_each
-from segpipe.inference.stream import read_ahead
+from segpipe.inference.read_ahead import read_ahead
 from segpipe.masks import label_png
-from segpipe.models.card import ModelCard
+from segpipe.models.model_file import ModelCard
 
 _log = logging.getLogger(__name__)
 _LINE_SECONDS = 15.0

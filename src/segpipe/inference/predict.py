@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from segpipe.dataset import transforms
-from segpipe.dataset.transforms import Plan, fit_image
+from segpipe.data import preprocessing
+from segpipe.data.preprocessing import Plan, fit_image
 from segpipe.inference import stitch
-from segpipe.inference.stream import in_batches
-from segpipe.models.card import ModelCard
+from segpipe.inference.read_ahead import in_batches
+from segpipe.models.model_file import ModelCard
 
 Item = TypeVar("Item")
 
@@ -48,7 +48,7 @@ def predict_each(
 
     def inputs() -> Iterator[np.ndarray]:
         for item, image in pictures:
-            begun.append((item, image, transforms.plan(image.shape[:2], fit)))
+            begun.append((item, image, preprocessing.plan(image.shape[:2], fit)))
             yield from (fit_image(image, fit, window) for window in begun[-1][2].windows)
 
     logits = _logits(segmenter, inputs(), batch_size, device, card.flip_test)

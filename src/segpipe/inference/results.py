@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from segpipe import files
-from segpipe.errors import UserError
+from segpipe.core import files
+from segpipe.core.errors import UserError
 
 LIST = ".segpipe-results.jsonl"
 # What the system refuses because of one name; whatever else it refuses would stop the next result as well.

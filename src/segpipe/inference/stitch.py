@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segpipe.dataset.transforms import Plan
+from segpipe.data.preprocessing import Plan
 
 Carried = dict[int, Tensor]  # by class_index: weighted logits that wait for the next window
 

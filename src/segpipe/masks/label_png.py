@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from zlib_ng import zlib_ng
 
-from segpipe.classes import ClassTable
-from segpipe.files import write_bytes
+from segpipe.core.files import write_bytes
+from segpipe.data.classes import ClassTable
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLUMNS = 64  # copied at a time: of column-major memory a row of so few columns stays in the cache

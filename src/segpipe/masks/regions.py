@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.annotations.stored_values import read_values
-from segpipe.errors import AnnotationError, at
+from segpipe.core.errors import AnnotationError, at
+from segpipe.data.records import Instance
 from segpipe.masks import raster, rle
 from segpipe.masks.rle import Region
-from segpipe.records import Instance
+from segpipe.masks.stored_values import read_values
 
 
 def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region:

@@ -11,8 +11,8 @@ from typing import TypedDict
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from segpipe.errors import AnnotationError
-from segpipe.records import Rle
+from segpipe.core.errors import AnnotationError
+from segpipe.data.records import Rle
 
 NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a region or ring
 POSITION = (1 << NUMBER) - 1

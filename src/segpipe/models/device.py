@@ -2,7 +2,7 @@
 
 import torch
 
-from segpipe.errors import UserError
+from segpipe.core.errors import UserError
 
 
 def pick(name: str) -> torch.device:

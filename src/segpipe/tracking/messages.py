@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segpipe.tracking.interface import RunFacts, Tracker
+from segpipe.tracking.tracker import RunFacts, Tracker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

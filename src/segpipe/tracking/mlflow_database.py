@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from segpipe.files import remove_parts, whole
+from segpipe.core.files import remove_parts, whole
 
 _log = logging.getLogger(__name__)
 _FILE = "sqlite:///"

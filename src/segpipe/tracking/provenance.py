@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from segpipe.tracking.names import tag_name
+from segpipe.tracking.naming import tag_name
 
 _GIT_S = 10  # seconds that git may take
 

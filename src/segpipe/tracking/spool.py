@@ -5,7 +5,7 @@ import logging
 import threading
 from pathlib import Path
 
-from segpipe import files
+from segpipe.core import files
 from segpipe.tracking import messages
 from segpipe.tracking.messages import Message
 

@@ -7,10 +7,10 @@ import threading
 import time
 
 from segpipe.tracking import messages
-from segpipe.tracking.interface import NoSuchRunError, Tracker
 from segpipe.tracking.messages import End, File, Find, Message, Model, Picture, Start
-from segpipe.tracking.notes import Note, Notes
+from segpipe.tracking.run_ids import Note, Notes
 from segpipe.tracking.spool import Spool
+from segpipe.tracking.tracker import NoSuchRunError, Tracker
 
 _log = logging.getLogger(__name__)
 _TEXT = 200  # characters of an error that a warning shows

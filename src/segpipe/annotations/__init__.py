@@ -1,1 +1,0 @@
-"""Readers, one a format: a source folder becomes records."""

@@ -1,0 +1,1 @@
+"""The subcommands of `segpipe` that work on a project folder."""

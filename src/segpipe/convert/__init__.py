@@ -1,0 +1,1 @@
+"""Writers: records become a folder in one of the field's formats."""

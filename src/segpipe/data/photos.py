@@ -1,0 +1,218 @@
+"""Reading a photograph, a file or inside an annotation file: decoded in full, as RGB, in the frame asked for."""
+
+import hashlib
+import io
+import math
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from segpipe.core import machine
+from segpipe.core.errors import AnnotationError, UserError
+from segpipe.data import embedded, rgb, tiffs
+from segpipe.data.records import Frame
+from segpipe.data.rgb import Change, File
+
+Stamp = tuple[int, int]  # size in bytes and time of the last change in ns of a file: another stamp, another content
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
+MAX_PIXELS = 300_000_000  # decoded 1.2 GB, while 16-bit colours are read 2.7 GB
+SUPPORTED_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
+
+_EXIF_ORIENTATION = 0x0112
+_TURNED = range(5, 9)  # orientations that swap width and height (EXIF 2.32, 4.6.4.A)
+_FLIP = Image.Transpose
+_UPRIGHT = {
+    2: _FLIP.FLIP_LEFT_RIGHT, 3: _FLIP.ROTATE_180, 4: _FLIP.FLIP_TOP_BOTTOM, 5: _FLIP.TRANSPOSE,
+    6: _FLIP.ROTATE_270, 7: _FLIP.TRANSVERSE, 8: _FLIP.ROTATE_90,
+}  # fmt: skip
+_BACK = {**_UPRIGHT, 6: _FLIP.ROTATE_90, 8: _FLIP.ROTATE_270}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The pixels of a photograph that are used, mode RGB, and how they differ from those of its file."""
+
+    picture: Image.Image
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A photograph's file whose header is read, while it is open: stored (height, width), EXIF orientation or 1.
+
+    raw_mode: how its values lie in the file, in Pillow's terms.
+    """
+
+    stamp: Stamp
+    stored_hw: tuple[int, int]
+    orientation: int
+    raw_mode: str
+    image: ImageFile
+    file: File
+
+    def seen(self, frame: Frame) -> Seen:
+        """All of its pixels; `viewed` applies the orientation, `stored` does not."""
+        picture, changes = rgb.as_rgb(self.image, self.file, self.raw_mode)
+        turns = _BACK if _is_turned_by_pillow(self.image) else _UPRIGHT
+        is_turned = (frame == "viewed") != _is_turned_by_pillow(self.image)
+        if is_turned and self.orientation in turns:
+            picture = picture.transpose(turns[self.orientation])
+        picture.load()
+        return Seen(picture, changes)
+
+    def sha256(self) -> str:
+        """The hash of its file in hex, of those bytes alone where it stands inside an annotation file."""
+        self.file.seek(0)
+        return hashlib.file_digest(self.file, "sha256").hexdigest()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Opened]:
+    """Open a photograph to take from it what is needed, read from the disk once.
+
+    Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable, and
+    UserError where the machine may be at fault; so does all that is read from it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of broken metadata, which changes no pixel
+        stamp, file = _file(path)
+        with file:
+            try:
+                with _image(file, path) as image:
+                    raw_mode, turn = rgb.raw_mode(image), orientation(image)
+                    size_hw = (image.height, image.width)
+                    stored_hw = viewed_hw(size_hw, turn) if _is_turned_by_pillow(image) else size_hw
+                    yield Opened(stamp, stored_hw, turn, raw_mode, image, file)
+            except UserError:
+                raise
+            except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+                machine.stop_if_at_fault(error, str(path), file)
+                raise _unreadable(error) from error
+
+
+def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
+    """Decode a photograph, uint8 (H, W, 3) RGB. Raises as `opened`."""
+    return np.asarray(read(path, frame))
+
+
+def read(path: Path, frame: Frame = "viewed") -> Image.Image:
+    """The same as Pillow's picture, mode RGB: to resize, its pixels need not be copied to an array and back."""
+    return see(path, frame).picture
+
+
+def see(path: Path, frame: Frame = "viewed") -> Seen:
+    """The same, and how it differs from the file."""
+    with opened(path) as photo:
+        return photo.seen(frame)
+
+
+def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:
+    """A photograph for looking at only, uint8 (h, w, 3) RGB: all of it, at `scale` (0..1) of its size or larger.
+
+    A JPEG is decoded at the eighth, quarter or half that is large enough, much faster than in full. Raises as `opened`.
+    """
+    with opened(path) as photo:
+        photo.image.draft(None, (math.ceil(photo.image.width * scale), math.ceil(photo.image.height * scale)))
+        return np.asarray(photo.seen(frame).picture)
+
+
+def read_size(path: Path) -> tuple[tuple[int, int], int]:
+    """The stored (height, width) and the EXIF orientation (1 where there is none), from the header alone.
+
+    Raises AnnotationError as `opened` does.
+    """
+    with opened(path) as photo:
+        return photo.stored_hw, photo.orientation
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file. Raises OSError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def suffix(path: Path) -> str:
+    """What a photograph's file ends in; inside an annotation file, what its format's files do. Raises as `opened`."""
+    if not embedded.is_inside(path):
+        return path.suffix
+    with opened(path) as photo:
+        return ".jpg" if photo.image.format in ("JPEG", "MPO") else f".{str(photo.image.format).lower()}"
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation 1..8 of an opened image; 1 where it is absent or no such number."""
+    value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def viewed_hw(stored_hw: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """(height, width) after the EXIF orientation is applied."""
+    return (stored_hw[1], stored_hw[0]) if orientation in _TURNED else stored_hw
+
+
+def _file(path: Path) -> tuple[Stamp, File]:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
+            raise AnnotationError("is no regular file; replace or remove it", "unreadable")
+        # the stamp first: what changes the file from here on changes its stamp too
+        return stamp_of(path), io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path.open("rb")
+    except FileNotFoundError:
+        raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
+    except (OSError, MemoryError) as error:
+        machine.stop_if_at_fault(error, str(path))
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> AnnotationError:
+    problem = (isinstance(error, OSError) and error.strerror) or str(error)  # without the way to the file
+    what = " ".join(problem.split()) or type(error).__name__
+    return AnnotationError(f"cannot be decoded ({what}); replace or remove the file", "unreadable")
+
+
+def _image(file: File, path: Path) -> ImageFile:
+    try:
+        image = Image.open(file)
+    except UnidentifiedImageError as error:
+        machine.stop_if_at_fault(error, str(path), file)
+        raise _not_a_picture(file, path) from None
+    if image.format not in FORMATS:
+        raise _unsupported(f"{image.format} pictures")
+    if image.width * image.height > MAX_PIXELS:
+        problem = f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}; cut it into parts"
+        raise AnnotationError(problem, "unreadable")
+    if image.mode == "F":
+        raise _unsupported("pictures of floating-point numbers, whose range is not known,")
+    if isinstance(image, TiffImageFile) and not tiffs.set_raw_modes(image):
+        raise _unsupported_tiff(tiffs.layout(file))
+    return image
+
+
+def _not_a_picture(file: File, path: Path) -> AnnotationError:
+    if layout := tiffs.layout(file):
+        return _unsupported_tiff(layout)
+    if path.suffix.lower() in SUPPORTED_SUFFIXES or embedded.is_inside(path):
+        return AnnotationError("holds no picture; replace or remove the file", "unreadable")
+    return _unsupported(f"{path.suffix or 'such'} files")
+
+
+def _is_turned_by_pillow(image: ImageFile) -> bool:
+    """Whether loading it applies its orientation, and opening it tells the size after that."""
+    return isinstance(image, TiffImageFile)
+
+
+def _unsupported(what: str) -> AnnotationError:
+    return AnnotationError(f"{what} are not supported; convert it to JPEG or PNG", "unsupported_format")
+
+
+def _unsupported_tiff(layout: str) -> AnnotationError:
+    remedy = "write grey values, or red, green and blue pixel by pixel, of 8 or 16 bits"
+    return AnnotationError(f"{layout} are not supported; {remedy}", "unsupported_format")

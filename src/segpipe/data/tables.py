@@ -1,0 +1,168 @@
+"""Records as parquet tables: the same rows always give the same bytes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from segpipe.core.files import whole
+from segpipe.data.columns import column
+from segpipe.data.records import Conflict, Dataset, Image, Instance, Photo, Rle, made
+
+Made = TypeVar("Made")
+
+_TYPES = {
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "annotated": pa.bool_(),
+    "rings": pa.list_(pa.list_(pa.float64())),
+    "holes": pa.list_(pa.list_(pa.float64())),
+    "mask_value": pa.int32(),
+    "area": pa.float64(),
+    "rings_refused": pa.int32(),
+    "layered": pa.bool_(),
+    "even_odd": pa.bool_(),
+    "flags": pa.list_(pa.string()),
+    "notes": pa.list_(pa.list_(pa.string())),
+    "rle_size": pa.list_(pa.int32()),
+    "rle_counts": pa.list_(pa.int64()),
+}
+_IMAGE_SCHEMA = pa.schema([(f.name, _TYPES.get(f.name, pa.string())) for f in fields(Image)])
+_RLE_COLUMNS = ["rle_size", "rle_counts", "rle_string"]
+_INSTANCE_SCHEMA = pa.schema(
+    [(f.name, _TYPES.get(f.name, pa.string())) for f in fields(Instance) if f.name != "rle"]
+    + [(name, _TYPES.get(name, pa.string())) for name in _RLE_COLUMNS]
+)
+_CONFLICT_SCHEMA = pa.schema(
+    [("kind", pa.string()), ("categories", pa.list_(pa.string())), ("what", pa.string()), ("remedy", pa.string())]
+)
+_CATEGORY_SCHEMA = pa.schema([("name", pa.string()), ("format", pa.string())])
+
+
+_PHOTO_INTEGERS = ("width", "height", "orientation")
+_PHOTO_FLAGS = ("undecidable", "background")
+_PHOTO_SCHEMA = pa.schema(
+    [
+        (f.name, pa.int32() if f.name in _PHOTO_INTEGERS else pa.bool_() if f.name in _PHOTO_FLAGS else pa.string())
+        for f in fields(Photo)
+    ]
+)
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write rows, each a dict with the schema's keys, whole or not at all."""
+    _write(path, [[row[name] for row in rows] for name in schema.names], schema)
+
+
+def write_records(path: Path, records: Sequence[Any], schema: pa.Schema) -> None:
+    """Write flat records, each with the schema's names as attributes, whole or not at all."""
+    _write(path, [[*map(attrgetter(name), records)] for name in schema.names], schema)
+
+
+def _write(path: Path, columns: Iterable[Sequence[Any]], schema: pa.Schema) -> None:
+    packed = [column(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+    table = pa.Table.from_arrays(packed, schema=schema)
+    with whole(path) as part:
+        pq.write_table(table, part, compression="zstd", store_schema=False)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table, in the order they were written."""
+    columns = _columns(path)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def read_records(path: Path, kind: type[Made]) -> list[Made]:
+    """The records that write_records wrote."""
+    return _records(kind, _columns(path))
+
+
+def _columns(path: Path) -> dict[str, list[Any]]:
+    with path.open("rb") as file:  # pq.read_table would import pandas, which takes longer than reading
+        table = pq.ParquetFile(file).read()
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _records(kind: type[Made], columns: Mapping[str, Sequence[Any]]) -> list[Made]:
+    own: Any = kind
+    rows = zip(*(columns[field.name] for field in fields(own)), strict=True)
+    return [made(kind, row) for row in rows]
+
+
+def write_instances(path: Path, instances: Sequence[Instance]) -> None:
+    """Write instances as parquet."""
+    plain = [[*map(attrgetter(name), instances)] for name in _INSTANCE_SCHEMA.names if name not in _RLE_COLUMNS]
+    masks = [instance.rle for instance in instances]
+    counts = [rle.counts if rle else None for rle in masks]
+    packed: list[list[Any]] = [
+        [rle.size_hw if rle else None for rle in masks],
+        [each if isinstance(each, tuple) else None for each in counts],
+        [each if isinstance(each, str) else None for each in counts],
+    ]
+    _write(path, [*plain, *packed], _INSTANCE_SCHEMA)
+
+
+def read_instances(path: Path) -> list[Instance]:
+    """Read what write_instances wrote."""
+    columns = _columns(path)
+    for name in ("rings", "holes"):
+        columns[name] = _tuples(columns[name])
+    columns["flags"] = list(map(tuple, columns["flags"]))
+    columns["rle"] = list(map(_rle, *(columns[name] for name in _RLE_COLUMNS)))
+    return _records(Instance, columns)
+
+
+def write_dataset(folder: Path, dataset: Dataset) -> None:
+    """Write images.parquet, instances.parquet, categories.parquet and conflicts.parquet into `folder`."""
+    write_records(folder / "images.parquet", dataset.images, _IMAGE_SCHEMA)
+    write_instances(folder / "instances.parquet", dataset.instances)
+    categories = [{"name": name, "format": dataset.format} for name in dataset.categories]
+    write_rows(folder / "categories.parquet", categories, _CATEGORY_SCHEMA)
+    write_records(folder / "conflicts.parquet", dataset.conflicts, _CONFLICT_SCHEMA)
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read what write_dataset wrote."""
+    categories = read_rows(folder / "categories.parquet")
+    return Dataset(
+        format=categories[0]["format"] if categories else "",
+        categories=tuple(row["name"] for row in categories),
+        images=tuple(_read_images(folder / "images.parquet")),
+        instances=tuple(read_instances(folder / "instances.parquet")),
+        conflicts=tuple(
+            Conflict(**row | {"categories": tuple(row["categories"])})
+            for row in read_rows(folder / "conflicts.parquet")
+        ),
+    )
+
+
+def _read_images(path: Path) -> list[Image]:
+    columns = _columns(path)
+    columns["notes"] = _tuples(columns["notes"])
+    return _records(Image, columns)
+
+
+def _tuples(column: Sequence[Any]) -> list[Any]:
+    """Lists of lists as tuples of tuples."""
+    return [tuple(map(tuple, lists)) for lists in column]
+
+
+def _rle(size: Sequence[int] | None, counts: Sequence[int] | None, string: str | None) -> Rle | None:
+    if size is None:
+        return None
+    height, width = size
+    return Rle(size_hw=(height, width), counts=tuple(counts or ()) if string is None else string)
+
+
+def write_photos(path: Path, photos: Iterable[Photo]) -> None:
+    """Write the photos as parquet."""
+    write_records(path, list(photos), _PHOTO_SCHEMA)
+
+
+def read_photos(path: Path) -> list[Photo]:
+    """Read what write_photos wrote."""
+    return read_records(path, Photo)

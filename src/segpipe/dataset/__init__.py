@@ -1,1 +1,0 @@
-"""What was kept and why, and the files between stages."""

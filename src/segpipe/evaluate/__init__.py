@@ -1,0 +1,1 @@
+"""The stage evaluate: confusion matrix and scores."""

@@ -1,1 +1,0 @@
-"""Confusion matrix, scores, the report."""

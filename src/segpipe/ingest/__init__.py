@@ -1,0 +1,1 @@
+"""A source folder in any of 13 formats becomes records."""

@@ -1,0 +1,286 @@
+"""Which format a source folder is of, and its records."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from segpipe.core.errors import UserError, at, closes
+from segpipe.data.records import Dataset
+from segpipe.ingest import documents, mask_layouts
+from segpipe.ingest.conflicts import Part
+from segpipe.ingest.finding import OTHER_FOLDER
+from segpipe.ingest.formats import (
+    cityscapes,
+    coco,
+    coco_panoptic,
+    coco_results,
+    cvat,
+    index_masks,
+    labelme,
+    labelme_xml,
+    object_masks,
+    supervisely,
+    via,
+    voc,
+    yolo,
+)
+from segpipe.ingest.mask_surveys import Mapper
+from segpipe.ingest.merging import folders_below, merged, part_of
+from segpipe.ingest.names import AUTO
+from segpipe.ingest.source import Source, is_picture, list_source
+from segpipe.masks.stored_values import Colour
+
+logger = logging.getLogger(__name__)
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MaskOptions:
+    """How to read masks.
+
+    values, colours: what stored numbers and colours mean; image_pattern, mask_pattern: instead of folder names;
+    mapper: how to map over the files.
+    """
+
+    values: Mapping[int, str] | None = None
+    colours: Mapping[Colour, str] | None = None
+    image_pattern: str = ""
+    mask_pattern: str = ""
+    mapper: Mapper = map
+
+
+_BY_FOLDERS = MaskOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A source that a format can read. what: that in words; rows: annotations, counted without the reader, if so."""
+
+    what: str
+    read: Callable[[], Dataset]
+    rows: int | None = None
+
+
+Files = TypeVar("Files", bound=Collection[str])
+
+
+def _of_files(
+    what: str, recognise: Callable[[Source], Files], read: Callable[[Source, Files], Dataset]
+) -> Callable[[Source, MaskOptions], Recognised | None]:
+    """A format that recognises its annotation files. what: those in words."""
+
+    def recognised(source: Source, options: MaskOptions) -> Recognised | None:
+        files = recognise(source)
+        return Recognised(f"{what}: {_some(list(files))}", partial(read, source, files)) if files else None
+
+    return recognised
+
+
+def _coco(source: Source, options: MaskOptions) -> Recognised | None:
+    documents = {} if coco_results.recognise(source) else coco.recognise(source)
+    what = f"COCO instances JSON: {_some(list(documents))}"
+    rows = sum(len(document["annotations"]) for document in documents.values())
+    return Recognised(what, partial(coco.read, source, documents), rows) if documents else None
+
+
+def _coco_results(source: Source, options: MaskOptions) -> Recognised | None:
+    results = coco_results.recognise(source)
+    what = f"COCO results: {_some(list(results.lists))}" if results else ""
+    return Recognised(what, partial(coco_results.read, source, results)) if results else None
+
+
+def _coco_panoptic(source: Source, options: MaskOptions) -> Recognised | None:
+    documents = coco_panoptic.recognise(source)
+    what = f"COCO panoptic: {_some(list(documents))}"
+    return Recognised(what, partial(coco_panoptic.read, source, documents, options.mapper)) if documents else None
+
+
+def _cityscapes(source: Source, options: MaskOptions) -> Recognised | None:
+    files = cityscapes.recognise(source)
+    what = f"Cityscapes: {_some(list(files))}"
+    return Recognised(what, partial(cityscapes.read, source, files, options.mapper)) if files else None
+
+
+def _object_masks(source: Source, options: MaskOptions) -> Recognised | None:
+    found = None if options.image_pattern else object_masks.recognise(source)
+    if found is None:
+        return None
+    what = object_masks.masks_in_words(found)
+    return Recognised(what, partial(object_masks.read, source, found, options.values, options.mapper))
+
+
+def _masks(source: Source, options: MaskOptions) -> Recognised | None:
+    if options.image_pattern:
+        layout = mask_layouts.by_patterns(source, options.image_pattern, options.mask_pattern)
+    elif object_masks.recognise(source) is not None:
+        return None
+    elif (found := mask_layouts.recognise(source)) is not None:
+        layout = found
+    else:
+        return None
+    what = f"index masks, {layout.name}: {len(layout.mask_of)} of {len(layout.images)} photographs have one"
+    return Recognised(what, partial(index_masks.read, source, layout, options.values, options.mapper, options.colours))
+
+
+def _voc(source: Source, options: MaskOptions) -> Recognised | None:
+    files = voc.recognise(source)
+    if not files:
+        return None
+    what = f"Pascal VOC: {len(files.xml)} XML files, {len(files.masks.mask_of) if files.masks else 0} class masks"
+    return Recognised(what, partial(voc.read, source, files, options.values, options.mapper, options.colours))
+
+
+# A new format is one module with `recognise` and `read`, and its line here.
+FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
+    coco.FORMAT: _coco,
+    coco_panoptic.FORMAT: _coco_panoptic,
+    coco_results.FORMAT: _coco_results,
+    cvat.FORMAT: _of_files("CVAT XML", cvat.recognise, cvat.read),
+    labelme.FORMAT: _of_files("LabelMe JSON", labelme.recognise, labelme.read),
+    labelme_xml.FORMAT: _of_files("LabelMe 3.0 XML", labelme_xml.recognise, labelme_xml.read),
+    supervisely.FORMAT: _of_files("Supervisely JSON", supervisely.recognise, supervisely.read),
+    via.FORMAT: _of_files("VGG Image Annotator", via.recognise, via.read),
+    voc.FORMAT: _voc,
+    yolo.FORMAT: _of_files("YOLO labels", yolo.recognise, yolo.read),
+    cityscapes.FORMAT: _cityscapes,
+    index_masks.FORMAT: _masks,
+    object_masks.FORMAT: _object_masks,
+}
+
+
+# Here every picture of the source is a photograph.
+_WITHOUT_MASKS = (coco.FORMAT, cvat.FORMAT, labelme.FORMAT, via.FORMAT, yolo.FORMAT)
+
+
+def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions()) -> Dataset:
+    """Read the source folder `root` in one of FORMATS, or in the one that recognises it.
+
+    Raises UserError, one line that starts with `root`: no such folder, no picture in it, an annotation file that
+    is broken as a whole, no format that recognises it, or several. With format AUTO a source of
+    several formats is read folder by folder, each recognised on its own, into one data set.
+    """
+    source = list_source(root)
+    with at(str(root)):
+        dataset = merged(source, [_read(place) for place in _places(source, format, masks)])
+        if not dataset.instances and (hint := _hint(source)):
+            raise UserError(f"its {dataset.format} files hold no annotation{hint}")
+    for kind, records in (("images", dataset.images), ("annotations", dataset.instances)):
+        problems = Counter(record.problem for record in records if record.problem)
+        logger.info("%d %s%s", len(records), kind, f", of them {dict(problems)}" if problems else "")
+    _warn_of_other_folders(dataset)
+    return dataset
+
+
+def _warn_of_other_folders(dataset: Dataset) -> None:
+    """Say which photographs were found in folders that their records do not name."""
+    places = [f"{i.place}: {what}" for i in dataset.images for code, what in i.notes if code == OTHER_FOLDER]
+    if places:
+        logger.warning("%d photographs are in other folders than written (first: %s)", len(places), places[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder of the source ("." for all of it) that one format recognises."""
+
+    folder: str
+    source: Source
+    format: str
+    recognised: Recognised
+
+
+def _read(place: _Place) -> Part:
+    logger.info("%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.what)
+    dataset = place.recognised.read()
+    rows = place.recognised.rows
+    closes(rows in (None, len(dataset.instances)), f"{rows} annotations in the files, {len(dataset.instances)} read")
+    _close(place, dataset)
+    return Part(place.folder, place.source, dataset)
+
+
+def _close(place: _Place, dataset: Dataset) -> None:
+    """Hold the images against the folder: a picture that is no mask has one record, and no picture has two.
+
+    Raises AccountError.
+    """
+    files = Counter(image.file for image in dataset.images if image.file)
+    twice = [file for file, count in files.items() if count > 1]
+    closes(not twice, f"pictures with several records of their own: {twice[:_SHOWN]}")
+    if place.format in _WITHOUT_MASKS:
+        lost = [file for file in place.source.pictures if file not in files]
+        closes(not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}")
+
+
+def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:
+    if format not in (AUTO, *FORMATS):
+        raise UserError(f"ingest.format {format!r} is unknown; set it to {AUTO}, {', '.join(FORMATS)} in params.yaml")
+    if bool(masks.image_pattern) != bool(masks.mask_pattern):
+        raise UserError("ingest.image_pattern and ingest.mask_pattern go together; set both in params.yaml, or none")
+    patterns_only = format == AUTO and masks.image_pattern
+    names = [index_masks.FORMAT] if patterns_only else list(FORMATS) if format == AUTO else [format]
+    places = _recognised(source, ".", names, masks)
+    if len(places) > 1:
+        return _by_folder(source, places, masks) or _refuse_several(places)
+    if places:
+        return places
+    raise UserError(
+        f"no annotations of format {_either(names)} among its files ({_suffixes(source)}){_hint(source)}; "
+        "point ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern "
+        "and ingest.mask_pattern"
+    )
+
+
+def _recognised(source: Source, folder: str, names: Iterable[str], masks: MaskOptions) -> list[_Place]:
+    """The formats that recognise a folder, each as a place of its own."""
+    found = [(name, FORMATS[name](source, masks)) for name in names]
+    return [_Place(folder, source, name, recognised) for name, recognised in found if recognised is not None]
+
+
+def _by_folder(source: Source, whole: Sequence[_Place], masks: MaskOptions) -> list[_Place]:
+    """The folders below that are data sets of one format each; none unless they hold every format of the whole.
+
+    Raises UserError for a folder that several formats claim.
+    """
+    places: list[_Place] = []
+    for folder in folders_below(source, whole[0].folder):
+        part = part_of(source, folder)
+        found = _recognised(part, folder, FORMATS, masks) if part else []
+        places += _by_folder(source, found, masks) or _refuse_several(found) if len(found) > 1 else found
+    return places if {place.format for place in whole} <= {place.format for place in places} else []
+
+
+def _refuse_several(places: Sequence[_Place]) -> list[_Place]:
+    """Raises UserError that names all sides."""
+    several = " and ".join(f"{place.format} ({place.recognised.what})" for place in places)
+    if places[0].folder == ".":
+        raise UserError(f"recognised as {several}; set ingest.format in params.yaml to one of them")
+    raise UserError(
+        f"{places[0].folder}: recognised as {several}; keep the annotations of one of them there, or point "
+        "ingest.source in params.yaml at that folder and set ingest.format to one of them"
+    )
+
+
+def _hint(source: Source) -> str:
+    """Why a file that may have been meant to hold the annotations does not: the first such file, "" for none."""
+    refused = [f"{file} {why}" for file, why in source.refused.items() if not is_picture(file)]
+    broken = (f"{file}: {problem}" for file in source.files if (problem := documents.problem_of(source, file)))
+    return next((f"; {hint}" for hint in (*refused[:1], *islice(broken, 1))), "")
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _suffixes(source: Source) -> str:
+    counts = Counter(PurePosixPath(file).suffix.lower() or "without suffix" for file in source.files)
+    return ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:5])
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,115 @@
+"""Folders of index masks: one picture a photograph, whose pixel values are class numbers."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from segpipe.core.errors import UserError
+from segpipe.data.classes import BACKGROUND
+from segpipe.data.records import Dataset, Image, Instance
+from segpipe.ingest.colour_classes import colour_classes
+from segpipe.ingest.keys import with_keys
+from segpipe.ingest.mask_classes import MaskClasses
+from segpipe.ingest.mask_layouts import Layout
+from segpipe.ingest.mask_surveys import Mapper, Survey, survey
+from segpipe.ingest.source import Source, unlisted
+from segpipe.ingest.value_classes import IGNORE, value_classes
+from segpipe.masks.stored_values import Colour
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "index_masks"
+
+
+def read(
+    source: Source,
+    layout: Layout,
+    values: Mapping[int, str] | None = None,
+    mapper: Mapper = map,
+    colours: Mapping[Colour, str] | None = None,
+) -> Dataset:
+    """Read the masks of `layout`: one Instance for each value that a mask stores, but none for background.
+
+    values: class name, "background" or "ignore" by stored value; without it a names file of the source counts, and
+    without that the values are named class_1, class_2 ...; 0 is background and 255 ignore unless they are named.
+    colours: the same by colour, for colour-coded masks; without it a file of the source counts (colour_classes.py).
+    A value that nothing names and a mask that cannot be read give an Instance with a problem.
+    Raises UserError if no mask can be read, or none holds a class.
+    """
+    masks = sorted([*layout.mask_of.values(), *layout.lone])
+    classes = MaskClasses(
+        value_classes(source, layout.folders, values), colour_classes(source, layout.folders, colours)
+    )
+    found = mapper(survey, [source.root / mask for mask in masks])
+    surveys = {mask: usable(it, classes) for mask, it in zip(masks, found, strict=True)}
+    categories = _categories(surveys, classes)
+    images = with_keys(_images(source, layout, surveys))
+    photo_of = {mask: photo for photo, mask in layout.mask_of.items()}
+    key_of = {image.file or image.place: image.key for image in images}
+    return Dataset(
+        format=FORMAT,
+        categories=categories,
+        images=tuple(sorted(images, key=lambda image: (image.file, image.place))),
+        instances=tuple(
+            instance
+            for mask in masks
+            for instance in instances_of(mask, key_of[photo_of.get(mask, mask)], surveys[mask], classes)
+        ),
+    )
+
+
+def usable(found: Survey, classes: MaskClasses) -> Survey:
+    """The survey, with a problem where its colours cannot be told."""
+    return replace(found, problem=found.problem or classes.problem(found))
+
+
+def _categories(surveys: Mapping[str, Survey], classes: MaskClasses) -> tuple[str, ...]:
+    readable = [found for found in surveys.values() if not found.problem]
+    if not readable:
+        mask, found = next(iter(surveys.items()))
+        raise UserError(f"none of the {len(surveys)} masks can be read; the first, {mask}: {found.problem}")
+    categories = classes.categories(readable)
+    if not categories:
+        present = sorted({value for found in readable for value, _ in found.pixels})
+        raise UserError(
+            f"the masks store only {', '.join(map(str, present))}, which {classes.named_by or 'by default'} means "
+            "background or ignore; say what they mean under ingest.mask_values, for example {255: object}"
+        )
+    return categories
+
+
+def _images(source: Source, layout: Layout, surveys: Mapping[str, Survey]) -> list[Image]:
+    photos = [_photo(file, layout, surveys) for file in layout.images]
+    missing = [
+        Image(key="", file="", place=place, problem="missing_file", detail=why)
+        for place, why in [*layout.lone.items(), *layout.absent.items()]
+    ]
+    listed = frozenset([*layout.images, *surveys, *layout.others])
+    return [*photos, *missing, *unlisted(source, listed)]
+
+
+def _photo(file: str, layout: Layout, surveys: Mapping[str, Survey]) -> Image:
+    mask = layout.mask_of.get(file, "")
+    split, notes = layout.split_of.get(file), layout.notes(file)
+    image = Image(key="", file=file, split=split, annotated=bool(mask), place=mask, notes=notes)
+    size_hw = surveys[mask].size_hw if mask else None
+    return image if size_hw is None else replace(image, width=size_hw[1], height=size_hw[0])
+
+
+def instances_of(mask: str, image_key: str, found: Survey, classes: MaskClasses) -> Iterator[Instance]:
+    """One Instance for each value of a mask, but none for background; one with a problem if it cannot be used."""
+    bare = Instance(id=mask, image_key=image_key, category="", mask_file=mask, place=mask)
+    if found.problem:
+        yield replace(bare, problem="bad_record", detail=found.problem)
+        return
+    for value, pixels in found.pixels:
+        meaning = classes.meaning(found, value)
+        if meaning == BACKGROUND:
+            continue
+        instance = replace(bare, id=f"{mask}#{value}", mask_value=value, area=float(pixels))
+        if meaning is None:
+            yield replace(instance, problem="unknown_category", detail=classes.unnamed(found, value))
+        elif meaning == IGNORE:
+            yield replace(instance, role="ignore")
+        else:
+            yield replace(instance, category=meaning)

@@ -1,0 +1,192 @@
+"""Supervisely projects: meta.json with the classes, and one JSON a photograph: DATASET/ann/NAME.jpg.json.
+
+Coordinates are read as they stand, (0, 0) the corner of the first pixel.
+Source: developer.supervisely.com, Supervisely annotation format (project structure, objects).
+"""
+
+import logging
+import posixpath
+import reprlib
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from segpipe.core.errors import AnnotationError
+from segpipe.data.records import Dataset, Image, Instance, Rle
+from segpipe.ingest import drafts, fractions, point_lists, values
+from segpipe.ingest.documents import file_bytes, json_document, json_list
+from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate, own_pictures
+from segpipe.ingest.source import Source
+from segpipe.masks import bitmaps, curves, runs
+
+logger = logging.getLogger(__name__)
+
+FORMAT = "supervisely"
+_META = "meta.json"
+_LONGEST_PNG = 2**28  # bytes; what a bitmap may unpack to
+
+
+def recognise(source: Source) -> tuple[str, ...]:
+    """The annotation files of a source: in folders called ann, or named after a picture (NAME.jpg.json)."""
+    pictures = frozenset(source.pictures)
+    files = [file for file in source.with_suffix(".json") if posixpath.basename(file) != _META]
+    marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
+    return tuple(file for file in files if marked and (file in marked or _own(file, pictures, {})))
+
+
+def _is_marked(data: bytes) -> bool:
+    return b'"objects"' in data and b'"size"' in data and (b'"classTitle"' in data or b'"tags"' in data)
+
+
+def _classes(source: Source) -> dict[str, str]:
+    """Title and shape of every class that a meta.json of the source lists."""
+    found: dict[str, str] = {}
+    for file in source.with_suffix(_META):
+        try:
+            entries = json_list(json_document(source.root / file), "classes")
+            for entry in entries:
+                record = values.json_object(entry)
+                found.setdefault(values.text(record, "title"), str(record.get("shape", "")))
+        except AnnotationError as error:
+            logger.warning("%s: %s", file, error)
+    return found
+
+
+def _own(file: str, pictures: Iterable[str], by_stem: Mapping[str, str]) -> str:
+    """The picture of an annotation file: NAME.jpg of NAME.jpg.json, or of the same stem; in img beside ann, or here."""
+    path = PurePosixPath(file)
+    folders = [path.parent.parent / "img"] if path.parent.name == "ann" else []
+    for folder in [*folders, path.parent]:
+        candidate = str(folder / path.stem)
+        if candidate in pictures or candidate in by_stem:
+            return candidate if candidate in pictures else by_stem[candidate]
+    return ""
+
+
+def read(source: Source, files: Sequence[str]) -> Dataset:
+    """Read the files of `recognise`: one Image each, and one Instance for each object; the classes are meta.json's.
+
+    Never raises for a single file or object: each has its `problem` and `detail` where it cannot be used.
+    """
+    pictures, by_stem = frozenset(source.pictures), own_pictures(source)
+    classes = _classes(source)
+    documents = [_document(source, file, _own(file, pictures, by_stem), classes) for file in files]
+    images, keys = locate(source, [wanted for wanted, _ in documents])
+    instances = tuple(
+        replace(instance, image_key=key) for key, (_, drawn) in zip(keys, documents, strict=True) for instance in drawn
+    )
+    used = sorted({instance.category for instance in instances if instance.category})
+    return Dataset(
+        format=FORMAT,
+        categories=tuple(classes) or tuple(used),
+        images=tuple(images),
+        instances=instances,
+    )
+
+
+def _document(source: Source, file: str, own: str, classes: Mapping[str, str]) -> tuple[Wanted, list[Instance]]:
+    image = Image(key="", file="", place=file)
+    try:
+        document = json_document(source.root / file)
+        objects = json_list(document, "objects")
+    except AnnotationError as error:
+        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), []
+    size = document.get("size")
+    size = size if isinstance(size, dict) else {}
+    image = replace(image, **declared_size(size.get("height"), size.get("width")))
+    found = [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
+    image = fractions.noted(image, found)
+    return Wanted(image=image, name=PurePosixPath(file).stem, folders=beside(file, "../img"), own=own), found
+
+
+def _instance(file: str, position: int, entry: Any, size: dict[str, Any], classes: Mapping[str, str]) -> Instance:
+    """The instance of one object, as far as it can be read, with its first problem."""
+    place = f"{file}: objects[{position}]"
+    known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
+    try:
+        record = values.json_object(entry)
+        known |= drafts.named(_class, record, classes)
+        flags = _flags(record.get("tags"))
+        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
+        form = record.get("geometryType") or classes.get(known["category"], "")
+        known = drafts.added(known, _shape(record, form, size))
+    except AnnotationError as error:
+        known = drafts.failed(known, error)
+    return Instance(**known)
+
+
+def _flags(tags: Any) -> tuple[str, ...]:
+    """Tags of the object; one without a value is raised by being there."""
+    entries = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+    return drafts.flags((tag.get("name"), True if tag.get("value") is None else tag["value"]) for tag in entries)
+
+
+def _class(record: dict[str, Any], classes: Mapping[str, str]) -> str:
+    title = values.text(record, "classTitle")
+    if classes and title not in classes:
+        raise AnnotationError(f"class {title!r} is not in {_META}; add it there", "unknown_category")
+    return title
+
+
+def _shape(record: dict[str, Any], form: Any, size: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an Instance that say where an object is."""
+    if form == "bitmap" or (not form and record.get("bitmap")):
+        return {"rle": _bitmap(record.get("bitmap"), size)}
+    points = record.get("points")
+    if not isinstance(points, dict):
+        raise AnnotationError(f"geometry {reprlib.repr(form)} without points; draw it again or delete it", "bad_ring")
+    if form == "rectangle":
+        return {"kind": "box", "rings": (_box(points.get("exterior")),)}
+    if form in ("line", "polyline"):
+        return {"kind": "line", "rings": (point_lists.flat(points.get("exterior"), least=2),)}
+    if form == "point":
+        ring = point_lists.flat(points.get("exterior"), least=1)
+        return {"kind": "point", "rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
+    if form == "polygon":
+        return _polygon(points)
+    raise AnnotationError(f"geometry {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
+
+
+def _box(corners: Any) -> curves.Ring:
+    ring = point_lists.flat(corners, least=2)
+    if len(ring) != 4:
+        problem = f"{len(ring) // 2} points where a rectangle has two"
+        raise AnnotationError(f"{problem}; draw it again or delete it", "bad_ring")
+    return curves.box(*ring)
+
+
+def _polygon(points: dict[str, Any]) -> dict[str, Any]:
+    """The outline and its holes; a hole that is none is told and left out."""
+    rings = (point_lists.flat(points.get("exterior"), least=3),)
+    interior = points.get("interior") or []
+    if not isinstance(interior, list):
+        raise AnnotationError(f"interior {reprlib.repr(interior)} is no list of rings; export it again", "bad_ring")
+    holes: list[curves.Ring] = []
+    problems: list[str] = []
+    for position, hole in enumerate(interior):
+        try:
+            holes.append(point_lists.flat(hole, least=3))
+        except AnnotationError as error:
+            problems.append(f"interior[{position}]: {error}")
+    refused = {"rings_refused": len(problems), "detail": problems[0]} if problems else {}
+    return {"rings": rings, "holes": tuple(holes), **refused}
+
+
+def _bitmap(bitmap: Any, size: Mapping[str, Any]) -> Rle:
+    """A zlib-packed PNG whose first pixel is `origin` [x, y] of the picture."""
+    record = values.json_object(bitmap)
+    origin: Sequence[Any] = record.get("origin") or ()
+    if not isinstance(origin, list) or len(origin) != 2 or not values.are_numbers(origin):
+        raise AnnotationError(f"bitmap origin {reprlib.repr(origin)} is not [x, y]; export it again", "bad_rle")
+    mask = bitmaps.png_mask(_unpacked(bitmaps.base64_bytes(record.get("data"))))
+    size_hw = values.frame_hw(size.get("height"), size.get("width"))
+    return runs.of_crop(mask, int(origin[0]), int(origin[1]), size_hw)
+
+
+def _unpacked(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, _LONGEST_PNG)
+    except zlib.error as error:
+        raise AnnotationError(f"its bitmap is not packed by zlib ({error}); export it again", "bad_rle") from error

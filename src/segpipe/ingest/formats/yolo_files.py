@@ -1,0 +1,190 @@
+"""The files of a YOLO data set: labels and the picture of each, class names, lists, and splits."""
+
+import logging
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from segpipe.core.errors import AnnotationError, UserError, at
+from segpipe.data.records import Image
+from segpipe.data.split_words import SPLIT_WORDS, split_named
+from segpipe.ingest.documents import file_bytes
+from segpipe.ingest.finding import FOUND_ELSEWHERE, Finder, Found, Name, inside
+from segpipe.ingest.source import Source, folder_of, is_picture
+
+logger = logging.getLogger(__name__)
+
+YoloFiles = Mapping[str, str]  # the picture, or "" if there is none, by label file
+
+_LINE = re.compile(rb"\s*[0-9]+(\.0*)?([ \t]+[-+]?[0-9.]+([eE][-+]?[0-9]+)?){4,}[ \t]*(\r?\n|$)")
+_HEAD = 1 << 16
+_NAMES_FILES = ("obj.names", "classes.names", "coco.names", "classes.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class ClassNames:
+    """names: by class number; file: that says so; splits: its train, val, test as written; has_keypoints: on lines."""
+
+    names: Mapping[int, str]
+    file: str
+    splits: Mapping[str, tuple[str, ...]]
+    has_keypoints: bool = False
+
+
+def find(source: Source) -> YoloFiles:
+    """The label files with their pictures; none unless a line of one beside a picture is YOLO's, or all are empty
+    and a file of YOLO's own names the classes."""
+    texts = [file for file in source.with_suffix(".txt") if posixpath.basename(file).lower() != "classes.txt"]
+    stems = {str(PurePosixPath(file).with_suffix("")): file for file in reversed(source.pictures)}
+    paired = {file: picture for file in texts if (picture := _picture(file, stems))}
+    heads = {file: _head(source, file) for file in texts}
+    if not any(_LINE.match(heads[file]) for file in paired) and not (paired and _all_empty(source, heads, paired)):
+        return {}
+    folders = {folder_of(file) for file in paired}
+    lone = {
+        file: "" for file in texts if file not in paired and folder_of(file) in folders and _LINE.match(heads[file])
+    }
+    return dict(sorted({**paired, **lone}.items()))
+
+
+def _picture(file: str, stems: Mapping[str, str]) -> str:
+    """The picture beside a label file, or in the folder "images" where the labels are in "labels"."""
+    path = PurePosixPath(file).with_suffix("")
+    if str(path) in stems:
+        return stems[str(path)]
+    parts = path.parts
+    for position in range(len(parts) - 2, -1, -1):
+        if parts[position].lower() == "labels":
+            moved = [
+                str(PurePosixPath(*parts[:position], name, *parts[position + 1 :])) for name in ("images", "Images")
+            ]
+            return next((stems[path] for path in moved if path in stems), "")
+    return ""
+
+
+def _head(source: Source, file: str) -> bytes:
+    return file_bytes(source.root / file)[:_HEAD].removeprefix(b"\xef\xbb\xbf")
+
+
+def _all_empty(source: Source, heads: Mapping[str, bytes], paired: Mapping[str, str]) -> bool:
+    named = any(
+        posixpath.basename(file) in ("data.yaml", "dataset.yaml", "obj.names", "obj.data") for file in source.files
+    )
+    return named and not any(heads[file].strip() for file in paired)
+
+
+def class_names(source: Source) -> dict[str, ClassNames]:
+    """The class names by the folder that they stand in. Raises UserError for a broken file of them."""
+    tables: dict[str, ClassNames] = {}
+    for file in [*source.with_suffix(".yaml"), *source.with_suffix(".yml")]:
+        if b"names" not in file_bytes(source.root / file):
+            continue
+        text = source.text(file)
+        with at(file):
+            table = _of_yaml(text, file)
+        if table is not None:
+            tables.setdefault(folder_of(file), table)
+    for name in _NAMES_FILES:
+        for file in source.files:
+            if posixpath.basename(file).lower() == name and folder_of(file) not in tables:
+                names = [line.strip() for line in source.text(file).splitlines()]
+                numbered = {number: name for number, name in enumerate(names) if name}
+                tables[folder_of(file)] = ClassNames(numbered, file, {})
+    return tables
+
+
+def _of_yaml(text: str, file: str) -> ClassNames | None:
+    try:
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # every scalar a text, no objects
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = f"not valid YAML ({' '.join(str(error).split())[:120]})"
+        raise UserError(f"{problem}; mend it, or take it out of the source") from error
+    if not isinstance(document, dict) or "names" not in document:
+        return None
+    return ClassNames(_names(document["names"]), file, _splits(document), "kpt_shape" in document)
+
+
+def _names(entry: Any) -> dict[int, str]:
+    """A list of names, or names by number."""
+    pairs = enumerate(entry) if isinstance(entry, list) else entry.items() if isinstance(entry, dict) else ()
+    names = {}
+    for key, name in pairs:
+        if not isinstance(name, str) or not name.strip() or not re.fullmatch("[0-9]{1,9}", str(key)):
+            raise UserError("names is neither a list of names nor names by number; mend it")
+        names[int(key)] = name.strip()
+    if not names:
+        raise UserError("names holds no name; add the names of the classes")
+    return names
+
+
+def _splits(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for split in SPLIT_WORDS:
+        entry = document.get(split) or document.get({"val": "valid"}.get(split, ""))
+        places = entry if isinstance(entry, list) else [entry]
+        found[split] = tuple(place for place in places if isinstance(place, str) and place.strip())
+    return found
+
+
+def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str, str]:
+    """The split of each folder of pictures that a data.yaml names, however it writes the way there."""
+    folders = sorted({str(above) for file in source.pictures for above in PurePosixPath(file).parents})
+    found: dict[str, str] = {}
+    for base, table in tables.items():
+        below = [folder for folder in folders if base == "." or folder == base or folder.startswith(f"{base}/")]
+        for split, places in table.splits.items():
+            for place in places:
+                tail = inside(place.strip())
+                for folder in below:
+                    if tail and f"/{folder}".endswith(f"/{tail}"):
+                        found.setdefault(folder, split)
+    return found
+
+
+def listed_pictures(source: Source, labels: Mapping[str, str]) -> dict[str, Image]:
+    """An image for each line of the lists of pictures (train.txt ...), by its place; missing where there is none."""
+    finder = Finder(source)
+    lists = [file for file in source.with_suffix(".txt") if file not in labels]
+    lines = [_listed(finder, file, *entry) for file in lists for entry in _picture_lines(source, file)]
+    guesses = finder.loosely(
+        [None if image.file else name for image, name in lines], {i.file: i.place for i, _ in lines}
+    )
+    return {image.place: _guessed(image, name, guess) for (image, name), guess in zip(lines, guesses, strict=True)}
+
+
+def _listed(finder: Finder, file: str, number: int, line: str) -> tuple[Image, Name]:
+    """The picture of a line: its path without what leads up, from the list's folder or one above it."""
+    place, path = f"{file}: line {number}", inside(line)
+    folders = tuple(str(folder) for folder in PurePosixPath(file).parents)
+    found = finder.exactly(path, folders)
+    image = Image(
+        key="",
+        file=found if found and is_picture(found) else "",
+        split=split_named(posixpath.basename(file)),
+        place=place,
+    )
+    return image, Name(path=path, folders=folders, place=place, origin="")  # several lists may name one picture
+
+
+def _guessed(image: Image, name: Name, guess: Found | AnnotationError | None) -> Image:
+    if image.file:
+        return image
+    if isinstance(guess, Found) and guess.note[0] == FOUND_ELSEWHERE:  # no news: paths begin where the list's tool ran
+        return replace(image, file=guess.file)
+    detail = f"no file {name.path!r} in the source; put the picture there or take it off the list"
+    return replace(image, problem="missing_file", detail=detail)
+
+
+def _picture_lines(source: Source, file: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text file if its first is the path of a picture."""
+    first = _head(source, file).split(b"\n", 1)[0].strip().decode("utf-8", "replace")
+    if not is_picture(first):
+        return
+    for number, line in enumerate(source.text(file).splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()

@@ -1,0 +1,1 @@
+"""The account of every image and annotation: verdicts, reasons, findings, limits."""

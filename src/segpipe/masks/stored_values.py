@@ -1,0 +1,102 @@
+"""What a mask picture stores: class numbers, or colours as numbers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segpipe.core import machine
+from segpipe.core.errors import AnnotationError, UserError
+
+MAX_PIXELS = 300_000_000
+Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
+
+Colour = tuple[int, int, int]
+
+_NUMBERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_COLOURS = ("RGB", "RGBA")
+_LOSSY = ("JPEG", "MPO", "WEBP")
+# Pillow stretches 2-bit and 4-bit grey to 0..255 (PngImagePlugin, rawmodes L;2 and L;4).
+_STRETCH = {"L;2": 85, "L;4": 17}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The pixels of a mask file. values: integer (H, W); coloured: they are colour numbers.
+
+    palette: the colour number of each index of a palette picture; empty for others.
+    """
+
+    values: np.ndarray
+    coloured: bool = False
+    palette: tuple[int, ...] = ()
+
+
+def colour_number(colour: Colour) -> int:
+    """Red + 256 green + 65536 blue, as COCO panoptic counts."""
+    return colour[0] + (colour[1] << 8) + (colour[2] << 16)
+
+
+def colour_of(number: int) -> Colour:
+    """The red, green and blue of a colour number."""
+    return number & 255, number >> 8 & 255, number >> 16 & 255
+
+
+def read_values(path: Path) -> np.ndarray:
+    """The values of a mask file as `read_stored` gives them: an integer array (H, W)."""
+    return read_stored(path).values
+
+
+def read_stored(path: Path) -> Stored:
+    """Palette indices, grey values as stored, bits, or for RGB and RGBA colour numbers; what is transparent is 0.
+
+    Raises AnnotationError (bad_record), without the file's name, if it cannot be decoded or keeps no exact values, and
+    UserError where the machine may be at fault.
+    """
+    try:
+        with Image.open(path) as image:
+            _refuse_foreign(image)
+            stretch = _STRETCH.get(_raw_mode(image), 1)  # before load() clears the tiles
+            palette = _palette(image)
+            values = np.asarray(image)
+    except UserError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        machine.stop_if_at_fault(error, str(path), path)
+        raise AnnotationError(f"cannot be decoded ({type(error).__name__}); export the mask again") from error
+    if values.ndim == 3:
+        return Stored(_colour_numbers(values), coloured=True)
+    exact = values.astype(np.uint8) if values.dtype == bool else values // values.dtype.type(stretch)
+    return Stored(exact, palette=palette)
+
+
+def _refuse_foreign(image: Image.Image) -> None:
+    if image.format in _LOSSY:
+        raise AnnotationError(f"{image.format} does not keep class numbers exact; export the mask as PNG")
+    if image.mode not in _NUMBERS + _COLOURS:
+        problem = f"a {image.mode} picture holds neither class numbers nor colours"
+        raise AnnotationError(f"{problem}; export the mask as a palette, grey or RGB PNG")
+    if image.width * image.height > MAX_PIXELS:
+        problem = f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}"
+        raise AnnotationError(f"{problem}; cut photograph and mask into parts")
+
+
+def _raw_mode(image: Image.Image) -> str:
+    tiles = getattr(image, "tile", None)
+    return tiles[0].args if tiles and isinstance(tiles[0].args, str) else ""
+
+
+def _palette(image: Image.Image) -> tuple[int, ...]:
+    flat = image.getpalette("RGB") if image.mode == "P" else None
+    return tuple(colour_number((r, g, b)) for r, g, b in zip(*[iter(flat or [])] * 3, strict=True))
+
+
+def _colour_numbers(pixels: np.ndarray) -> np.ndarray:
+    """int32 (H, W) of uint8 (H, W, 3 or 4)."""
+    numbers = pixels[..., 2].astype(np.int32)
+    for channel in (1, 0):
+        numbers = (numbers << 8) | pixels[..., channel]
+    if pixels.shape[2] == 4:
+        numbers[pixels[..., 3] == 0] = 0
+    return numbers

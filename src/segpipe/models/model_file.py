@@ -1,0 +1,158 @@
+"""The model file: weights and everything that is needed to use them, in one file that stands alone."""
+
+import dataclasses
+import json
+import os
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from torch import Tensor
+
+from segpipe.core import files, machine
+from segpipe.core.errors import UserError, at
+from segpipe.data.classes import MAX_CLASSES
+from segpipe.data.preprocessing import Fit, Mode
+from segpipe.models import sealed
+from segpipe.models import segmenter as build
+from segpipe.models.segmenter import Segmenter
+
+VERSION = 2
+FORMAT = f"segpipe model {VERSION}"
+_PLAIN = torch.contiguous_format  # canonical strides, also where a size of 1 leaves a choice
+_Name = Annotated[str, Field(min_length=1)]
+_Side = Annotated[int, Field(ge=1, le=4096)]
+_Channels = Field(min_length=3, max_length=3)
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Pixels = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCard:
+    """How a model is built, what it was shown and how pictures come to it.
+
+    architecture, encoder: as in build.segmenter; classes: names by class_index; seen: by class_index, whether training
+    showed it; fit_mode, size_hw, tile_side, tile_overlap: how a photograph becomes the network's input
+    (dataset.transforms.Fit); mean, std: per RGB channel in 0..1 units; flip_test: whether it is predicted mirrored too;
+    facts: what the model was made from and how good it is.
+    """
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # pydantic checks the cards that `load` reads
+
+    architecture: str
+    encoder: str
+    classes: Annotated[tuple[_Name, ...], Field(min_length=1, max_length=MAX_CLASSES)]
+    seen: tuple[bool, ...]
+    fit_mode: Mode
+    size_hw: tuple[_Side, _Side]
+    mean: Annotated[tuple[_Finite, ...], _Channels]
+    std: Annotated[tuple[_Scale, ...], _Channels]
+    tile_side: _Pixels = 0
+    tile_overlap: _Pixels = 0
+    flip_test: bool = False
+    facts: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
+
+    @property
+    def fit(self) -> Fit:
+        """How a photograph becomes the network's input."""
+        return Fit(self.fit_mode, self.size_hw, self.tile_side, self.tile_overlap)
+
+
+_CARD = TypeAdapter(ModelCard)
+
+
+def save(path: Path, segmenter: Segmenter, card: ModelCard) -> None:
+    """Write the model file, whole or not at all; equal weights and card give equal bytes.
+
+    Raises UserError where it cannot be written, or the weights are of no use.
+    """
+    # The card is one JSON string, the tensors are fresh plain copies: pickle writes shared objects and strides, and
+    # neither may depend on how the content came about.
+    state = {name: tensor.cpu().clone(memory_format=_PLAIN) for name, tensor in segmenter.state_dict().items()}
+    with at(str(path)):
+        _check_numbers(state)
+    document = {"format": FORMAT, "card": json.dumps(dataclasses.asdict(card), sort_keys=True), "state": state}
+    try:
+        files.write_bytes(path, sealed.packed(document))
+    except OSError as error:
+        why = error.strerror
+        raise UserError(
+            f"{path}: cannot be written ({why}); make room or allow writing there, then run again"
+        ) from error
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, ModelCard]:
+    """Read what `save` wrote: the network in eval mode on `device`, and its card.
+
+    Raises UserError if the file is missing, damaged, of another version or not a segpipe model.
+    """
+    with at(str(path)):
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            problem = "is no file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
+            raise UserError(f"{problem}; train one with `dvc repro` or name another")
+        try:
+            document = sealed.read(path, FORMAT)
+            card = _CARD.validate_json(document["card"])
+            _check_parts(card)
+            segmenter = _rebuilt(card, document["state"])
+        except sealed.OtherFormatError as error:
+            raise UserError(_other_format(error)) from error
+        except (UserError, *sealed.UNREADABLE) as error:
+            problem = f"damaged, or no model file of this program ({_brief(error)})"
+            raise UserError(f"{problem}; copy it again, or train one with `dvc repro`") from error
+        except MemoryError as error:
+            raise UserError(machine.MEMORY) from error
+        except OSError as error:
+            raise UserError(f"cannot be read ({error.strerror}); check the file and its permissions") from error
+        _check_numbers(document["state"])
+    return segmenter.to(device).eval(), card
+
+
+def _check_parts(card: ModelCard) -> None:
+    """Raise ValueError where parts of the card do not fit together."""
+    if len(set(card.classes)) < len(card.classes):
+        raise ValueError("classes: a name is there twice")
+    if len(card.seen) != len(card.classes) or not any(card.seen):
+        raise ValueError(
+            f"seen: {len(card.seen)} entries for {len(card.classes)} classes, {sum(card.seen)} of them true"
+        )
+    if card.tile_side and card.tile_overlap >= min(card.fit.tile_hw):
+        raise ValueError(f"tile_overlap: {card.tile_overlap} pixels are a whole tile of {card.fit.tile_hw}")
+
+
+def _check_numbers(state: Mapping[str, Tensor]) -> None:
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise UserError(f"its weights are no finite numbers ({name}); train with a lower train.lr")
+
+
+def _other_format(error: sealed.OtherFormatError) -> str:
+    version = re.fullmatch("segpipe model ([0-9]+)", str(error.found))
+    if version is None:
+        return f"no model file of this program ({error}); name a models/model.pt"
+    if int(version[1]) > VERSION:
+        return f"written by a newer version of this program ({error}); update this one"
+    return f"written by an older version of this program ({error}) without a hash; train it again with `dvc repro`"
+
+
+def _rebuilt(card: ModelCard, state: dict[str, Tensor]) -> Segmenter:
+    with torch.random.fork_rng(devices=[]):
+        network = build.network(card.architecture, card.encoder, len(card.classes))
+    segmenter = Segmenter(network, card.seen, card.mean, card.std)
+    segmenter.load_state_dict(state)
+    return segmenter
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, pickle.UnpicklingError):
+        return "it holds no plain weights"  # PyTorch's own text is a paragraph on its loader
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"card: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:120]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0][:120]

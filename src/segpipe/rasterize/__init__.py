@@ -1,0 +1,1 @@
+"""The stage rasterize: label maps and the packed images for training."""

@@ -1,0 +1,105 @@
+"""Rasterize only what changed: rows and PNGs of an earlier run are taken over where all that decides them is equal."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from segpipe.core import memory
+from segpipe.core.files import whole, write_bytes
+from segpipe.data import store
+from segpipe.data.records import without_place
+from segpipe.rasterize import image
+from segpipe.rasterize.image import Drawn, Task
+
+_INDEX, _IMAGES, _LABELS, _MASKS = "index.pickle", "images.npy", "labels.npy", "masks.bin"
+Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One image as an earlier run drew it: its first row in the kept store, its counts, and its PNG file's bytes.
+
+    Those are `size` bytes from `start` in the file of all masks, with that hash: no process holds them of all images.
+    """
+
+    row: int
+    drawn: Drawn
+    start: int
+    size: int
+    sha256: bytes
+
+
+def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: Spread) -> list[Drawn]:
+    """Draw every task into its masks and store folders, or take it over from `folder`; in order.
+
+    keys: of `keys_of`; spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw).
+    Call `keep` after the store is finished.
+    """
+    drawn = _taken_over(tasks, keys, folder)
+    return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
+
+
+def _taken_over(tasks: Sequence[Task], keys: Sequence[str], folder: Path) -> dict[str, Drawn]:
+    """Write the rows and PNGs of what an earlier run drew; its results by key, without those that are damaged."""
+    known: dict[str, Kept] = memory.load(folder / _INDEX)
+    drawn = {}
+    try:
+        images, labels = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _LABELS))
+        masks = (folder / _MASKS).open("rb")
+    except (OSError, ValueError, EOFError):  # gone, or cut short
+        return {}
+    with masks:
+        for task, key in zip(tasks, keys, strict=True):
+            if key not in known or (png := _png(masks, known[key])) is None:
+                continue
+            for row in range(len(known[key].drawn.row_px)):
+                old = known[key].row + row
+                store.put(task.store, task.position + row, images[old], labels[old])
+            write_bytes(image.mask_path(task), png, durable=False)
+            drawn[key] = known[key].drawn
+    return drawn
+
+
+def _png(masks: BinaryIO, kept: Kept) -> bytes | None:
+    masks.seek(kept.start)
+    data = masks.read(kept.size)
+    return data if hashlib.sha256(data).digest() == kept.sha256 else None
+
+
+def keep(tasks: Sequence[Task], keys: Sequence[str], drawn: Sequence[Drawn], folder: Path) -> None:
+    """Keep what was drawn for the next run, and nothing older. Kept files share their bytes with the store's."""
+    if not tasks:
+        return
+    (folder / _INDEX).unlink(missing_ok=True)  # an index never speaks of another run's rows
+    for name in (_IMAGES, _LABELS):
+        memory.keep_file(tasks[0].store / name, folder / name)
+    kept = {}
+    with whole(folder / _MASKS, durable=False) as part, part.open("wb") as masks:
+        for task, key, result in zip(tasks, keys, drawn, strict=True):
+            png = image.mask_path(task).read_bytes()
+            kept[key] = Kept(task.position, result, masks.tell(), len(png), hashlib.sha256(png).digest())
+            masks.write(png)
+    memory.save(folder / _INDEX, kept)
+
+
+def keys_of(tasks: Sequence[Task]) -> list[str]:
+    """For each task a key of all that decides its result: pixels, instances, settings, code; not its position."""
+    code = memory.version()
+    return [
+        memory.key_of(
+            code,
+            (task.photo.sha256, task.photo.frame, task.photo.height, task.photo.width),
+            [without_place(instance) for instance in task.instances],
+            memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
+            sorted(task.indices.items()),
+            repr(task.classes),
+            task.priority,
+            task.fit.size_hw,
+            repr(task.windows),
+        )
+        for task in tasks
+    ]

@@ -1,0 +1,1 @@
+"""The two HTML pages: the data report and the model report."""

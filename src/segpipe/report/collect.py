@@ -1,0 +1,57 @@
+"""The data report of what the stages have written so far."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from segpipe.core.files import write_text
+from segpipe.data import tables
+from segpipe.data.classes import ClassTable
+from segpipe.ledger import findings
+from segpipe.ledger import rows as ledger
+from segpipe.ledger.limits import Stage
+from segpipe.rasterize import overlaps
+from segpipe.report import data_report
+from segpipe.report.data_report import DataReport
+from segpipe.split import placing
+
+
+def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> DataReport:
+    """The outputs of the stages up to `stage`, and nothing that an earlier run of a later stage left.
+
+    limits: the section validate.limits; near_bits: split.near_duplicate_bits.
+    """
+    checked = Path("data/checked")
+    drawn = stage != "validate"
+    rows = ledger.read(Path("data/ledger.parquet") if drawn else checked / "ledger.parquet")
+    photos = tuple(tables.read_photos(checked / "images.parquet"))
+    placed = placing.read(Path("data/splits.csv")) if stage == "split" else ()
+    found = [
+        *findings.read(checked / "findings.parquet"),
+        *(findings.vanished(rows) if drawn else ()),
+        *placing.findings(placed, photos, near_bits),
+    ]
+    indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
+    return DataReport(
+        root=source,
+        dataset=tables.read_dataset(Path("data/records")),
+        photos=photos,
+        instances=tuple(tables.read_instances(checked / "instances.parquet")),
+        rows=tuple(placing.with_reasons(rows, placed)),
+        findings=tuple(found),
+        classes=ClassTable.read(checked / "classes.json"),
+        indices=dict(sorted(indices.items(), key=lambda pair: pair[1])),
+        limits=limits,
+        placed=tuple(placed),
+        overlaps=overlaps.read(Path("metrics/overlaps.csv")) if drawn else None,
+    )
+
+
+def write(report: DataReport) -> None:
+    """Write the page."""
+    write_text(Path("results/data_report.html"), data_report.html(report))
+
+
+def write_known(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> None:
+    """Write the page of what is known after `stage`; the arguments are those of `read`."""
+    write(read(stage, source, limits, near_bits))

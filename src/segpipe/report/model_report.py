@@ -1,0 +1,139 @@
+"""results/index.html: one page with the scores and the sample sheets, opening from disk without a network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segpipe.data.classes import ClassTable
+from segpipe.evaluate.per_image import ImageScore, detection
+from segpipe.evaluate.scores import class_dice, class_iou, class_precision, class_recall, present_classes
+from segpipe.report import pages
+
+_TEMPLATE = "model_report.html.j2"
+_WORST_PAIRS = 8
+_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sheet: its file relative to the page (POSIX), and the scores of its picture."""
+
+    file: str
+    score: ImageScore
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What the page shows.
+
+    split: the one that everything but the headline is about; scores: scores.summary by split; matrix: int64 (C, C) of
+    split, rows target; images: scores of its pictures; split_sizes: pictures by split; samples: sheets by group, in the
+    order to be shown; facts: what the model is, in words.
+    """
+
+    split: str
+    scores: Mapping[str, Mapping[str, Any]]
+    matrix: np.ndarray
+    classes: ClassTable
+    images: Sequence[ImageScore]
+    split_sizes: Mapping[str, int]
+    samples: Mapping[str, Sequence[Sample]]
+    facts: Mapping[str, str | int | float]
+
+
+def html(report: Report) -> str:
+    """The page: UTF-8 text that names no time and no place, so equal results give an equal page."""
+    present = present_classes(report.matrix)
+    template = pages.environment(Path(__file__).parent).get_template(_TEMPLATE)
+    return template.render(
+        report=report,
+        headline=report.scores[report.split],
+        others={split: scores for split, scores in report.scores.items() if split != report.split},
+        classes=_class_rows(report),
+        absent=[name for name, is_present in zip(report.classes.names, present, strict=True) if not is_present],
+        confusion=_confusion_rows(report.matrix, report.classes.names),
+        worst_pairs=_worst_pairs(report.matrix, report.classes.names),
+        histogram=_histogram(report.images),
+    )
+
+
+def _class_rows(report: Report) -> list[dict[str, Any]]:
+    """One row per present class; a score that does not exist is None."""
+    matrix = report.matrix
+    seen_in = detection(report.images)
+    columns = zip(
+        *(
+            report.classes.names,
+            report.classes.colours,
+            present_classes(matrix),
+            matrix.sum(axis=1) / max(1, matrix.sum()),
+        ),
+        *(class_iou(matrix), class_dice(matrix), class_recall(matrix), class_precision(matrix)),
+        strict=False,  # there are 256 colours
+    )
+    return [
+        {
+            "name": name,
+            "colour": "rgb({}, {}, {})".format(*colour),
+            "share": float(share),
+            "iou": float(iou),
+            "dice": float(dice),
+            "recall": None if np.isnan(recall) else float(recall),
+            "precision": None if np.isnan(precision) else float(precision),
+            "pictures": seen_in.get(name, {"found": 0, "missed": 0, "invented": 0}),
+        }
+        for name, colour, is_present, share, iou, dice, recall, precision in columns
+        if is_present
+    ]
+
+
+def _confusion_rows(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Present classes only: the share of each class's true pixels by prediction, None where it has no truth."""
+    shown = [int(i) for i in np.flatnonzero(present_classes(matrix))]
+    return [
+        {
+            "name": names[i],
+            "cells": [
+                {
+                    "pred": names[j],
+                    "share": float(matrix[i, j] / matrix[i].sum()) if matrix[i].sum() else None,
+                    "pixels": int(matrix[i, j]),
+                    "right": i == j,
+                }
+                for j in shown
+            ],
+        }
+        for i in shown
+    ]
+
+
+def _worst_pairs(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The pairs of classes that cost the most pixels, the dearest first."""
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_WORST_PAIRS]
+    cells = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
+    return [
+        {
+            "target": names[i],
+            "pred": names[j],
+            "of_target": float(wrong[i, j] / matrix[i].sum()),
+            "of_errors": float(wrong[i, j] / wrong.sum()),
+        }
+        for i, j in cells
+        if wrong[i, j]
+    ]
+
+
+def _histogram(images: Sequence[ImageScore]) -> list[dict[str, Any]]:
+    """How many pictures have a mean IoU in each tenth of 0..1; a bar's height is relative to the highest."""
+    values = [image.mean_iou for image in images if image.mean_iou is not None]
+    counts, edges = np.histogram(values, bins=_BINS, range=(0, 1))
+    tallest = max(1, int(counts.max()))
+    return [
+        {"count": int(count), "height": int(count) / tallest, "low": float(low), "high": float(high)}
+        for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
+    ]

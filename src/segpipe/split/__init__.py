@@ -1,0 +1,1 @@
+"""The stage split: images assigned to train, val and test."""

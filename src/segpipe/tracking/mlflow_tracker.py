@@ -1,0 +1,249 @@
+"""Runs in MLflow. Import only after `mlflow_env.prepare()`."""
+
+import logging
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+import mlflow.pyfunc
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.types.schema import Schema, TensorSpec
+from PIL import Image
+
+from segpipe.tracking import mlflow_database, mlflow_env
+from segpipe.tracking.naming import flat_params, slug
+from segpipe.tracking.tracker import NoSuchRunError, RunFacts
+
+_log = logging.getLogger(__name__)
+MODEL_TAG, TOKEN_TAG = "model_md5", "segpipe.token"
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SERVED = Path(__file__).resolve().with_name("mlflow_served.py")
+_NEEDS = ("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
+_MAX_TAG = 5000  # characters of a tag value
+_PARAMS, _METRICS = 100, 1000  # how many MLflow takes in one request
+_Item = TypeVar("_Item", Metric, Param, RunTag)
+
+
+class MlflowTracker:
+    """One MLflow run. The server, if any, is reached by the calls, never by the constructor."""
+
+    name = "mlflow"
+
+    def __init__(self, experiment: str) -> None:
+        """experiment: created where it does not exist yet."""
+        self.place = mlflow_env.tracking_uri()
+        self._experiment, self._slug = experiment, slug(experiment) or "runs"
+        self._run_id = ""
+        self._started = False
+        self._goes_on = False  # whether an earlier process may have told this run something
+        self._newest: dict[str, int] = {}  # the newest step by metric or picture
+        self._refused: set[str] = set()  # names that were warned of
+
+    def start(self, run: RunFacts, known_id: str | None) -> str:
+        """Begin the run, or go on with `known_id`: then params stay as they were, a changed one is told in `drift`."""
+        self._connect()
+        earlier = self._existing(self._run_id or known_id)
+        if earlier is None and run.token:
+            earlier = self._newest_with(TOKEN_TAG, run.token)
+        if earlier is None:
+            tags = {TOKEN_TAG: run.token}
+            earlier = self._client.create_run(self._experiment_id(), run_name=run.name, tags=tags)
+        elif not self._run_id:
+            self._goes_on = True
+        self._run_id, self._started = earlier.info.run_id, True
+        self._client.update_run(self._run_id, status="RUNNING")
+        self._describe(run, earlier)
+        return self._run_id
+
+    def find(self, model_md5: str, known_id: str | None) -> str:
+        """Go on with the newest run that is tagged with this model."""
+        self._connect()
+        known = self._existing(known_id)
+        if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
+            known = self._newest_with(MODEL_TAG, model_md5)
+        if known is None:
+            raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
+        self._run_id, self._goes_on = known.info.run_id, True
+        return self._run_id
+
+    def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
+        """Keep numbers; steps that the run has already are dropped."""
+        if step is None:
+            self._log([Metric(name, value, time_ms, 0) for name, value in values.items()])
+        else:
+            self._log_new([Metric(name, value, time_ms, step) for name, value in values.items()])
+
+    def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
+        """Keep curves in few requests; steps that the run has already are dropped."""
+        self._log_new(
+            [
+                Metric(name, value, time_ms, step)
+                for name, curve in curves.items()
+                for step, value in enumerate(curve, first)
+                if math.isfinite(value)
+            ]
+        )
+
+    def log_picture(self, path: Path, name: str, step: int, time_ms: int) -> None:
+        """Keep a picture where MLflow's pages show all steps of it side by side."""
+        if step > self._newest_picture(name):
+            with Image.open(path) as image:
+                self._client.log_image(self._run_id, image, key=name, step=step, timestamp=time_ms, synchronous=True)
+            self._newest[name] = step
+
+    def log_file(self, path: Path, folder: str) -> None:
+        """Keep a file or a folder's files as artifacts."""
+        if path.is_dir():
+            self._client.log_artifacts(self._run_id, str(path), folder or None)
+        else:
+            self._client.log_artifact(self._run_id, str(path), folder or None)
+
+    def log_model(self, path: Path, md5: str) -> None:
+        """Keep the model as one that MLflow can load and serve, with its code: uint8 (N, H, W, 3) -> uint8 (N, H, W).
+
+        Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
+        """
+        run = self._client.get_run(self._run_id)
+        if run.data.tags.get(MODEL_TAG) == md5 and run.outputs and run.outputs.model_outputs:
+            return  # told again after a kill
+        self._client.set_tag(self._run_id, MODEL_TAG, md5)
+        experiment_id = run.info.experiment_id
+        logged = self._client.create_logged_model(experiment_id, name="model", source_run_id=self._run_id)
+        described = Model(
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
+            run_id=self._run_id,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            _save_model(path, Path(folder) / "model", described)
+            self._client.log_model_artifacts(logged.model_id, str(Path(folder) / "model"))
+        self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+        self._client.log_outputs(self._run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, long ones cut."""
+        cut = [RunTag(name, text[:_MAX_TAG]) for name, text in tags.items()]
+        self._send(cut, _PARAMS, lambda part: self._client.log_batch(self._run_id, tags=part))
+
+    def end(self, status: str) -> None:
+        """Close the run, unless it was only found: then it is closed already."""
+        if self._started:
+            self._client.set_terminated(self._run_id, status)
+
+    def _connect(self) -> None:
+        mlflow_database.make(self.place)
+        self._client = MlflowClient(self.place)
+        mlflow_database.bring_along(self.place, self._experiment, self._slug)
+
+    def _existing(self, run_id: str | None) -> Run | None:
+        if not run_id:
+            return None
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return None
+            raise
+        return run if run.info.lifecycle_stage == "active" else None
+
+    def _newest_with(self, tag: str, text: str) -> Run | None:
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            return None
+        found = self._client.search_runs(
+            [experiment.experiment_id],
+            filter_string=f"tags.`{tag}` = '{text}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        return found[0] if found else None
+
+    def _experiment_id(self) -> str:
+        """The experiment's id, made or brought back if need be; without a server its artifacts go to ./mlartifacts."""
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        if experiment is None:
+            folder = None
+            if not self.place.startswith(("http:", "https:", "databricks")):
+                folder = mlflow_database.artifacts(self._slug)
+            return self._client.create_experiment(self._experiment, artifact_location=folder)
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return experiment.experiment_id
+
+    def _describe(self, run: RunFacts, earlier: Run) -> None:
+        """Params once and for all, tags as they are now; what has changed since the run began is told in `drift`."""
+        params = flat_params(run.params)
+        new = [Param(name, text) for name, text in params.items() if name not in earlier.data.params]
+        self._send(new, _PARAMS, lambda part: self._client.log_batch(self._run_id, params=part))
+        drift = _drift(earlier.data.params, params) + _drift(earlier.data.tags, run.tags)
+        tags = dict(run.tags) | (
+            {"mlflow.source.git.commit": run.tags["git.commit"]} if "git.commit" in run.tags else {}
+        )
+        self.set_tags(tags | ({"drift": "; ".join(drift)} if drift else {}))
+
+    def _log_new(self, metrics: list[Metric]) -> None:
+        new = [metric for metric in metrics if metric.step > self._newest_step(metric.key)]
+        self._log(new)
+        for metric in new:
+            self._newest[metric.key] = metric.step
+
+    def _log(self, metrics: list[Metric]) -> None:
+        self._send(metrics, _METRICS, lambda part: self._client.log_batch(self._run_id, metrics=part))
+
+    def _send(self, items: list[_Item], most: int, log: Callable[[list[_Item]], None]) -> None:
+        """Log `items`, at most so many in a request; a single one that MLflow refuses is warned of and left out."""
+        for start in range(0, len(items), most):
+            part = items[start : start + most]
+            try:
+                log(part)
+            except MlflowException as error:
+                if error.error_code != ErrorCode.Name(INVALID_PARAMETER_VALUE):
+                    raise
+                if len(part) > 1:
+                    self._send(part, -(-len(part) // 2), log)
+                elif part[0].key not in self._refused:
+                    self._refused.add(part[0].key)
+                    _log.warning("tracking: mlflow refuses %s; the run goes on without it (%s)", part[0].key, error)
+
+    def _newest_step(self, name: str) -> int:
+        if name not in self._newest:
+            history = self._client.get_metric_history(self._run_id, name) if self._goes_on else []
+            self._newest[name] = max((metric.step for metric in history), default=-1)
+        return self._newest[name]
+
+    def _newest_picture(self, name: str) -> int:
+        """MLflow names the files <name>+step+<step>+timestamp+..., slashes in the name as ~."""
+        if name not in self._newest:
+            files = self._client.list_artifacts(self._run_id, "images") if self._goes_on else []
+            parts = [Path(file.path).name.split("+") for file in files]
+            mine = [int(part[2]) for part in parts if part[0] == name.replace("/", "~")]
+            self._newest[name] = max(mine, default=-1)
+        return self._newest[name]
+
+
+def _drift(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name}: {before[name]} -> {now[name]}" for name in sorted(now) if before.get(name, now[name]) != now[name]
+    ]
+
+
+def _save_model(path: Path, folder: Path, described: Model) -> None:
+    images, label_maps = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3)), TensorSpec(np.dtype(np.uint8), (-1, -1, -1))
+    mlflow.pyfunc.save_model(
+        path=str(folder),
+        mlflow_model=described,
+        python_model=str(_SERVED),
+        artifacts={"model": str(path)},
+        code_paths=[str(_PACKAGE)],
+        signature=ModelSignature(Schema([images]), Schema([label_maps])),
+        pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _NEEDS],
+    )

@@ -1,1 +1,0 @@
-"""Loss, schedule, budget, one epoch, the loop, resume."""

@@ -1,0 +1,1 @@
+"""The stage validate: every image decoded, every annotation judged."""

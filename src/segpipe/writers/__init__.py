@@ -1,1 +1,0 @@
-"""Records -> a folder in one of the field's formats, and what could not be said there."""

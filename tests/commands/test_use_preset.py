@@ -1,0 +1,42 @@
+import shutil
+
+import pytest
+import yaml
+
+from segpipe import params
+from segpipe.commands import use_preset
+from segpipe.core.errors import UserError
+from tests.conftest import ROOT
+
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+@pytest.fixture
+def target(tmp_path):
+    return shutil.copy(ROOT / "params.yaml", tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_gives_sound_params_with_its_values_and_keeps_the_comments(preset, target):
+    comments = [line.split("#")[1] for line in target.read_text().splitlines() if "#" in line]
+    use_preset.use(preset, target)
+    wanted = yaml.safe_load(preset.read_text())
+    assert params.load(target).ingest.source == wanted["ingest"]["source"]
+    written = yaml.safe_load(target.read_text())
+    assert written["split"]["source_roles"] == wanted["split"]["source_roles"]
+    assert written["train"]["weights"] == "imagenet"  # not named by the preset: as it was
+    assert all(comment.strip() in target.read_text() for comment in comments)
+
+
+def test_a_preset_that_does_not_fit_changes_nothing(tmp_path, target):
+    preset = tmp_path / "odd.yaml"
+    preset.write_text("train: {lr: -1}\n")
+    before = target.read_bytes()
+    with pytest.raises(UserError, match=r"odd\.yaml in params\.yaml: train\.lr: input should be greater than 0"):
+        use_preset.use(preset, target)
+    assert target.read_bytes() == before
+
+
+def test_an_unknown_preset_is_told_with_those_there_are(target):
+    with pytest.raises(UserError, match=r"cities\.yaml: no such preset; there are camvid, car_damage"):
+        use_preset.use(ROOT / "presets/cities.yaml", target)

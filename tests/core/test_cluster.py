@@ -1,0 +1,93 @@
+"""Work on a Dask cluster: a real scheduler and real workers on this machine."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from segpipe.core import cluster
+from segpipe.core.errors import AnnotationError, UserError
+from segpipe.core.parallel import ordered
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def workers(here) -> Iterator[LocalCluster]:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as running:
+        yield running
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def refuse(number: int) -> int:
+    raise AnnotationError(f"{number} is no picture", "unreadable")
+
+
+def on(scheduler: str, function=square, numbers=range(101)) -> list[int]:
+    return list(ordered(function, list(numbers), 0, "numbers", dask=scheduler))
+
+
+def test_results_come_in_order_and_errors_as_they_are(workers, here):
+    address = workers.scheduler_address
+    assert on(address) == [n * n for n in range(101)]
+    assert on(address, numbers=[]) == []
+    with pytest.raises(AnnotationError, match="is no picture") as caught:
+        on(address, refuse)
+    assert caught.value.reason == "unreadable"
+    assert not list((here / ".segpipe").iterdir())
+
+
+def test_a_scheduler_that_does_not_answer_is_named(here, monkeypatch):
+    monkeypatch.setattr(cluster, "_PATIENCE", "1s")
+    with pytest.raises(UserError, match=r"^compute\.dask: no scheduler answers at tcp://127\.0\.0\.1:1 \(.*start one"):
+        on("tcp://127.0.0.1:1")
+    with pytest.raises(UserError, match=r"^compute\.dask: no scheduler answers at nonsense://x"):
+        on("nonsense://x")
+
+
+@contextmanager
+def stranger(scheduler: str, folder: Path, **environment: str) -> Iterator[None]:
+    """A worker that somebody started in that folder."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler, "--no-dashboard"]
+    env = os.environ | environment
+    worker = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+    try:
+        with Client(scheduler) as client:
+            client.wait_for_workers(1, timeout=60)
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()
+
+
+def test_workers_that_would_do_something_else_are_refused(here, tmp_path_factory):
+    with LocalCluster(n_workers=0, dashboard_address=None) as empty:
+        address = empty.scheduler_address
+        with pytest.raises(UserError, match="has no workers; start them with `dask worker"):
+            on(address)
+        with (
+            stranger(address, tmp_path_factory.mktemp("elsewhere")),
+            pytest.raises(UserError, match=r"does not run in this folder; start its workers in .* share"),
+        ):
+            on(address)
+        other = shutil.copytree(Path(cluster.__file__).parents[1], tmp_path_factory.mktemp("other") / "segpipe")
+        with (other / "records.py").open("a") as file:
+            file.write("# changed\n")
+        with (
+            stranger(address, here, PYTHONPATH=str(other.parent)),
+            pytest.raises(UserError, match="has other code or other libraries than this project; start its workers"),
+        ):
+            on(address)

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+
+from segpipe.ingest.formats import cityscapes
+from segpipe.ingest.source import list_source
+from tests.ingest.folders import put_json, put_mask, put_pictures
+
+PHOTO = "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png"
+TRUTH = "gtFine/train/aachen/aachen_000000_000019_gtFine"
+SQUARE = [[1, 1], [5, 1], [5, 4], [1, 4]]
+
+
+def read(root):
+    source = list_source(root)
+    return cityscapes.read(source, cityscapes.recognise(source))
+
+
+def objects(root, *entries):
+    """The instances of the objects of one file, without the one that stands for what they do not cover."""
+    put_pictures(root, [PHOTO])
+    put_json(root / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": list(entries)})
+    return read(root).instances[1:]
+
+
+def drawn(label, **changes):
+    return {"label": label, "polygon": SQUARE, **changes}
+
+
+def test_the_official_table():
+    # cityscapesScripts, helpers/labels.py: the 19 labels of the benchmark by their ids
+    assert {label.id: label.name for label in cityscapes.LABELS if label.scored} == {
+        7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
+        20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car",
+        27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
+    }  # fmt: skip
+    assert {label.id for label in cityscapes.LABELS} == {-1, *range(34)}
+    assert {label.id for label in cityscapes.LABELS if label.instances} == set(range(24, 34))
+
+
+def test_the_photograph_and_its_split(tmp_path):
+    put_pictures(tmp_path, [PHOTO, "leftImg8bit/test/bonn/bonn_000000_000019_leftImg8bit.png"])
+    put_json(tmp_path / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": []})
+    for ending in ("color", "labelIds", "instanceIds"):
+        put_mask(tmp_path / f"{TRUTH}_{ending}.png", [[0]])
+    dataset = read(tmp_path)
+    assert [(i.file, i.split, i.annotated, i.width, i.height) for i in dataset.images] == [
+        ("leftImg8bit/test/bonn/bonn_000000_000019_leftImg8bit.png", "test", False, None, None),
+        (PHOTO, "train", True, 8, 6),
+    ]
+
+
+def test_an_object_is_a_region_in_the_order_of_the_file(tmp_path):
+    road, car = objects(tmp_path, drawn("road"), drawn("car", polygon=[[0.5, 0], [2, 0], [2, 2]]))
+    assert (road.id, road.place) == (f"{TRUTH}_polygons.json#0", f"{TRUTH}_polygons.json: objects[0]")
+    assert [(i.category, i.role, i.layered) for i in (road, car)] == [
+        ("road", "object", False),
+        ("car", "object", False),
+    ]
+    assert car.rings == ((0.5, 0.0, 2.0, 0.0, 2.0, 2.0),)
+
+
+@pytest.mark.parametrize(
+    ("label", "category", "role"),
+    [
+        ("cargroup", "car", "crowd"),
+        ("persongroup", "person", "crowd"),
+        ("fencegroup", "fence", "object"),  # fences are not told apart
+        ("polegroup", "", "ignore"),  # a label of its own, not scored
+        ("ego vehicle", "", "ignore"),
+        ("trailer", "", "ignore"),
+        ("trailergroup", "", "ignore"),
+    ],
+)
+def test_groups_and_labels_that_are_not_scored(tmp_path, label, category, role):
+    (found,) = objects(tmp_path, drawn(label))
+    assert (found.category, found.role, found.layered, found.problem) == (category, role, role != "object", "")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "detail"),
+    [
+        (drawn("license plate"), "deleted", "a license plate has no id and is not drawn, as in cityscapesScripts"),
+        (drawn("car", deleted=1), "deleted", "the file marks it as deleted"),
+        (drawn("lorry"), "unknown_category", "'lorry' is no label of Cityscapes; mend it or delete it"),
+        (drawn("skiesgroup"), "unknown_category", "'skiesgroup' is no label of Cityscapes; mend it or delete it"),
+        (drawn("car", polygon=[[1, 1], [2, 2]]), "bad_ring", "2 points are too few, it takes 3 or more"),
+        ({"polygon": SQUARE}, "bad_record", "has no label; add it"),
+        (7, "bad_record", "7 is not an object; export it again"),
+    ],
+)
+def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, entry, reason, detail):
+    (found,) = objects(tmp_path, entry)
+    assert (found.problem, found.detail[: len(detail)]) == (reason, detail)
+
+
+def test_what_no_object_covers_is_unlabeled(tmp_path):
+    put_pictures(tmp_path, [PHOTO])
+    put_json(tmp_path / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": []})
+    (rest,) = read(tmp_path).instances
+    assert (rest.id, rest.role, rest.layered, rest.rle.counts) == (
+        f"{TRUTH}_polygons.json#unlabeled", "ignore", False, (0, 48),
+    )  # fmt: skip
+
+
+def test_a_broken_file_costs_its_own_photograph(tmp_path):
+    put_pictures(tmp_path, [PHOTO])
+    (tmp_path / TRUTH).parent.mkdir(parents=True)
+    (tmp_path / f"{TRUTH}_polygons.json").write_text("{")
+    dataset = read(tmp_path)
+    assert ([i.problem for i in dataset.images], dataset.instances) == (["bad_record"], ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("labelIds", 26, ("car", "object", "")),
+        ("labelIds", 9, ("", "ignore", "")),
+        ("labelIds", 77, ("", "object", "unknown_category")),
+        ("instanceIds", 26, ("car", "crowd", "")),  # below 1000: a group
+        ("instanceIds", 26003, ("car", "object", "")),
+        ("instanceIds", 7, ("road", "object", "")),
+    ],
+)
+def test_the_values_of_id_pictures(tmp_path, kind, value, expected):
+    put_pictures(tmp_path, [PHOTO])
+    put_mask(tmp_path / f"{TRUTH}_{kind}.png", [[value, value]], "I;16")
+    dataset = read(tmp_path)
+    (found,) = dataset.instances
+    assert (found.category, found.role, found.problem) == expected
+    assert (found.mask_value, found.area) == (value, 2.0)
+    (image,) = dataset.images
+    assert (image.file, image.width, image.height) == (PHOTO, 2, 1)
+
+
+def test_gt_coarse_serves_where_gt_fine_is_not(tmp_path):
+    stem = "troisdorf_000000_000073"
+    put_pictures(tmp_path, [PHOTO, f"leftImg8bit/train_extra/troisdorf/{stem}_leftImg8bit.png"])
+    document = {"imgHeight": 6, "imgWidth": 8, "objects": []}
+    for folder, kind, name in (
+        ("train/aachen", "gtFine", "aachen_000000_000019"),
+        ("train/aachen", "gtCoarse", "aachen_000000_000019"),
+        ("train_extra/troisdorf", "gtCoarse", stem),
+    ):
+        put_json(tmp_path / f"{kind}/{folder}/{name}_{kind}_polygons.json", document)
+    assert [i.id.split("/")[0] for i in read(tmp_path).instances] == ["gtCoarse", "gtFine"]
+    assert all(image.annotated and not image.problem for image in read(tmp_path).images)
+
+
+def test_an_unreadable_id_picture_is_said(tmp_path):
+    put_pictures(tmp_path, [PHOTO])
+    put_mask(tmp_path / f"{TRUTH}_labelIds.png", np.zeros((4, 4), int)).write_bytes(b"no picture")
+    (found,) = read(tmp_path).instances
+    assert (found.problem, found.detail) == (
+        "bad_record", "cannot be decoded (UnidentifiedImageError); export the mask again",
+    )  # fmt: skip

@@ -1,0 +1,162 @@
+"""Whatever a file of these formats holds, a data set or a UserError comes out, and no record disappears."""
+
+import copy
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segpipe.core.errors import UserError
+from segpipe.data import tables
+from segpipe.data.records import Dataset
+from segpipe.ingest.detect import read_source
+from segpipe.ingest.formats import labelme, labelme_xml, supervisely, via
+from segpipe.ingest.source import list_source
+from tests.ingest.folders import put_pictures
+from tests.ingest.formats import test_labelme, test_labelme_xml, test_supervisely, test_via
+from tests.ingest.formats.test_coco_fuzz import anything, spots
+
+LABELME = test_labelme.document(
+    test_labelme.shape(group_id=1, flags={"difficult": True}),
+    test_labelme.shape(group_id=1),
+    test_labelme.shape(shape_type="circle", points=[[1, 1], [2, 2]]),
+    test_labelme.shape(shape_type="mask", points=[[1, 1], [2, 1]], mask=test_labelme.png([[1, 1]])),
+    test_labelme.shape(shape_type="points", points=[[1, 1], [2, 2]]),
+    imageData=test_labelme.png([[0]]),
+)
+VIA = {
+    "_via_attributes": {"region": {"label": {"type": "dropdown", "options": {"cat": "cat"}}}},
+    "_via_img_metadata": {
+        "a": test_via.record(test_via.region(), test_via.region({"name": "circle", "cx": 3, "cy": 3, "r": 2})),
+        "b": test_via.record(
+            test_via.region({"name": "ellipse", "cx": 3, "cy": 3, "rx": 2, "ry": 1, "theta": 1}), name="ds/img/c.jpg"
+        ),
+    },
+}
+SUPERVISELY = test_supervisely.document(
+    test_supervisely.figure(interior=[[[3, 2], [4, 2], [4, 3]]]),
+    test_supervisely.figure([[1, 1], [4, 4]], form="rectangle"),
+    {"classTitle": "dog", "bitmap": {"data": test_supervisely.packed([[1]]), "origin": [1, 1]}},
+)
+JSON = {  # module, where its file stands, a good document, how many records a document has
+    "labelme": (labelme, "a.json", LABELME, lambda d: len(d["shapes"])),
+    "via": (via, "via.json", VIA, None),
+    "supervisely": (supervisely, "ds/ann/c.jpg.json", SUPERVISELY, lambda d: len(d["objects"])),
+}
+XML = test_labelme_xml.text(
+    test_labelme_xml.thing(),
+    test_labelme_xml.thing("<segm><mask>a_mask_0.png</mask></segm>"),
+    test_labelme_xml.thing(deleted=1),
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, good: Any) -> Any:
+    """A good document in which a few values are replaced, removed or repeated."""
+    changed = copy.deepcopy(good)
+    for _ in range(draw(st.integers(1, 4))):
+        if not spots(changed):
+            break
+        *path, key = draw(st.sampled_from(spots(changed)))
+        holder = changed
+        for step in path:
+            holder = holder[step]
+        action = draw(st.sampled_from(["replace", "remove", "repeat"]))
+        if action == "replace":
+            holder[key] = draw(anything)
+        elif action == "repeat" and isinstance(holder, list):
+            holder.append(copy.deepcopy(holder[key]))
+        elif len(spots(changed)) > 1:
+            del holder[key]
+    return changed
+
+
+def read(module: Any, file: str, data: bytes) -> Dataset | None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = put_pictures(Path(folder), ["a.jpg", "ds/img/c.jpg", "Masks/a_mask_0.png"])
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_bytes(data)
+        source = list_source(root)
+        try:
+            recognised = module.recognise(source)
+            dataset = module.read(source, recognised) if recognised else None
+        except UserError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            return None
+        if dataset is not None:
+            assert_sound(dataset, root)
+        return dataset
+
+
+def assert_sound(dataset: Dataset, root: Path) -> None:
+    """Ids and keys are unique, each record is usable or says why not, and the tables can hold it all."""
+    assert len({instance.id for instance in dataset.instances}) == len(dataset.instances)
+    assert len({image.key.casefold() for image in dataset.images}) == len(dataset.images)
+    assert len({image.file or image.place for image in dataset.images}) == len(dataset.images)
+    assert {"a.jpg", "ds/img/c.jpg"} <= {image.file for image in dataset.images}
+    keys = {image.key for image in dataset.images}
+    for instance in dataset.instances:
+        assert instance.image_key in keys
+        assert instance.problem or instance.role == "ignore" or instance.category in dataset.categories
+        assert (instance.problem in ("", "unknown_category")) or not (instance.rings or instance.rle)
+        assert instance.problem or instance.rings or instance.rle
+    tables.write_dataset(root / "tables", dataset)
+    assert tables.read_dataset(root / "tables") == dataset or not dataset.categories
+
+
+@pytest.mark.parametrize("name", JSON)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_a_mutated_document_gives_a_data_set_or_a_user_error(name, data):
+    module, file, good, count = JSON[name]
+    text = json.dumps(data.draw(mutated(good)))
+    dataset = read(module, file, text.encode())
+    document = json.loads(text)
+    if dataset is not None and count and not any(image.problem == "bad_record" for image in dataset.images):
+        grouped = sum(int(i.detail.split()[0]) - 1 for i in dataset.instances if "shapes of one group" in i.detail)
+        assert len(dataset.instances) + grouped == count(document)
+
+
+@pytest.mark.parametrize("name", JSON)
+@settings(max_examples=15, deadline=None)
+@given(position=st.integers(0, 900), inserted=st.binary(max_size=3))
+def test_a_truncated_or_overwritten_file_gives_a_data_set_or_a_user_error(name, position, inserted):
+    module, file, good, _ = JSON[name]
+    data = json.dumps(good).encode()
+    read(module, file, data[:position] + inserted)
+    read(module, file, data[:position] + inserted + data[position + len(inserted) :])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    position=st.integers(0, len(XML)),
+    cut=st.integers(0, 40),
+    inserted=st.binary(max_size=3) | st.sampled_from([b"<pt>", b"</object>", b"&x;", b"nan", b"1e999", b"-1"]),
+)
+def test_a_damaged_xml_file_gives_a_data_set(position, cut, inserted):
+    data = XML.encode()
+    read(labelme_xml, "a.xml", data[:position] + inserted + data[position + cut :])
+    read(labelme_xml, "a.xml", data[:position] + inserted)
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_the_good_documents_are_read_without_a_problem(name):
+    module, file, good, _ = JSON[name]
+    dataset = read(module, file, json.dumps(good).encode())
+    assert dataset is not None
+    assert not [record for record in (*dataset.images, *dataset.instances) if record.problem]
+
+
+@pytest.mark.parametrize(
+    ("format", "file", "text"),
+    [*((name, file, json.dumps(good)) for name, (_, file, good, _) in JSON.items()), ("labelme_xml", "a.xml", XML)],
+)
+def test_each_is_recognised_as_what_it_is_and_as_nothing_else(tmp_path, format, file, text):
+    put_pictures(tmp_path, ["a.jpg", "ds/img/c.jpg"])
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert read_source(tmp_path).format == format

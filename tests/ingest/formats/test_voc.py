@@ -1,0 +1,205 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from segpipe.data.classes import voc_colours
+from segpipe.ingest.formats import voc
+from segpipe.ingest.source import list_source
+from tests.ingest.folders import put_mask, put_pictures
+
+ROOM = [[0] * 8 for _ in range(6)]
+
+
+def read(root, **options):
+    source = list_source(root)
+    return voc.read(source, voc.recognise(source), **options)
+
+
+def box(name="cat", edges=(2, 2, 5, 4), more=""):
+    corners = "".join(
+        f"<{key}>{edge}</{key}>" for key, edge in zip(("xmin", "ymin", "xmax", "ymax"), edges, strict=True)
+    )
+    return f"<object><name>{name}</name>{more}<bndbox>{corners}</bndbox></object>"
+
+
+def put_xml(root, *objects, stem="a", photo=None, size="<width>8</width><height>6</height><depth>3</depth>"):
+    put_pictures(root, [f"JPEGImages/{stem}.jpg"])
+    (root / "Annotations").mkdir(exist_ok=True)
+    (root / f"Annotations/{stem}.xml").write_text(
+        f"<annotation><filename>{photo or f'{stem}.jpg'}</filename><size>{size}</size>{''.join(objects)}</annotation>"
+    )
+    return root
+
+
+def put_masks(root, classes, objects=None, mode="L"):
+    put_pictures(root, ["JPEGImages/a.jpg"], (len(classes[0]), len(classes)))
+    put_mask(root / "SegmentationClass/a.png", classes, mode)
+    if objects:
+        put_mask(root / "SegmentationObject/a.png", objects, mode)
+    return root
+
+
+def test_a_box_of_vocs_counts_pixels_from_one_and_includes_the_last(tmp_path):
+    dataset = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4))))
+    (found,) = dataset.instances
+    assert (found.category, found.kind, found.rings) == ("cat", "box", ((0.0, 1.0, 5.0, 1.0, 5.0, 4.0, 0.0, 4.0),))
+    assert (found.id, found.place) == ("Annotations/a.xml#0", "Annotations/a.xml: object[0]")
+    (image,) = dataset.images
+    assert (image.file, image.width, image.height, image.place) == ("JPEGImages/a.jpg", 8, 6, "Annotations/a.xml")
+
+
+@pytest.mark.parametrize("other", [(0, 2, 5, 4), (2, 2, 5.5, 4)])
+def test_one_box_that_cannot_be_vocs_says_that_none_is(tmp_path, other):
+    found = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4)), box(edges=other))).instances
+    assert found[0].rings == ((1.0, 2.0, 5.0, 2.0, 5.0, 4.0, 1.0, 4.0),)
+
+
+def test_flags_are_told(tmp_path):
+    flags = "<difficult>1</difficult><truncated>1</truncated><occluded>0</occluded>"
+    assert read(put_xml(tmp_path, box(more=flags))).instances[0].detail == "difficult, truncated"
+
+
+def test_an_outline_beside_the_box_is_a_region(tmp_path):
+    polygon = "<polygon><x1>1</x1><y1>1</y1><x2>5</x2><y2>1</y2><x3>5</x3><y3>4</y3></polygon>"
+    (found,) = read(put_xml(tmp_path, box(more=polygon))).instances
+    assert (found.kind, found.rings) == ("region", ((1.0, 1.0, 5.0, 1.0, 5.0, 4.0),))
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "detail"),
+    [
+        (box(edges=("x", 1, 2, 3)), "bad_ring", "xmin 'x' is no number of pixels; mend it or delete it"),
+        (box(edges=("nan", 1, 2, 3)), "bad_ring", "xmin 'nan' is no number of pixels; mend it or delete it"),
+        ("<object><name>cat</name></object>", "bad_ring", "xmin '' is no number of pixels; mend it or delete it"),
+        (box(name=""), "unknown_category", "has no name; give it one or delete it"),
+        (
+            box(more="<polygon><x1>1</x1></polygon>"),
+            "bad_ring",
+            "its polygon is not x1, y1, x2, y2 ... in pixels; draw it again",
+        ),
+    ],
+)
+def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, entry, reason, detail):
+    found = read(put_xml(tmp_path, box(), entry)).instances
+    assert [i.problem for i in found] == ["", reason]
+    assert found[1].detail == detail
+
+
+def test_a_broken_file_costs_its_own_photograph_only(tmp_path):
+    put_xml(tmp_path, box())
+    put_xml(tmp_path, stem="b")
+    (tmp_path / "Annotations/b.xml").write_text("<annotation>")
+    dataset = read(tmp_path)
+    assert [(i.file, i.problem) for i in dataset.images] == [
+        ("JPEGImages/a.jpg", ""),
+        ("JPEGImages/b.jpg", "bad_record"),
+    ]
+    assert dataset.images[1].detail == (
+        "line 1, column 13: not valid XML (no element found); export it again, or take it out of the source"
+    )
+
+
+def test_the_photograph_goes_by_the_files_own_name_before_a_name_that_was_copied(tmp_path):
+    put_xml(tmp_path, box())
+    put_xml(tmp_path, box(), stem="b", photo="a.jpg")
+    assert [i.image_key for i in read(tmp_path).instances] == ["JPEGImages__a", "JPEGImages__b"]
+
+
+def test_class_masks_alone_are_vocs_numbers(tmp_path):
+    (found,) = read(put_masks(tmp_path, [[0, 15, 15, 255]]), values={15: "person"}).instances[:1]
+    assert (found.id, found.category, found.mask_value, found.area) == ("SegmentationClass/a.png#15", "person", 15, 2.0)
+
+
+def test_vocs_own_names_count_where_the_boxes_have_no_other(tmp_path):
+    put_masks(tmp_path, [[0, 15, 1, 255]])
+    put_xml(tmp_path, box("person", (50, 50, 60, 60)), stem="b")
+    dataset = read(tmp_path)
+    assert [(i.category, i.role) for i in dataset.instances[:3]] == [
+        ("aeroplane", "object"), ("person", "object"), ("", "ignore"),
+    ]  # fmt: skip
+    assert dataset.categories == voc.VOC_CLASSES
+
+
+def test_objects_have_the_class_of_most_of_their_pixels(tmp_path):
+    classes = [[15, 15, 1, 0], [1, 1, 255, 0]]
+    objects = [[1, 1, 1, 0], [2, 2, 255, 0]]
+    dataset = read(put_masks(tmp_path, classes, objects), values={15: "person", 1: "plane"})
+    assert [(i.id, i.category, i.role, i.area, i.detail) for i in dataset.instances] == [
+        (
+            "SegmentationObject/a.png#1",
+            "person",
+            "object",
+            3.0,
+            "1 of its 3 pixels are of another class in the class mask",
+        ),
+        ("SegmentationObject/a.png#2", "plane", "object", 2.0, ""),
+        ("SegmentationClass/a.png#255", "", "ignore", 1.0, ""),
+    ]
+
+
+def test_what_of_a_class_no_object_covers_is_an_instance(tmp_path):
+    classes = [[1, 1, 1, 2]]
+    objects = [[7, 0, 0, 0]]
+    dataset = read(put_masks(tmp_path, classes, objects), values={1: "plane", 2: "sky"})
+    assert [(i.id, i.category, i.area, i.mask_value) for i in dataset.instances] == [
+        ("SegmentationObject/a.png#7", "plane", 1.0, 7),
+        ("SegmentationClass/a.png#1", "plane", 2.0, None),
+        ("SegmentationClass/a.png#2", "sky", 1.0, 2),
+    ]
+    assert dataset.instances[1].rle.counts == (1, 2, 1)
+
+
+def test_an_object_without_a_class_is_said(tmp_path):
+    found = read(put_masks(tmp_path, [[0, 1]], [[5, 0]]), values={1: "plane"}).instances
+    assert [(i.id, i.problem) for i in found] == [
+        ("SegmentationObject/a.png#5", "unknown_category"), ("SegmentationClass/a.png#1", ""),
+    ]  # fmt: skip
+
+
+def test_an_object_mask_of_another_size_is_not_used(tmp_path):
+    (found,) = read(put_masks(tmp_path, [[0, 1]], [[5, 0], [1, 1]]), values={1: "plane"}).instances
+    assert (found.id, found.detail) == (
+        "SegmentationClass/a.png#1",
+        "SegmentationObject/a.png has 2 x 2 pixels, the class mask 2 x 1; its objects are not told apart",
+    )
+
+
+def test_colours_are_vocs_where_nothing_declares_others(tmp_path):
+    put_masks(tmp_path, [[0, 0, 0]])
+    colours = voc_colours(256)
+    pixels = [[colours[0], colours[15], colours[255]]]
+    Image.fromarray(np.array(pixels, np.uint8)).save(tmp_path / "SegmentationClass/a.png")
+    assert [(i.category, i.role) for i in read(tmp_path).instances] == [("class_15", "object"), ("", "ignore")]
+
+
+def test_a_box_whose_class_the_mask_shows_inside_is_a_repetition(tmp_path):
+    room = [row[:] for row in ROOM]
+    room[2][3] = 1
+    put_masks(tmp_path, room)
+    put_xml(tmp_path, box("cat", (3, 2, 5, 4)), box("cat", (6, 4, 7, 5)), box("dog", (3, 2, 5, 4)))
+    dataset = read(tmp_path, values={1: "cat", 2: "dog"})
+    assert [(i.id, i.kind, i.problem) for i in dataset.instances] == [
+        ("SegmentationClass/a.png#1", "region", ""),
+        ("Annotations/a.xml#0", "box", "repeated"),
+        ("Annotations/a.xml#1", "box", ""),
+        ("Annotations/a.xml#2", "box", ""),
+    ]
+
+
+def test_the_lists_of_main_name_splits_too(tmp_path):
+    put_xml(tmp_path, box())
+    put_xml(tmp_path, box(), stem="b")
+    lists = tmp_path / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a 1\n")
+    (lists / "val.txt").write_text("b -1\nmissing\n")
+    assert [image.split for image in read(tmp_path).images] == ["train", "val"]
+
+
+def test_labelmes_xml_is_none_of_vocs(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    (tmp_path / "a.xml").write_text(
+        "<annotation><filename>a.jpg</filename><object><polygon><pt><x>1</x></pt></polygon></object>"
+        "<imagesize><nrows>6</nrows></imagesize></annotation>"
+    )
+    assert not voc.recognise(list_source(tmp_path))

@@ -1,0 +1,141 @@
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from segpipe.core.errors import AccountError, UserError
+from segpipe.ingest.detect import FORMATS, MaskOptions, read_source
+from segpipe.ingest.formats import coco as coco_reader
+from segpipe.ingest.names import FORMAT_NAMES
+from tests.ingest.folders import coco, drawn, photo, put_json, put_mask, put_pictures
+
+
+def put_coco(root):
+    put_pictures(root, ["images/a.jpg"])
+    put_json(root / "annotations/instances.json", coco([photo()], [drawn()]))
+
+
+def put_masks(root):
+    put_pictures(root, ["images/a.jpg"], (2, 1))
+    put_mask(root / "masks/a.png", [[0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("put", "format", "what"),
+    [
+        (put_coco, "coco", "COCO instances JSON: annotations/instances.json"),
+        (put_masks, "index_masks", "index masks, images/ + masks/: 1 of 1 photographs have one"),
+    ],
+)
+def test_auto_recognises_a_format_and_says_so(tmp_path, caplog, put, format, what):
+    caplog.set_level(logging.INFO)
+    put(tmp_path)
+    assert read_source(tmp_path).format == format
+    assert f"{tmp_path}: recognised as {format} ({what})" in caplog.text
+
+
+def test_a_folder_of_two_formats_is_read_as_the_one_that_is_named(tmp_path):
+    put_coco(tmp_path)
+    put_masks(tmp_path)
+    with pytest.raises(UserError) as error:
+        read_source(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}: recognised as coco (COCO instances JSON: annotations/instances.json) and index_masks "
+        "(index masks, images/ + masks/: 1 of 1 photographs have one); set ingest.format in params.yaml to one of them"
+    )
+    assert read_source(tmp_path, "coco").format == "coco"
+    assert read_source(tmp_path, "index_masks").format == "index_masks"
+
+
+def test_patterns_say_that_the_source_holds_masks(tmp_path):
+    put_coco(tmp_path)
+    put_mask(tmp_path / "painted/a.png", [[0, 1]])
+    masks = MaskOptions(image_pattern="images/*.jpg", mask_pattern="painted/*.png", values={1: "cat"})
+    dataset = read_source(tmp_path, masks=masks)
+    assert (dataset.format, dataset.categories) == ("index_masks", ("cat",))
+
+
+def message(root, *arguments):
+    with pytest.raises(UserError) as error:
+        read_source(root, *arguments)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
+    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    (tmp_path / "a.xml").write_text("<annotation/>")
+    *formats, last = FORMATS
+    assert message(tmp_path) == (
+        f"{tmp_path}: no annotations of format {', '.join(formats)} or {last} among its files (2 .jpg, 1 .xml); point "
+        "ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and "
+        "ingest.mask_pattern"
+    )
+
+
+def test_a_named_format_that_is_not_there_is_a_user_error(tmp_path):
+    put_masks(tmp_path)
+    assert "no annotations of format coco among its files (1 .jpg, 1 .png)" in message(tmp_path, "coco")
+
+
+def test_an_unknown_format_is_a_user_error(tmp_path):
+    put_coco(tmp_path)
+    assert message(tmp_path, "cocoa") == (
+        f"{tmp_path}: ingest.format 'cocoa' is unknown; set it to auto, {', '.join(FORMATS)} in params.yaml"
+    )
+
+
+def test_one_pattern_alone_is_a_user_error(tmp_path):
+    put_masks(tmp_path)
+    assert message(tmp_path, "auto", MaskOptions(image_pattern="images/*.jpg")) == (
+        f"{tmp_path}: ingest.image_pattern and ingest.mask_pattern go together; set both in params.yaml, or none"
+    )
+
+
+def test_a_broken_annotation_file_is_named_with_its_source(tmp_path):
+    put_coco(tmp_path)
+    (tmp_path / "annotations/instances.json").write_text("{\n")
+    assert message(tmp_path) == (
+        f"{tmp_path}: annotations/instances.json: line 2, column 1: not valid JSON (Expecting property name enclosed "
+        "in double quotes); export it again, or take it out of the source"
+    )
+
+
+def test_readers_start_without_heavy_packages():
+    code = "import sys, segpipe.ingest.detect; print({'torch', 'pandas', 'pydantic', 'pyarrow'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
+    assert found.stdout.decode().strip() == "set()"
+
+
+def test_the_names_of_the_formats_are_those_that_are_read():
+    assert tuple(FORMATS) == FORMAT_NAMES
+
+
+def put_three(root):
+    put_pictures(root, ["a.jpg", "b.jpg", "c.jpg"])
+    put_json(root / "instances.json", coco([photo(), photo(2, "b.jpg")], [drawn(1), drawn(2), {"no": "record"}]))
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ({"instances": lambda records: records[:-1]}, "3 annotations in the files, 2 read"),
+        ({"instances": lambda records: (*records, records[0])}, "3 annotations in the files, 4 read"),
+        ({"images": lambda records: records[1:]}, "1 pictures of the source have no record: .'a.jpg'"),
+        ({"images": lambda records: (*records, records[0])}, "several records of their own: .'a.jpg'"),
+    ],
+)
+def test_a_record_that_the_reader_loses_or_doubles_stops_the_stage(tmp_path, monkeypatch, lost, said):
+    put_three(tmp_path)
+    assert len(read_source(tmp_path).instances) == 3
+    honest = coco_reader.read
+
+    def forgetful(*arguments):
+        dataset = honest(*arguments)
+        return replace(dataset, **{name: change(getattr(dataset, name)) for name, change in lost.items()})
+
+    monkeypatch.setattr(coco_reader, "read", forgetful)
+    with pytest.raises(AccountError, match=said):
+        read_source(tmp_path)

@@ -1,0 +1,32 @@
+import pytest
+
+from segpipe.data.records import Image, Instance
+from segpipe.ingest import fractions
+
+QUARTER = (0.25, 0.25, 0.75, 0.25, 0.75, 0.75)
+PIXELS = (3.5, 2.25, 7.5, 2.25, 7.5, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("rings", "wanted"),
+    [
+        ([QUARTER], True),
+        ([QUARTER, (0, 0, 1, 0, 1, 1, 0, 1)], True),
+        ([(-0.02, 0.5, 1.03, 0.5, 0.5, 1)], True),  # past the border
+        ([(0, 0, 1, 0, 1, 1, 0, 1)], False),  # one pixel
+        ([(0.2, 0.2, 0.9, 0.2, 0.9, 0.9), PIXELS], False),  # one pixel in a file of pixels
+        ([PIXELS], False),
+        ([(0.5, 0.5, 1.5, 0.5, 1.5, 1.5)], False),
+        ([()], False),
+        ([], False),
+    ],
+)
+def test_all_coordinates_of_a_file_together_tell_fractions_from_pixels(rings, wanted):
+    assert fractions.are_all(rings) == wanted
+
+
+def test_holes_count_and_run_lengths_do_not():
+    image = Image(key="", file="")
+    hole = Instance(id="", image_key="", category="", rings=(QUARTER,), holes=(PIXELS,))
+    assert fractions.noted(image, [hole]) == image
+    assert fractions.noted(image, [Instance(id="", image_key="", category="")]) == image

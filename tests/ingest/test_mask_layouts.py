@@ -1,0 +1,169 @@
+import pytest
+
+from segpipe.core.errors import UserError
+from segpipe.ingest import mask_layouts
+from segpipe.ingest.source import Source
+
+
+def layout(tmp_path, *files):
+    source = Source(tmp_path, tuple(sorted(files)), {})
+    return mask_layouts.recognise(source) or mask_layouts.voc(source)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "split"),
+    [
+        ("images/a.jpg", "masks/a.png", None),
+        ("images/a.jpg", "labels/a.png", None),
+        ("images/a.jpg", "annotations/a.png", None),
+        ("Images/a.JPG", "Masks/a.PNG", None),
+        ("images/a.jpg", "masks/a_mask.png", None),
+        ("images/a_sat.jpg", "masks/a_mask.png", None),
+        ("images/0016E5_00390.png", "labels/0016E5_00390_L.png", None),
+        ("images/a_leftImg8bit.png", "labels/a_gtFine_labelIds.png", None),
+        ("images/train/a.jpg", "masks/train/a.png", "train"),
+        ("images/a.jpg", "masks/val/a.png", "val"),
+        ("valid/images/a.jpg", "valid/masks/a.png", "val"),
+        ("set/images/x/a.jpg", "set/masks/x/a.png", None),
+        ("test/a.jpg", "testannot/a.png", "test"),
+        ("x/train/a.png", "x/trainannot/a.png", "train"),
+        ("JPEGImages/a.jpg", "SegmentationClass/a.png", None),
+        ("VOCdevkit/VOC2012/JPEGImages/a.jpg", "VOCdevkit/VOC2012/SegmentationClass/a.png", None),
+    ],
+)
+def test_a_photograph_and_its_mask(tmp_path, image, mask, split):
+    found = layout(tmp_path, image, mask)
+    assert (found.mask_of, found.lone, found.images) == ({image: mask}, {}, (image,))
+    assert found.split_of.get(image) == split
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("images/a.jpg", "labels/a.txt"),  # YOLO
+        ("images/a.jpg", "annotations/a.json"),
+        ("images/a.jpg", "masks/b.png"),
+        ("images/a.jpg", "annotations/a.jpg"),  # no mask keeps its values in JPEG
+        ("a.jpg", "a.png"),
+        ("JPEGImages/a.jpg", "SegmentationObject/a.png"),
+    ],
+)
+def test_no_layout_of_masks(tmp_path, files):
+    assert layout(tmp_path, *files) is None
+
+
+def test_photographs_without_a_mask_and_masks_without_a_photograph(tmp_path):
+    found = layout(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.png", "masks/c.png")
+    assert found.images == ("images/a.jpg", "images/b.jpg")
+    assert found.mask_of == {"images/a.jpg": "masks/a.png"}
+    assert found.lone == {"masks/c.png": "no photograph has its name; put it there or remove the mask"}
+
+
+def test_the_same_name_goes_before_one_with_an_ending(tmp_path):
+    found = layout(tmp_path, "images/a.jpg", "masks/a.png", "masks/a_mask.png")
+    assert found.mask_of == {"images/a.jpg": "masks/a.png"}
+    assert found.lone["masks/a_mask.png"].endswith("of this name (images/a.jpg); keep one of each")
+
+
+def test_two_photographs_of_one_name_share_no_mask(tmp_path):
+    found = layout(tmp_path, "images/a.jpg", "images/a.png", "images/b.jpg", "masks/a.png", "masks/b.png")
+    assert found.mask_of == {"images/b.jpg": "masks/b.png"}
+    assert list(found.lone) == ["masks/a.png"]
+
+
+def test_a_flat_folder_of_masks_serves_photographs_in_folders(tmp_path):
+    found = layout(tmp_path, "images/train/a.jpg", "images/val/b.jpg", "masks/a.png", "masks/b.png")
+    assert found.mask_of == {"images/train/a.jpg": "masks/a.png", "images/val/b.jpg": "masks/b.png"}
+
+
+def test_a_mask_in_a_folder_of_another_name_is_used_where_it_is_the_only_one_and_noted(tmp_path):
+    found = layout(tmp_path, "images/video1/a.jpg", "images/video1/b.jpg", "masks/video1/b.png", "masks/video2/a.png")
+    assert found.mask_of["images/video1/a.jpg"] == "masks/video2/a.png"
+    assert found.notes("images/video1/b.jpg") == ()
+    assert found.notes("images/video1/a.jpg") == (
+        ("other_folder", "its mask is masks/video2/a.png, the only file of that name"),
+    )
+
+
+def test_a_mask_of_a_name_that_is_there_twice_is_that_of_no_photograph_in_another_folder(tmp_path):
+    pictures = ["images/video1/a.jpg", "images/video2/a.jpg"]
+    for masks in (["masks/video1/a.png", "masks/video3/a.png"], ["masks/video3/a.png"]):
+        found = layout(tmp_path, *pictures, *masks, "images/b.jpg", "masks/b.png")
+        assert "images/video2/a.jpg" not in found.mask_of
+        assert list(found.lone) == ["masks/video3/a.png"]
+
+
+def test_other_mask_folders_beside_hold_no_photographs(tmp_path):
+    found = layout(tmp_path, "images/a.jpg", "labels/a.png", "masks/a.png")
+    assert found.mask_of == {"images/a.jpg": "masks/a.png"}
+    assert found.others == {"labels/a.png"}
+
+
+def test_voc_lists_name_the_splits_and_object_masks_are_passed_over(tmp_path):
+    sets = tmp_path / "ImageSets/Segmentation"
+    sets.mkdir(parents=True)
+    (sets / "train.txt").write_text("a\n\nmissing\n")
+    (sets / "val.txt").write_text("b\r\na\r\n")
+    (sets / "trainval.txt").write_text("a\nb\nc\n")
+    pictures = [f"JPEGImages/{name}.jpg" for name in "abc"] + [f"SegmentationClass/{name}.png" for name in "abc"]
+    lists = [f"ImageSets/Segmentation/{name}.txt" for name in ("train", "val", "trainval")]
+    found = layout(tmp_path, *pictures, *lists, "SegmentationObject/a.png")
+    assert found.split_of == {"JPEGImages/a.jpg": "train", "JPEGImages/b.jpg": "val"}
+    assert found.absent == {
+        "ImageSets/Segmentation/train.txt: line 3": "no photograph missing; put it there or take it off the list"
+    }
+    assert found.others == {"SegmentationObject/a.png"}
+
+
+def by_patterns(root, files, image_pattern, mask_pattern):
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).touch()
+    return mask_layouts.by_patterns(Source(root, tuple(sorted(files)), {}), image_pattern, mask_pattern)
+
+
+@pytest.mark.parametrize(
+    ("files", "image_pattern", "mask_pattern"),
+    [
+        (["x/a.jpg", "y/a.png"], "x/*.jpg", "y/*.png"),
+        (["a.jpg", "a_mask.png"], "*.jpg", "*_mask.png"),
+        (["a.png", "a_mask.png"], "*.png", "*_mask.png"),
+        (["x/train/a.jpg", "y/train/a.png"], "x/**/*.jpg", "y/**/*.png"),
+        (
+            ["leftImg8bit/train/aachen/a_1_leftImg8bit.png", "gtFine/train/aachen/a_1_gtFine_labelIds.png"],
+            "leftImg8bit/*/*/*.png",
+            "gtFine/**/*_labelIds.png",
+        ),
+    ],
+)
+def test_patterns_match_by_the_path_behind_their_folders(tmp_path, files, image_pattern, mask_pattern):
+    assert by_patterns(tmp_path, files, image_pattern, mask_pattern).mask_of == {files[0]: files[1]}
+
+
+def test_equal_names_in_different_folders_are_told_apart(tmp_path):
+    files = ["x/1/a.jpg", "x/2/a.jpg", "y/1/a.png", "y/2/a.png"]
+    assert by_patterns(tmp_path, files, "x/*/a.jpg", "y/*/a.png").mask_of == {
+        "x/1/a.jpg": "y/1/a.png",
+        "x/2/a.jpg": "y/2/a.png",
+    }
+
+
+def test_patterns_that_match_nothing_are_a_user_error(tmp_path):
+    with pytest.raises(UserError) as error:
+        by_patterns(tmp_path, ["x/a.jpg", "y/b.png"], "x/*.jpg", "y/*.png")
+    assert str(error.value) == (
+        "none of the 1 pictures of ingest.image_pattern 'x/*.jpg' has its name among the 1 of ingest.mask_pattern "
+        "'y/*.png'; mend the patterns in params.yaml"
+    )
+
+
+@pytest.mark.parametrize("pattern", ["/etc/*.png", "a**b", ""])
+def test_a_pattern_that_is_none_is_a_user_error(tmp_path, pattern):
+    with pytest.raises(UserError, match=r"ingest.image_pattern .*mend"):
+        by_patterns(tmp_path, ["x/a.jpg"], pattern, "x/*.jpg")
+
+
+def test_a_pattern_that_climbs_out_is_refused(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(UserError, match=r"ingest.image_pattern '../\*.jpg' is no pattern of files in the source"):
+        by_patterns(tmp_path / "source", ["y/a.png"], "../*.jpg", "y/*.png")

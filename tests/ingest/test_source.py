@@ -1,0 +1,126 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from segpipe.core.errors import UserError
+from segpipe.data.split_words import split_named
+from segpipe.ingest.source import below, list_source, unlisted
+from tests.ingest.folders import put_pictures
+
+
+def test_files_are_listed_once_sorted_with_slashes_and_without_hidden_ones(tmp_path):
+    put_pictures(tmp_path, ["b/2.jpg", "b/1.PNG", "a.jpg", ".hidden.jpg", ".git/x.jpg"])
+    (tmp_path / "notes.txt").write_text("x")
+    source = list_source(tmp_path)
+    assert source.files == ("a.jpg", "b/1.PNG", "b/2.jpg", "notes.txt")
+    assert source.pictures == ("a.jpg", "b/1.PNG", "b/2.jpg")
+
+
+def test_pictures_of_unsupported_formats_are_listed_too(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    (tmp_path / "b.heic").write_bytes(b"")
+    assert list_source(tmp_path).pictures == ("a.jpg", "b.heic")
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(tmp_path):
+    put_pictures(tmp_path, ["x.jpg/a.jpg"])
+    assert list_source(tmp_path).files == ("x.jpg/a.jpg",)
+
+
+def test_a_link_that_leaves_the_source_is_refused_and_one_inside_is_not(tmp_path):
+    source = put_pictures(tmp_path / "source", ["a.jpg"])
+    put_pictures(tmp_path, ["outside.jpg"])
+    (source / "inside.jpg").symlink_to("a.jpg")
+    (source / "out.jpg").symlink_to(tmp_path / "outside.jpg")
+    (source / "broken.jpg").symlink_to("nothing.jpg")
+    found = list_source(source)
+    assert found.files == ("a.jpg", "inside.jpg")
+    assert found.refused == {
+        "broken.jpg": "is a link to nothing; restore the file or remove the link",
+        "out.jpg": "is a link that leaves the source; put the file itself there (DVC: cache.type copy)",
+    }
+
+
+def test_a_link_to_a_folder_is_not_followed_even_around_in_a_circle(tmp_path, caplog):
+    put_pictures(tmp_path, ["in/a.jpg"])
+    (tmp_path / "in" / "circle").symlink_to(tmp_path)
+    assert list_source(tmp_path).files == ("in/a.jpg",)
+    assert "in/circle: is a link to a folder, which is not followed" in caplog.text
+
+
+def test_what_is_no_file_is_refused_also_behind_a_link(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("pipe.jpg")
+    source = list_source(tmp_path)
+    assert source.files == ("a.jpg",)
+    assert source.refused == dict.fromkeys(["link.jpg", "pipe.jpg"], "is no file but a pipe or a device; remove it")
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    folders = [f"{tmp_path}/{'/'.join('x' * depth)}" for depth in range(1, 1101)]
+    for folder in folders:
+        os.mkdir(folder)  # noqa: PTH102 - pathlib and shutil recurse
+    (tmp_path / "a.jpg").rename(f"{folders[-1]}/b.jpg")
+    found = list_source(tmp_path).files
+    os.remove(f"{folders[-1]}/b.jpg")  # noqa: PTH107
+    os.removedirs(folders[-1])
+    assert [len(file.split("/")) for file in found] == [1101]
+
+
+def test_the_files_below_a_folder_are_those_whose_path_begins_with_it():
+    files = ["a-b/1", "a.jpg", "a/1", "a/b/2", "a0/3", "b/4"]
+    assert below(files, "a") == ["a/1", "a/b/2"]
+    assert below(files, "a/b") == ["a/b/2"]
+    assert below(files, "c") == []
+    assert below(files, ".") == files
+
+
+def test_a_name_that_is_not_utf8_is_refused_and_shown_with_its_bytes(tmp_path):
+    put_pictures(tmp_path, ["a.jpg"])
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    source = list_source(tmp_path)
+    assert source.refused == {"caf\\xe9.jpg": "its name is not valid UTF-8; rename it"}
+    image = unlisted(source, frozenset(["a.jpg"]))[0]
+    assert (image.file, image.problem, image.annotated) == ("caf\\xe9.jpg", "unreadable", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("annotations/instances_train2017.json", "train"),
+        ("valid/_annotations.coco.json", "val"),
+        ("testing", "test"),
+        ("train/sub/x", "train"),
+        ("annotations/instances_trainval2017.json", None),
+        ("annotations/train_val.json", None),
+        ("contest/latest.json", None),
+        (".", None),
+    ],
+)
+def test_the_split_is_a_whole_word_of_a_name(path, split):
+    assert split_named(path) == split
+
+
+def test_a_source_that_is_not_there_is_a_user_error(tmp_path):
+    with pytest.raises(UserError) as error:
+        list_source(tmp_path / "none")
+    assert str(error.value) == (
+        f"{tmp_path}/none: no such folder; set ingest.source in params.yaml to the folder of your photographs"
+    )
+
+
+def test_a_file_is_no_source(tmp_path):
+    with pytest.raises(UserError, match="is not a folder"):
+        list_source(put_pictures(tmp_path, ["a.jpg"]) / "a.jpg")
+
+
+def test_a_source_without_pictures_is_a_user_error(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(UserError, match=r"holds no picture \(\.jpg, .*set ingest.source in params.yaml"):
+        list_source(tmp_path)

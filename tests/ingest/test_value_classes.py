@@ -1,0 +1,100 @@
+import pytest
+
+from segpipe.core.errors import UserError
+from segpipe.ingest.source import Source
+from segpipe.ingest.value_classes import ValueClasses, value_classes
+
+
+def named(tmp_path, name, text, given=None):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return value_classes(Source(tmp_path, (name,), {}), [".", "sub"], given or {})
+
+
+def test_without_names_the_numbers_are_the_names():
+    classes = ValueClasses({}, "")
+    assert [classes.meaning(value) for value in (0, 1, 254, 255, 300)] == [
+        "background", "class_1", "class_254", "ignore", "class_300",
+    ]  # fmt: skip
+    assert classes.categories([0, 7, 2, 255]) == ("class_2", "class_7")
+
+
+@pytest.mark.parametrize("given", [{1: "road", 2: "car"}, {2: "car", 1: "road"}])
+def test_classes_that_the_user_names_are_in_the_order_of_their_values(tmp_path, given):
+    """Not in that of params.yaml, whose change DVC does not see."""
+    assert value_classes(Source(tmp_path, (), {}), ["."], given).categories([]) == ("road", "car")
+
+
+def test_the_line_number_is_the_stored_value(tmp_path):
+    classes = named(tmp_path, "classes.txt", "sky\nroad\nunlabelled\n")
+    assert classes.named_by == "classes.txt"
+    assert [classes.meaning(value) for value in (0, 1, 2, 3, 255)] == ["sky", "road", "ignore", None, "ignore"]
+    assert classes.categories([1]) == ("sky", "road")
+
+
+@pytest.mark.parametrize("name", ["_background_", "background", "Background", "bg"])
+def test_a_background_named_so_is_the_background(tmp_path, name):
+    assert named(tmp_path, "sub/classes.txt", f"{name}\r\ncat\r\n").names == {0: "background", 1: "cat"}
+
+
+@pytest.mark.parametrize("name", ["void", "Unlabeled", "unknown", "__ignore__", "ignored"])
+def test_names_of_nothing_are_ignored_in_a_names_file(tmp_path, name):
+    assert named(tmp_path, "labels.txt", f"cat\n{name}\n").names == {0: "cat", 1: "ignore"}
+
+
+def test_labelme_begins_to_count_behind_ignore(tmp_path):
+    assert named(tmp_path, "labels.txt", "__ignore__\n_background_\ncat\n").names == {0: "background", 1: "cat"}
+
+
+def test_cvats_label_map_has_colours_behind_the_names(tmp_path):
+    text = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,0,0::\n"
+    assert named(tmp_path, "labelmap.txt", text).names == {0: "background", 1: "cat"}
+
+
+def test_an_empty_line_names_nothing_but_counts(tmp_path):
+    assert named(tmp_path, "classes.txt", "sky\n\nroad").names == {0: "sky", 2: "road"}
+
+
+def test_what_the_user_gives_goes_before_a_file(tmp_path):
+    classes = named(tmp_path, "classes.txt", "sky\n", {2: "dog", 1: "cat", 3: "Ignore", 9: "unknown"})
+    assert classes.named_by == "ingest.mask_values"
+    assert [classes.meaning(value) for value in (0, 1, 3, 4, 9, 255)] == [
+        "background", "cat", "ignore", None, "unknown", "ignore",
+    ]  # fmt: skip
+    assert classes.categories([]) == ("cat", "dog", "unknown")
+
+
+def test_zero_and_255_may_be_classes(tmp_path):
+    classes = named(tmp_path, "x.txt", "", {0: "road", 255: "sky"})
+    assert (classes.meaning(0), classes.meaning(255)) == ("road", "sky")
+
+
+def test_two_values_of_one_name_are_one_class(tmp_path):
+    assert named(tmp_path, "x.txt", "", {1: "cat", 2: "cat"}).categories([]) == ("cat",)
+
+
+def test_a_names_file_that_is_not_text_is_a_user_error(tmp_path):
+    with pytest.raises(UserError) as error:
+        named(tmp_path, "classes.txt", b"\xff\xfe\x00")
+    assert str(error.value) == ("classes.txt: cannot be read as UTF-8 text; save it so, or take it out of the source")
+
+
+def test_two_files_that_do_not_agree_are_an_error_that_names_both(tmp_path):
+    for folder, names in (("x", "sky\nroad\n"), ("y", "sky\ncar\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "classes.txt").write_text(names)
+    source = Source(tmp_path, ("x/classes.txt", "y/classes.txt"), {})
+    with pytest.raises(UserError) as error:
+        value_classes(source, ["x", "y"], None)
+    assert str(error.value) == (
+        "x/classes.txt names the value 1 'road', y/classes.txt names it 'car'; make them agree, or say what the "
+        "values mean under ingest.mask_values"
+    )
+
+
+def test_a_longer_file_of_names_completes_a_shorter_one(tmp_path):
+    for folder, names in (("x", "sky\nroad\n"), ("y", "sky\nroad\ncar\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "classes.txt").write_text(names)
+    source = Source(tmp_path, ("x/classes.txt", "y/classes.txt"), {})
+    assert value_classes(source, ["x", "y"], None).names == {0: "sky", 1: "road", 2: "car"}

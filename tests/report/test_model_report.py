@@ -1,0 +1,78 @@
+import re
+
+import numpy as np
+
+from segpipe.data.classes import ClassTable
+from segpipe.evaluate import scores
+from segpipe.evaluate.per_image import score_image
+from segpipe.report.model_report import Report, Sample, html
+
+CLASSES = ClassTable(("background", "<b>cat</b>", "dog"))
+MATRIX = np.array([[60, 20, 0], [10, 10, 0], [0, 0, 0]])  # IoU 60/90 and 10/40
+
+
+def report(matrix=MATRIX, split="test"):
+    image = score_image("küche/<1>", split, matrix, CLASSES.names)
+    return Report(
+        split=split,
+        scores={split: scores.summary(matrix, CLASSES.names), "other": scores.summary(MATRIX, CLASSES.names)},
+        matrix=matrix,
+        classes=CLASSES,
+        images=[image],
+        split_sizes={"train": 7, "other": 2, split: 1},
+        samples={"worst": [Sample("samples/worst-1.png", image)], "median": [], "best": []},
+        facts={"encoder": "lite0"},
+    )
+
+
+def test_the_page_says_the_scores():
+    page = html(report())
+    assert f"<b>{(60 / 90 + 10 / 40) / 2:.3f}</b><span>mIoU over the 2 classes present" in page
+    assert f"<b>{70 / 100:.3f}</b><span>pixel accuracy" in page
+    assert "background predicted as &lt;b&gt;cat&lt;/b&gt;: 25.00 %, 20 pixels" in page  # of 80 true pixels
+    assert re.search(r"dog</td><td[^>]*>absent from truth and prediction: no score", page)
+
+
+def test_names_are_text_and_never_markup():
+    page = html(report())
+    assert "<b>cat</b>" not in page
+    assert "&lt;b&gt;cat&lt;/b&gt;" in page
+    assert "küche/&lt;1&gt;" in page
+
+
+def test_the_page_needs_nothing_but_the_sheets_beside_it():
+    page = html(report())
+    assert "http" not in page
+    assert "<script" not in page
+    assert set(re.findall(r'(?:src|href)="([^"]*)"', page)) == {"samples/worst-1.png"}
+
+
+def test_groups_without_a_sheet_are_left_out():
+    page = html(report())
+    assert "Worst photographs" in page
+    assert "Median photographs" not in page
+
+
+def test_the_same_results_give_the_same_page():
+    assert html(report()) == html(report())
+
+
+def test_val_in_place_of_test_is_owned_up_to():
+    assert "chose the best epoch" in html(report(split="val"))
+    assert "chose the best epoch" not in html(report())
+
+
+def test_a_split_of_ignored_pixels_alone_has_a_page():
+    page = html(
+        Report(
+            split="test",
+            scores={"test": scores.summary(np.zeros((3, 3), int), CLASSES.names)},
+            matrix=np.zeros((3, 3), int),
+            classes=CLASSES,
+            images=[score_image("a", "test", np.zeros((3, 3), int), CLASSES.names)],
+            split_sizes={"test": 1},
+            samples={},
+            facts={},
+        )
+    )
+    assert "<title>Segmentation report: mIoU \u2013 on test</title>" in page

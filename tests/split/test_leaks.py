@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segpipe.core.errors import UserError
+from segpipe.data.duplicates import close_pairs
+from segpipe.split import assign, leaks
+from tests.data.test_duplicates import hashes
+from tests.split.test_assign import candidate, pool_of
+
+
+def found(images, sides):
+    pool = pool_of(images)
+    rows = [assign.Placed(key=c.key, split=side, group="") for c, side in zip(images, sides, strict=True)]
+    return leaks.found(pool, rows, 4), rows
+
+
+def test_what_belongs_together_on_two_sides_is_counted_by_kind_and_once_in_all():
+    first = candidate(1, scene="a")
+    images = [first, candidate(2, sha256=first.sha256), candidate(3, phash=first.phash), candidate(4, scene="a")]
+    leaking, rows = found([*images, candidate(5), candidate(6)], ["train", "val", "test", "test", "val", "train"])
+    assert leaks.counts(leaking, rows) == {
+        "equal_images": 1,  # image2
+        "near_duplicate_images": 1,  # image3; image2 has a look of its own
+        "copied_images": 0,
+        "same_scene_images": 1,  # image4
+        "pinned_apart_images": 0,
+        "images": 3,
+        "share": 0.75,  # of 4 in val and test
+    }
+
+
+near = st.sampled_from(["", *(hashes(number) for number in (0, 1, 3, 0xFF))])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(near, st.sampled_from(["train", "val", "test", ""])), min_size=1, max_size=12))
+def test_near_duplicates_on_two_sides_are_those_of_all_pairs(drawn):
+    images = [candidate(i, phash=look, scene="one") for i, (look, _) in enumerate(drawn)]
+    sides = [side for _, side in drawn]
+    crossing = [
+        (i, j)
+        for part in close_pairs([look for look, _ in drawn], 4)
+        for i, j in part.tolist()
+        if sides[i] != sides[j] and sides[i] and sides[j]
+    ]
+    leaking = next(leak for leak in found(images, sides)[0] if leak.kind == "near_duplicate_images")
+    assert leaking.images == {i for pair in crossing for i in pair if sides[i] != "train"}
+    assert (set(leaking.first) if leaking.first else None) == (set(crossing[0]) if crossing else None)
+
+
+def test_val_against_test_counts_on_both_sides_and_train_never():
+    leaking, rows = found([candidate(i, scene="a") for i in range(4)], ["val", "test", "train", "train"])
+    assert leaks.counts(leaking, rows)["same_scene_images"] == 2
+
+
+def test_an_image_that_is_left_out_neither_leaks_nor_hides_a_leak():
+    images = [candidate(i, scene="a") for i in range(3)]
+    leaking, rows = found(images, ["", "train", "test"])
+    assert leaks.counts(leaking, rows)["same_scene_images"] == 1
+    leaking, rows = found(images, ["", "test", "test"])
+    assert leaks.counts(leaking, rows)["images"] == 0
+
+
+def test_too_many_leaks_are_an_error_with_names_and_remedy():
+    leaking, rows = found([candidate(i, scene="a") for i in range(3)], ["train", "train", "val"])
+    leaks.enforce_limit(leaking, rows, 1.0)
+    with pytest.raises(UserError) as error:
+        leaks.enforce_limit(leaking, rows, 0.5)
+    assert str(error.value) == (
+        "1 images of val and test (100.0%) belong with images on another side: 1 images of val and test are of a "
+        "scene that another side has too (first: image2 in val and image0 in train); take split.method: balanced, "
+        "correct the pins, or raise split.max_leaks in params.yaml"
+    )

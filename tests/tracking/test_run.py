@@ -1,0 +1,475 @@
+"""Whole runs, in a real MLflow database, real event files, and against servers that do not serve."""
+
+import json
+import logging
+import math
+import os
+import random
+import shutil
+import signal
+import socket
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segpipe.core.errors import StoppedError
+from segpipe.tracking import mlflow_env, provenance
+from segpipe.tracking.run import Run, Settings, open_trained, open_training
+from segpipe.tracking.tracker import RunFacts
+from segpipe.train import loop, watching
+from tests.tracking.hard_names import HARD
+from tests.train import tiny
+
+FACTS = RunFacts(
+    name="unet",
+    inputs="abcdef1234567890",
+    params={"seed": 7, "train": {"lr": 0.001, "note": "x" * 7000}},
+    tags={"git.commit": "c" * 40, "git.dirty": "false", "dvc.data/store": "1" * 32 + ".dir"},
+    classes=("background", "Traffic Light"),
+)
+QUICK = Settings(experiment="shapes", wait_s=20.0)
+
+
+def only_run(client):
+    [run] = client.search_runs([client.get_experiment_by_name("shapes").experiment_id])
+    return run
+
+
+def steps(client, run, name):
+    return [metric.step for metric in client.get_metric_history(run.info.run_id, name)]
+
+
+def artifacts(client, run, folder=None):
+    return sorted(file.path for file in client.list_artifacts(run.info.run_id, folder))
+
+
+def test_a_run_holds_params_tags_curves_files_and_final_scores(mlflow_client):
+    Path("plots").mkdir()
+    Path("plots/loss.csv").write_text("epoch,loss\n0,2.0\n")
+    Path("params.yaml").write_text("seed: 7\n")
+    with open_training(FACTS, QUICK) as run:
+        for epoch, loss in enumerate([2.0, 1.0]):
+            run.log_metrics({"train": {"loss": loss}, "val": {"iou": {"Traffic Light": 0.5}}}, step=epoch)
+        run.log_metrics({"final": {"miou": 0.75}, "device": "cpu"})
+        run.log_file(Path("params.yaml"))
+        run.log_file(Path("plots"), "plots")
+        run.set_tags({"stopped": "budget"})
+
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert found.info.run_name == "unet-abcdef12"
+    assert found.data.params == {"seed": "7", "train.lr": "0.001", "train.note": "x" * 497 + "..."}
+    assert found.data.metrics == {"train/loss": 1.0, "val/iou/traffic_light": 0.5, "final/miou": 0.75}
+    assert steps(mlflow_client, found, "train/loss") == [0, 1]
+    assert {name: found.data.tags[name] for name in FACTS.tags} == FACTS.tags
+    assert found.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert found.data.tags["stopped"] == "budget"
+    assert artifacts(mlflow_client, found) == ["class_slugs.json", "params.yaml", "plots"]
+    assert artifacts(mlflow_client, found, "plots") == ["plots/loss.csv"]
+    slugs = Path(mlflow_client.download_artifacts(found.info.run_id, "class_slugs.json")).read_text()
+    assert json.loads(slugs) == {"background": "background", "Traffic Light": "traffic_light"}
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_class_names_that_mlflow_refuses_lose_nothing(mlflow_client, caplog):
+    facts = replace(FACTS, params={"ingest": {"classes": dict.fromkeys(HARD, "thing")}}, classes=HARD)
+    with open_training(facts, QUICK) as run:
+        run.log_metrics({"epoch": {"loss": 1.0, "val_iou": dict.fromkeys(HARD, 0.5)}}, step=1)
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert len(found.data.params) == len(HARD)
+    assert len(found.data.metrics) == 1 + len(HARD)
+    assert not caplog.records
+
+
+def test_what_mlflow_refuses_is_left_out_alone_and_named_once(mlflow_client, caplog):
+    with open_training(FACTS, QUICK) as run:
+        for epoch in (1, 2):
+            run.log_metrics({"loss": 1.0, "x" * 251: 2.0, "miou": 0.5}, step=epoch)
+        run.set_tags({"a": "1", "b?": "2", "c": "3"})
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics == {"loss": 1.0, "miou": 0.5}
+    assert [found.data.tags.get(name) for name in ("a", "b?", "c")] == ["1", None, "3"]
+    lines = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert lines == [f"tracking: mlflow refuses {'x' * 251}", "tracking: mlflow refuses b?"]
+
+
+def test_where_artifacts_cannot_go_the_run_has_its_numbers_and_its_end(mlflow_client, caplog):
+    Path("mlartifacts").write_text("where the folder should be")
+    Path("params.yaml").write_text("seed: 7\n")
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=1)
+        for _ in range(3):
+            run.log_file(Path("params.yaml"))
+        run.log_metrics({"miou": 0.5})
+    found = only_run(mlflow_client)
+    assert (found.info.status, found.data.metrics) == ("FINISHED", {"loss": 1.0, "miou": 0.5})
+    [spool] = Path(".segpipe/tracking").glob("*.jsonl")
+    assert [json.loads(line)["kind"] for line in spool.read_text().splitlines()] == ["File"] * 4
+    assert len(caplog.records) == 1
+
+
+def pictures(client, run):
+    """(name, step) of the pictures that MLflow's pages show."""
+    names = [Path(path).name.split("+") for path in artifacts(client, run, "images") if path.endswith(".png")]
+    return sorted((name, int(step)) for name, _, step, *_ in names)
+
+
+def tell_steps(run: Run, first: int, losses: list[float]) -> None:
+    run.log_steps({"step/loss": losses, "step/lr": [0.5] * len(losses)}, first=first)
+
+
+def test_steps_and_pictures_are_kept_once_however_often_they_are_told(mlflow_client):
+    Image.new("RGB", (4, 3)).save("sheet.png")
+
+    def stopped() -> None:
+        with open_training(FACTS, QUICK) as run:
+            tell_steps(run, 1, [4.0, math.nan, 3.0])
+            run.log_picture(Path("sheet.png"), "predictions", step=1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    with open_training(FACTS, QUICK) as run:
+        tell_steps(run, 1, [4.0, math.nan, 3.0, 2.0])
+        tell_steps(run, 4, [2.0, 1.0])
+        for epoch in (1, 2, 2):
+            run.log_picture(Path("sheet.png"), "predictions", step=epoch)
+    found = only_run(mlflow_client)
+    history = mlflow_client.get_metric_history(found.info.run_id, "step/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 4.0), (3, 3.0), (4, 2.0), (5, 1.0)]
+    assert steps(mlflow_client, found, "step/lr") == [1, 2, 3, 4, 5]
+    assert pictures(mlflow_client, found) == [("predictions", 1), ("predictions", 2)]
+
+
+def test_a_thousand_steps_and_more_are_kept(mlflow_client):
+    with open_training(FACTS, QUICK) as run:
+        tell_steps(run, 1, [float(i) for i in range(1200)])
+    assert steps(mlflow_client, only_run(mlflow_client), "step/loss") == list(range(1, 1201))
+
+
+def test_artifacts_lie_beside_the_database_where_the_pages_find_them(mlflow_client, workplace):
+    with open_training(FACTS, QUICK):
+        pass
+    assert only_run(mlflow_client).info.artifact_uri.startswith((workplace / "mlartifacts" / "shapes").as_uri())
+
+
+def test_a_copied_project_leaves_the_artifacts_of_the_first_alone(mlflow_client, workplace, monkeypatch, caplog):
+    for experiment in ("shapes", "shapes_2"):
+        with open_training(FACTS, replace(QUICK, experiment=experiment)) as run:
+            run.log_metrics({"loss": 1.0}, step=0)
+    before = sorted(Path("mlartifacts").rglob("*"))
+    first = only_run(mlflow_client).info.run_id
+    copy = workplace / "a copy_1"
+    shutil.copytree(workplace, copy)
+    monkeypatch.chdir(copy)
+    caplog.set_level(logging.INFO)
+    with open_training(replace(FACTS, inputs="other"), QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+    here = (copy / "mlartifacts" / "shapes").as_uri()
+    client = type(mlflow_client)(f"sqlite:///{copy}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("shapes").experiment_id])
+    assert sorted(run.info.artifact_uri for run in runs) == sorted(
+        f"{here}/{run.info.run_id}/artifacts" for run in runs
+    )
+    assert first in [run.info.run_id for run in runs]
+    assert len(list((copy / "mlartifacts" / "shapes").glob("*/artifacts/class_slugs.json"))) == 2
+    assert client.get_experiment_by_name("shapes_2").artifact_location == (workplace / "mlartifacts/shapes_2").as_uri()
+    monkeypatch.chdir(workplace)
+    assert sorted(Path("mlartifacts").rglob("*")) == before
+    lines = [record.getMessage() for record in caplog.records if "copied" in record.getMessage()]
+    assert lines == [
+        "tracking: this project was copied or moved; its artifacts are kept in this folder, "
+        f"not in {(workplace / 'mlartifacts/shapes').as_uri()}"
+    ]
+
+
+def test_a_file_that_is_not_there_is_said_and_holds_nothing_up(mlflow_client, caplog):
+    with open_training(FACTS, QUICK) as run:
+        run.log_file(Path("results/data_report.html"))
+    assert only_run(mlflow_client).info.status == "FINISHED"
+    assert [record.getMessage() for record in caplog.records] == [
+        "tracking: results/data_report.html is not there, so no run can keep it"
+    ]
+
+
+def test_a_run_draws_no_random_numbers_that_a_training_would_miss(mlflow_client):
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+    Path("model.pt").write_bytes(b"weights")
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+        run.log_model(Path("model.pt"))
+    assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
+
+
+def train_until(error: type[BaseException], epochs: int) -> None:
+    """A training that ends by `error` after so many epochs, its loss 2, 1, 0, ..."""
+
+    def train() -> None:
+        with open_training(FACTS, QUICK) as run:
+            for epoch in range(epochs):
+                run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
+            raise error
+
+    with pytest.raises(error):
+        train()
+
+
+def test_a_training_that_was_stopped_goes_on_in_its_run(mlflow_client):
+    train_until(KeyboardInterrupt, epochs=2)
+    assert only_run(mlflow_client).info.status == "KILLED"
+
+    changed = RunFacts(
+        name="unet",
+        inputs=FACTS.inputs,
+        params={"seed": 7, "train": {"lr": 0.5}, "new": 1},
+        tags={"git.commit": "d" * 40},
+        classes=FACTS.classes,
+    )
+    with open_training(changed, QUICK) as run:
+        for epoch in range(3):  # the first two are told again from the checkpoint
+            run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
+
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert steps(mlflow_client, found, "loss") == [0, 1, 2]
+    assert (found.data.params["train.lr"], found.data.params["new"]) == ("0.001", "1")
+    assert found.data.tags["drift"] == f"train.lr: 0.001 -> 0.5; git.commit: {'c' * 40} -> {'d' * 40}"
+
+
+def test_a_failed_training_says_so(mlflow_client):
+    train_until(ZeroDivisionError, epochs=0)
+    assert only_run(mlflow_client).info.status == "FAILED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_a_signal_stops_is_killed_and_has_failed_in_nothing(mlflow_client, number):
+    data, recipe = tiny.data(), tiny.recipe()
+
+    def train() -> None:
+        training = loop.fit(tiny.segmenter(), data, recipe, Path("checkpoints"), "abc", tiny.CPU)
+        with open_training(FACTS, QUICK) as run:
+            for event in training:
+                if watching.follow([event], run, data, Path("sheets")):  # at the end of an epoch
+                    os.kill(os.getpid(), number)
+
+    with pytest.raises(StoppedError, match=rf"stopped by {number.name} after step 0; run it again and it goes on from"):
+        train()
+    assert Path("checkpoints/abc.pt").is_file()
+    assert only_run(mlflow_client).info.status == "KILLED"
+
+
+def test_a_training_killed_before_it_knew_its_run_goes_on_in_it(mlflow_client):
+    train_until(KeyboardInterrupt, epochs=1)
+    [note] = Path(".segpipe/tracking").glob("*.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"ids": {}}))
+    with open_training(FACTS, QUICK) as run:
+        for epoch in range(2):
+            run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
+    assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0, 1]
+
+
+def test_a_training_killed_after_its_end_is_told_again_in_the_same_run(mlflow_client):
+    Path("model.pt").write_bytes(b"weights")
+    for is_known in (False, True):  # before DVC knows that the stage has ended, it runs it again
+        with open_training(FACTS, QUICK, is_known) as run:
+            run.log_metrics({"loss": 2.0}, step=0)
+            run.log_model(Path("model.pt"))
+    found = only_run(mlflow_client)
+    assert (found.info.status, steps(mlflow_client, found, "loss")) == ("FINISHED", [0])
+    assert len(found.outputs.model_outputs) == 1
+
+
+def test_a_training_of_equal_inputs_from_the_start_is_another_run(mlflow_client):
+    for _ in range(2):
+        with open_training(FACTS, QUICK):
+            pass
+    assert len(mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])) == 2
+
+
+def test_a_run_that_the_server_has_lost_begins_anew(mlflow_client):
+    train_until(ZeroDivisionError, epochs=1)
+    mlflow_client.delete_run(only_run(mlflow_client).info.run_id)
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 2.0}, step=0)
+    assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0]
+
+
+def test_an_experiment_that_was_deleted_comes_back(mlflow_client):
+    mlflow_client.delete_experiment(mlflow_client.create_experiment("shapes"))
+    with open_training(FACTS, QUICK):
+        pass
+    assert only_run(mlflow_client).info.status == "FINISHED"
+
+
+def tag_model(client, model: Path) -> str:
+    """A run that trained `model`, as another machine may have written it."""
+    experiment = client.get_experiment_by_name("shapes")
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment("shapes")
+    run_id = client.create_run(experiment_id, run_name="elsewhere").info.run_id
+    client.set_tag(run_id, "model_md5", provenance.md5_of(model))
+    client.set_terminated(run_id)
+    return run_id
+
+
+def test_what_comes_later_finds_the_run_by_the_model(mlflow_client):
+    model = Path("model.pt")
+    model.write_bytes(b"weights")
+    run_id = tag_model(mlflow_client, model)
+    Path("sheet.png").write_bytes(b"png")
+    ended = mlflow_client.get_run(run_id).info.end_time
+    with open_trained(model, ("background", "Traffic Light"), QUICK) as run:
+        run.log_metrics({"test": {"iou": {"Traffic Light": 0.5}}})
+        run.log_file(Path("sheet.png"), "samples")
+    found = only_run(mlflow_client)
+    assert found.info.run_id == run_id
+    assert found.data.metrics == {"test/iou/traffic_light": 0.5}
+    assert artifacts(mlflow_client, found, "samples") == ["samples/sheet.png"]
+    assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
+
+
+def test_no_run_of_the_model_means_no_new_run(mlflow_client, caplog):
+    Path("model.pt").write_bytes(b"weights")
+    with open_trained(Path("model.pt"), (), QUICK) as run:
+        run.log_metrics({"test/miou": 0.5})
+    assert mlflow_client.get_experiment_by_name("shapes") is None
+    assert "no run of experiment 'shapes' has trained model" in caplog.text
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_everything_switched_off_is_no_run_at_all(workplace):
+    with open_training(FACTS, Settings(experiment="shapes", mlflow=False)) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+    assert not Path("mlflow.db").exists()
+
+
+@pytest.fixture
+def silent_server():
+    """The URI of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        stop = threading.Event()
+        connections = []
+
+        def accept() -> None:
+            while not stop.is_set():
+                try:
+                    connections.append(server.accept())
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        stop.set()
+        thread.join()
+        for connection, _ in connections:
+            connection.close()
+
+
+def train_and_time(uri: str, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> tuple[float, float]:
+    """Seconds that logging and ending a run took where the server at `uri` does not serve."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    run = open_training(FACTS, Settings(experiment="shapes"))
+    began = time.monotonic()
+    for epoch in range(100):
+        run.log_metrics({"loss": 1.0}, step=epoch)
+        tell_steps(run, 2 * epoch + 1, [1.0, math.nan])
+        run.log_picture(Path("sheet.png"), "predictions", step=epoch)
+    logged = time.monotonic()
+    run.end("FINISHED", wait_s)
+    return logged - began, time.monotonic() - logged
+
+
+def kept_steps() -> list[int]:
+    [spool] = Path(".segpipe/tracking").glob("*.jsonl")
+    lines = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert lines[0]["kind"] == "Start"
+    assert lines[-1] == {"tracker": "mlflow", "kind": "End", "status": "FINISHED"}
+    of_kind = {kind: [line for line in lines if line["kind"] == kind] for kind in ("Metrics", "Steps", "Picture")}
+    assert [line["first"] for line in of_kind["Steps"]] == list(range(1, 201, 2))
+    assert of_kind["Steps"][0]["curves"] == {"step/loss": [1.0, "nan"], "step/lr": [0.5, 0.5]}
+    assert [line["step"] for line in of_kind["Picture"]] == list(range(100))
+    return [line["step"] for line in of_kind["Metrics"] if line["values"] == {"loss": 1.0}]
+
+
+def test_a_dead_server_stops_nothing_and_nothing_is_lost(workplace, monkeypatch, caplog):
+    logging_s, ending_s = train_and_time("http://127.0.0.1:9", monkeypatch, wait_s=20)
+    assert logging_s < 1
+    assert ending_s < 20
+    assert kept_steps() == list(range(100))
+    assert len(caplog.records) == 1
+    assert "what is not sent is kept in .segpipe/tracking/unet-abcdef12.jsonl" in caplog.text
+
+
+@pytest.mark.parametrize("wait_s", [0.5, 20])
+def test_a_server_that_hangs_stops_nothing_and_nothing_is_lost(workplace, silent_server, monkeypatch, caplog, wait_s):
+    logging_s, ending_s = train_and_time(silent_server, monkeypatch, wait_s)
+    assert logging_s < 1
+    assert ending_s < wait_s + 1
+    assert kept_steps() == list(range(100))
+    assert len(caplog.records) == 1
+
+
+def stop_where_the_server_hangs(uri: str, monkeypatch: pytest.MonkeyPatch, seconds: float) -> float:
+    """A training that a signal stops, whose tracker may take `seconds` then; how long its end took."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr("segpipe.tracking.run._WAIT_KILLED_S", seconds)
+    run, began = open_training(FACTS, QUICK), time.monotonic()
+    run.log_metrics({"loss": 1.0}, step=0)
+    with pytest.raises((StoppedError, KeyboardInterrupt)), run:
+        raise StoppedError("stopped by SIGINT after step 1")
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_who_presses_ctrl_c_once_or_twice_does_not_wait_for_a_server_that_hangs(
+    workplace, silent_server, monkeypatch, again
+):
+    if again:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    ending_s = stop_where_the_server_hangs(silent_server, monkeypatch, seconds=20 if again else 0.5)
+    assert 0.4 < ending_s < 3
+    [spool] = Path(".segpipe/tracking").glob("*.jsonl")
+    kept = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert [line.get("status") or line["kind"] for line in kept] == ["Start", "File", "Metrics", "KILLED"]
+
+
+def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_client, monkeypatch):
+    Path("params.yaml").write_text("seed: 7\n")
+    Path("model.pt").write_bytes(b"weights")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with open_training(FACTS, QUICK) as run:
+        run.log_metrics({"loss": 1.0}, step=0)
+        tell_steps(run, 1, [2.0, 1.0])
+        tell_steps(run, 2, [1.0])  # a training that was killed meanwhile tells again what came after its checkpoint
+        run.log_file(Path("params.yaml"))
+        run.log_model(Path("model.pt"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    with open_trained(Path("model.pt"), FACTS.classes, QUICK) as run:
+        run.log_metrics({"test/miou": 0.5})
+    found = only_run(mlflow_client)
+    assert found.info.status == "FINISHED"
+    assert found.data.metrics == {"loss": 1.0, "step/loss": 1.0, "step/lr": 0.5, "test/miou": 0.5}
+    assert steps(mlflow_client, found, "step/loss") == [1, 2]
+    assert found.data.tags["model_md5"] == provenance.md5_of(Path("model.pt"))
+    assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
+
+
+def test_what_the_user_set_for_mlflow_stays(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    mlflow_env.prepare()
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+@pytest.fixture(autouse=True)
+def _warnings_only(caplog):
+    caplog.set_level(logging.WARNING)

@@ -1,0 +1,171 @@
+import math
+
+import pytest
+import torch
+
+from segpipe.data.classes import IGNORE_INDEX
+from segpipe.models.segmenter import UNSEEN_LOGIT
+from segpipe.train.losses import PARTS, Criterion
+from segpipe.train.recipe import Loss
+
+NOTHING = dict.fromkeys(PARTS, 0.0)
+ALL = Loss(**dict.fromkeys(PARTS, 1.0))
+
+
+def logits_of(probabilities):
+    """Logits (1, C, 1, M) whose softmax is what is given for each of M pixels."""
+    return torch.tensor(probabilities).log().T.reshape(1, len(probabilities[0]), 1, -1).requires_grad_()
+
+
+def target_of(*classes):
+    return torch.tensor(classes, dtype=torch.uint8).view(1, 1, -1)
+
+
+def criterion(loss, weights=None, smoothing=0.0, classes=3):
+    return Criterion(loss, torch.ones(classes, dtype=torch.bool), weights, smoothing)
+
+
+def only(part, logits, target, weights=None, smoothing=0.0):
+    """The loss of that part alone."""
+    return criterion(Loss(**NOTHING | {part: 1.0}), weights, smoothing, logits.shape[1])(logits, target)
+
+
+def cross_entropy(logits, target, weights=None):
+    return only("cross_entropy", logits, target, weights)
+
+
+def dice(logits, target):
+    return only("dice", logits, target)
+
+
+def test_cross_entropy_is_the_mean_over_labelled_pixels():
+    logits = logits_of([[0.5, 0.5], [0.25, 0.75], [0.9, 0.1]])
+    loss = cross_entropy(logits, target_of(0, 1, IGNORE_INDEX))
+    assert loss.item() == pytest.approx(-(math.log(0.5) + math.log(0.75)) / 2)
+
+
+def test_class_weights_weigh_pixels_and_their_sum():
+    logits = logits_of([[0.5, 0.5], [0.25, 0.75]])
+    loss = cross_entropy(logits, target_of(0, 1), torch.tensor([1.0, 3.0]))
+    assert loss.item() == pytest.approx(-(math.log(0.5) + 3 * math.log(0.75)) / 4)
+
+
+def test_cross_entropy_is_pytorchs():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 5, 7, 6, generator=generator)
+    target = torch.randint(5, (2, 7, 6), generator=generator)
+    target[0, :3] = IGNORE_INDEX
+    weights = torch.rand(5, generator=generator)
+    expected = torch.nn.functional.cross_entropy(logits, target, weights, ignore_index=IGNORE_INDEX)
+    assert cross_entropy(logits, target.to(torch.uint8), weights).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_dice_pools_the_labelled_pixels_of_the_classes_present():
+    logits = logits_of([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.0 + 1e-9, 0.5, 0.5]])
+    loss = dice(logits, target_of(0, 1, IGNORE_INDEX))  # class 2 is absent, the third pixel does not count
+    first = (2 * 0.8 + 1) / (0.8 + 0.3 + 1 + 1)  # smoothed by one pixel
+    second = (2 * 0.6 + 1) / (0.1 + 0.6 + 1 + 1)
+    assert loss.item() == pytest.approx(1 - (first + second) / 2, rel=1e-5)
+
+
+def test_a_perfect_prediction_has_no_dice_loss():
+    perfect = torch.zeros(1, 2, 4, 4)
+    perfect[:, 1] = 50
+    assert dice(perfect, torch.ones(1, 4, 4, dtype=torch.uint8)).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 3.0])])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_batch_without_any_label_gives_zero_and_no_gradient(part, weights):
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    loss = only(part, logits, torch.full((2, 4, 4), IGNORE_INDEX, dtype=torch.uint8), weights, smoothing=0.1)
+    loss.backward()
+    assert loss.item() == 0
+    assert (logits.grad == 0).all()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_ignored_pixels_get_no_gradient(part):
+    logits = torch.randn(1, 3, 1, 3, requires_grad=True)
+    only(part, logits, target_of(1, 2, IGNORE_INDEX)).backward()
+    assert (logits.grad[..., 2] == 0).all()
+    assert (logits.grad[..., :2] != 0).any()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_class_that_training_never_showed_changes_nothing(part):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, generator=generator)
+    target = torch.randint(3, (2, 8, 8), generator=generator)
+    more = torch.cat([logits, torch.full((2, 1, 8, 8), UNSEEN_LOGIT)], dim=1).requires_grad_()
+    loss = Criterion(Loss(**NOTHING | {part: 1.0}), torch.tensor([True, True, True, False]), None, 0.1)(more, target)
+    loss.backward()
+    assert loss.item() == pytest.approx(only(part, logits, target, smoothing=0.1).item(), rel=1e-5)
+    assert torch.isfinite(more.grad).all()
+
+
+def test_the_loss_is_the_sum_of_its_parts():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 8, 8, generator=generator)
+    target = torch.randint(3, (2, 8, 8), generator=generator)
+    parts = {name: only(name, logits, target).item() for name in PARTS}
+    assert criterion(ALL)(logits, target).item() == pytest.approx(sum(parts.values()), rel=1e-5)
+    mixed = criterion(Loss(**NOTHING | {"dice": 2.0, "focal": 0.5}))(logits, target).item()
+    assert mixed == pytest.approx(2 * parts["dice"] + 0.5 * parts["focal"], rel=1e-5)
+
+
+def test_smoothing_spreads_a_part_of_the_truth_over_all_classes():
+    logits = logits_of([[0.5, 0.3, 0.2]])
+    spread = (math.log(0.5) + math.log(0.3) + math.log(0.2)) / 3
+    loss = only("cross_entropy", logits, target_of(0), smoothing=0.1)
+    assert loss.item() == pytest.approx(-(0.9 * math.log(0.5) + 0.1 * spread), rel=1e-5)
+    theirs = torch.nn.functional.cross_entropy(logits, torch.zeros(1, 1, 1, dtype=torch.long), label_smoothing=0.1)
+    assert loss.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_focal_weighs_a_pixel_by_the_square_of_its_doubt():
+    logits = logits_of([[0.9, 0.1], [0.5, 0.5]])
+    expected = -(0.1**2 * math.log(0.9) + 0.5**2 * math.log(0.5)) / 2
+    assert only("focal", logits, target_of(0, 1)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_hard_pixels_are_those_that_are_not_sure():
+    logits = logits_of([[0.6, 0.4], [0.9, 0.1], [0.3, 0.7], [0.01, 0.99]])
+    loss = only("ohem", logits, target_of(0, 0, 0, IGNORE_INDEX))  # 0.9 is sure
+    assert loss.item() == pytest.approx(-(math.log(0.6) + math.log(0.3)) / 2, rel=1e-5)
+
+
+def test_where_all_are_sure_the_least_sure_count():
+    logits = logits_of([[0.8, 0.2], [0.75, 0.25], *[[0.99, 0.01]] * 14])  # 16 pixels: one in 16, so the two least
+    loss = only("ohem", logits, target_of(*[0] * 16))
+    assert loss.item() == pytest.approx(-(math.log(0.8) + math.log(0.75)) / 2, rel=1e-5)
+
+
+def test_the_border_is_three_pixels_to_either_side_of_another_class():
+    p = [[0.5, 0.5]] * 10
+    p[1], p[8] = [0.9, 0.1], [0.1, 0.9]  # 4 px away from the border: whatever they say
+    loss = only("boundary", logits_of(p), target_of(0, 0, 0, 0, 0, 1, 1, 1, 1, 1))
+    assert loss.item() == pytest.approx(-math.log(0.5), rel=1e-5)
+
+
+def test_an_ignored_region_is_no_other_class():
+    logits = logits_of([[0.5, 0.5]] * 3)
+    assert only("boundary", logits, target_of(1, IGNORE_INDEX, 1)).item() == 0
+    assert only("boundary", logits, target_of(0, IGNORE_INDEX, 1)).item() == pytest.approx(-math.log(0.5), rel=1e-5)
+
+
+def test_lovasz_of_a_sure_prediction_is_one_minus_the_mean_iou():
+    target = target_of(0, 0, 0, 1, 1, 2, IGNORE_INDEX)
+    pred = torch.tensor([0, 0, 1, 1, 1, 1, 0])
+    logits = 100 * torch.nn.functional.one_hot(pred, 3).float().T.reshape(1, 3, 1, -1)
+    iou = [2 / 3, 2 / 4, 0]  # class 1: pixels 3, 4 of 2, 3, 4, 5
+    assert only("lovasz", logits, target).item() == pytest.approx(1 - sum(iou) / 3, rel=1e-5)
+
+
+def test_lovasz_between_two_predictions_follows_the_extension():
+    # One class present; errors 0.6 (outside) and 0.2 (inside), sorted; Jaccard loss of {first} is 1 - 1/2 (one of the
+    # class, one beside it), of both 1: 0.6 * 1/2 + 0.2 * 1/2. The other class sees the same with 0.6 inside:
+    # {first} is 1, both 1: 0.6 * 1 + 0.2 * 0.
+    logits = logits_of([[0.8, 0.2], [0.6, 0.4]])
+    loss = only("lovasz", logits, target_of(0, 1))
+    assert loss.item() == pytest.approx((0.6 * 0.5 + 0.2 * 0.5 + 0.6) / 2, rel=1e-5)

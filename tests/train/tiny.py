@@ -1,0 +1,80 @@
+"""A training small enough for tests: stripes of three colours on 48 x 40 px, a network of 0.3 million weights."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segpipe.models import model_file
+from segpipe.models import segmenter as build
+from segpipe.train import loop
+from segpipe.train.data import TrainingData
+from segpipe.train.events import Event
+from segpipe.train.history import EpochRecord
+from segpipe.train.recipe import Recipe
+
+CPU = torch.device("cpu")
+ENCODER = "mobilenetv3_small_050"
+CLASSES = ("background", "red", "green", "never")
+_COLOURS = np.array([[20, 20, 90], [220, 40, 30], [30, 200, 60], [0, 0, 0]], np.uint8)
+
+
+def data(train=6, val=2, size_hw=(40, 48)) -> TrainingData:
+    """Pictures whose class can be told by the colour; "never" does not occur, the last columns are ignored."""
+    random = np.random.default_rng(0)
+    height, width = size_hw
+    labels = random.integers(0, 3, (train + val, 1, width // 8)).astype(np.uint8)
+    labels = np.broadcast_to(labels.repeat(8, axis=2), (train + val, height, width)).copy()
+    images = _COLOURS[labels] + random.integers(0, 20, (*labels.shape, 3)).astype(np.uint8)
+    pixels = np.stack([np.bincount(label_map.ravel(), minlength=len(CLASSES)) for label_map in labels])
+    labels[:, :, -4:] = 255
+    return TrainingData(
+        images=images,
+        labels=labels,
+        keys=tuple(f"picture{i}" for i in range(train + val)),
+        train_index=np.arange(train),
+        val_index=np.arange(train, train + val),
+        class_pixels=pixels,
+        class_names=CLASSES,
+    )
+
+
+def segmenter(seen=(True, True, True, False)) -> build.Segmenter:
+    """PSPNet: small, and it drops out features, which must resume as well."""
+    return build.segmenter("pspnet", ENCODER, len(CLASSES), seen)
+
+
+def recipe(**changes) -> Recipe:
+    """A few epochs of few steps, with everything that is random switched on."""
+    return Recipe(**{"epochs": 3, "batch_size": 2, "crop_hw": (32, 32), "lr": 3e-3, **changes})
+
+
+def fit(folder: Path, data: TrainingData, recipe: Recipe, inputs: str = "abc"):
+    """Train to the end. Returns the network and the epochs' records."""
+    network = segmenter()
+    return network, epochs(loop.fit(network, data, recipe, folder, inputs, CPU))
+
+
+def epochs(events: Iterable[Event]) -> list[EpochRecord]:
+    """The epochs among what a training tells."""
+    return [event for event in events if isinstance(event, EpochRecord)]
+
+
+def save(path: Path, network: build.Segmenter) -> None:
+    """Write the model file."""
+    model_file.save(path, network, card_of(network, "pspnet", ENCODER))
+
+
+def card_of(network: build.Segmenter, architecture: str, encoder: str) -> model_file.ModelCard:
+    """What a network is, as its model file says."""
+    return model_file.ModelCard(
+        architecture=architecture,
+        encoder=encoder,
+        classes=CLASSES,
+        seen=tuple(network.seen.tolist()),
+        fit_mode="stretch",
+        size_hw=(40, 48),
+        mean=network.mean,
+        std=network.std,
+    )
