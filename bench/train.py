@@ -120,7 +120,7 @@ def ours(params: Params, mates: distributed.Team = distributed.ALONE) -> Iterato
 
 def ordinary(params: Params, segmenter: Segmenter, epochs: int) -> Iterator[Iterator[object]]:
     """Train the segmenter's network as the example does: its epochs, each giving its steps one by one."""
-    splits = split_table.read(prepare.SPLITS)
+    splits = split_table.read_splits(prepare.SPLITS)
     keys = {key: split for key, split in splits.items() if split == "train"}
     photos = tables.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(keys, photos, Path(params.ingest.source), Path("data/masks"))

@@ -27,7 +27,7 @@ def main() -> None:
     names = ClassTable.read(Path("data/masks/classes.json")).names
     if names != card.classes:
         raise UserError("models/model.pt: its classes are not those of data/masks; run `dvc repro` to train it anew")
-    scored = {k: split for k, split in split_table.read(Path("data/splits.csv")).items() if split in SPLITS}
+    scored = {k: split for k, split in split_table.read_splits(Path("data/splits.csv")).items() if split in SPLITS}
     if not scored:
         shares = "split.val" if params.split.method == "source" else "split.val or split.test"
         raise UserError(f"data/splits.csv: no image in val or test; raise {shares} in params.yaml")

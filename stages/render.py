@@ -37,7 +37,7 @@ def main() -> None:
     results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
     samples = _draw_sheets(results, chosen, classes, of=len(images))
 
-    splits = Counter(split or "left out" for split in split_table.read(Path("data/splits.csv")).values())
+    splits = Counter(split or "left out" for split in split_table.read_splits(Path("data/splits.csv")).values())
     page = model_report.Report(
         split=headline,
         scores=json.loads(Path("metrics/evaluate.json").read_text(encoding="utf-8")),

@@ -1,16 +1,14 @@
 """split: data/checked + the store's class counts + what is pinned -> data/splits.csv, and the data report."""
 
 import logging
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
-from segpipe.core import csv_files
 from segpipe.core.command import run
 from segpipe.core.errors import UserError, closes
 from segpipe.core.files import write_json, write_text
-from segpipe.data import tables
+from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Photo
 from segpipe.ledger import limits, rows
@@ -45,8 +43,7 @@ def main() -> None:
     found = leaks.found(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
 
-    columns = [field.name for field in fields(assign.Placed)]
-    csv_files.write(Path("data/splits.csv"), columns, [[getattr(row, name) for name in columns] for row in placed])
+    split_table.write(Path("data/splits.csv"), placed)
     write_text(Path("metrics/plots/split/classes.csv"), summary.class_csv(placed, class_pixels, names))
     pinned = sum(c.pin is not None for c in candidates)
     facts = summary.summary(placed, class_pixels, names) | {"leaks": leaks.counts(found, placed), "pinned": pinned}

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from PIL import Image as Picture
 
+from segpipe.data.split_table import Assignment
 from segpipe.ledger.findings import Finding
 from segpipe.report.data_report import html
-from segpipe.split.placing import Side
 from tests import browser
 from tests.data.sources import dataset, instance, report
 
@@ -36,7 +36,11 @@ def file(tmp_path_factory):
         own,
         findings=(*own.findings, near),
         overlaps={("cat", "dog"): 16, ("cat", "ignored"): 1_234_567},
-        placed=[Side("a", "train", "a", ""), Side("a copy", "train", "a", ""), Side("turned", "", "turned", "empty")],
+        placed=[
+            Assignment(key="a", split="train", group="a"),
+            Assignment(key="a copy", split="train", group="a"),
+            Assignment(key="turned", split="", group="turned", reason="empty"),
+        ],
     )
     path = folder / "page.html"
     path.write_text(html(own), encoding="utf-8")

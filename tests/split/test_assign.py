@@ -6,6 +6,7 @@ import pytest
 
 from segpipe.core.errors import UserError
 from segpipe.data.looks import PARTS, TURNED
+from segpipe.data.split_table import SIDES
 from segpipe.split import assign, leaks
 from segpipe.split.assign import Candidate, Pool
 from segpipe.split.pins import Pin
@@ -146,7 +147,7 @@ def test_balanced_sides_get_their_share_of_a_rare_class():
     pixels = np.array([[100, 50 if i < 5 else 0] for i in range(100)])
     rows = by_balance([candidate(i) for i in range(100)], class_pixels=pixels)
     assert sorted(row.split for row in rows[:5]) == ["test", "train", "train", "train", "val"]
-    assert [[row.split for row in rows].count(side) for side in assign.SIDES] == [60, 20, 20]
+    assert [[row.split for row in rows].count(side) for side in SIDES] == [60, 20, 20]
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from segpipe.core.errors import UserError
 from segpipe.data.looks import PARTS, TURNED
+from segpipe.data.split_table import SIDES
 from segpipe.split import assign, empty_sides
-from segpipe.split.assign import SIDES, Plan, Pool
+from segpipe.split.assign import Plan, Pool
 from segpipe.split.pins import Pin
 from tests.data.test_duplicates import ROSETTE
 from tests.split.test_assign import candidate

@@ -4,14 +4,15 @@ from hypothesis import strategies as st
 
 from segpipe.core.errors import UserError
 from segpipe.data.duplicates import close_pairs
-from segpipe.split import assign, leaks
+from segpipe.data.split_table import Assignment
+from segpipe.split import leaks
 from tests.data.test_duplicates import hashes
 from tests.split.test_assign import candidate, pool_of
 
 
 def found(images, sides):
     pool = pool_of(images)
-    rows = [assign.Placed(key=c.key, split=side, group="") for c, side in zip(images, sides, strict=True)]
+    rows = [Assignment(key=c.key, split=side, group="") for c, side in zip(images, sides, strict=True)]
     return leaks.found(pool, rows, 4), rows
 
 

@@ -7,9 +7,9 @@ from PIL import Image as Picture
 from segpipe.core.errors import AccountError
 from segpipe.data import looks
 from segpipe.data.records import Photo
+from segpipe.data.split_table import Assignment
 from segpipe.ledger.rows import Row
 from segpipe.split import placing
-from segpipe.split.placing import Side
 
 
 def photo(key, look, sha256=""):
@@ -23,6 +23,10 @@ def image(key, verdict="kept"):
     return Row(kind="image", id=key, image_key=key, place="", verdict=verdict)
 
 
+def placed(key, split, group, reason=""):
+    return Assignment(key=key, split=split, group=group, reason=reason)
+
+
 @pytest.fixture
 def one_look():
     """The hash of some photograph."""
@@ -31,10 +35,10 @@ def one_look():
 
 
 SIDES = [
-    Side("a", "train", "a", ""),
-    Side("b", "val", "a", ""),
-    Side("c", "", "c", "empty_mask"),
-    Side("d", "test", "d", ""),
+    placed("a", "train", "a"),
+    placed("b", "val", "a"),
+    placed("c", "", "c", "empty_mask"),
+    placed("d", "test", "d"),
 ]
 ROWS = [image("a"), image("b"), image("c"), image("d"), image("e", "dropped")]
 
@@ -48,8 +52,8 @@ def test_a_split_of_all_that_is_used_closes():
     [
         (SIDES[:-1], "4 photographs are used, 3 are in the split"),
         ([*SIDES, SIDES[0]], "4 photographs are used, 5 are in the split"),
-        ([*SIDES[:3], Side("e", "test", "e", "")], "are used"),
-        ([*SIDES[:3], Side("d", "", "d", "")], "without a reason: .'d'"),
+        ([*SIDES[:3], placed("e", "test", "e")], "are used"),
+        ([*SIDES[:3], placed("d", "", "d")], "without a reason: .'d'"),
     ],
 )
 def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
@@ -58,7 +62,7 @@ def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
 
 
 def test_the_ledger_says_which_photographs_are_not_trained_on_and_where_they_are():
-    sides = [*SIDES[:3], Side("d", "test", "d", "empty_mask")]
+    sides = [*SIDES[:3], placed("d", "test", "d", "empty_mask")]
     rows = [*ROWS[:3], replace(ROWS[3], detail="found by its name"), ROWS[4]]
     assert [(row.reason, row.detail) for row in placing.with_reasons(rows, sides)] == [
         ("", ""),
@@ -81,7 +85,7 @@ def test_nearly_equal_photographs_and_those_seen_in_training(one_look):
 def test_the_twin_is_the_earliest_that_is_near(one_look):
     digit = "0" if one_look[0] != "0" else "1"
     other = digit + one_look[1:]  # at most 4 bits from it
-    sides = [Side(key, "train", "a", "") for key in "abcde"]
+    sides = [placed(key, "train", "a") for key in "abcde"]
     looks_of = {"a": "", "b": other, "c": one_look, "d": one_look, "e": other}
     found = placing.findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
     assert [(f.id, f.twin) for f in found] == [("c", "b"), ("d", "b"), ("e", "b")]
@@ -90,8 +94,3 @@ def test_the_twin_is_the_earliest_that_is_near(one_look):
 def test_equal_files_are_not_also_nearly_equal(one_look):
     photos = [photo("a", one_look, "same"), photo("b", one_look, "same"), photo("c", ""), photo("d", "")]
     assert [f.code for f in placing.findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]
-
-
-def test_the_table_is_read_as_split_wrote_it(tmp_path):
-    (tmp_path / "splits.csv").write_text("key,split,group,reason,more\na,train,a,,x\nc,,c,empty_mask,y\n")
-    assert placing.read(tmp_path / "splits.csv") == [SIDES[0], SIDES[2]]

@@ -1,10 +1,10 @@
 import numpy as np
 
+from segpipe.data.split_table import Assignment
 from segpipe.split import summary
-from segpipe.split.assign import Placed
 
 NAMES = ["background", "cat"]
-ROWS = [Placed(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "test"), ("c", ""), ("d", "train"))]
+ROWS = [Assignment(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "test"), ("c", ""), ("d", "train"))]
 PIXELS = np.array([[6, 2], [4, 4], [9, 0], [8, 0]])
 
 
@@ -26,7 +26,7 @@ def test_shares_are_compared_with_those_of_all_images_that_are_used():
 
 
 def test_folds_are_counted():
-    rows = [Placed(key=str(i), split="train", group="", fold=f"{i % 2}/2") for i in range(3)]
+    rows = [Assignment(key=str(i), split="train", group="", fold=f"{i % 2}/2") for i in range(3)]
     assert summary.summary(rows, PIXELS[:3], NAMES)["folds"] == {"0/2": 2, "1/2": 1}
 
 
@@ -48,13 +48,13 @@ def test_the_table_and_the_csv_say_the_same():
 
 
 def test_warnings_name_what_is_missing():
-    rows = [Placed(key=k, split=s, group="g") for k, s in (("a", "train"), ("b", "test"))]
+    rows = [Assignment(key=k, split=s, group="g") for k, s in (("a", "train"), ("b", "test"))]
     lines = summary.warnings(rows, np.array([[6, 2], [4, 0]]), NAMES)
     assert lines[0] == "no image is left for val"
     assert lines[1] == "class cat has no pixel in test"
     assert lines[2].startswith("2 of 2 images are one group")
     held_out = [
-        Placed(key=k, split=s, group=k, reason="empty_mask") for k, s in (("c", ""), ("d", "val"), ("e", "test"))
+        Assignment(key=k, split=s, group=k, reason="empty_mask") for k, s in (("c", ""), ("d", "val"), ("e", "test"))
     ]
     assert summary.warnings([*rows, *held_out], np.full((5, 2), 9), NAMES)[0] == (
         "2 images of val and test have a mask without an object: what is found on them is wrong"
@@ -62,30 +62,32 @@ def test_warnings_name_what_is_missing():
 
 
 def test_a_group_of_one_image_is_no_finding_however_few_there_are():
-    rows = [Placed(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "val"), ("c", "test"), ("d", "train"))]
+    rows = [
+        Assignment(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "val"), ("c", "test"), ("d", "train"))
+    ]
     assert summary.warnings(rows, np.full((4, 2), 9), NAMES) == []
 
 
 def test_nothing_to_score_is_said_at_once():
-    rows = [Placed(key=k, split="train", group=k) for k in "ab"]
+    rows = [Assignment(key=k, split="train", group=k) for k in "ab"]
     assert summary.warnings(rows, np.full((2, 2), 9), NAMES)[-1] == (
         "nothing can be scored: evaluate needs an image in val or test"
     )
 
 
 def test_advice_is_given_where_a_common_class_is_far_off():
-    rows = [Placed(key=str(i), split="test" if i < 10 else "train", group=str(i)) for i in range(30)]
+    rows = [Assignment(key=str(i), split="test" if i < 10 else "train", group=str(i)) for i in range(30)]
     even, uneven = np.array([[9, 1]] * 30), np.array([[9, 1 if i < 20 else 0] for i in range(30)])
     assert summary.advice(rows, even, NAMES) == []
     assert summary.advice(rows, uneven, NAMES) == [  # 10 of 100 in test, 20 of 290 in all
         "test has +45 % of its share of cat; split.method: balanced in params.yaml evens shares out"
     ]
-    empty = [Placed(key=f"e{i}", split="test" if i < 10 else "", group="", reason="empty_mask") for i in range(30)]
+    empty = [Assignment(key=f"e{i}", split="test" if i < 10 else "", group="", reason="empty_mask") for i in range(30)]
     assert summary.advice([*rows, *empty], np.concatenate([even, [[10, 0]] * 30]), NAMES) == []
     rare = np.array([[9, 1 if i < 9 else 0] for i in range(30)])
     assert summary.advice(rows, rare, NAMES) == []
 
 
 def test_advice_has_nothing_to_say_where_every_mask_is_empty():
-    rows = [Placed(key=str(i), split="", group="", reason="empty_mask") for i in range(20)]
+    rows = [Assignment(key=str(i), split="", group="", reason="empty_mask") for i in range(20)]
     assert summary.advice(rows, np.array([[9, 0]] * 20), NAMES) == []

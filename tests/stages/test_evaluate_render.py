@@ -14,9 +14,10 @@ from markupsafe import escape
 from PIL import Image
 
 from segpipe.core.errors import UserError
-from segpipe.data import tables
+from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Photo
+from segpipe.data.split_table import Assignment
 from segpipe.evaluate import score_tables
 from segpipe.masks import label_png
 from segpipe.models import model_file, segmenter
@@ -71,8 +72,8 @@ def photo(key):
 
 
 def write_splits(splits):
-    rows = "".join(f"{key},{split},{key},\n" for key, split in splits.items())
-    Path("data/splits.csv").write_text(f"key,split,group,reason\n{rows}", encoding="utf-8")
+    rows = [Assignment(key=key, split=split, group=key) for key, split in splits.items()]
+    split_table.write(Path("data/splits.csv"), rows)
 
 
 def write_model(names):

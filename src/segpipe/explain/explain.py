@@ -219,10 +219,10 @@ def _split_lines(account: Account, row: Row) -> list[str]:
     placed = account.splits.get(row.image_key)
     if placed is None:
         return [_line("split", "none: the photograph is not used")]
-    fold = f", fold {placed['fold']}" if placed["fold"] else ""
-    group = f"; goes with {placed['group']}" if placed["group"] not in ("", row.image_key) else ""
-    reason = f" ({placed['reason']})" if placed["reason"] else ""
-    return [_line("split", (placed["split"] or "left out of training") + reason + fold + group)]
+    fold = f", fold {placed.fold}" if placed.fold else ""
+    group = f"; goes with {placed.group}" if placed.group not in ("", row.image_key) else ""
+    reason = f" ({placed.reason})" if placed.reason else ""
+    return [_line("split", (placed.split or "left out of training") + reason + fold + group)]
 
 
 def _class(row: Row) -> str:

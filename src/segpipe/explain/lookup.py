@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from segpipe.core import csv_files
 from segpipe.core.errors import UserError
-from segpipe.data import tables
+from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Image, Instance, Photo, by_image
+from segpipe.data.split_table import Assignment
 from segpipe.ledger import findings
 from segpipe.ledger import rows as ledger
 from segpipe.ledger.findings import Finding
@@ -36,7 +36,7 @@ class Account:
     drawn: Mapping[str, tuple[Instance, ...]]
     classes: ClassTable
     indices: Mapping[str, int]
-    splits: Mapping[str, Mapping[str, str]] | None
+    splits: Mapping[str, Assignment] | None
     findings: Mapping[tuple[str, str], Sequence[Finding]]
 
 
@@ -90,8 +90,8 @@ def _by_record(found: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]
     return of_record
 
 
-def _splits(path: Path) -> dict[str, dict[str, str]] | None:
-    return {row["key"]: row for row in csv_files.read(path)} if path.is_file() else None
+def _splits(path: Path) -> dict[str, Assignment] | None:
+    return {row.key: row for row in split_table.read(path)} if path.is_file() else None
 
 
 def find(account: Account, asked: str) -> Row:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from segpipe.core.files import write_text
-from segpipe.data import tables
+from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.ledger import findings
 from segpipe.ledger import rows as ledger
@@ -25,7 +25,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
     drawn = stage != "validate"
     rows = ledger.read(Path("data/ledger.parquet") if drawn else checked / "ledger.parquet")
     photos = tuple(tables.read_photos(checked / "images.parquet"))
-    placed = placing.read(Path("data/splits.csv")) if stage == "split" else ()
+    placed = split_table.read(Path("data/splits.csv")) if stage == "split" else ()
     found = [
         *findings.read(checked / "findings.parquet"),
         *(findings.vanished(rows) if drawn else ()),

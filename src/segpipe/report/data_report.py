@@ -9,6 +9,7 @@ from typing import Any
 from segpipe.core.errors import closes
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Dataset, Instance, Photo
+from segpipe.data.split_table import Assignment
 from segpipe.ledger import limits, policies
 from segpipe.ledger import rows as ledger
 from segpipe.ledger.codes import LIMITED_CODES
@@ -18,7 +19,6 @@ from segpipe.ledger.rows import Kind, Row
 from segpipe.rasterize import overlaps
 from segpipe.report import examples, pages, statistics
 from segpipe.report.statistics import Bar, ClassFacts
-from segpipe.split.placing import Side
 
 _TEMPLATE = "data_report.html.j2"
 _COMMONEST_SIZES = 6
@@ -67,7 +67,7 @@ class DataReport:
     indices: Mapping[str, int]
     limits: Mapping[str, float]
     overlaps: Mapping[tuple[str, str], int] | None = None
-    placed: Sequence[Side] = ()
+    placed: Sequence[Assignment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _sum(rows: Sequence[Row], kind: Kind) -> Sum:
     return Sum(kind, "in", total, terms)
 
 
-def _split_sum(placed: Sequence[Side]) -> Sum:
+def _split_sum(placed: Sequence[Assignment]) -> Sum:
     counts = Counter(side.split for side in placed)
     terms = tuple(Term("", side or "left out", counts[side], meaning) for side, meaning in _SIDES.items())
     closes(sum(term.count for term in terms) == len(placed), f"sides that the page does not know: {counts}")

@@ -10,11 +10,10 @@ import numpy as np
 
 from segpipe.core.errors import UserError
 from segpipe.data.duplicates import equal_pairs, groups, joining_pairs
+from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, TRAIN, VAL, Assignment
 from segpipe.split import stratify
 from segpipe.split.pins import Pin
 
-TRAIN, VAL, TEST, LEFT_OUT = "train", "val", "test", ""
-SIDES = (TRAIN, VAL, TEST)
 _NONE = -1  # where an index of SIDES or of a fold is not decided
 
 
@@ -35,22 +34,6 @@ class Candidate:
     empty: bool
     pin: Pin | None = None
     copy_of: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Placed:
-    """Where one image goes. split: a side, or "" if it would train and is left out; group: the key that names what it
-    belongs to.
-
-    reason: "empty_mask" if it is not trained on, on whichever side it is; fold: "i/k", the i-th of k folds, or "".
-    """
-
-    key: str
-    split: str
-    group: str
-    reason: str = ""
-    fold: str = ""
-    sha256: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +95,7 @@ class Pool:
         return sums
 
 
-def place(pool: Pool, plan: Plan) -> list[Placed]:
+def place(pool: Pool, plan: Plan) -> list[Assignment]:
     """A row for each image of the pool, in order. Raises UserError as by_source does."""
     if plan.method == "source":
         sides = by_source(pool, plan.source_roles, plan.val)
@@ -174,7 +157,7 @@ def folded(pool: Pool, sides: np.ndarray, folds: int) -> np.ndarray:
     return np.where(rest, np.where(pinned == _NONE, dealt[pool.group], pinned), _NONE)
 
 
-def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Placed]:
+def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Assignment]:
     """A row for each image, in order; folds: 0, or into how many what is not test is cut, of which `fold` is val."""
     cut = folded(pool, sides, folds) if folds else np.full(len(sides), _NONE)
     name: dict[int, str] = {}
@@ -186,7 +169,7 @@ def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Placed]
         return LEFT_OUT if candidate.empty and split == TRAIN else split
 
     return [
-        Placed(
+        Assignment(
             key=c.key,
             split=placed_in(c, side, part),
             group=name[number],

@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from segpipe.core.errors import UserError
+from segpipe.data.split_table import SIDES, TEST, TRAIN, VAL, Assignment
 from segpipe.split import assign
-from segpipe.split.assign import SIDES, TEST, TRAIN, VAL, Placed, Plan, Pool
+from segpipe.split.assign import Plan, Pool
 
 _SHARES = tuple(part / 20 for part in range(1, 20))
 _BITS = (8, 6, 4, 2, 0)
 Change = dict[str, Any]
 
 
-def refuse(pool: Pool, plan: Plan, placed: Sequence[Placed], near_bits: int, seed: int) -> None:
+def refuse(pool: Pool, plan: Plan, placed: Sequence[Assignment], near_bits: int, seed: int) -> None:
     """Raise UserError if no image, or none with a labelled pixel, is on a side that `plan` asks for.
 
     near_bits, seed: as for Pool.gather, which made `pool`.
@@ -33,7 +34,7 @@ def refuse(pool: Pool, plan: Plan, placed: Sequence[Placed], near_bits: int, see
         raise UserError(f"{problem}; {_remedy(pool, plan, near_bits, seed)}")
 
 
-def _missing(pool: Pool, plan: Plan, placed: Sequence[Placed]) -> list[str]:
+def _missing(pool: Pool, plan: Plan, placed: Sequence[Assignment]) -> list[str]:
     labelled = (pool.class_pixels > 0).sum(axis=1).tolist()
     used = {row.split for row, classes in zip(placed, labelled, strict=True) if classes}
     return [side for side in SIDES if side in _asked(pool, plan) and side not in used]

@@ -7,7 +7,8 @@ import numpy as np
 
 from segpipe.core.errors import UserError
 from segpipe.data.duplicates import close_pairs, firsts, only_firsts
-from segpipe.split.assign import LEFT_OUT, SIDES, TRAIN, Placed, Pool, copy_names, scene_names
+from segpipe.data.split_table import LEFT_OUT, SIDES, TRAIN, Assignment
+from segpipe.split.assign import Pool, copy_names, scene_names
 
 _KINDS = {
     "equal_images": "{} images of val and test equal one on another side",
@@ -27,7 +28,7 @@ class Leak:
     first: tuple[int, int] | None
 
 
-def found(pool: Pool, placed: Sequence[Placed], near_bits: int) -> list[Leak]:
+def found(pool: Pool, placed: Sequence[Assignment], near_bits: int) -> list[Leak]:
     """The leaks of each kind; images that are left out leak nothing."""
     sides = np.array([row.split for row in placed])
     pinned = [f"group {g}" if c.pin else f"image {c.key}" for c, g in zip(pool.candidates, pool.group, strict=True)]
@@ -42,7 +43,7 @@ def found(pool: Pool, placed: Sequence[Placed], near_bits: int) -> list[Leak]:
     ]
 
 
-def counts(leaks: Sequence[Leak], placed: Sequence[Placed]) -> dict[str, float]:
+def counts(leaks: Sequence[Leak], placed: Sequence[Assignment]) -> dict[str, float]:
     """How many images leak by kind, and in all (`images`), and what share of val and test that is."""
     leaking = frozenset[int]().union(*(leak.images for leak in leaks))
     held_out = sum(row.split not in (TRAIN, LEFT_OUT) for row in placed)
@@ -50,7 +51,7 @@ def counts(leaks: Sequence[Leak], placed: Sequence[Placed]) -> dict[str, float]:
     return by_kind | {"images": len(leaking), "share": round(len(leaking) / max(1, held_out), 6)}
 
 
-def lines(leaks: Sequence[Leak], placed: Sequence[Placed]) -> list[str]:
+def lines(leaks: Sequence[Leak], placed: Sequence[Assignment]) -> list[str]:
     """What leaks in words, with the first pair of each kind."""
     return [
         f"{_KINDS[leak.kind].format(len(leak.images))} (first: {' and '.join(_said(placed[i]) for i in leak.first)})"
@@ -59,7 +60,7 @@ def lines(leaks: Sequence[Leak], placed: Sequence[Placed]) -> list[str]:
     ]
 
 
-def enforce_limit(leaks: Sequence[Leak], placed: Sequence[Placed], limit: float) -> None:
+def enforce_limit(leaks: Sequence[Leak], placed: Sequence[Assignment], limit: float) -> None:
     """Raise UserError if more than the share `limit` of val and test leaks."""
     counted = counts(leaks, placed)
     if counted["share"] > limit:
@@ -118,5 +119,5 @@ def _neighbours(names: Sequence[str], sides: np.ndarray) -> np.ndarray:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def _said(row: Placed) -> str:
+def _said(row: Assignment) -> str:
     return f"{row.key} in {row.split}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from segpipe.core import csv_files
 from segpipe.core.errors import UserError
 from segpipe.core.files import read_text
+from segpipe.data import split_table
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,14 +44,14 @@ def read(path: Path) -> dict[str, Pin]:
 
 def _pin(row: Mapping[str, str | None]) -> Pin | None:
     pin = Pin(split=row.get("split") or "", fold=row.get("fold") or "")
-    sound = pin.split in ("train", "val", "test") and (not pin.fold or _FOLD.fullmatch(pin.fold))
+    sound = pin.split in split_table.SIDES and (not pin.fold or _FOLD.fullmatch(pin.fold))
     return pin if sound and (not pin.fold or int(pin.fold.split("/")[0]) < int(pin.fold.split("/")[1])) else None
 
 
 def of_split(path: Path) -> dict[str, Pin]:
     """Pins of all images in data/splits.csv; what is left out of training keeps train."""
-    rows = csv_files.read(path)
-    return {row["sha256"]: Pin(split=row["split"] or "train", fold=row["fold"]) for row in rows}
+    rows = split_table.read(path)
+    return {row.sha256: Pin(split=row.split or split_table.TRAIN, fold=row.fold) for row in rows}
 
 
 def write(path: Path, pins: Mapping[str, Pin]) -> None:

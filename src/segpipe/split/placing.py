@@ -2,38 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from segpipe.core import csv_files
 from segpipe.core.errors import closes
 from segpipe.data.duplicates import equal_pairs, firsts, joining_pairs
 from segpipe.data.records import Photo
+from segpipe.data.split_table import TRAIN, Assignment
 from segpipe.ledger.findings import Finding
 from segpipe.ledger.rows import Row
-from segpipe.split.assign import Placed
-
-_TRAIN = "train"
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """Where one photograph is; as in Placed."""
-
-    key: str
-    split: str
-    group: str
-    reason: str
-
-
-def read(path: Path) -> list[Side]:
-    """The rows of data/splits.csv."""
-    return [Side(row["key"], row["split"], row["group"], row["reason"]) for row in csv_files.read(path)]
-
-
-def close(sides: Sequence[Side | Placed], rows: Sequence[Row]) -> None:
+def close(sides: Sequence[Assignment], rows: Sequence[Row]) -> None:
     """Hold the split against the ledger: each photograph that is used is on one side, or left out for a reason.
 
     Raises AccountError.
@@ -45,24 +26,24 @@ def close(sides: Sequence[Side | Placed], rows: Sequence[Row]) -> None:
     closes(not lost, f"left out of the split without a reason: {lost[:5]}")
 
 
-def with_reasons(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:
+def with_reasons(rows: Sequence[Row], sides: Sequence[Assignment]) -> list[Row]:
     """The ledger with the reason why a photograph that is used is not trained on, and where it is instead."""
     of_key = {side.key: side for side in sides if side.reason}
     return [_with_reason(row, of_key[row.id]) if row.kind == "image" and row.id in of_key else row for row in rows]
 
 
-def _with_reason(row: Row, side: Side) -> Row:
+def _with_reason(row: Row, side: Assignment) -> Row:
     where = f"in {side.split}" if side.split else "left out of training"
     return replace(row, reason=side.reason, detail="; ".join(filter(None, [row.detail, where])))
 
 
-def findings(sides: Sequence[Side], photos: Sequence[Photo], near_bits: int) -> list[Finding]:
+def findings(sides: Sequence[Assignment], photos: Sequence[Photo], near_bits: int) -> list[Finding]:
     """Photographs that nearly equal an earlier one, and those of val and test whose group is on another side too."""
     file = {photo.key: photo.file for photo in photos}
     return [*_near(sides, {photo.key: photo for photo in photos}, near_bits), *_leaked(sides, file)]
 
 
-def _near(sides: Sequence[Side], photos: dict[str, Photo], near_bits: int) -> Iterator[Finding]:
+def _near(sides: Sequence[Assignment], photos: dict[str, Photo], near_bits: int) -> Iterator[Finding]:
     sizes = Counter(side.group for side in sides)
     grouped = [photos[side.key] for side in sides if sizes[side.group] > 1]  # others are near to none
     equal = {later for _, later in equal_pairs([photo.sha256 for photo in grouped]).tolist()}
@@ -77,15 +58,15 @@ def _near(sides: Sequence[Side], photos: dict[str, Photo], near_bits: int) -> It
         yield _finding(grouped[later].key, "near_duplicate_photographs", f"nearly equal to {twin.file}", twin.key)
 
 
-def _leaked(sides: Sequence[Side], file: dict[str, str]) -> Iterator[Finding]:
+def _leaked(sides: Sequence[Assignment], file: dict[str, str]) -> Iterator[Finding]:
     others: dict[str, dict[str, str]] = {}
     for side in sides:
         if side.split:
             others.setdefault(side.group, {}).setdefault(side.split, side.key)
     for side in sides:
         elsewhere = [key for split, key in others.get(side.group, {}).items() if split != side.split]
-        if side.split not in ("", _TRAIN) and elsewhere:
-            twin = others[side.group].get(_TRAIN, elsewhere[0])
+        if side.split not in ("", TRAIN) and elsewhere:
+            twin = others[side.group].get(TRAIN, elsewhere[0])
             yield _finding(side.key, "leaked_photographs", f"in {side.split}; goes with {file[twin]}", twin)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from segpipe.core import csv_files
-from segpipe.split.assign import LEFT_OUT, SIDES, TEST, VAL, Placed
+from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, VAL, Assignment
 
 _LARGE_GROUP = 0.2  # of all images
 _FAR_OFF = 0.25  # of a class's share
 _COMMON = 10  # images of a class that can be shared out well
 
 
-def summary(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def summary(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """Images by side, fold and reason to be left out, groups, and how far shares of classes are off (`shares_off`)."""
     sizes = Counter(row.group for row in placed)
     folds = Counter(row.fold for row in placed if row.fold)
@@ -36,7 +36,7 @@ def summary(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[
     } | ({"folds": dict(sorted(folds.items()))} if folds else {})
 
 
-def shares_off(placed: Sequence[Placed], class_pixels: np.ndarray) -> dict[str, np.ndarray]:
+def shares_off(placed: Sequence[Assignment], class_pixels: np.ndarray) -> dict[str, np.ndarray]:
     """How far each side's share of each class is off, float (3, C) by `images` that show it and by `pixels`.
 
     0.5: half as much again as in all images that are used; -1: nothing of it; NaN: the side or the class is empty.
@@ -52,7 +52,7 @@ def shares_off(placed: Sequence[Placed], class_pixels: np.ndarray) -> dict[str, 
         }
 
 
-def class_csv(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> str:
+def class_csv(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> str:
     """A row for each class and side: its images, its pixels, and how far both are off in percent ("" where neither)."""
     split = np.array([row.split for row in placed])
     off = shares_off(placed, class_pixels)
@@ -66,7 +66,7 @@ def class_csv(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequenc
     return csv_files.text(["class", "split", "images", "pixels", "images_off_percent", "pixels_off_percent"], rows)
 
 
-def share_table(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
+def share_table(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
     """The same to be read: a line for each class."""
     off = shares_off(placed, class_pixels)
     width = max(map(len, names))
@@ -81,7 +81,7 @@ def share_table(placed: Sequence[Placed], class_pixels: np.ndarray, names: Seque
     return lines
 
 
-def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
+def warnings(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
     """What a split lacks: a side without images, a class without pixels on one; or a group that outweighs the rest."""
     split = np.array([row.split for row in placed])
     lines = [f"no image is left for {side}" for side in SIDES if not (split == side).any()]
@@ -104,7 +104,7 @@ def warnings(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence
     return lines
 
 
-def advice(placed: Sequence[Placed], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
+def advice(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
     """Where shares of classes that can be shared out are far off: which is worst, and what evens them out.
 
     Images that are not trained on do not count: no method brings their share into train.

@@ -37,7 +37,7 @@ def device_and_team(params: Params, module: str) -> tuple[torch.device, distribu
 def data_and_network(params: Params) -> tuple[Store, TrainingData, build.Segmenter, str]:
     """What is trained with, what is trained, and where its weights came from."""
     own, store = params.train, Store.open(STORE)
-    data = TrainingData.of(store, split_table.read(SPLITS))
+    data = TrainingData.of(store, split_table.read_splits(SPLITS))
     segmenter = build.segmenter(own.architecture, own.encoder, len(store.classes), data.seen, params.seed)
     source = Path(own.weights_file) if own.weights == "file" else own.weights
     return store, data, segmenter, weights.load_pretrained(segmenter, own.encoder, source)
