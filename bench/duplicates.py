@@ -20,8 +20,8 @@ from bench.lookalikes import COUNT
 from bench.lookalikes import SETS as LOOKALIKES
 from bench.lookalikes import picture as lookalike
 from segpipe.core import parallel
-from segpipe.data import duplicates, looks, photos
-from segpipe.data.looks import PARTS, TURNED
+from segpipe.data import duplicates, photos
+from segpipe.data.duplicates import ORIENTATIONS, PARTS
 
 DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", "../shared/data"))
 SETS = {  # folder of photographs: how many of them, evenly spread, are copied
@@ -91,7 +91,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def own_hash(path: Path) -> str:
-    return looks.hashes(photos.read(path))
+    return duplicates.fingerprint(photos.read(path))
 
 
 def copies_hashes(path: Path) -> list[str]:
@@ -100,7 +100,7 @@ def copies_hashes(path: Path) -> list[str]:
 
 
 def lookalike_hash(of: tuple[str, int]) -> str:
-    return looks.hashes(lookalike(of))
+    return duplicates.fingerprint(lookalike(of))
 
 
 def lookalike_copies(of: tuple[str, int]) -> list[str]:
@@ -108,17 +108,19 @@ def lookalike_copies(of: tuple[str, int]) -> list[str]:
 
 
 def _of_copies(image: Image.Image) -> list[str]:
-    return [looks.hashes(copy(image)) for copy in COPIES.values()]
+    return [duplicates.fingerprint(copy(image)) for copy in COPIES.values()]
 
 
 def without_parts(hashes: np.ndarray) -> np.ndarray:
     """As if only the whole picture in its orientations were hashed."""
-    return np.asfortranarray(np.concatenate([hashes[:, :TURNED], np.repeat(hashes[:, :1], PARTS, axis=1)], axis=1))
+    return np.asfortranarray(
+        np.concatenate([hashes[:, :ORIENTATIONS], np.repeat(hashes[:, :1], PARTS, axis=1)], axis=1)
+    )
 
 
 def one_hash(hashes: np.ndarray) -> np.ndarray:
     """As if only the whole picture as it is were hashed."""
-    return np.asfortranarray(np.repeat(hashes[:, :1], TURNED + PARTS, axis=1))
+    return np.asfortranarray(np.repeat(hashes[:, :1], ORIENTATIONS + PARTS, axis=1))
 
 
 CONFIRMED = "confirmed"  # as split does it: the hashes and the parts, then the pictures themselves
@@ -134,11 +136,11 @@ COLUMNS = [("one hash", 8), ("8 orientations", 8), ("and parts", 8), *((CONFIRME
 def share_found(originals: Sequence[str], copies: Sequence[str], way: str, bits: int) -> float:
     """The percentage of copies that are found."""
     texts = [*originals, *copies]
-    of, count = WAYS[way](looks.numbers(texts)), len(originals)
+    of, count = WAYS[way](duplicates.hash_numbers(texts)), len(originals)
     pairs = np.stack([np.arange(count), np.arange(count) + count], axis=1)
     near = duplicates.distances(of[:count], of[count:]) <= bits
     if way == CONFIRMED:
-        near[near] = duplicates.confirmed(pairs[near], of, looks.details(texts), bits)
+        near[near] = duplicates.confirmed(pairs[near], of, duplicates.small_images(texts), bits)
     return 100 * float(near.mean())
 
 
@@ -146,7 +148,7 @@ def pairs_within(texts: Sequence[str], way: str, bits: int) -> np.ndarray:
     """Pairs of one set, int64 (K, 2)."""
     if way == CONFIRMED:
         return np.concatenate(list(duplicates.close_pairs(texts, bits)))
-    of = WAYS[way](looks.numbers(texts))
+    of = WAYS[way](duplicates.hash_numbers(texts))
     rows = (duplicates.distances(of[i : i + 1, None], of[None, i + 1 :])[0] <= bits for i in range(len(of)))
     return np.array([(i, i + 1 + j) for i, near in enumerate(rows) for j in np.flatnonzero(near)], np.int64).reshape(
         -1, 2
@@ -263,8 +265,8 @@ def main() -> None:
     real(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     independent()
     rng = np.random.default_rng(0)
-    small = looks.hashes(lookalike(("cells", 0)))[16 * (TURNED + PARTS) :]
-    texts = [rng.bytes(8 * (TURNED + PARTS)).hex() + small for _ in range(8000)]
+    small = duplicates.fingerprint(lookalike(("cells", 0)))[16 * (ORIENTATIONS + PARTS) :]
+    texts = [rng.bytes(8 * (ORIENTATIONS + PARTS)).hex() + small for _ in range(8000)]
     start = time.perf_counter()
     duplicates.groups(len(texts), duplicates.close_pairs(texts, 8))
     print(f"\nAll pairs of 8,000 photographs: {time.perf_counter() - start:.1f} s")

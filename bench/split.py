@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from segpipe.data.looks import PARTS, TURNED
+from segpipe.data.duplicates import ORIENTATIONS, PARTS
 from segpipe.split import assign, leaks, summary
 from segpipe.split.assign import Candidate, Pool
 from segpipe.split.pins import Pin
@@ -37,7 +37,7 @@ def made() -> tuple[list[Candidate], np.ndarray]:
         Candidate(
             key=f"image{i:05}",
             sha256=hashlib.sha256(str(i).encode()).hexdigest(),
-            phash=rng.bytes(8 * (TURNED + PARTS)).hex() + base64.b64encode(rng.bytes(64 * 64)).decode(),
+            phash=rng.bytes(8 * (ORIENTATIONS + PARTS)).hex() + base64.b64encode(rng.bytes(64 * 64)).decode(),
             scene=f"scene{scenes[i]}",
             source_split=None,
             empty=False,

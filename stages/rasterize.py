@@ -9,8 +9,8 @@ from pathlib import Path
 from segpipe.core import memory, parallel
 from segpipe.core.command import run
 from segpipe.core.files import write_json, write_text
-from segpipe.data import fitted, selection, store, tables
-from segpipe.data.classes import ClassTable
+from segpipe.data import fitted, store, tables
+from segpipe.data.classes import ClassTable, refuse_unknown
 from segpipe.ledger import findings, limits
 from segpipe.ledger import rows as ledger
 from segpipe.params import load
@@ -28,7 +28,7 @@ def main() -> None:
     photos = tables.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")
     indices = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
-    selection.refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
+    refuse_unknown(params.rasterize.priority, sorted(indices, key=lambda name: indices[name]))
     fit = params.photos.preprocessing
     tasks = dataset.tasks(
         photos,

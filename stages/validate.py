@@ -9,9 +9,9 @@ from pathlib import Path
 from segpipe.core import memory, parallel
 from segpipe.core.command import run
 from segpipe.core.files import write_json
-from segpipe.data import fitted, rgb, selection, tables
+from segpipe.data import fitted, rgb, tables
+from segpipe.data.classes import TaskKind, class_indices, class_names, class_table, select
 from segpipe.data.records import Dataset
-from segpipe.data.selection import TaskKind
 from segpipe.ledger import findings, limits, policies, rows
 from segpipe.ledger.codes import CHANGES, VALIDATE_FINDINGS
 from segpipe.ledger.policies import Policies
@@ -33,9 +33,9 @@ def main() -> None:
         parallel.warm_up(params.compute.workers, params.compute.dask)
     dataset = tables.read_dataset(Path("data/records"))
     used = {instance.category for instance in dataset.instances if instance.category}
-    class_of = selection.select(params.ingest.classes, dataset.categories, used)
+    class_of = select(params.ingest.classes, dataset.categories, used)
     conflicts.refuse(dataset.conflicts, None if params.ingest.classes == "auto" else class_of)
-    selected = selection.names(class_of)
+    selected = class_names(class_of)
     spread = partial(
         parallel.ordered,
         image.check,
@@ -86,8 +86,8 @@ def _write(validated: Validated, selected: tuple[str, ...], task: TaskKind) -> N
     tables.write_instances(folder / "instances.parquet", validated.instances)
     rows.write(folder / "ledger.parquet", validated.rows)
     findings.write(folder / "findings.parquet", validated.findings)
-    selection.class_table(selected, task).write(folder / "classes.json")
-    write_json(folder / "class_indices.json", selection.class_indices(selected, task))
+    class_table(selected, task).write(folder / "classes.json")
+    write_json(folder / "class_indices.json", class_indices(selected, task))
     counts = {
         "policies": policies.counts(validated.rows),
         "findings": findings.counts(validated.findings, VALIDATE_FINDINGS),

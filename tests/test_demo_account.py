@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from segpipe import params
-from segpipe.data import selection, store
+from segpipe.data import store
+from segpipe.data.classes import class_indices, class_names, class_table, select
 from segpipe.data.preprocessing import Fit
 from segpipe.ingest.detect import read_source
 from segpipe.ledger import findings
@@ -30,12 +31,12 @@ def drawn(tmp_path_factory):
     own = params.load(ROOT / "params.yaml")
     dataset = read_source(DEMO)
     used = {instance.category for instance in dataset.instances}
-    class_of = selection.select(own.ingest.classes, dataset.categories, used)
-    selected = selection.names(class_of)
+    class_of = select(own.ingest.classes, dataset.categories, used)
+    selected = class_names(class_of)
     tasks = validation.tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
     validated = validation.collect(dataset, class_of, map(image.check, tasks))
-    classes = selection.class_table(selected, "multiclass")
-    indices = selection.class_indices(selected, "multiclass")
+    classes = class_table(selected, "multiclass")
+    indices = class_indices(selected, "multiclass")
     fit = Fit("letterbox", (64, 64))
     to_draw = rasterizing.tasks(
         validated.photos, validated.instances, DEMO, indices, classes, "smaller_on_top", fit, folder, folder

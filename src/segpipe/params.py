@@ -9,9 +9,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segpipe.core.errors import UserError
-from segpipe.data.classes import BACKGROUND
+from segpipe.data.classes import BACKGROUND, class_of_categories
 from segpipe.data.preprocessing import Fit
-from segpipe.data.selection import merging
 from segpipe.ingest.names import AUTO, FORMAT_NAMES
 from segpipe.ledger.codes import LIMITED_CODES
 
@@ -53,7 +52,7 @@ def _classes(value: Any) -> Any:
         raise ValueError("names no class; give auto, a list of names, or names by class: {vehicle: [car, bus]}")
     if isinstance(value, dict):
         try:
-            merging(value)
+            class_of_categories(value)
         except UserError as error:
             raise ValueError(str(error)) from None
     return value

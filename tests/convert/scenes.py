@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.data import selection
+from segpipe.data import classes
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Dataset
 from segpipe.ingest.detect import read_source
 from segpipe.ledger.policies import Policies
-from segpipe.masks.priority import SMALLER_ON_TOP
+from segpipe.masks.painting import SMALLER_ON_TOP
 from segpipe.rasterize import image as drawing
 from segpipe.validate import dataset as validation
 from segpipe.validate import image
@@ -25,14 +25,14 @@ def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") ->
 def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
     rules = Rules({name: name for name in categories}, Policies())
     tasks = validation.tasks(dataset, root, rules, keep_empty=True)
-    indices = selection.class_indices(categories, "multiclass")
+    indices = classes.class_indices(categories, "multiclass")
     maps: dict[str, np.ndarray] = {}
     for checked in map(image.check, tasks):
         if checked.photo is None:
             continue
         task = drawing.Task(
             root=root, photo=checked.photo, instances=checked.instances, indices=indices,
-            classes=selection.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
+            classes=classes.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
             fit=Fit("stretch", (32, 32)), position=0, masks=root, store=root,
         )  # fmt: skip
         # VOC's flat folders carry the path in the name, made safe

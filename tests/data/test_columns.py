@@ -4,7 +4,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from segpipe.data.columns import column
+from segpipe.data.tables import column
 
 COLUMNS = [
     ([], pa.string()),
@@ -37,7 +37,7 @@ def test_records_are_written_and_read_without_pandas(tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from segpipe.dataset import tables
+from segpipe.data import tables
 from segpipe.data.records import Dataset, Image, Instance
 outline = (0.0, 0.0, 4.0, 0.0, 4.0, 4.0)
 instance = Instance(id="1", image_key="a", category="cat", rings=(outline,), flags=("difficult",))

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from segpipe.data import comparing, duplicates, looks
+from segpipe.data import comparing, duplicates
 
 LAYOUT = gaussian_filter(np.random.default_rng(0).normal(0, 1, (240, 240)), 24)
 LAYOUT *= 60 / LAYOUT.std()
@@ -17,14 +17,14 @@ def of_one_layout(seed: int, finest: float = 4) -> Image.Image:
 
 
 def pairs_of(pictures, bits=10) -> set[tuple[int, int]]:
-    found = duplicates.close_pairs([looks.hashes(picture) for picture in pictures], bits)
+    found = duplicates.close_pairs([duplicates.fingerprint(picture) for picture in pictures], bits)
     return {(int(i), int(j)) for part in found for i, j in part}
 
 
 @pytest.mark.parametrize("finest", [2.5, 4, 6])
 def test_different_pictures_of_one_layout_are_no_copies_although_their_hashes_are_close(finest):
     pictures = [of_one_layout(seed, finest) for seed in range(1, 25)]
-    of = looks.numbers([looks.hashes(picture) for picture in pictures])
+    of = duplicates.hash_numbers([duplicates.fingerprint(picture) for picture in pictures])
     close = np.argwhere(np.triu(duplicates.distances(of[:, None], of[None]) <= 10, 1))
     assert np.bincount(duplicates.groups(24, [close])).max() > 12  # by the hashes alone
     assert pairs_of(pictures) == set()
@@ -84,6 +84,6 @@ def test_what_is_found_does_not_depend_on_what_else_is_compared():
 
 @pytest.mark.parametrize("count", [0, 1, 49])
 def test_any_number_of_pairs_is_compared(count):
-    small = looks.viewed(looks.details([looks.hashes(of_one_layout(1))])[0], 0)
+    small = duplicates.view_of(duplicates.small_images([duplicates.fingerprint(of_one_layout(1))])[0], 0)
     pictures, bits = np.array([small] * count), np.zeros(count)
     assert comparing.same(pictures, pictures, bits).tolist() == [True] * count

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segpipe.data.duplicates import close_pairs, equal_pairs, firsts, groups, joining_pairs
-from segpipe.data.looks import PARTS, TURNED
+from segpipe.data.duplicates import ORIENTATIONS, PARTS, close_pairs, equal_pairs, firsts, groups, joining_pairs
 
 
 def _rosette() -> str:
@@ -22,7 +21,7 @@ ROSETTE = _rosette()
 
 def hashes(whole: int, turned: int = 0x3333333333333333, part: int = 0x0F0F0F0F0F0F0F0F) -> str:
     """Of a picture as it is, turned in any way, and of any part of it; the constants are 32 bits apart."""
-    return f"{whole:016x}" + f"{turned:016x}" * (TURNED - 1) + f"{part:016x}" * PARTS + ROSETTE
+    return f"{whole:016x}" + f"{turned:016x}" * (ORIENTATIONS - 1) + f"{part:016x}" * PARTS + ROSETTE
 
 
 def pairs(found) -> set[tuple[int, int]]:

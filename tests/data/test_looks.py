@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 from scipy.fft import dct
 
-from segpipe.data import looks
+from segpipe.data import duplicates
 from segpipe.data.duplicates import distances
 
 
@@ -17,7 +17,7 @@ def photograph(seed: int = 0) -> Image.Image:
 
 
 def bits_apart(one: Image.Image, other: Image.Image) -> int:
-    of = looks.numbers([looks.hashes(image) for image in (one, other)])
+    of = duplicates.hash_numbers([duplicates.fingerprint(image) for image in (one, other)])
     return int(distances(of[0], of[1]))
 
 
@@ -27,7 +27,7 @@ def test_the_first_hash_is_phash():
     small = np.asarray(grey.resize((32, 32), Image.Resampling.LANCZOS), float)
     low = dct(dct(small, axis=0), axis=1)[:8, :8]
     expected = "".join("1" if value > np.median(low) else "0" for value in low.ravel())
-    assert looks.hashes(photograph())[:16] == f"{int(expected, 2):016x}"
+    assert duplicates.fingerprint(photograph())[:16] == f"{int(expected, 2):016x}"
 
 
 @pytest.mark.parametrize("turn", list(Image.Transpose))
@@ -49,22 +49,22 @@ def test_other_pictures_are_far_apart():
 
 
 def test_a_picture_of_one_shade_has_no_hash():
-    assert looks.hashes(Image.new("RGB", (70, 50), (200, 200, 200))) == ""
+    assert duplicates.fingerprint(Image.new("RGB", (70, 50), (200, 200, 200))) == ""
 
 
-@pytest.mark.parametrize("view", range(looks.TURNED))
+@pytest.mark.parametrize("view", range(duplicates.ORIENTATIONS))
 def test_the_small_picture_is_turned_as_the_hash_is(view):
-    of = looks.hashes(photograph())
-    small = looks.viewed(looks.details([of])[0], view)
+    of = duplicates.fingerprint(photograph())
+    small = duplicates.view_of(duplicates.small_images([of])[0], view)
     turned = Image.fromarray(np.clip(small, 0, 255).astype(np.uint8)).convert("RGB")
-    whole, seen = looks.numbers([of])[0], looks.numbers([looks.hashes(turned)])[0]
+    whole, seen = duplicates.hash_numbers([of])[0], duplicates.hash_numbers([duplicates.fingerprint(turned)])[0]
     assert int(np.bitwise_count(seen[0] ^ whole[view])) <= 4
 
 
 def test_parts_of_the_small_picture_are_those_of_the_hash():
-    of = looks.hashes(ImageOps.expand(photograph(), 24, "white"))
-    for view in range(looks.TURNED, looks.TURNED + looks.PARTS):
-        small = looks.viewed(looks.details([of])[0], view)
+    of = duplicates.fingerprint(ImageOps.expand(photograph(), 24, "white"))
+    for view in range(duplicates.ORIENTATIONS, duplicates.ORIENTATIONS + duplicates.PARTS):
+        small = duplicates.view_of(duplicates.small_images([of])[0], view)
         part = Image.fromarray(np.clip(small, 0, 255).astype(np.uint8)).convert("RGB")
-        seen = looks.numbers([looks.hashes(part)])[0]
-        assert int(np.bitwise_count(seen[0] ^ looks.numbers([of])[0][view])) <= 6
+        seen = duplicates.hash_numbers([duplicates.fingerprint(part)])[0]
+        assert int(np.bitwise_count(seen[0] ^ duplicates.hash_numbers([of])[0][view])) <= 6

@@ -4,7 +4,7 @@ from PIL import Image, ImageOps
 
 from segpipe.core.errors import AnnotationError
 from segpipe.data import photos
-from segpipe.data.picture_sizes import viewed_wh
+from segpipe.data.photos import viewed_wh
 
 
 @pytest.mark.parametrize("name", ["Landscape", "Portrait"])

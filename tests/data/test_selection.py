@@ -1,38 +1,38 @@
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.data import selection
+from segpipe.data import classes
 from segpipe.data.classes import ClassTable
 
 
 def test_listed_classes_keep_their_order():
-    class_of = selection.select(["dog", "cat"], ["cat", "dog", "cow"], {"cat", "dog"})
+    class_of = classes.select(["dog", "cat"], ["cat", "dog", "cow"], {"cat", "dog"})
     assert list(class_of.items()) == [("dog", "dog"), ("cat", "cat")]
 
 
 def test_auto_takes_the_sources_order_and_leaves_out_what_is_never_used():
-    class_of = selection.select("auto", ["cow", "background", "cat"], {"cat", "cow", "background"})
+    class_of = classes.select("auto", ["cow", "background", "cat"], {"cat", "cow", "background"})
     assert list(class_of.items()) == [("cow", "cow"), ("cat", "cat")]
-    assert selection.select("auto", ["cow", "cat"], {"cat"}) == {"cat": "cat"}
+    assert classes.select("auto", ["cow", "cat"], {"cat"}) == {"cat": "cat"}
 
 
 def test_a_mapping_merges_and_renames_in_its_own_order():
     used = {"bus", "car", "person", "truck", "tree"}
-    class_of = selection.select({"vehicle": ["truck", "car"], "human": "person"}, sorted(used), used)
+    class_of = classes.select({"vehicle": ["truck", "car"], "human": "person"}, sorted(used), used)
     assert class_of == {"truck": "vehicle", "car": "vehicle", "person": "human"}
-    assert selection.names(class_of) == ("vehicle", "human")
+    assert classes.class_names(class_of) == ("vehicle", "human")
 
 
 def test_a_part_of_a_class_that_no_annotation_has_is_an_error_with_a_suggestion():
     with pytest.raises(UserError, match="no annotation has the class 'buss'; did you mean 'bus'"):
-        selection.select({"vehicle": ["car", "buss"]}, ["bus", "car"], {"bus", "car"})
+        classes.select({"vehicle": ["car", "buss"]}, ["bus", "car"], {"bus", "car"})
 
 
 def test_a_list_of_priorities_names_classes():
-    selection.refuse_unknown("smaller_on_top", ["vehicle"])
-    selection.refuse_unknown(["vehicle"], ["human", "vehicle"])
+    classes.refuse_unknown("smaller_on_top", ["vehicle"])
+    classes.refuse_unknown(["vehicle"], ["human", "vehicle"])
     with pytest.raises(UserError) as caught:
-        selection.refuse_unknown(["vehicel"], ["human", "vehicle"])
+        classes.refuse_unknown(["vehicel"], ["human", "vehicle"])
     assert str(caught.value) == (
         "rasterize.priority names 'vehicel'; did you mean 'vehicle'? the classes are human, vehicle"
     )
@@ -40,7 +40,7 @@ def test_a_list_of_priorities_names_classes():
 
 def test_a_class_that_no_annotation_has_is_an_error_with_a_suggestion():
     with pytest.raises(UserError) as caught:
-        selection.select(["cat", "dgo"], ["cat", "dog"], {"cat", "dog"})
+        classes.select(["cat", "dgo"], ["cat", "dog"], {"cat", "dog"})
     assert str(caught.value) == (
         "no annotation has the class 'dgo'; did you mean 'dog'? the source has cat, dog; "
         "correct ingest.classes in params.yaml"
@@ -48,10 +48,10 @@ def test_a_class_that_no_annotation_has_is_an_error_with_a_suggestion():
 
 
 def test_binary_folds_every_class_into_one():
-    assert selection.class_table(("cat", "dog"), "binary").names == ("background", "foreground")
-    assert selection.class_table(("cat",), "binary").names == ("background", "cat")
-    assert selection.class_indices(("cat", "dog"), "binary") == {"cat": 1, "dog": 1}
-    assert selection.class_indices(("cat", "dog"), "multiclass") == {"cat": 1, "dog": 2}
+    assert classes.class_table(("cat", "dog"), "binary").names == ("background", "foreground")
+    assert classes.class_table(("cat",), "binary").names == ("background", "cat")
+    assert classes.class_indices(("cat", "dog"), "binary") == {"cat": 1, "dog": 1}
+    assert classes.class_indices(("cat", "dog"), "multiclass") == {"cat": 1, "dog": 2}
 
 
 def test_more_classes_than_a_mask_can_hold_are_refused():

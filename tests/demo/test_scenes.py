@@ -6,7 +6,7 @@ from shapely.geometry import Polygon, box
 
 from segpipe.demo import scenes
 from segpipe.masks import raster, rle
-from segpipe.masks.priority import SMALLER_ON_TOP, Paint, painting_order
+from segpipe.masks.painting import SMALLER_ON_TOP, Paint, painting_order
 
 SIZE = 96
 

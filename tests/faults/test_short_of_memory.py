@@ -12,7 +12,7 @@ from PIL import Image
 from segpipe.core import memory
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.data import photos
-from segpipe.masks.stored_values import read_stored
+from segpipe.masks.mask_files import read_stored
 from tests.conftest import ROOT
 from tests.faults import sources
 
@@ -22,15 +22,15 @@ READ = """
 import json, resource, sys
 from collections import defaultdict
 from pathlib import Path
-from segpipe.annotations import picture_sizes, stored_values
-from segpipe.dataset import photos
+from segpipe.data import photos
+from segpipe.masks import mask_files
 from segpipe.core.errors import AnnotationError, UserError
 
 there = resource.RLIM_INFINITY
 readers = {
     "photo": lambda path: photos.read(path).getpixel((0, 0)) == (0, 0, 0),
-    "size": lambda path: picture_sizes.viewed_wh(path) == (2000, 2000),
-    "mask": lambda path: path.suffix != ".png" or not stored_values.read_stored(path).values.any(),
+    "size": lambda path: photos.viewed_wh(path) == (2000, 2000),
+    "mask": lambda path: path.suffix != ".png" or not mask_files.read_stored(path).values.any(),
 }
 seen = defaultdict(set)
 for name, reader in readers.items():
@@ -54,22 +54,24 @@ CHECK = """
 import resource, sys
 from pathlib import Path
 from segpipe.ingest.detect import read_source
-from segpipe.dataset import checks, rechecking, validation
+from segpipe.core.command import run
+from segpipe.validate import rechecking
+from segpipe.validate.dataset import tasks as validation_tasks
+from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 from segpipe.ledger.policies import Policies
-from stages import running
 
 source, cache, there = Path(sys.argv[1]), Path(sys.argv[2]), resource.RLIM_INFINITY
-tasks = validation.tasks(read_source(source), source, Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False)
+tasks = validation_tasks(read_source(source), source, Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 10_000_000, there))
 try:
-    running.run(lambda: rechecking.check_all(tasks, cache, lambda some: map(checks.check, some)))
+    run(lambda: rechecking.check_all(tasks, cache, lambda some: map(check, some)))
 except SystemExit as end:
     print(end)
 finally:
     resource.setrlimit(resource.RLIMIT_AS, (there, there))
-checked = rechecking.check_all(tasks, cache, lambda some: map(checks.check, some))
+checked = rechecking.check_all(tasks, cache, lambda some: map(check, some))
 print([one.rows[0].verdict for one in checked])
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from segpipe.data import selection
+from segpipe.data import classes
 from segpipe.ingest.detect import read_source
 from segpipe.ledger import rows as ledger
 from segpipe.ledger.policies import Policies
@@ -98,7 +98,7 @@ def validated(world: World) -> Validated:
     with _inside(world):
         dataset = read_source(world.source)
         used = {instance.category for instance in dataset.instances if instance.category}
-        class_of = selection.select("auto", dataset.categories, used)
+        class_of = classes.select("auto", dataset.categories, used)
         tasks = validation.tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
         rechecking.keys_of(tasks, map(rechecking.content, tasks))
         return validation.collect(dataset, class_of, map(image.check, tasks))

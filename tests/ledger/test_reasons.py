@@ -59,7 +59,7 @@ def test_every_code_that_the_source_gives_has_words_and_no_other_has():
     sources = sorted(path for package in packages for path in (ROOT / "src/segpipe" / package).rglob("*.py"))
     given = {"bad_record"}  # AnnotationError's own default
     given |= set(typing.get_args(records.Role)) - {"object"}  # an ignored annotation has its role for a reason,
-    given |= set(typing.get_args(records.Kind)) - {"region"}  # one that is no region but drawn its kind
+    given |= set(typing.get_args(records.ShapeKind)) - {"region"}  # one that is no region but drawn its kind
     given |= set(POLICIES) & set(records.FLAGS)  # one that a policy on its flag ignores or drops, the flag's
     for path in sources:
         if path.name != "reasons.py":

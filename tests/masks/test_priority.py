@@ -1,4 +1,4 @@
-from segpipe.masks.priority import Paint, painting_order
+from segpipe.masks.painting import Paint, painting_order
 
 BIG_CAR = Paint("car", 100, beneath=False)
 SMALL_DOG = Paint("dog", 10, beneath=False)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from segpipe.core.errors import AnnotationError
-from segpipe.masks.stored_values import colour_of, read_stored, read_values
+from segpipe.masks.mask_files import colour_of, read_stored, read_values
 from tests.ingest.folders import put_mask
 
 ROWS = [[0, 1, 2], [3, 11, 255]]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.data.looks import PARTS, TURNED
+from segpipe.data.duplicates import ORIENTATIONS, PARTS
 from segpipe.data.split_table import SIDES
 from segpipe.split import assign, leaks
 from segpipe.split.assign import Candidate, Pool
@@ -20,7 +20,7 @@ def candidate(number: int, **fields) -> Candidate:
     own = {
         "key": f"image{number}",
         "sha256": digest,
-        "phash": digest[:16] * (TURNED + PARTS) + ROSETTE,
+        "phash": digest[:16] * (ORIENTATIONS + PARTS) + ROSETTE,
         "scene": "",
         "source_split": None,
         "empty": False,
@@ -93,7 +93,7 @@ def test_equal_files_and_near_duplicates_share_a_side(method):
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
     flipped = [
-        f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (TURNED + PARTS) + ROSETTE for image in images[100:]
+        f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (ORIENTATIONS + PARTS) + ROSETTE for image in images[100:]
     ]  # 3 bits
     near = [candidate(2000 + i, phash=phash) for i, phash in enumerate(flipped)]
     rows = method([*images, *equal, *near])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.core.errors import UserError
-from segpipe.data.looks import PARTS, TURNED
+from segpipe.data.duplicates import ORIENTATIONS, PARTS
 from segpipe.data.split_table import SIDES
 from segpipe.split import assign, empty_sides
 from segpipe.split.assign import Plan, Pool
@@ -36,7 +36,7 @@ def refusal(images, settings, pixels=None) -> str:
 def near(image, bits):
     """Another image, whose hash differs from that of `image` in these bits."""
     changed = f"{int(image.phash[:16], 16) ^ bits:016x}"
-    return candidate(1000 + bits, phash=changed * (TURNED + PARTS) + ROSETTE)
+    return candidate(1000 + bits, phash=changed * (ORIENTATIONS + PARTS) + ROSETTE)
 
 
 @settings(max_examples=200, deadline=None)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image as Picture
 
 from segpipe.core.errors import AccountError
-from segpipe.data import looks
+from segpipe.data import duplicates
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
 from segpipe.ledger.rows import Row
@@ -31,7 +31,7 @@ def placed(key, split, group, reason=""):
 def one_look():
     """The hash of some photograph."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    return looks.hashes(Picture.fromarray(pixels))
+    return duplicates.fingerprint(Picture.fromarray(pixels))
 
 
 SIDES = [

@@ -8,7 +8,7 @@ from segpipe.convert import coco, labelme, target, voc, yolo
 from segpipe.convert import index_masks as index_masks
 from segpipe.convert.target import Target, Written
 from segpipe.core.errors import UserError
-from segpipe.data import embedded
+from segpipe.data import photos
 from segpipe.data.records import Dataset
 from segpipe.ingest.detect import MaskOptions, read_source
 from segpipe.ingest.names import AUTO
@@ -84,7 +84,7 @@ def _largest(counts: Counter[str]) -> list[tuple[str, int]]:
 def _photographs(written: Written, to: str, copied: bool) -> str:
     if copied:
         return f"  photographs: {len(written.files)} copied"
-    inside = sum(embedded.is_inside(Path(file)) for file in written.files)
+    inside = sum(photos.is_embedded(Path(file)) for file in written.files)
     if inside and to == "labelme":
         return f"  photographs: {inside} stand inside the files as in the source, of others {_WHERE[to]}"
     told = f"; {inside} stand inside annotation files, of which only that makes files" if inside else ""

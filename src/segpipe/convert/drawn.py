@@ -8,7 +8,7 @@ import numpy as np
 
 from segpipe.convert.target import Page, Target, Written
 from segpipe.core.errors import UserError
-from segpipe.data import selection
+from segpipe.data import classes
 from segpipe.data.classes import BACKGROUND, ClassTable
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Image, Instance
@@ -16,8 +16,9 @@ from segpipe.ingest.value_classes import meant_by_file
 from segpipe.ledger import rows as ledger
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.rows import Row
-from segpipe.masks.priority import SMALLER_ON_TOP
+from segpipe.masks.painting import SMALLER_ON_TOP
 from segpipe.rasterize import image as drawing
+from segpipe.rasterize.dataset import with_visible_pixels
 from segpipe.validate import image as checks
 from segpipe.validate.judge import Rules
 
@@ -36,7 +37,7 @@ class Job:
     @property
     def classes(self) -> ClassTable:
         """Background and the categories, in the source's order."""
-        return selection.class_table(self.categories, "multiclass")
+        return classes.class_table(self.categories, "multiclass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
         root=job.target.root,
         photo=checked.photo,
         instances=checked.instances,
-        indices=selection.class_indices(job.categories, "multiclass"),
+        indices=classes.class_indices(job.categories, "multiclass"),
         classes=job.classes,
         priority=SMALLER_ON_TOP,
         fit=_FIT,
@@ -98,15 +99,11 @@ def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
     owners, label_map = drawing.paint(task)
     visible = np.bincount(owners.ravel("K"), minlength=len(checked.instances) + 1)[1:].tolist()
     seen = {i.id: count for i, count in zip(checked.instances, visible, strict=True)}
-    rows = [_shown(row, seen[row.id]) if row.id in seen and row.kind == "annotation" else row for row in checked.rows]
+    rows = [
+        with_visible_pixels(row, seen[row.id]) if row.id in seen and row.kind == "annotation" else row
+        for row in checked.rows
+    ]
     return Drawing(job.check.image, checked.instances, owners, label_map), rows
-
-
-def _shown(row: Row, visible: int) -> Row:
-    row = replace(row, px_after=visible)
-    if visible or row.verdict == ledger.IGNORED:
-        return row
-    return replace(row, verdict=ledger.HIDDEN, reason="covered")
 
 
 def _is_covered(row: Row) -> bool:

@@ -14,7 +14,7 @@ from PIL import Image as Picture
 from segpipe.convert.target import Page, Target, Written, by_path, pages, path_from, places, suffix
 from segpipe.core.errors import AnnotationError
 from segpipe.core.files import write_json
-from segpipe.data import embedded
+from segpipe.data import photos
 from segpipe.data.records import Dataset, Instance
 from segpipe.masks import outlines
 
@@ -33,10 +33,10 @@ def write(dataset: Dataset, target: Target) -> Written:
         photograph = place + suffix(page.image, target.root)
         target.put_photograph(page.image.file, photograph)
         path, source = target.out / f"{place}.json", target.root / page.image.file
-        inside = embedded.is_inside(source) and not target.copy_images
+        inside = photos.is_embedded(source) and not target.copy_images
         named = target.out / photograph if target.copy_images or inside else source
         document = _document(page, path_from(path.parent, named), target.root, written)
-        write_json(path, document | ({embedded.KEY: embedded.text_in(source)} if inside else {}))
+        write_json(path, document | ({photos.IMAGE_DATA: photos.embedded_text(source)} if inside else {}))
     names = {instance.category for page in found for instance in page.instances if instance.category}
     if tuple(sorted(names)) != dataset.categories:
         written.changed["classes lost their order and those without an object: LabelMe has no list of them"] = len(
@@ -59,7 +59,7 @@ def _document(page: Page, image_path: str, root: Path, written: Written) -> dict
         "flags": {},
         "shapes": shapes,
         "imagePath": image_path,
-        embedded.KEY: None,
+        photos.IMAGE_DATA: None,
         "imageHeight": page.size_hw[0],
         "imageWidth": page.size_hw[1],
     }

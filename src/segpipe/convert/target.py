@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.core.files import whole
-from segpipe.data import embedded, photos
+from segpipe.data import photos
 from segpipe.data.records import Dataset, Image, Instance, by_image
 from segpipe.data.split_words import split_named
 from segpipe.ingest import drafts
@@ -36,8 +36,8 @@ class Target:
         if not self.copy_images:
             return
         with whole(self.out / place, durable=False) as part:
-            if embedded.is_inside(self.root / file):
-                part.write_bytes(embedded.picture_file(self.root / file))
+            if photos.is_embedded(self.root / file):
+                part.write_bytes(photos.embedded_file(self.root / file))
             else:
                 shutil.copyfile(self.root / file, part)
 
@@ -166,7 +166,7 @@ def _size_hw(image: Image, root: Path) -> tuple[int, int]:
         raise AnnotationError(image.detail, image.problem)
     if not image.annotated:
         raise AnnotationError("no annotation file names it", "not_annotated")
-    if embedded.is_inside(root / image.file):
+    if photos.is_embedded(root / image.file):
         photos.read_size(root / image.file)  # a picture in base64 is sooner broken than a file of its own
     if image.height is not None and image.width is not None:
         return image.height, image.width

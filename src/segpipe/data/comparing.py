@@ -7,8 +7,7 @@ little, what is left of the common layout agrees, too. `bench/duplicates.py` mea
 
 import numpy as np
 
-from segpipe.data.looks import DETAIL
-
+DETAIL = 48  # pixels a side of the small picture
 _DETAILED = (0.55, 0.9)  # how strong the detail of a picture is against what is coarser: little, much
 _MOST = (0.8, 0.6)  # what most blocks of the two must correlate by then
 _MAY_DIFFER = 0.2  # part of the blocks that need not, as under a watermark

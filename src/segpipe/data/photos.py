@@ -1,7 +1,10 @@
 """Reading a photograph, a file or inside an annotation file: decoded in full, as RGB, in the frame asked for."""
 
+import base64
+import binascii
 import hashlib
 import io
+import json
 import math
 import stat
 import warnings
@@ -9,15 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from segpipe.core import machine
 from segpipe.core.errors import AnnotationError, UserError
-from segpipe.data import embedded, rgb, tiffs
+from segpipe.data import rgb, tiffs
 from segpipe.data.records import Frame
 from segpipe.data.rgb import Change, File
 
@@ -27,7 +31,6 @@ MAX_PIXELS = 300_000_000  # decoded 1.2 GB, while 16-bit colours are read 2.7 GB
 SUPPORTED_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 Image.MAX_IMAGE_PIXELS = None  # the limit above, an error instead of a warning
 
-_EXIF_ORIENTATION = 0x0112
 _TURNED = range(5, 9)  # orientations that swap width and height (EXIF 2.32, 4.6.4.A)
 _FLIP = Image.Transpose
 _UPRIGHT = {
@@ -142,7 +145,7 @@ def stamp_of(path: Path) -> Stamp:
 
 def suffix(path: Path) -> str:
     """What a photograph's file ends in; inside an annotation file, what its format's files do. Raises as `opened`."""
-    if not embedded.is_inside(path):
+    if not is_embedded(path):
         return path.suffix
     with opened(path) as photo:
         return ".jpg" if photo.image.format in ("JPEG", "MPO") else f".{str(photo.image.format).lower()}"
@@ -150,7 +153,7 @@ def suffix(path: Path) -> str:
 
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation 1..8 of an opened image; 1 where it is absent or no such number."""
-    value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
@@ -164,7 +167,7 @@ def _file(path: Path) -> tuple[Stamp, File]:
         if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait for ever
             raise AnnotationError("is no regular file; replace or remove it", "unreadable")
         # the stamp first: what changes the file from here on changes its stamp too
-        return stamp_of(path), io.BytesIO(embedded.picture_file(path)) if embedded.is_inside(path) else path.open("rb")
+        return stamp_of(path), io.BytesIO(embedded_file(path)) if is_embedded(path) else path.open("rb")
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
     except (OSError, MemoryError) as error:
@@ -199,7 +202,7 @@ def _image(file: File, path: Path) -> ImageFile:
 def _not_a_picture(file: File, path: Path) -> AnnotationError:
     if layout := tiffs.layout(file):
         return _unsupported_tiff(layout)
-    if path.suffix.lower() in SUPPORTED_SUFFIXES or embedded.is_inside(path):
+    if path.suffix.lower() in SUPPORTED_SUFFIXES or is_embedded(path):
         return AnnotationError("holds no picture; replace or remove the file", "unreadable")
     return _unsupported(f"{path.suffix or 'such'} files")
 
@@ -216,3 +219,81 @@ def _unsupported(what: str) -> AnnotationError:
 def _unsupported_tiff(layout: str) -> AnnotationError:
     remedy = "write grey values, or red, green and blue pixel by pixel, of 8 or 16 bits"
     return AnnotationError(f"{layout} are not supported; {remedy}", "unsupported_format")
+
+
+def viewed_wh(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as a viewer shows it (EXIF applied). Raises AnnotationError (image_lost)."""
+    try:
+        with Image.open(path) as picture:
+            return _viewed_wh(picture)
+    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+        machine.stop_if_at_fault(error, str(path), path)
+        problem = f"the size of {path.name} cannot be read ({type(error).__name__})"
+        raise AnnotationError(f"{problem}; restore the picture", "image_lost") from error
+
+
+def _viewed_wh(image: ImageFile) -> tuple[int, int]:
+    if _is_turned_by_pillow(image):
+        return image.size
+    height, width = viewed_hw((image.height, image.width), orientation(image))
+    return width, height
+
+
+IMAGE_DATA = "imageData"
+_EMBEDDED_SUFFIX = ".json"
+_EMBEDDED_HEAD = 1 << 17  # characters of base64 that the size of nearly every picture stands in
+_EMBEDDED_REMEDY = "export it again, or put the photograph beside it as a file"
+
+
+def is_embedded(path: Path) -> bool:
+    """Whether a path of a photograph is that of an annotation file which holds it."""
+    return path.suffix.lower() == _EMBEDDED_SUFFIX
+
+
+def embedded_file(path: Path) -> bytes:
+    """The picture file in an annotation file.
+
+    Raises FileNotFoundError, and AnnotationError (unreadable, or unsupported_format where there is none in it).
+    """
+    try:
+        return _decoded(embedded_text(path))
+    except (ValueError, binascii.Error) as error:
+        raise AnnotationError(f"its {IMAGE_DATA} is not base64 ({error}); {_EMBEDDED_REMEDY}", "unreadable") from error
+
+
+def embedded_text(path: Path) -> str:
+    """The base64 text of the photograph in an annotation file. Raises as embedded_file."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(f"is not valid JSON ({error}); {_EMBEDDED_REMEDY}", "unreadable") from error
+    text = image_data_of(document)
+    if not text:
+        raise AnnotationError(
+            f"{_EMBEDDED_SUFFIX} files without {IMAGE_DATA} hold no photograph; {_EMBEDDED_REMEDY}",
+            "unsupported_format",
+        )
+    return text
+
+
+def image_data_of(document: Any) -> str:
+    """The base64 text of the photograph in an annotation document, "" if it has none."""
+    text = document.get(IMAGE_DATA) if isinstance(document, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def embedded_size_wh(text: str) -> tuple[int, int] | None:
+    """Width and height of the picture that a base64 text holds, as a viewer shows it; None if that cannot be told."""
+    for part in (text[:_EMBEDDED_HEAD], text):
+        try:
+            with Image.open(io.BytesIO(_decoded(part))) as picture:
+                return _viewed_wh(picture)
+        except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+            machine.stop_if_at_fault(error, f"the picture of {IMAGE_DATA}")
+    return None
+
+
+def _decoded(text: str) -> bytes:
+    """The bytes of base64, also with "data:image/png;base64," before it."""
+    bare = text.partition(",")[2] if text.startswith("data:") else text
+    return base64.b64decode(bare.encode("ascii"))

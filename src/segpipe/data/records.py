@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Frame = Literal["viewed", "stored"]
 Role = Literal["object", "crowd", "ignore"]
-Kind = Literal["region", "box", "line", "point"]
+ShapeKind = Literal["region", "box", "line", "point"]
 Note = tuple[str, str]  # the code of a finding that only a reader can see, and the rest in words
 FLAGS = ("difficult", "occluded", "truncated")
 
@@ -110,7 +110,7 @@ class Instance(Record):
     mask_value: int | None = None
     role: Role = "object"
     layered: bool = False
-    kind: Kind = "region"
+    kind: ShapeKind = "region"
     flags: tuple[str, ...] = ()
     area: float | None = None
     place: str = ""

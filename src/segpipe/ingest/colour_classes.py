@@ -12,7 +12,7 @@ from segpipe.core.errors import UserError, at
 from segpipe.data.classes import BACKGROUND
 from segpipe.ingest.source import Source
 from segpipe.ingest.value_classes import meant_by_file, meant_by_user
-from segpipe.masks.stored_values import Colour, colour_number
+from segpipe.masks.mask_files import Colour, colour_number
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from segpipe.ingest.mask_surveys import Mapper
 from segpipe.ingest.merging import folders_below, merged, part_of
 from segpipe.ingest.names import AUTO
 from segpipe.ingest.source import Source, is_picture, list_source
-from segpipe.masks.stored_values import Colour
+from segpipe.masks.mask_files import Colour
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from segpipe.data.classes import BACKGROUND
 from segpipe.ingest.colour_classes import COLOUR_FILES, ColourClasses
 from segpipe.ingest.mask_surveys import Survey
 from segpipe.ingest.value_classes import IGNORE, ValueClasses
-from segpipe.masks.stored_values import colour_of
+from segpipe.masks.mask_files import colour_of
 
 MAX_COLOURS = 256
 

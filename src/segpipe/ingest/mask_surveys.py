@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from segpipe.core.errors import AnnotationError
-from segpipe.masks.stored_values import Stored, colour_of, read_stored
+from segpipe.masks.mask_files import Stored, colour_of, read_stored
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

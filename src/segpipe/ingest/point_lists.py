@@ -5,7 +5,7 @@ from typing import Any
 
 from segpipe.core.errors import AnnotationError
 from segpipe.ingest import values
-from segpipe.masks.curves import Ring
+from segpipe.masks.geometry import Ring
 
 
 def flat(points: Any, least: int) -> Ring:

@@ -6,7 +6,7 @@ import reprlib
 from typing import Any
 
 from segpipe.core.errors import AnnotationError
-from segpipe.masks.stored_values import MAX_PIXELS
+from segpipe.masks.mask_files import MAX_PIXELS
 
 Id = int | str
 

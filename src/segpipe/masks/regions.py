@@ -9,8 +9,8 @@ import numpy as np
 from segpipe.core.errors import AnnotationError, at
 from segpipe.data.records import Instance
 from segpipe.masks import raster, rle
+from segpipe.masks.mask_files import read_values
 from segpipe.masks.rle import Region
-from segpipe.masks.stored_values import read_values
 
 
 def region_of(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region:

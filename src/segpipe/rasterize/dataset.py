@@ -68,7 +68,9 @@ def account(rows: Sequence[Row], tasks: Sequence[Task], drawn: Sequence[Drawn]) 
         for instance, after, at_store in zip(task.instances, result.visible_px, result.store_px, strict=True)
     }
     ledger.close_on(rows, (task.photo.key for task in tasks), (i.id for task in tasks for i in task.instances))
-    return [_shown(row, *seen[row.id]) if row.kind == "annotation" and row.id in seen else row for row in rows]
+    return [
+        with_visible_pixels(row, *seen[row.id]) if row.kind == "annotation" and row.id in seen else row for row in rows
+    ]
 
 
 def class_pixels(drawn: Sequence[Drawn]) -> np.ndarray:
@@ -107,7 +109,11 @@ def pixel_summary(drawn: Sequence[Drawn], names: Sequence[str]) -> dict[str, Any
     }
 
 
-def _shown(row: Row, after: int, at_store: int) -> Row:
+def with_visible_pixels(row: Row, after: int, at_store: int | None = None) -> Row:
+    """An annotation's row with the pixels that it shows: in the label map, at training size. HIDDEN if it shows none.
+
+    A region to ignore may show nothing.
+    """
     row = replace(row, px_after=after, px_store=at_store)
     if after or row.verdict == ledger.IGNORED:
         return row

@@ -12,10 +12,9 @@ from segpipe.data.classes import IGNORE_INDEX, ClassTable
 from segpipe.data.fitted import Left, fit_all
 from segpipe.data.preprocessing import Fit, Window, fit_label_map, sampled, stored_windows
 from segpipe.data.records import Instance, Photo, Record
-from segpipe.masks import label_png, priority, rle
-from segpipe.masks.painting import Painting
+from segpipe.masks import label_png, rle
+from segpipe.masks.painting import Paint, Painting, painting_order
 from segpipe.masks.painting import paint as paint_regions
-from segpipe.masks.priority import Paint
 from segpipe.masks.regions import regions_of
 from segpipe.rasterize import overlaps
 from segpipe.rasterize.overlaps import Overlaps
@@ -100,7 +99,7 @@ def _painted(task: Task) -> tuple[list[rle.Region], Painting, np.ndarray]:
         Paint(i.category, area, i.role != "object" and not i.layered)
         for i, area in zip(task.instances, rle.areas_px(regions), strict=True)
     ]
-    order = priority.painting_order(paints, task.priority)
+    order = painting_order(paints, task.priority)
     painting = paint_regions([regions[i] for i in order], size_hw)
     numbers = np.array([0, *(i + 1 for i in order)])
     values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]

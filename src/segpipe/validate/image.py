@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segpipe.core.errors import AnnotationError
-from segpipe.data import looks, photos
+from segpipe.data import duplicates, photos
 from segpipe.data.fitted import Fitted
 from segpipe.data.records import Frame, Image, Instance, Photo, Record
 from segpipe.data.rgb import Change
@@ -98,7 +98,7 @@ def _photo(task: Task, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
         orientation=opened.orientation,
         undecidable=undecidable,
         sha256=sha256,
-        phash=looks.hashes(picture),
+        phash=duplicates.fingerprint(picture),
         background=background,
     )
     return photo, seen.changes

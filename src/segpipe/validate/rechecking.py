@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segpipe.core import memory
-from segpipe.data import embedded
+from segpipe.data import photos
 from segpipe.data.records import without_place
 from segpipe.validate.image import Checked, Task
 
@@ -53,7 +53,7 @@ def content(task: Task) -> str:
 def _content_seen(task: Task, checked: Checked) -> str:
     """The same, known from the check of a photograph that is a file of its own."""
     photo = checked.photo
-    return photo.sha256 if photo and not embedded.is_inside(Path(photo.file)) else content(task)
+    return photo.sha256 if photo and not photos.is_embedded(Path(photo.file)) else content(task)
 
 
 def keys_of(tasks: Sequence[Task], contents: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ from segpipe.ingest.documents import json_document, json_list
 from segpipe.ingest.mask_surveys import Mapper, Survey, survey
 from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate
 from segpipe.ingest.source import Source, folder_of
-from segpipe.masks import runs
+from segpipe.masks import rle
 
 logger = logging.getLogger(__name__)
 
@@ -122,10 +122,16 @@ def _polygons(source: Source, file: str) -> tuple[Wanted, list[Instance]]:
 def _uncovered(file: str, image: Image) -> Iterator[Instance]:
     """The whole picture as a region to ignore, beneath all objects: what they leave is unlabeled."""
     if image.height is not None and image.width is not None:
-        rle = runs.everything((image.height, image.width))
+        whole_frame = rle.full_frame((image.height, image.width))
         place, detail = f"{file}: what no object covers", "unlabeled, as the benchmark has it"
         yield Instance(
-            id=f"{file}#{_NOT_SCORED}", image_key="", category="", rle=rle, role="ignore", place=place, detail=detail
+            id=f"{file}#{_NOT_SCORED}",
+            image_key="",
+            category="",
+            rle=whole_frame,
+            role="ignore",
+            place=place,
+            detail=detail,
         )
 
 

@@ -19,7 +19,7 @@ from segpipe.ingest import drafts, fractions, values
 from segpipe.ingest.coco_images import key_of, read_images
 from segpipe.ingest.source import Source
 from segpipe.ingest.values import Id
-from segpipe.masks import curves
+from segpipe.masks import geometry
 
 logger = logging.getLogger(__name__)
 
@@ -225,7 +225,7 @@ def _box(bbox: Any) -> dict[str, Any]:
         problem = f"has no segmentation, and its bbox {reprlib.repr(bbox)} is not [x, y, width, height] in pixels"
         raise AnnotationError(f"{problem}; draw its outline or delete it")
     left, top, width, height = map(float, bbox)
-    return {"kind": "box", "rings": (curves.box(left, top, left + width, top + height),)}
+    return {"kind": "box", "rings": (geometry.box(left, top, left + width, top + height),)}
 
 
 def _rings(segmentation: list[Any]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from segpipe.data.records import Rle
 from segpipe.ingest import drafts, values
 from segpipe.ingest.drafts import Fields
 from segpipe.ingest.point_lists import enough
-from segpipe.masks import curves, runs
-from segpipe.masks.curves import Ring
-from segpipe.masks.stored_values import MAX_PIXELS
+from segpipe.masks import geometry, rle
+from segpipe.masks.geometry import Ring
+from segpipe.masks.mask_files import MAX_PIXELS
 
 _REMARKS_LENGTH = 200
 _NO_REGIONS = {"cuboid": "a cuboid", "skeleton": "a skeleton", "tag": "a tag of the whole image"}
@@ -46,13 +46,13 @@ def noted(element: Element) -> Fields:
 
 def _box(element: Element) -> Fields:
     left, top, right, bottom = (_number(element, key) for key in ("xtl", "ytl", "xbr", "ybr"))
-    ring = curves.turned(curves.box(left, top, right, bottom), _number(element, "rotation", 0.0))
+    ring = geometry.rotated(geometry.box(left, top, right, bottom), _number(element, "rotation", 0.0))
     return {"kind": "box", "rings": (ring,)}
 
 
 def _ellipse(element: Element) -> Fields:
     x, y, radius_x, radius_y = (_number(element, key) for key in ("cx", "cy", "rx", "ry"))
-    return {"rings": (curves.ellipse(x, y, radius_x, radius_y, _number(element, "rotation", 0.0)),)}
+    return {"rings": (geometry.ellipse(x, y, radius_x, radius_y, _number(element, "rotation", 0.0)),)}
 
 
 def _polygon(element: Element) -> Fields:
@@ -114,7 +114,7 @@ def _mask(element: Element, size_hw: tuple[int, int] | None) -> Rle:
         problem = f"the runs of its mask sum up to {sum(counts)}, not to {width} x {height}"
         raise AnnotationError(f"{problem}; export it again", "bad_rle")
     crop = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(height, width)
-    return runs.of_crop(crop, left, top, size_hw)
+    return rle.encode_crop(crop, left, top, size_hw)
 
 
 def _whole(element: Element, key: str) -> int:

@@ -14,7 +14,7 @@ from segpipe.ingest.mask_layouts import Layout
 from segpipe.ingest.mask_surveys import Mapper, Survey, survey
 from segpipe.ingest.source import Source, unlisted
 from segpipe.ingest.value_classes import IGNORE, value_classes
-from segpipe.masks.stored_values import Colour
+from segpipe.masks.mask_files import Colour
 
 logger = logging.getLogger(__name__)
 

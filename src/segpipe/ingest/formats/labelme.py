@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from segpipe.core.errors import AnnotationError
-from segpipe.data import embedded
-from segpipe.data.picture_sizes import viewed_wh
+from segpipe.data import photos
+from segpipe.data.photos import viewed_wh
 from segpipe.data.records import FLAGS, Dataset, Image, Instance, Rle
 from segpipe.ingest import drafts, fractions, point_lists, values
 from segpipe.ingest.documents import file_bytes, json_document, json_list
 from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
 from segpipe.ingest.source import Source
-from segpipe.masks import bitmaps, curves, runs
+from segpipe.masks import geometry, mask_files, rle
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +76,12 @@ def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instanc
     except AnnotationError as error:
         return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), [], None
     image = replace(image, **declared_size(document.get("imageHeight"), document.get("imageWidth")))
-    text = embedded.text_of(document)
+    text = photos.image_data_of(document)
     inside = file if text else ""
     found = _instances(file, document, shapes)
     image = fractions.noted(image, found)
     wanted = Wanted(image=image, name=_path(document), folders=beside(file), own=own, inside=inside)
-    return wanted, found, embedded.size_wh(text) if text else None
+    return wanted, found, photos.embedded_size_wh(text) if text else None
 
 
 def _path(document: dict[str, Any]) -> str:
@@ -185,18 +185,18 @@ def _drawn(shape: dict[str, Any], known: dict[str, Any], document: dict[str, Any
     raise AnnotationError(f"shape_type {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
 
-def _circle(points: Any) -> curves.Ring:
+def _circle(points: Any) -> geometry.Ring:
     x, y, edge_x, edge_y = _two(points)
-    return curves.circle(x, y, math.hypot(edge_x - x, edge_y - y))
+    return geometry.circle(x, y, math.hypot(edge_x - x, edge_y - y))
 
 
-def _box(points: Any) -> curves.Ring:
+def _box(points: Any) -> geometry.Ring:
     """Two opposite corners, or, turned ones and X-AnyLabeling's, all four in their order."""
     ring = point_lists.flat(points, least=2)
-    return ring if len(ring) == 8 else curves.box(*_two(points))
+    return ring if len(ring) == 8 else geometry.box(*_two(points))
 
 
-def _two(points: Any) -> curves.Ring:
+def _two(points: Any) -> geometry.Ring:
     ring = point_lists.flat(points, least=2)
     if len(ring) != 4:
         raise AnnotationError(f"{len(ring) // 2} points where two belong; draw it again or delete it", "bad_ring")
@@ -205,11 +205,11 @@ def _two(points: Any) -> curves.Ring:
 
 def _mask(shape: dict[str, Any], document: dict[str, Any]) -> Rle:
     """The crop begins in the pixel that holds the first point, as in labelme's own shapes_to_label."""
-    crop = bitmaps.png_mask(bitmaps.base64_bytes(shape.get("mask")))
+    crop = mask_files.decode_mask(mask_files.decode_base64(shape.get("mask")))
     left, top, right, bottom = _two(shape.get("points"))
     said_hw = (int(bottom) - int(top) + 1, int(right) - int(left) + 1)
     if max(abs(said - real) for said, real in zip(said_hw, crop.shape, strict=True)) > 1:
         problem = f"its mask has {crop.shape[1]} x {crop.shape[0]} pixels, its points span {said_hw[1]} x {said_hw[0]}"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_rle")
     size_hw = values.frame_hw(document.get("imageHeight"), document.get("imageWidth"))
-    return runs.of_crop(crop, int(left), int(top), size_hw)
+    return rle.encode_crop(crop, int(left), int(top), size_hw)

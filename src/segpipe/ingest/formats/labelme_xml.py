@@ -20,8 +20,8 @@ from segpipe.ingest.finding import Finder
 from segpipe.ingest.named_photos import Wanted, declared_size, locate, own_picture, own_pictures
 from segpipe.ingest.source import Source, folder_of, is_picture
 from segpipe.ingest.xml_files import root_of, text_of
-from segpipe.masks import bitmaps, curves, runs
-from segpipe.masks.curves import Ring
+from segpipe.masks import geometry, mask_files, rle
+from segpipe.masks.geometry import Ring
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class _Masks:
             raise AnnotationError(f"no mask {name!r} in Masks; put it there or delete the object", "missing_file")
         self.named.append(file)
         # validate holds its size against the photograph
-        return runs.of_mask(bitmaps.png_mask(file_bytes(self._source.root / file)))
+        return rle.encode_mask(mask_files.decode_mask(file_bytes(self._source.root / file)))
 
 
 def _instance(file: str, position: int, element: Element, masks: _Masks) -> Instance:
@@ -156,7 +156,7 @@ def _shape(element: Element, masks: _Masks) -> dict[str, Any]:
     if len(ring) in (2, 4):
         return {"kind": "point" if len(ring) == 2 else "line", "rings": (ring,)}
     if text_of(element, "type") == "bounding_box":
-        return {"kind": "box", "rings": (curves.turned(ring, _rotation_deg(element)),)}
+        return {"kind": "box", "rings": (geometry.rotated(ring, _rotation_deg(element)),)}
     return {"rings": (ring,)}
 
 

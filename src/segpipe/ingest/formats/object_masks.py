@@ -21,8 +21,8 @@ from segpipe.ingest.keys import with_keys
 from segpipe.ingest.mask_surveys import Mapper, survey_of
 from segpipe.ingest.source import Source, below, folder_of, unlisted
 from segpipe.ingest.value_classes import IGNORE, meant_by_user
-from segpipe.masks import runs
-from segpipe.masks.stored_values import Stored, read_stored
+from segpipe.masks import rle
+from segpipe.masks.mask_files import Stored, read_stored
 
 FORMAT = "object_masks"
 OBJECT = "object"
@@ -177,7 +177,7 @@ def look(path: Path) -> Look:
         )
     shown = grey >= _HALF
     detail = f"{len(drawn)} values beside 0, as of soft edges; it counts from {_HALF} on"
-    return Look(size_hw=size_hw, rle=runs.of_mask(shown), pixels=int(shown.sum()), detail=detail)
+    return Look(size_hw=size_hw, rle=rle.encode_mask(shown), pixels=int(shown.sum()), detail=detail)
 
 
 def _grey(stored: Stored, is_grey: bool) -> np.ndarray | None:

@@ -19,7 +19,7 @@ from segpipe.ingest import drafts, fractions, point_lists, values
 from segpipe.ingest.documents import file_bytes, json_document, json_list
 from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate, own_pictures
 from segpipe.ingest.source import Source
-from segpipe.masks import bitmaps, curves, runs
+from segpipe.masks import geometry, mask_files, rle
 
 logger = logging.getLogger(__name__)
 
@@ -149,12 +149,12 @@ def _shape(record: dict[str, Any], form: Any, size: dict[str, Any]) -> dict[str,
     raise AnnotationError(f"geometry {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
 
-def _box(corners: Any) -> curves.Ring:
+def _box(corners: Any) -> geometry.Ring:
     ring = point_lists.flat(corners, least=2)
     if len(ring) != 4:
         problem = f"{len(ring) // 2} points where a rectangle has two"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_ring")
-    return curves.box(*ring)
+    return geometry.box(*ring)
 
 
 def _polygon(points: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _polygon(points: dict[str, Any]) -> dict[str, Any]:
     interior = points.get("interior") or []
     if not isinstance(interior, list):
         raise AnnotationError(f"interior {reprlib.repr(interior)} is no list of rings; export it again", "bad_ring")
-    holes: list[curves.Ring] = []
+    holes: list[geometry.Ring] = []
     problems: list[str] = []
     for position, hole in enumerate(interior):
         try:
@@ -180,9 +180,9 @@ def _bitmap(bitmap: Any, size: Mapping[str, Any]) -> Rle:
     origin: Sequence[Any] = record.get("origin") or ()
     if not isinstance(origin, list) or len(origin) != 2 or not values.are_numbers(origin):
         raise AnnotationError(f"bitmap origin {reprlib.repr(origin)} is not [x, y]; export it again", "bad_rle")
-    mask = bitmaps.png_mask(_unpacked(bitmaps.base64_bytes(record.get("data"))))
+    mask = mask_files.decode_mask(_unpacked(mask_files.decode_base64(record.get("data"))))
     size_hw = values.frame_hw(size.get("height"), size.get("width"))
-    return runs.of_crop(mask, int(origin[0]), int(origin[1]), size_hw)
+    return rle.encode_crop(mask, int(origin[0]), int(origin[1]), size_hw)
 
 
 def _unpacked(data: bytes) -> bytes:

@@ -23,7 +23,7 @@ from segpipe.ingest import drafts, fractions, point_lists, values
 from segpipe.ingest.documents import file_bytes
 from segpipe.ingest.named_photos import Wanted, beside, locate
 from segpipe.ingest.source import Source
-from segpipe.masks import curves
+from segpipe.masks import geometry
 
 logger = logging.getLogger(__name__)
 
@@ -286,9 +286,9 @@ def _shape(shape: Any) -> dict[str, Any]:
         x, y, width, height = point_lists.numbers(record, "x", "y", "width", "height")
         if min(width, height) < 0:
             raise AnnotationError(f"a box of {width:g} x {height:g} has no inside; draw it again or delete it")
-        return {"kind": "box", "rings": (curves.box(x, y, x + width, y + height),)}
+        return {"kind": "box", "rings": (geometry.box(x, y, x + width, y + height),)}
     if form == "circle":
-        return {"rings": (curves.circle(*point_lists.numbers(record, "cx", "cy", "r")),)}
+        return {"rings": (geometry.circle(*point_lists.numbers(record, "cx", "cy", "r")),)}
     if form == "ellipse":
         return {"rings": (_ellipse(record),)}
     if form == "point":
@@ -296,7 +296,7 @@ def _shape(shape: Any) -> dict[str, Any]:
     raise AnnotationError(f"shape {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
 
-def _ellipse(record: dict[str, Any]) -> curves.Ring:
+def _ellipse(record: dict[str, Any]) -> geometry.Ring:
     x, y, radius_x, radius_y = point_lists.numbers(record, "cx", "cy", "rx", "ry")
     theta = point_lists.numbers(record, "theta")[0] if record.get("theta") is not None else 0.0
-    return curves.ellipse(x, y, radius_x, radius_y, math.degrees(theta))
+    return geometry.ellipse(x, y, radius_x, radius_y, math.degrees(theta))

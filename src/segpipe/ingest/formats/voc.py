@@ -24,7 +24,7 @@ from segpipe.ingest.mask_surveys import Mapper, Survey
 from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate
 from segpipe.ingest.source import Source, folder_of
 from segpipe.ingest.value_classes import IGNORE, ValueClasses, value_classes
-from segpipe.masks.stored_values import Colour, colour_number
+from segpipe.masks.mask_files import Colour, colour_number
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from segpipe.core.errors import AnnotationError
 from segpipe.data.classes import voc_colours
 from segpipe.data.records import Rle
 from segpipe.ingest.mask_surveys import Survey, survey_of
-from segpipe.masks import runs
-from segpipe.masks.stored_values import Stored, colour_number, read_stored
+from segpipe.masks import rle
+from segpipe.masks.mask_files import Stored, colour_number, read_stored
 
 _VOID_NUMBER = 255
 _VOID_COLOUR = colour_number(voc_colours(256)[255])
@@ -101,7 +101,7 @@ def _rest(of_class: np.ndarray, covered: np.ndarray) -> Rest | None:
     pixels = int(np.count_nonzero(beyond))
     if pixels == np.count_nonzero(of_class):
         return None
-    return Rest(pixels, runs.of_mask(beyond) if pixels else None)
+    return Rest(pixels, rle.encode_mask(beyond) if pixels else None)
 
 
 def _inside(values: np.ndarray, box: tuple[float, float, float, float]) -> tuple[int, ...]:

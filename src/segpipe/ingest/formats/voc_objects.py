@@ -12,8 +12,8 @@ from segpipe.data.records import FLAGS
 from segpipe.ingest import drafts, fractions, values, xml_files
 from segpipe.ingest.point_lists import enough
 from segpipe.ingest.source import Source
-from segpipe.masks import curves
-from segpipe.masks.curves import Ring
+from segpipe.masks import geometry
+from segpipe.masks.geometry import Ring
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class VocObject:
     @property
     def ring(self) -> Ring:
         """The box's four corners, () where it has none."""
-        return curves.box(*self.bounds) if self.bounds else ()
+        return geometry.box(*self.bounds) if self.bounds else ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

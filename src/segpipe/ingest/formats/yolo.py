@@ -12,14 +12,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from segpipe.core.errors import AnnotationError, UserError
-from segpipe.data.picture_sizes import viewed_wh
+from segpipe.data.photos import viewed_wh
 from segpipe.data.records import Dataset, Image, Instance
 from segpipe.ingest import drafts, values
 from segpipe.ingest.formats.yolo_files import ClassNames, YoloFiles, class_names, find, listed_pictures, split_folders
 from segpipe.ingest.named_photos import Wanted, locate
 from segpipe.ingest.source import Source
-from segpipe.masks import curves
-from segpipe.masks.curves import Ring
+from segpipe.masks import geometry
+from segpipe.masks.geometry import Ring
 
 FORMAT = "yolo"
 _FURTHEST = 1.0  # how far, in pictures, a shape may reach past the border before its numbers are taken for pixels
@@ -166,7 +166,7 @@ def _box(numbers: Sequence[float], size_wh: tuple[int, int]) -> Ring:
     x, y, width, height = numbers[:4]
     if min(width, height) < 0:
         raise AnnotationError(f"a box of {width:g} x {height:g} has no inside; mend the line or delete it")
-    return curves.box(*_in_pixels([x - width / 2, y - height / 2, x + width / 2, y + height / 2], size_wh))
+    return geometry.box(*_in_pixels([x - width / 2, y - height / 2, x + width / 2, y + height / 2], size_wh))
 
 
 def _in_pixels(fractions: Sequence[float], size_wh: tuple[int, int]) -> tuple[float, ...]:
