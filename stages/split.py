@@ -11,7 +11,8 @@ from segpipe.core.files import write_json, write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Photo
-from segpipe.ledger import limits, rows
+from segpipe.ledger import limits
+from segpipe.ledger.rows import read_ledger
 from segpipe.params import Params, Split, load
 from segpipe.report import collect
 from segpipe.split import assign, empty_sides, leaks, pins, placing, scenes, summary
@@ -39,7 +40,7 @@ def main() -> None:
         fold=settings.fold,
     )
     placed = assign.place(pool, plan)
-    placing.close(placed, rows.read(Path("data/ledger.parquet")))
+    placing.close(placed, read_ledger(Path("data/ledger.parquet")))
     found = leaks.found(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
 

@@ -11,12 +11,12 @@ from segpipe.data.classes import class_indices, class_names, class_table, select
 from segpipe.data.preprocessing import Fit
 from segpipe.ingest.detect import read_source
 from segpipe.ledger import findings
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.policies import Policies
-from segpipe.rasterize import dataset as rasterizing
-from segpipe.rasterize import image as drawing
-from segpipe.validate import dataset as validation
-from segpipe.validate import image
+from segpipe.ledger.rows import check_totals, summary
+from segpipe.rasterize.dataset import draw_tasks, with_pixels
+from segpipe.rasterize.image import draw
+from segpipe.validate.dataset import check_tasks, collect
+from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 from tests.conftest import ROOT
 
@@ -33,29 +33,29 @@ def drawn(tmp_path_factory):
     used = {instance.category for instance in dataset.instances}
     class_of = select(own.ingest.classes, dataset.categories, used)
     selected = class_names(class_of)
-    tasks = validation.tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
-    validated = validation.collect(dataset, class_of, map(image.check, tasks))
+    tasks = check_tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
+    validated = collect(dataset, class_of, map(check, tasks))
     classes = class_table(selected, "multiclass")
     indices = class_indices(selected, "multiclass")
     fit = Fit("letterbox", (64, 64))
-    to_draw = rasterizing.tasks(
+    to_draw = draw_tasks(
         validated.photos, validated.instances, DEMO, indices, classes, "smaller_on_top", fit, folder, folder
     )
     store.begin(folder, len(to_draw), fit)
-    results = [drawing.draw(task) for task in to_draw]
-    return validated, rasterizing.account(validated.rows, to_draw, results), results
+    results = [draw(task) for task in to_draw]
+    return validated, with_pixels(validated.rows, to_draw, results), results
 
 
 @pytest.mark.parametrize("kind", ["images", "annotations"])
 def test_every_planted_defect_is_in_the_ledger_and_nothing_else(drawn, kind):
-    counts = ledger.summary(drawn[1])[kind]
+    counts = summary(drawn[1])[kind]
     expected = MANIFEST["expected"][kind]
     assert counts == {"in": expected["rows"], "verdicts": expected["verdicts"], "reasons": expected["reasons"]}
 
 
 def test_the_sums_close_after_drawing(drawn):
     rows = drawn[1]
-    ledger.close(rows, MANIFEST["expected"]["images"]["rows"], MANIFEST["expected"]["annotations"]["rows"])
+    check_totals(rows, MANIFEST["expected"]["images"]["rows"], MANIFEST["expected"]["annotations"]["rows"])
     shown = sum(row.px_after for row in rows if row.px_after)
     assert shown == sum(sum(result.class_px[1:]) + result.ignore_px for result in drawn[2])
 
@@ -67,5 +67,5 @@ def test_empty_masks_are_those_that_were_planted(drawn):
 
 
 def test_equal_files_and_turned_photographs_are_found(drawn):
-    counts = findings.counts(drawn[0].findings, ["equal_files"])
+    counts = findings.finding_counts(drawn[0].findings, ["equal_files"])
     assert counts["equal_files"] == len(MANIFEST["duplicates"]["equal"])

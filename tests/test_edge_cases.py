@@ -108,7 +108,7 @@ def test_1_overlaps_go_to_the_smaller_and_of_equals_to_the_later(project):
 
 def test_2_missing_annotations_are_ignored_with_a_warning(project):
     assert reasons(project, "annotations")["bad_record"] == 1
-    assert "1 annotations dropped: bad_record" in project.said["validate"]
+    assert "1 annotation dropped: bad_record" in project.said["validate"]
     assert (mask(project, "missing_annotation") == 1).sum() == 81  # the sound one beside it is drawn
 
 
@@ -135,7 +135,7 @@ def test_6_files_with_io_errors_are_logged_and_skipped(project):
     counted = reasons(project, "images")
     assert (counted["unreadable"], counted["missing_file"]) == (1, 1)
     assert (
-        "1 images dropped: unreadable (first: instances.json: images[12] (id 13): holds no picture"
+        "1 image dropped: unreadable (first: instances.json: images[12] (id 13): holds no picture"
         in project.said["validate"]
     )
     assert reasons(project, "annotations")["image_lost"] == 4  # with the svg and the wrong size

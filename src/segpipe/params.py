@@ -12,7 +12,7 @@ from segpipe.core.errors import UserError
 from segpipe.data.classes import BACKGROUND, class_of_categories
 from segpipe.data.preprocessing import Fit
 from segpipe.ingest.names import AUTO, FORMAT_NAMES
-from segpipe.ledger.codes import LIMITED_CODES
+from segpipe.ledger.reasons import LIMITED_CODES
 
 PARAMS = Path("params.yaml")
 _PART = "(25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})"

@@ -11,9 +11,9 @@ from segpipe.data.records import Dataset
 from segpipe.ingest.detect import read_source
 from segpipe.ledger.policies import Policies
 from segpipe.masks.painting import SMALLER_ON_TOP
-from segpipe.rasterize import image as drawing
-from segpipe.validate import dataset as validation
-from segpipe.validate import image
+from segpipe.rasterize.image import DrawTask, paint
+from segpipe.validate.dataset import check_tasks
+from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 
 
@@ -24,13 +24,13 @@ def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") ->
 
 def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
     rules = Rules({name: name for name in categories}, Policies())
-    tasks = validation.tasks(dataset, root, rules, keep_empty=True)
+    tasks = check_tasks(dataset, root, rules, keep_empty=True)
     indices = classes.class_indices(categories, "multiclass")
     maps: dict[str, np.ndarray] = {}
-    for checked in map(image.check, tasks):
+    for checked in map(check, tasks):
         if checked.photo is None:
             continue
-        task = drawing.Task(
+        task = DrawTask(
             root=root, photo=checked.photo, instances=checked.instances, indices=indices,
             classes=classes.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
             fit=Fit("stretch", (32, 32)), position=0, masks=root, store=root,
@@ -38,5 +38,5 @@ def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str
         # VOC's flat folders carry the path in the name, made safe
         name = re.sub(r"\W", "_", Path(checked.photo.file).stem.rpartition("__")[2])
         assert name not in maps
-        maps[name] = drawing.paint(task)[1]
+        maps[name] = paint(task).label_map()
     return maps

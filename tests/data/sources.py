@@ -9,8 +9,8 @@ from segpipe.data.classes import ClassTable
 from segpipe.data.records import Dataset, Image, Instance
 from segpipe.ledger.policies import Policies
 from segpipe.report.data_report import DataReport
-from segpipe.validate import dataset as validation
-from segpipe.validate import image as checks
+from segpipe.validate.dataset import check_tasks, collect
+from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)  # 16 pixels
@@ -67,8 +67,8 @@ def report(folder: Path, source: Dataset | None = None) -> DataReport:
     """The checked data set, ready for the page."""
     source = source or dataset(folder)
     class_of = {name: name for name in SELECTED}
-    tasks = validation.tasks(source, folder, Rules(class_of, Policies()), keep_empty=False)
-    validated = validation.collect(source, class_of, map(checks.check, tasks))
+    tasks = check_tasks(source, folder, Rules(class_of, Policies()), keep_empty=False)
+    validated = collect(source, class_of, map(check, tasks))
     return DataReport(
         root=folder,
         dataset=source,

@@ -8,10 +8,10 @@ from segpipe.data.classes import ClassTable
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Dataset, Image, Instance
 from segpipe.ledger.policies import Policies
-from segpipe.rasterize import dataset as rasterizing
-from segpipe.rasterize import image as drawing
-from segpipe.validate import dataset as validation
-from segpipe.validate import image as checks
+from segpipe.rasterize.dataset import class_pixels, draw_tasks, row_pixels, store_rows
+from segpipe.rasterize.image import draw
+from segpipe.validate.dataset import check_tasks
+from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 
 CLASSES = ClassTable(("background", "cat"))
@@ -29,21 +29,21 @@ def left(request, tmp_path, monkeypatch):
     dataset = Dataset(format="coco", categories=("cat",), images=(image,), instances=(instance,))
     there = fitted.begin(request.param)
     rules = Rules({"cat": "cat"}, Policies())
-    [task] = validation.tasks(dataset, tmp_path, rules, keep_empty=False, leave=there)
-    return checks.check(task), there
+    [task] = check_tasks(dataset, tmp_path, rules, keep_empty=False, leave=there)
+    return check(task), there
 
 
 def drawn(left, folder, there):
     """The store's images as drawing with `there` makes them."""
     checked, fit = left[0], left[1].fit
-    [task] = rasterizing.tasks(
+    [task] = draw_tasks(
         [checked.photo], checked.instances, folder, {"cat": 1}, CLASSES, "smaller_on_top", fit, folder / "masks",
         folder / "store", there and there.found(),
     )  # fmt: skip
-    rows = rasterizing.rows([task])
+    rows = store_rows([task])
     store.begin(folder / "store", len(rows), fit)
-    result = drawing.draw(task)
-    pixels = rasterizing.class_pixels([result]), rasterizing.row_pixels([result])
+    result = draw(task)
+    pixels = class_pixels([result]), row_pixels([result])
     store.finish(folder / "store", rows, CLASSES, fit, *pixels)
     return np.array(store.Store.open(folder / "store").images)
 
@@ -90,6 +90,6 @@ def test_a_place_that_is_not_there_is_no_harm(left, tmp_path):
 def test_a_photograph_that_is_gone_is_told_though_it_was_left(left, tmp_path):
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(
-        UserError, match="no such file; restore it or remove its record; it could be read when validate"
+        UserError, match="no such file; restore it or remove its record; it was readable when validate"
     ):
         drawn(left, tmp_path, left[1])

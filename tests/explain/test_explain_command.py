@@ -220,7 +220,7 @@ def test_away_from_the_project(tmp_path, monkeypatch, capsys):
 def test_what_is_worth_knowing_is_told_too(here, capsys):
     lines = told(capsys, "6")
     (note,) = [line for line in lines if line.startswith("note")]
-    twin = "the pixels of instances.json#5 (100 % in common)"
+    twin = "the same pixels as instances.json#5 (IoU 100 %)"
     assert note.startswith(f"note         Same object annotated twice ({twin}). ")
     assert not any(line.startswith("note") for line in told(capsys, "5"))
 

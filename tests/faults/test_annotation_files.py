@@ -9,7 +9,7 @@ from PIL import Image
 
 from segpipe.core.errors import UserError
 from segpipe.data.classes import ClassTable
-from segpipe.ledger import rows
+from segpipe.ledger.rows import warnings
 from tests.faults import sources
 from tests.faults.way import World, go
 
@@ -276,7 +276,7 @@ def test_an_unnamed_value_beside_a_named_one_is_painted_as_ignore(world):
     assert account.annotations["masks/a.png#1"] == KEPT
     assert account.annotations["masks/a.png#7"] == ("ignored", "unknown_category")
     assert "classes.txt does not name the value 7" in account.detail("masks/a.png#7")
-    assert len(rows.warnings(account.rows)) == 1  # of what is ignored, a defect is said
+    assert len(warnings(account.rows)) == 1  # of what is ignored, a defect is said
     drawn = account.label_maps["images__a"]
     assert (drawn == 255).sum() == 8
     assert (drawn[:2, 8:] == 255).all()

@@ -116,7 +116,7 @@ def test_what_reading_changes_is_a_finding_and_a_line_of_the_stage(world, caplog
     put(world, "a.tif", lambda path: deep.save(path, save_all=True, append_images=[OTHER]))
     with caplog.at_level("WARNING"):
         account = go(world)
-    found = findings.read(world.work / "data/checked/findings.parquet")
+    found = findings.read_findings(world.work / "data/checked/findings.parquet")
     assert account.images["a"] == KEPT
     assert [f.code for f in found if f.id == "a"] == ["first_page_only", "scaled_to_8_bit"]
     assert "a: only page 1 of 2 is used" in caplog.text

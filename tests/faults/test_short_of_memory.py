@@ -56,13 +56,13 @@ from pathlib import Path
 from segpipe.ingest.detect import read_source
 from segpipe.core.command import run
 from segpipe.validate import rechecking
-from segpipe.validate.dataset import tasks as validation_tasks
+from segpipe.validate.dataset import check_tasks
 from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 from segpipe.ledger.policies import Policies
 
 source, cache, there = Path(sys.argv[1]), Path(sys.argv[2]), resource.RLIM_INFINITY
-tasks = validation_tasks(read_source(source), source, Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False)
+tasks = check_tasks(read_source(source), source, Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 10_000_000, there))
 try:

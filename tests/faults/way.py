@@ -12,13 +12,12 @@ import numpy as np
 
 from segpipe.data import classes
 from segpipe.ingest.detect import read_source
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.policies import Policies
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import KEPT, Row, read_ledger
 from segpipe.masks import label_png
-from segpipe.validate import dataset as validation
-from segpipe.validate import image, rechecking
-from segpipe.validate.dataset import Validated
+from segpipe.validate import rechecking
+from segpipe.validate.dataset import Validated, check_tasks, collect
+from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
 from tests.conftest import ROOT
 from tests.data_half import STAGES, prepare
@@ -83,8 +82,8 @@ def go(
         with chdir(world.work), _inside(world):
             stage()
     maps = {path.stem: label_png.read(path) for path in sorted((world.work / "data/masks").glob("*.png"))}
-    rows = tuple(ledger.read(world.work / "data/ledger.parquet"))
-    assert set(maps) == {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
+    rows = tuple(read_ledger(world.work / "data/ledger.parquet"))
+    assert set(maps) == {row.id for row in rows if row.kind == "image" and row.verdict == KEPT}
     return Account(rows, maps)
 
 
@@ -99,9 +98,9 @@ def validated(world: World) -> Validated:
         dataset = read_source(world.source)
         used = {instance.category for instance in dataset.instances if instance.category}
         class_of = classes.select("auto", dataset.categories, used)
-        tasks = validation.tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
+        tasks = check_tasks(dataset, world.source, Rules(class_of, Policies()), keep_empty=False)
         rechecking.keys_of(tasks, map(rechecking.content, tasks))
-        return validation.collect(dataset, class_of, map(image.check, tasks))
+        return collect(dataset, class_of, map(check, tasks))
 
 
 @contextmanager

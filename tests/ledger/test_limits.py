@@ -1,6 +1,6 @@
 from segpipe.ledger import limits
-from segpipe.ledger.codes import KNOWN_TO_RASTERIZE, LIMITED_CODES
 from segpipe.ledger.findings import Finding
+from segpipe.ledger.reasons import FIRST_KNOWN, LIMITED_CODES
 from segpipe.ledger.rows import Row
 
 
@@ -21,7 +21,7 @@ TWICE = [Finding(code="annotated_twice", kind="annotation", id="json#3", image_k
 
 
 def crossed(settings, findings=()):
-    return [share for share in limits.shares(settings, ROWS, findings, LIMITED_CODES) if share.crossed]
+    return [share for share in limits.shares(settings, ROWS, findings, LIMITED_CODES) if share.exceeded]
 
 
 def message(settings, findings=()):
@@ -35,30 +35,30 @@ def test_as_much_as_the_limit_is_not_too_much():
 
 def test_too_many_defects_name_the_limit_the_figures_and_the_photographs_with_most_of_them():
     assert message({"dropped_annotations": 0.29}) == (
-        "validate.limits.dropped_annotations = 0.29 in params.yaml is crossed by 3 of 10 annotations (30 %: 2 "
-        "bad_ring, 1 zero_area); the worst: 2 on a, first annotations[8]: two points; annotations[7]: two points; "
-        "mend them or raise the limit; results/data_report.html shows them"
+        "validate.limits.dropped_annotations = 0.29 in params.yaml is exceeded by 3 of 10 annotations (30 %: 2 "
+        "bad_ring, 1 zero_area); worst cases: 2 on a, first annotations[8]: two points; annotations[7]: two points; "
+        "fix them or raise the limit; results/data_report.html shows them"
     )
 
 
 def test_a_finding_can_be_too_much():
     assert message({"annotated_twice": 0.05}, TWICE) == (
-        "validate.limits.annotated_twice = 0.05 in params.yaml is crossed by 1 of 10 annotations (10 %); the worst: "
-        "annotations[3]: as annotations[2]; mend them or raise the limit; results/data_report.html shows them"
+        "validate.limits.annotated_twice = 0.05 in params.yaml is exceeded by 1 of 10 annotations (10 %); worst cases: "
+        "annotations[3]: as annotations[2]; fix them or raise the limit; results/data_report.html shows them"
     )
 
 
 def test_all_crossed_limits_are_in_the_one_line():
     said = message({"bad_ring": 0.1, "zero_area": 0})
-    assert said.startswith("validate.limits.bad_ring = 0.1 in params.yaml is crossed by 2 of 10 annotations (20 %);")
-    assert "; validate.limits.zero_area = 0 in params.yaml is crossed by 1 of 10 annotations (10 %);" in said
+    assert said.startswith("validate.limits.bad_ring = 0.1 in params.yaml is exceeded by 2 of 10 annotations (20 %);")
+    assert "; validate.limits.zero_area = 0 in params.yaml is exceeded by 1 of 10 annotations (10 %);" in said
     assert "\n" not in said
 
 
 def test_a_code_of_photographs_and_annotations_is_held_against_each():
     rows = [*ROWS, Row(kind="image", id="c", image_key="c", place="c", verdict="dropped", reason="bad_ring")]
     found = limits.shares({"bad_ring": 0.3}, rows, (), LIMITED_CODES)
-    assert [(share.kind, len(share.records), share.of, share.crossed) for share in found] == [
+    assert [(share.kind, len(share.records), share.of, share.exceeded) for share in found] == [
         ("image", 1, 3, True),
         ("annotation", 2, 10, False),
     ]
@@ -66,5 +66,5 @@ def test_a_code_of_photographs_and_annotations_is_held_against_each():
 
 def test_a_stage_looks_only_at_what_it_is_the_first_to_know():
     hidden = [annotation(10, verdict="hidden", reason="covered")]
-    found = limits.shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], (), KNOWN_TO_RASTERIZE)
+    found = limits.shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], (), FIRST_KNOWN["rasterize"])
     assert [share.code for share in found] == ["covered"]

@@ -6,7 +6,7 @@ import pytest
 
 from segpipe.data.records import Image, Instance, Rle
 from segpipe.ledger.policies import Policies, counts
-from segpipe.validate.image import Task, check
+from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
 from tests.validate.test_image import SQUARE, picture
 
@@ -20,7 +20,7 @@ def judged(folder, fields, **policies):
     picture(folder)
     instance = Instance(**{"id": "1", "image_key": "a", "category": "cat", "place": "x"} | fields)
     rules = Rules({"cat": "cat"}, Policies(**policies))
-    task = Task(folder, Image(key="a", file="a.jpg"), (instance,), rules, False)
+    task = CheckTask(folder, Image(key="a", file="a.jpg"), (instance,), rules, False)
     checked = check(task)
     return checked.rows[1], checked.instances
 
@@ -117,7 +117,7 @@ def test_outlines_and_pixels_of_an_unknown_class_go_the_same_way(tmp_path, shape
     picture(tmp_path)
     rules = Rules({"cat": "cat"}, Policies(unknown_class=policy))
     both = (Instance(**known), Instance(**{"id": "1", "image_key": "a"} | shape | UNKNOWN))
-    checked = check(Task(tmp_path, Image(key="a", file="a.jpg"), both, rules, False))
+    checked = check(CheckTask(tmp_path, Image(key="a", file="a.jpg"), both, rules, False))
     row = checked.rows[2]
     assert (row.verdict, row.reason, row.px_before) == (verdict, "unknown_category", 16)
     assert row.detail.startswith("class 7 has no name; ")
@@ -158,7 +158,7 @@ def test_counts_are_by_policy_and_outcome(tmp_path):
     ]
     known = {"image_key": "a", "category": "cat"}
     instances = tuple(Instance(**{"id": str(number)} | known | shape) for number, shape in enumerate(shapes))
-    checked = check(Task(tmp_path, Image(key="a", file="a.jpg"), instances, rules, False))
+    checked = check(CheckTask(tmp_path, Image(key="a", file="a.jpg"), instances, rules, False))
     assert counts(checked.rows) == {
         "unknown_class": {"ignored": {"annotations": 1, "pixels": 16}},
         "crowd": {"ignored": {"annotations": 1, "pixels": 16}},

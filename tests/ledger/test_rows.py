@@ -1,8 +1,7 @@
 import pytest
 
 from segpipe.core.errors import AccountError
-from segpipe.ledger import rows as ledger
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import Row, check_totals, read_ledger, summary, warnings, write_ledger
 
 
 def rows() -> list[Row]:
@@ -16,17 +15,17 @@ def rows() -> list[Row]:
 
 
 def test_sums_that_close_pass():
-    ledger.close(rows(), images_in=1, annotations_in=10)
+    check_totals(rows(), images_in=1, annotations_in=10)
 
 
 @pytest.mark.parametrize("change", [lambda r: r[:-1], lambda r: [*r, r[-1]]])
 def test_a_lost_or_doubled_record_stops_the_stage(change):
     with pytest.raises(AccountError, match="ledger"):
-        ledger.close(change(rows()), images_in=1, annotations_in=10)
+        check_totals(change(rows()), images_in=1, annotations_in=10)
 
 
 def test_counts_by_verdict_and_reason():
-    assert ledger.summary(rows())["annotations"] == {
+    assert summary(rows())["annotations"] == {
         "in": 10,
         "verdicts": {"kept": 8, "dropped": 2},
         "reasons": {"bad_ring": 2},
@@ -34,11 +33,11 @@ def test_counts_by_verdict_and_reason():
 
 
 def test_each_reason_is_one_warning():
-    assert ledger.warnings(rows()) == ["2 annotations dropped: bad_ring (first: annotations[8]: two points)"]
+    assert warnings(rows()) == ["2 annotations dropped: bad_ring (first: annotations[8]: two points)"]
 
 
 def test_the_ledger_comes_back_and_is_the_same_bytes_each_time(tmp_path):
     for name in ("one", "two"):
-        ledger.write(tmp_path / name, rows())
-    assert ledger.read(tmp_path / "one") == rows()
+        write_ledger(tmp_path / name, rows())
+    assert read_ledger(tmp_path / "one") == rows()
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

@@ -10,8 +10,7 @@ from segpipe.data import store
 from segpipe.data.classes import ClassTable
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Instance, Photo
-from segpipe.ledger import rows as ledger
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import VERDICTS, Row
 from segpipe.masks import label_png
 from segpipe.rasterize import dataset, image
 from tests.grids import grid
@@ -34,10 +33,10 @@ def photo(folder: Path, size=(6, 4)) -> Photo:
 def task(folder: Path, *instances: Instance, priority="smaller_on_top", size_hw=(4, 6), tiles=(0, 0), size=(6, 4)):
     fit = Fit("letterbox", size_hw, *tiles)
     indices = {"cat": 1, "dog": 2}
-    tasks = dataset.tasks(
+    tasks = dataset.draw_tasks(
         [photo(folder, size)], instances, folder, indices, CLASSES, priority, fit, folder / "masks", folder / "store"
     )
-    store.begin(folder / "store", len(dataset.rows(tasks)), fit)
+    store.begin(folder / "store", len(dataset.store_rows(tasks)), fit)
     return tasks[0]
 
 
@@ -74,9 +73,9 @@ def test_a_layered_crowd_covers_what_comes_before_it(tmp_path):
     np.testing.assert_array_equal(label_map, grid("####.. ####.. xxxxxx xxxxxx"))
 
 
-def finished(one: image.Task, result: image.Drawn) -> store.Store:
+def finished(one: image.DrawTask, result: image.DrawnImage) -> store.Store:
     counts = dataset.class_pixels([result]), dataset.row_pixels([result])
-    store.finish(one.store, dataset.rows([one]), CLASSES, one.fit, *counts)
+    store.finish(one.store, dataset.store_rows([one]), CLASSES, one.fit, *counts)
     return store.Store.open(one.store)
 
 
@@ -133,14 +132,14 @@ def test_the_account_tells_hidden_and_vanished_objects(tmp_path):
         for i, c in (("4", "dog"), ("2", "dog"), ("5", "cat"))
     ]
     before = [Row(kind="image", id="a", image_key="a", place="a"), *annotations]
-    rows = dataset.account(before, [one], [image.draw(one)])
+    rows = dataset.with_pixels(before, [one], [image.draw(one)])
     assert [(row.verdict, row.reason, row.px_after) for row in rows[1:]] == [
         ("hidden", "covered", 0),
         ("kept", "", 6),
         ("kept", "", 1),
     ]
     assert dataset.vanished(rows) == {"cat": 1}
-    assert {row.verdict for row in rows} <= set(ledger.VERDICTS)
+    assert {row.verdict for row in rows} <= set(VERDICTS)
 
 
 def test_a_photograph_that_changed_since_validate_ends_the_stage(tmp_path):

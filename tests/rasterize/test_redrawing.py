@@ -36,10 +36,10 @@ def rasterize(root: Path, out: Path, kept: Path, widths: dict[int, float], size_
     photos = [photo(root, number) for number in widths]
     instances = [instance(number, width) for number, width in widths.items()]
     fit = Fit("letterbox", size_hw, *tiles)
-    tasks = dataset.tasks(
+    tasks = dataset.draw_tasks(
         photos, instances, root, {"cat": 1}, CLASSES, "smaller_on_top", fit, out / "masks", out / "store"
     )
-    rows = dataset.rows(tasks)
+    rows = dataset.store_rows(tasks)
     store.begin(out / "store", len(rows), fit)
     anew = []
 
@@ -139,7 +139,7 @@ def test_what_is_read_at_once_holds_no_mask(tmp_path):
 
 
 def test_the_key_changes_with_the_photograph_the_instances_and_the_code(tmp_path, monkeypatch):
-    one = dataset.tasks(
+    one = dataset.draw_tasks(
         [photo(tmp_path, 1)], [instance(1, 3.0)], tmp_path, {"cat": 1}, CLASSES, "smaller_on_top",
         Fit("letterbox", (6, 6)), tmp_path, tmp_path,
     )[0]  # fmt: skip

@@ -73,8 +73,8 @@ def test_the_report_shows_the_counts_of_the_metrics_files(project):
 
 def test_who_runs_into_a_limit_still_gets_the_report(project):
     last = stopped(project, "validate", dropped_images=0.0, dropped_annotations=0.0)
-    assert last.startswith("error: validate.limits.dropped_images = 0 in params.yaml is crossed by ")
-    assert "; validate.limits.dropped_annotations = 0 in params.yaml is crossed by " in last
+    assert last.startswith("error: validate.limits.dropped_images = 0 in params.yaml is exceeded by ")
+    assert "; validate.limits.dropped_annotations = 0 in params.yaml is exceeded by " in last
     page = page_of(project)
     assert page.count("The pipeline stops here: ") == 2
     assert "What covers what" not in page  # nothing older of the stages that come after
@@ -84,19 +84,19 @@ def test_any_finding_can_have_a_limit(project):
     planted = json.loads((project / "data/demo/defects.json").read_text(encoding="utf-8"))
     copies = len(planted["duplicates"]["equal"])
     last = stopped(project, "validate", equal_files=0.0)
-    assert last.startswith(f"error: validate.limits.equal_files = 0 in params.yaml is crossed by {copies} of ")
-    assert "; the worst: annotations/instances.json: images[" in last
+    assert last.startswith(f"error: validate.limits.equal_files = 0 in params.yaml is exceeded by {copies} of ")
+    assert "; worst cases: annotations/instances.json: images[" in last
 
 
 def test_what_only_drawing_shows_is_held_against_its_limit_there(project):
     hidden = metrics(project, "rasterize")["annotations"]["verdicts"]["hidden"]
     last = stopped(project, "rasterize", covered=0.0, equal_files=0.0)
-    assert last.startswith(f"error: validate.limits.covered = 0 in params.yaml is crossed by {hidden} of ")
+    assert last.startswith(f"error: validate.limits.covered = 0 in params.yaml is exceeded by {hidden} of ")
     assert "equal_files" not in last  # validate has held that
     assert "What covers what" in page_of(project)
 
 
 def test_what_only_the_split_shows_is_held_against_its_limit_there(project):
     last = stopped(project, "split", near_duplicate_photographs=0.0)
-    assert last.startswith("error: validate.limits.near_duplicate_photographs = 0 in params.yaml is crossed by ")
+    assert last.startswith("error: validate.limits.near_duplicate_photographs = 0 in params.yaml is exceeded by ")
     assert "Nearly the same photograph" in page_of(project)

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from segpipe.core.errors import AccountError
-from segpipe.ledger import rows
+from segpipe.ledger.rows import SKIPPED, summary
 from segpipe.report import data_report
 from segpipe.report.data_report import html
 from tests.data.sources import SELECTED, dataset, report
@@ -58,7 +58,7 @@ def test_the_sums_on_the_page_are_the_ledgers_and_balance(tmp_path, page):
         "1 discarded left out by choice",
     ]  # fmt: skip
     assert " ".join(terms) in said
-    counts = rows.summary(report(tmp_path).rows)
+    counts = summary(report(tmp_path).rows)
     for kind in ("images", "annotations"):
         assert sum(counts[kind]["verdicts"].values()) == counts[kind]["in"]
     assert counts["annotations"]["verdicts"] == {
@@ -148,6 +148,6 @@ def test_a_class_of_which_nothing_is_drawn_stands_in_the_table(tmp_path):
 
 def test_a_verdict_that_the_page_does_not_know_is_an_error_of_ours(tmp_path):
     own = report(tmp_path)
-    strange = replace(own.rows[1], verdict=rows.SKIPPED)  # which no annotation is
+    strange = replace(own.rows[1], verdict=SKIPPED)  # which no annotation is
     with pytest.raises(AccountError, match="skipped"):
         data_report.html(replace(own, rows=(strange,)))

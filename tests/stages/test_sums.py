@@ -13,7 +13,7 @@ from segpipe.data import tables
 from segpipe.ingest.formats import coco as coco_reader
 from segpipe.masks.painting import Painting
 from segpipe.split import assign
-from segpipe.validate import dataset, image
+from segpipe.validate import image
 from tests import data_half
 from tests.ingest.folders import coco, drawn, photo, put_json, put_pictures
 
@@ -50,33 +50,36 @@ def wrapped(monkeypatch, holder: object, name: str, change) -> None:
 
 
 OF_AN_IMAGE = {
-    "a row": (lambda c: replace(c, rows=c.rows[:-1]), "3 image records came in, 2 are in the ledger"),
-    "a row twice": (lambda c: replace(c, rows=(*c.rows, c.rows[-1])), "3 image records came in, 4 are in the ledger"),
+    "a row": (lambda c: replace(c, rows=c.rows[:-1]), "the source has 3 image records, the ledger has 2"),
+    "a row twice": (
+        lambda c: replace(c, rows=(*c.rows, c.rows[-1])),
+        "the source has 3 image records, the ledger has 4",
+    ),
     "a photograph": (
         lambda c: replace(c, photo=None),
-        "5 records of the ledger go on, 4 are handed on; first that differs: image c",
+        "the ledger keeps 5 records, the stage passes on 4; first difference: image c",
     ),
     "a verdict": (
         lambda c: replace(c, rows=(replace(c.rows[0], verdict="lost"),)),
-        "verdicts ['lost'] are not in the vocabulary",
+        "unknown verdicts in the ledger: ['lost']",
     ),
 }
 OF_AN_ANNOTATION = {
     "an instance": (
         lambda c: replace(c, instances=()),
-        "5 records of the ledger go on, 4 are handed on; first that differs: annotation instances.json#1",
+        "the ledger keeps 5 records, the stage passes on 4; first difference: annotation instances.json#1",
     ),
     "an instance twice": (
         lambda c: replace(c, instances=c.instances * 2),
-        "5 records of the ledger go on, 6 are handed on; first that differs: annotation instances.json#1",
+        "the ledger keeps 5 records, the stage passes on 6; first difference: annotation instances.json#1",
     ),
     "an instance that is dropped": (
         lambda c: replace(c, rows=tuple(replace(r, verdict=("kept", "dropped")[r.kind != "image"]) for r in c.rows)),
-        "4 records of the ledger go on, 5 are handed on; first that differs: annotation instances.json#1",
+        "the ledger keeps 4 records, the stage passes on 5; first difference: annotation instances.json#1",
     ),
     "a row": (
         lambda c: replace(c, rows=tuple(r for r in c.rows if r.kind == "image")),
-        "2 annotation records came in, 1 are in the ledger",
+        "the source has 2 annotation records, the ledger has 1",
     ),
 }
 
@@ -94,18 +97,18 @@ def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeyp
 
 @pytest.mark.parametrize(
     ("holder", "name", "first"),
-    [(dataset, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
+    [(tables, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
 )
 def test_rasterize_draws_all_that_validate_keeps(project, monkeypatch, holder, name, first):
     line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda all_: all_[:-1]))
-    said = f"5 records of the ledger go on, 4 are handed on; first that differs: {first}"
+    said = f"the ledger keeps 5 records, the stage passes on 4; first difference: {first}"
     assert line == f"error: the account does not close: {said}{END}"
     assert not (project / "data/ledger.parquet").exists()
 
 
 def test_rasterize_leaves_no_pixel_without_a_value(project, monkeypatch):
     line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, Painting, "pixels", lambda counts: counts // 2))
-    assert line == f"error: the account does not close: a: the label map has 24 pixels, its photograph 48{END}"
+    assert line == f"error: the account does not close: a: the label map has 24 pixels, the image 48{END}"
     assert not list((project / "data/masks").glob("*.png"))
 
 
@@ -131,7 +134,7 @@ def test_split_places_each_photograph_once(project, monkeypatch, change, said):
 
 
 def test_split_is_of_the_photographs_that_were_drawn(project, monkeypatch):
-    line = last_line(project, "split", lambda: wrapped(monkeypatch, dataset, "read_photos", lambda all_: all_[1:]))
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, tables, "read_photos", lambda all_: all_[1:]))
     assert line == f"error: the account does not close: 2 photographs checked, 3 drawn{END}"
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from segpipe.data.records import Instance
 from segpipe.masks import raster, rle
-from segpipe.validate.findings import Drawn, findings, nested
+from segpipe.validate.findings import DrawnInstance, find, has_nested_rings
 
 SIZE = (40, 60)
 
@@ -18,11 +18,11 @@ def drawn(name, *rings, category="cat", area=None, areas=None, **fields):
 
 
 def of_region(instance, region, areas=()):
-    return Drawn(instance, region, rle.area_px(region), rle.bounds(region), areas)
+    return DrawnInstance(instance, region, rle.area_px(region), rle.bounds(region), areas)
 
 
 def codes(*annotations):
-    return [(finding.id, finding.code) for finding in findings(annotations, SIZE)]
+    return [(finding.id, finding.code) for finding in find(annotations, SIZE)]
 
 
 def test_nothing_is_said_of_sound_annotations():
@@ -31,16 +31,16 @@ def test_nothing_is_said_of_sound_annotations():
 
 
 def test_the_same_outline_of_one_class_is_annotated_twice_and_says_where():
-    (found,) = findings([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10))], SIZE)
+    (found,) = find([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10))], SIZE)
     assert (found.code, found.id, found.twin) == ("annotated_twice", "2", "1")
-    assert found.detail == "the pixels of 1 (100 % in common)"
+    assert found.detail == "the same pixels as 1 (IoU 100 %)"
 
 
 def test_of_two_classes_one_contradicts_the_other():
-    (found,) = findings([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10), category="dog")], SIZE)
+    (found,) = find([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10), category="dog")], SIZE)
     assert (found.code, found.detail) == (
         "annotated_as_two_classes",
-        "the pixels of 1 (100 % in common), as cat and as dog",
+        "the same pixels as 1 (IoU 100 %), as cat and as dog",
     )
 
 
@@ -85,7 +85,7 @@ def test_crossing_shapes_in_one_box_are_not_the_same():
     ],
 )
 def test_a_ring_is_nested_if_all_of_it_lies_in_another(rings, inside):
-    assert nested(rings) == inside
+    assert has_nested_rings(rings) == inside
 
 
 def test_nested_rings_are_a_finding():
@@ -121,8 +121,8 @@ def test_the_area_of_an_outline_that_is_cut_at_the_border_may_be_declared():
 
 def test_the_area_of_the_box_is_named_so():
     triangle = (0, 0, 20, 0, 0, 20)
-    (found,) = findings([drawn("1", triangle, area=400)], SIZE)
-    assert (found.code, found.detail) == ("area_of_box", "declares 400, covers 190 pixels")
+    (found,) = find([drawn("1", triangle, area=400)], SIZE)
+    assert (found.code, found.detail) == ("area_of_box", "the declared area is 400, the annotation covers 190 px")
 
 
 def test_an_annotation_of_the_whole_photograph_is_suspicious():

@@ -5,9 +5,9 @@ import pytest
 from PIL import Image as Picture
 
 from segpipe.data.records import Image, Instance, Rle
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.policies import Policies
-from segpipe.validate.image import Task, check
+from segpipe.ledger.rows import VERDICTS
+from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
 
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)
@@ -24,7 +24,7 @@ def picture(folder: Path, name: str = "a.jpg", orientation: int | None = None) -
 
 def judged(folder: Path, *instances: Instance, crowd="ignore", keep_empty=False, **image):
     record = Image(**{"key": "a", "file": "a.jpg"} | image)
-    return check(Task(folder, record, instances, Rules({"cat": "cat"}, Policies(crowd=crowd)), keep_empty))
+    return check(CheckTask(folder, record, instances, Rules({"cat": "cat"}, Policies(crowd=crowd)), keep_empty))
 
 
 def instance(**fields) -> Instance:
@@ -141,7 +141,7 @@ def test_pixels_of_a_mask_file_are_an_instance_each_value(tmp_path):
 
 
 def test_every_verdict_is_in_the_ledgers_vocabulary():
-    assert {"kept", "repaired", "clipped", "ignored", "dropped", "discarded", "skipped"} < set(ledger.VERDICTS)
+    assert {"kept", "repaired", "clipped", "ignored", "dropped", "discarded", "skipped"} < set(VERDICTS)
 
 
 def test_ignored_regions_of_a_skipped_picture_are_not_drawn_either(tmp_path):

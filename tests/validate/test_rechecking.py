@@ -8,32 +8,31 @@ from PIL import Image as Picture
 
 from segpipe.data.records import Image, Instance
 from segpipe.ledger.policies import Policies
-from segpipe.validate import image as checks
-from segpipe.validate import rechecking
-from segpipe.validate.image import Task
+from segpipe.validate import image, rechecking
+from segpipe.validate.image import CheckTask
 from segpipe.validate.judge import Rules
 
 RULES = Rules({"cat": "cat", "dog": "dog"}, Policies())
 
 
-def task(root: Path, name: str, category: str = "cat") -> Task:
+def task(root: Path, name: str, category: str = "cat") -> CheckTask:
     ring = (1.0, 1.0, 4.0, 1.0, 4.0, 4.0, 1.0, 4.0)
     instance = Instance(id=f"j#{name}", image_key=name, category=category, rings=(ring,))
-    image = Image(key=name, file=f"{name}.png")
-    return Task(root, image, (instance,), RULES, False)
+    record = Image(key=name, file=f"{name}.png")
+    return CheckTask(root, record, (instance,), RULES, False)
 
 
 def photograph(root: Path, name: str, grey: int = 9) -> None:
     Picture.fromarray(np.full((6, 6, 3), grey, np.uint8)).save(root / f"{name}.png")
 
 
-def check(root: Path, memory: Path, tasks: list[Task]):
+def check(root: Path, memory: Path, tasks: list[CheckTask]):
     """The results of one run and the names of the images that were checked anew."""
     anew = []
 
     def spread(new):
         anew.extend(one.image.key for one in new)
-        return map(checks.check, new)
+        return map(image.check, new)
 
     return rechecking.check_all(tasks, memory, spread), anew
 
@@ -73,7 +72,7 @@ def test_only_files_that_ingest_found_are_opened(tmp_path, named):
     lost = Image(key="a", file=named, problem="missing_file", detail="no such file")
     opened = []
     sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
-    one = Task(tmp_path / "source", lost, (), RULES, False)
+    one = CheckTask(tmp_path / "source", lost, (), RULES, False)
     (result,) = check(tmp_path / "source", tmp_path / "m", [one])[0]
     assert [(row.verdict, row.reason) for row in result.rows] == [("dropped", "missing_file")]
     assert not [path for path in opened if path.endswith(named)]

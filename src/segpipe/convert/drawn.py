@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from segpipe.convert.target import Page, Target, Written
 from segpipe.core.errors import UserError
 from segpipe.data import classes
@@ -13,13 +11,11 @@ from segpipe.data.classes import BACKGROUND, ClassTable
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Image, Instance
 from segpipe.ingest.value_classes import meant_by_file
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.policies import Policies
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import DISCARDED, DROPPED, HIDDEN, IGNORED, KEPT, Row, with_visible_px
 from segpipe.masks.painting import SMALLER_ON_TOP
-from segpipe.rasterize import image as drawing
-from segpipe.rasterize.dataset import with_visible_pixels
-from segpipe.validate import image as checks
+from segpipe.rasterize.image import DrawTask, Painted, paint
+from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
 
 _FIT = Fit("stretch", (32, 32))  # of a drawing task; nothing is fitted here
@@ -29,7 +25,7 @@ _FIT = Fit("stretch", (32, 32))  # of a drawing task; nothing is fitted here
 class Job:
     """One photograph to check, draw and write. place: where in the target, without suffix; copy: and its file."""
 
-    check: checks.Task
+    check: CheckTask
     categories: tuple[str, ...]
     target: Target
     place: str
@@ -46,8 +42,7 @@ class Drawing:
 
     image: Image
     instances: tuple[Instance, ...]
-    owners: np.ndarray
-    label_map: np.ndarray
+    painted: Painted
 
 
 def jobs(found: Sequence[Page], categories: tuple[str, ...], target: Target, place_of: dict[str, str]) -> list[Job]:
@@ -56,7 +51,7 @@ def jobs(found: Sequence[Page], categories: tuple[str, ...], target: Target, pla
     rules = Rules({name: name for name in categories}, Policies())
     return [
         Job(
-            checks.Task(target.root, page.image, page.instances, rules, keep_empty=True),
+            CheckTask(target.root, page.image, page.instances, rules, keep_empty=True),
             categories,
             bare,
             place_of[page.image.key],
@@ -68,23 +63,23 @@ def jobs(found: Sequence[Page], categories: tuple[str, ...], target: Target, pla
 def each(write: Callable[[Job], list[Row]], waiting: Sequence[Job], written: Written, target: Target) -> None:
     """Run `write` over the jobs, and count what its ledger rows say."""
     rows = [row for own in target.mapper(write, waiting) for row in own]
-    verdicts = (ledger.DROPPED, ledger.DISCARDED, ledger.HIDDEN)
+    verdicts = (DROPPED, DISCARDED, HIDDEN)
     for row in rows:
         if row.verdict in verdicts:
             written.dropped[f"{'photograph' if row.kind == 'image' else row.kind}: {row.reason}"] += 1
         elif row.kind == "annotation":
-            written.counts["regions to ignore" if row.verdict == ledger.IGNORED else "objects"] += 1
+            written.counts["regions to ignore" if row.verdict == IGNORED else "objects"] += 1
             written.changed["objects lost pixels beneath others"] += _is_covered(row)
-    kept = {row.id for row in rows if row.kind == "image" and row.verdict == ledger.KEPT}
+    kept = {row.id for row in rows if row.kind == "image" and row.verdict == KEPT}
     written.files[:] = [job.check.image.file for job in waiting if job.check.image.key in kept]
 
 
 def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
     """The photograph drawn, None if it cannot be used, and its ledger rows with the pixels that show."""
-    checked = checks.check(job.check)
+    checked = check(job.check)
     if checked.photo is None:
         return None, list(checked.rows)
-    task = drawing.Task(
+    task = DrawTask(
         root=job.target.root,
         photo=checked.photo,
         instances=checked.instances,
@@ -96,18 +91,17 @@ def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
         masks=Path(),
         store=Path(),
     )
-    owners, label_map = drawing.paint(task)
-    visible = np.bincount(owners.ravel("K"), minlength=len(checked.instances) + 1)[1:].tolist()
-    seen = {i.id: count for i, count in zip(checked.instances, visible, strict=True)}
+    painted = paint(task)
+    visible_px = dict(zip((i.id for i in checked.instances), painted.owned_px()[1:].tolist(), strict=True))
     rows = [
-        with_visible_pixels(row, seen[row.id]) if row.id in seen and row.kind == "annotation" else row
+        with_visible_px(row, visible_px[row.id]) if row.kind == "annotation" and row.id in visible_px else row
         for row in checked.rows
     ]
-    return Drawing(job.check.image, checked.instances, owners, label_map), rows
+    return Drawing(job.check.image, checked.instances, painted), rows
 
 
 def _is_covered(row: Row) -> bool:
-    return row.verdict != ledger.IGNORED and row.px_after is not None and row.px_after < (row.px_before or 0)
+    return row.verdict != IGNORED and row.px_after is not None and row.px_after < (row.px_before or 0)
 
 
 def check_names(categories: Sequence[str], written: Written) -> tuple[str, ...]:

@@ -26,6 +26,6 @@ def write(dataset: Dataset, target: Target) -> Written:
 def _write(job: Job) -> list[Row]:
     drawing, rows = drawn.draw(job)
     if drawing:
-        label_png.write(job.target.out / "masks" / f"{job.place}.png", drawing.label_map, job.classes)
+        label_png.write(job.target.out / "masks" / f"{job.place}.png", drawing.painted.label_map(), job.classes)
         job.target.put_photograph(drawing.image.file, f"images/{job.place}{suffix(drawing.image, job.target.root)}")
     return rows

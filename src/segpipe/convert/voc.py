@@ -44,7 +44,7 @@ def _write(job: Job) -> list[Row]:
     if drawing is None:
         return rows
     out, name = job.target.out, f"{job.place}.png"
-    label_png.write(out / "SegmentationClass" / name, drawing.label_map, job.classes)
+    label_png.write(out / "SegmentationClass" / name, drawing.painted.label_map(), job.classes)
     objects = _objects(drawing)
     if objects is not None:
         label_png.write(out / "SegmentationObject" / name, objects, job.classes)
@@ -61,17 +61,17 @@ def _objects(drawing: Drawing) -> np.ndarray | None:
         return None
     numbers[1:] = IGNORE_INDEX
     numbers[objects] = range(1, len(objects) + 1)
-    return numbers[drawing.owners].astype(np.uint8)
+    return numbers[drawing.painted.owners()].astype(np.uint8)
 
 
 def _shown(drawing: Drawing) -> list[int]:
     """The numbers from 1 of the instances that are objects and have a pixel; a box of any other would add pixels."""
-    visible = np.bincount(drawing.owners.ravel("K"), minlength=len(drawing.instances) + 1)
+    visible = drawing.painted.owned_px()
     return [i for i, it in enumerate(drawing.instances, start=1) if it.role == "object" and visible[i]]
 
 
 def _xml(job: Job, drawing: Drawing) -> bytes:
-    height, width = drawing.label_map.shape
+    height, width = drawing.painted.painting.size_hw
     root = ElementTree.Element("annotation")
     _add(root, folder="JPEGImages", filename=f"{job.place}{suffix(drawing.image, job.target.root)}")
     _add(ElementTree.SubElement(root, "source"), image=drawing.image.file)

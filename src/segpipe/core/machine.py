@@ -1,9 +1,11 @@
 """Errors of the machine, which say nothing of the file that was read: of its memory, open files, disks and network."""
 
 import errno
+import gc
 import os
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -78,3 +80,18 @@ def _webp_pixels(head: bytes) -> int:
         sides = int.from_bytes(head[21:25], "little")
         return (1 + (sides & 0x3FFF)) * (1 + (sides >> 14 & 0x3FFF))
     return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
+
+
+@contextmanager
+def garbage_collector_paused() -> Iterator[None]:
+    """Keep Python's garbage collector from looking for reference cycles.
+
+    With hundreds of thousands of records, none of them in a cycle, the search costs a fifth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -16,7 +16,6 @@ from segpipe.data.preprocessing import Fit, sampled, stored_windows
 from segpipe.data.records import Image, Instance, Photo
 from segpipe.explain import picture as pictures
 from segpipe.explain.lookup import Account, find, read
-from segpipe.ledger.finding_words import WORDS
 from segpipe.ledger.reasons import reason_of
 from segpipe.ledger.rows import Row
 from segpipe.rasterize import image as drawing
@@ -108,7 +107,7 @@ def _of_image(account: Account, row: Row, settings: Settings) -> tuple[list[str]
     pixels = _pixels(photo, settings)
     if isinstance(pixels, str):
         return lines, pixels
-    _, label_map = drawing.paint(_task(account, photo, settings))
+    label_map = drawing.paint(_task(account, photo, settings)).label_map()
     return lines, pictures.of_photograph(pixels, label_map, account.classes)
 
 
@@ -136,8 +135,8 @@ class _Seen:
     store_px: list[int]
 
 
-def _seen(task: drawing.Task, position: int) -> _Seen:
-    owners, _ = drawing.paint(task)
+def _seen(task: drawing.DrawTask, position: int) -> _Seen:
+    owners = drawing.paint(task).owners()
     mask = pictures.mask_of(task.instances[position], owners.shape, task.root)
     counts = np.bincount(owners[mask], minlength=len(task.instances) + 1).tolist()
     others = [(task.instances[i - 1], n) for i, n in enumerate(counts) if n and i not in (0, position + 1)]
@@ -146,8 +145,8 @@ def _seen(task: drawing.Task, position: int) -> _Seen:
     return _Seen(mask, visible, sorted(others, key=lambda pair: -pair[1]), store_px)
 
 
-def _task(account: Account, photo: Photo, settings: Settings) -> drawing.Task:
-    return drawing.Task(
+def _task(account: Account, photo: Photo, settings: Settings) -> drawing.DrawTask:
+    return drawing.DrawTask(
         root=settings.root,
         photo=photo,
         instances=account.drawn.get(photo.key, ()),
@@ -161,7 +160,7 @@ def _task(account: Account, photo: Photo, settings: Settings) -> drawing.Task:
     )
 
 
-def _position(task: drawing.Task | None, id_: str) -> int | None:
+def _position(task: drawing.DrawTask | None, id_: str) -> int | None:
     instances = task.instances if task else ()
     return next((i for i, instance in enumerate(instances) if instance.id == id_), None)
 
@@ -186,7 +185,7 @@ def _validated(row: Row) -> list[str]:
     """The verdict of validate, in plain words."""
     lines = [_line("validate", f"{row.verdict}{f' ({row.reason})' if row.reason else ''}")]
     if row.reason:
-        reason = reason_of(row)
+        reason = reason_of(row.verdict, row.reason)
         lines += [_line("", f"{reason.title}. {reason.meaning}"), _line("", reason.done)]
     if row.detail:
         lines.append(_line("", row.detail))
@@ -199,7 +198,7 @@ def _noted(account: Account, row: Row) -> list[str]:
     """What is worth knowing of the record besides its verdict."""
     lines = []
     for finding in account.findings.get((row.kind, row.id), ()):
-        words = WORDS[finding.code]
+        words = reason_of("", finding.code)
         detail = f" ({finding.detail})" if finding.detail else ""
         lines += [_line("note", f"{words.title}{detail}. {words.meaning}"), _line("", words.done)]
     return lines
@@ -208,8 +207,8 @@ def _noted(account: Account, row: Row) -> list[str]:
 def _advice(row: Row) -> list[str]:
     if not row.reason:
         return []
-    reason = reason_of(row)
-    keys = f" (params.yaml: {', '.join(reason.keys)})" if reason.keys else ""
+    reason = reason_of(row.verdict, row.reason)
+    keys = f" (params.yaml: {', '.join(reason.settings)})" if reason.settings else ""
     return [_line("to do", f"{reason.remedy}{keys}")]
 
 

@@ -13,9 +13,8 @@ from segpipe.data.classes import ClassTable
 from segpipe.data.records import Image, Instance, Photo, by_image
 from segpipe.data.split_table import Assignment
 from segpipe.ledger import findings
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.findings import Finding
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import Row, read_ledger
 
 _SHOWN = 10
 
@@ -60,9 +59,9 @@ def read(data: Path) -> Account:
 def _read(data: Path) -> Account:
     records = tables.read_dataset(data / "records")
     drawn = by_image(tables.read_instances(data / "checked/instances.parquet"))
-    checked = _by_id(ledger.read(data / "checked/ledger.parquet"))
+    checked = _by_id(read_ledger(data / "checked/ledger.parquet"))
     final = data / "ledger.parquet"
-    rows = _by_id(ledger.read(final)) if final.is_file() else {}
+    rows = _by_id(read_ledger(final)) if final.is_file() else {}
     rasterized = rows.keys() == checked.keys()  # else rasterize has not followed validate yet
     return Account(
         rows=rows if rasterized else checked,
@@ -75,7 +74,7 @@ def _read(data: Path) -> Account:
         classes=ClassTable.read(data / "checked/classes.json"),
         indices=json.loads((data / "checked/class_indices.json").read_text(encoding="utf-8")),
         splits=_splits(data / "splits.csv"),
-        findings=_by_record(findings.read(data / "checked/findings.parquet")),
+        findings=_by_record(findings.read_findings(data / "checked/findings.parquet")),
     )
 
 

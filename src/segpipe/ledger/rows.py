@@ -1,61 +1,65 @@
-"""The account of every image and every annotation: one row each, what became of it and why. Its sums must close."""
+"""The ledger: one row for each image and each annotation of the source, with its verdict and the reason for it."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from segpipe.core.errors import closes
+from segpipe.core.plurals import counted
 from segpipe.data.records import Record
 from segpipe.data.tables import read_records, write_records
+from segpipe.ledger.reasons import OF_PAIR
 
-Kind = Literal["image", "annotation"]
+RecordKind = Literal["image", "annotation"]
 
 KEPT = "kept"
-REPAIRED = "repaired"  # drawn, after a correction
-CLIPPED = "clipped"  # drawn, cut at the border
-HIDDEN = "hidden"  # wholly beneath other objects
-IGNORED = "ignored"  # painted as ignore: a crowd, or what the source excludes
-DROPPED = "dropped"  # a defect: it cannot be used
-DISCARDED = "discarded"  # by choice: a class not selected, crowd: drop
+REPAIRED = "repaired"  # drawn after a correction
+CLIPPED = "clipped"  # drawn, but cut at the image border
+HIDDEN = "hidden"  # entirely under other objects
+IGNORED = "ignored"  # painted as ignore: a crowd, or a region that the source excludes
+DROPPED = "dropped"  # unusable because of a defect
+DISCARDED = "discarded"  # left out by choice, such as an annotation of a class that is not selected
 SKIPPED = "skipped"  # an image without a matching annotation
 VERDICTS = (KEPT, REPAIRED, CLIPPED, HIDDEN, IGNORED, DROPPED, DISCARDED, SKIPPED)
 DRAWN = (KEPT, REPAIRED, CLIPPED, IGNORED)
-_DEFECTS_IGNORED = ("unknown_category",)  # painted as ignore for want of anything better
+_IGNORED_DEFECTS = ("unknown_category",)  # defects that are painted as ignore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row(Record):
-    """One image (id: its key) or one annotation (id: Instance.id).
+    """What became of one image or one annotation. The reason must be in the vocabulary (reasons.toml)."""
 
-    category: as the source names it; class_name: what it counts as, "" if it is not selected; policies: of those in
-    policies.POLICIES, the ones it falls under, with commas between them; px_before: pixels the annotation covers by
-    itself; px_wide, px_high: of the box around them; px_nested: those that an even number of its rings hold; px_after:
-    those that show in the label map; px_store: those left at training size; area_before, area_after: square pixels of
-    a corrected polygon before and after.
-    """
-
-    kind: Kind
-    id: str
+    kind: RecordKind
+    id: str  # the image's key, or the annotation's id
     image_key: str
-    place: str
-    category: str = ""
-    class_name: str = ""
+    place: str  # the position of the record in its file
+    category: str = ""  # as the source names it
+    class_name: str = ""  # the class that the category counts as, "" if it is not selected
     verdict: str = KEPT
     reason: str = ""
     detail: str = ""
-    policies: str = ""
-    px_before: int | None = None
-    px_wide: int | None = None
-    px_high: int | None = None
-    px_after: int | None = None
-    px_store: int | None = None
-    px_nested: int | None = None
-    area_before: float | None = None
-    area_after: float | None = None
+    policies: str = ""  # those of policies.POLICIES that apply, joined by commas
+
+    px_before: int | None = None  # pixels that the annotation covers by itself
+    px_wide: int | None = None  # width of the box around these pixels
+    px_high: int | None = None  # its height
+    px_after: int | None = None  # pixels that are visible in the label map
+    px_store: int | None = None  # pixels that are visible at training size
+    px_nested: int | None = None  # pixels inside an even number of its rings
+    area_before: float | None = None  # square pixels inside the polygon as drawn
+    area_after: float | None = None  # square pixels inside the corrected polygon
+
+    def __post_init__(self) -> None:
+        assert not self.reason or (self.verdict, self.reason) in OF_PAIR, f"unknown reason {self.verdict} {self.reason}"
+
+    @property
+    def vanished(self) -> bool:
+        """Whether an object is visible in the label map but has no pixel left at training size."""
+        return bool(self.px_after) and self.px_store == 0 and self.verdict != IGNORED
 
 
 _SCHEMA = pa.schema(
@@ -69,57 +73,71 @@ _SCHEMA = pa.schema(
 )
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
+def write_ledger(path: Path, rows: Sequence[Row]) -> None:
     """Write the ledger as parquet."""
     write_records(path, rows, _SCHEMA)
 
 
-def read(path: Path) -> list[Row]:
-    """Read what `write` wrote."""
+def read_ledger(path: Path) -> list[Row]:
+    """Read a ledger that write_ledger wrote."""
     return read_records(path, Row)
 
 
-def close(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:
-    """Hold the ledger against what came in: each record once, each with a verdict.
+def with_visible_px(row: Row, px_after: int, px_store: int | None = None) -> Row:
+    """The row of a drawn annotation with its visible pixels; an object without any gets the verdict `hidden`.
 
-    Raises AccountError.
+    px_after: pixels in the label map; px_store: pixels at training size.
+    """
+    row = replace(row, px_after=px_after, px_store=px_store)
+    if px_after or row.verdict == IGNORED:
+        return row
+    detail = "all of its pixels are under other objects; see rasterize.priority"
+    return replace(row, verdict=HIDDEN, reason="covered", detail=detail)
+
+
+def check_totals(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:
+    """Check that the ledger has each record of the source exactly once, with a known verdict.
+
+    images_in, annotations_in: the numbers of records in the source. Raises AccountError.
     """
     for kind, count_in in (("image", images_in), ("annotation", annotations_in)):
         ids = [row.id for row in rows if row.kind == kind]
-        closes(len(ids) == count_in, f"{count_in} {kind} records came in, {len(ids)} are in the ledger")
-        closes(len(set(ids)) == len(ids), f"{kind} ids stand in the ledger more than once")
-    strangers = sorted({row.verdict for row in rows} - set(VERDICTS))
-    closes(not strangers, f"verdicts {strangers} are not in the vocabulary")
+        closes(len(ids) == count_in, f"the source has {count_in} {kind} records, the ledger has {len(ids)}")
+        closes(len(set(ids)) == len(ids), f"some {kind} ids are in the ledger more than once")
+    unknown = sorted({row.verdict for row in rows} - set(VERDICTS))
+    closes(not unknown, f"unknown verdicts in the ledger: {unknown}")
 
 
-def close_on(rows: Iterable[Row], images: Iterable[str], annotations: Iterable[str]) -> None:
-    """Hold what goes on against the ledger: the images that it keeps, the annotations that it draws, each once.
+def check_kept(rows: Iterable[Row], images: Iterable[str], annotations: Iterable[str]) -> None:
+    """Check that a stage passes on exactly the images that the ledger keeps and the annotations that it draws.
 
     images: keys; annotations: ids. Raises AccountError.
     """
-    kept = {"image": (KEPT,), "annotation": DRAWN}
-    own = Counter(f"{row.kind} {row.id}" for row in rows if row.verdict in kept[row.kind])
-    on = Counter([*(f"image {key}" for key in images), *(f"annotation {id_}" for id_ in annotations)])
-    first = min((own - on) + (on - own), default="none")
+    verdicts = {"image": (KEPT,), "annotation": DRAWN}
+    kept = Counter(f"{row.kind} {row.id}" for row in rows if row.verdict in verdicts[row.kind])
+    passed_on = Counter([*(f"image {key}" for key in images), *(f"annotation {id_}" for id_ in annotations)])
+    first = min((kept - passed_on) + (passed_on - kept), default="none")
     closes(
-        own == on, f"{own.total()} records of the ledger go on, {on.total()} are handed on; first that differs: {first}"
+        kept == passed_on,
+        f"the ledger keeps {counted(kept.total(), 'record')}, the stage passes on {passed_on.total()}; "
+        f"first difference: {first}",
     )
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """Counts for a metrics file: in, by verdict, and by reason, for images and annotations."""
+    """The counts for a metrics file: records of the source, by verdict and by reason, for images and annotations."""
     return {f"{kind}s": _counts([row for row in rows if row.kind == kind]) for kind in ("image", "annotation")}
 
 
 def warnings(rows: Iterable[Row]) -> list[str]:
-    """A line for each reason why images or annotations are not used as they stand, with the first case."""
-    cases: dict[tuple[str, str, str], list[Row]] = {}
+    """One line for each reason why images or annotations are not used unchanged, with the first record."""
+    of_reason: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        if row.reason and (row.verdict not in (KEPT, IGNORED) or row.reason in _DEFECTS_IGNORED):
-            cases.setdefault((row.kind, row.verdict, row.reason), []).append(row)
+        if row.reason and (row.verdict not in (KEPT, IGNORED) or row.reason in _IGNORED_DEFECTS):
+            of_reason.setdefault((row.kind, row.verdict, row.reason), []).append(row)
     return [
-        f"{len(own)} {kind}s {verdict}: {reason} (first: {own[0].place or own[0].id}: {own[0].detail})"
-        for (kind, verdict, reason), own in sorted(cases.items())
+        f"{counted(len(found), kind)} {verdict}: {reason} (first: {found[0].place or found[0].id}: {found[0].detail})"
+        for (kind, verdict, reason), found in sorted(of_reason.items())
     ]
 
 

@@ -1,1 +1,1 @@
-"""The stage rasterize: label maps and the packed images for training."""
+"""The stage rasterize: a label map for each image, and the packed images for training."""

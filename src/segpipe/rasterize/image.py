@@ -1,4 +1,4 @@
-"""One photograph and its instances -> its label map PNG and its rows in the store."""
+"""One image and its instances drawn: the label map PNG, and the image's rows in the store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,87 +12,92 @@ from segpipe.data.classes import IGNORE_INDEX, ClassTable
 from segpipe.data.fitted import Left, fit_all
 from segpipe.data.preprocessing import Fit, Window, fit_label_map, sampled, stored_windows
 from segpipe.data.records import Instance, Photo, Record
-from segpipe.masks import label_png, rle
+from segpipe.masks import label_png, painting, rle
 from segpipe.masks.painting import Paint, Painting, painting_order
-from segpipe.masks.painting import paint as paint_regions
 from segpipe.masks.regions import regions_of
 from segpipe.rasterize import overlaps
 from segpipe.rasterize.overlaps import Overlaps
 
-_CHANGED = "it could be read when validate ran: run `dvc repro` again"
+_CHANGED = "it was readable when validate ran: run `dvc repro` again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task(Record):
-    """One photo to draw. indices: class_index by category; position: its first row in the store.
+class DrawTask(Record):
+    """One image to draw."""
 
-    left: where validate left the photograph at training size, if it did.
-    """
-
-    root: Path
+    root: Path  # the source folder
     photo: Photo
     instances: tuple[Instance, ...]
-    indices: dict[str, int]
+    indices: dict[str, int]  # class_index by category
     classes: ClassTable
     priority: str | tuple[str, ...]
     fit: Fit
-    position: int
-    masks: Path
-    store: Path
-    left: Left | None = None
+    position: int  # of the image's first row in the store
+    masks: Path  # folder for the label map
+    store: Path  # folder of the store
+    left: Left | None = None  # the photo at training size, if validate left it
 
     @property
     def windows(self) -> list[Window]:
-        """What each of its rows in the store shows."""
+        """The window of the image that each of its rows in the store shows."""
         return stored_windows((self.photo.height, self.photo.width), self.fit)
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn(Record):
-    """What came out: pixels of each instance in the label map and, over all rows, at training size; of each class.
+class DrawnImage(Record):
+    """The pixel counts of one drawn image."""
 
-    row_px: native pixels of each class in what each row of the store shows.
-    """
-
-    visible_px: tuple[int, ...]
-    store_px: tuple[int, ...]
-    class_px: tuple[int, ...]
+    visible_px: tuple[int, ...]  # of each instance in the label map
+    store_px: tuple[int, ...]  # of each instance at training size, over all rows of the store
+    class_px: tuple[int, ...]  # of each class in the label map
     ignore_px: int
-    row_px: tuple[tuple[int, ...], ...]
+    row_px: tuple[tuple[int, ...], ...]  # native pixels of each class in the window of each row of the store
     overlaps: Overlaps
 
 
-def draw(task: Task) -> Drawn:
-    """Write the label map and the store's rows of one photo.
+@dataclass(frozen=True, slots=True, eq=False)
+class Painted:
+    """The instances of one image painted over each other."""
 
-    Raises UserError if the photo is no longer what validate saw.
+    regions: list[rle.Region]  # of each instance
+    painting: Painting  # owner i + 1 is instance i, owner 0 nobody
+    values: np.ndarray  # uint8 (n + 1,), each owner's value in the label map
+
+    def label_map(self) -> np.ndarray:
+        """The label map, uint8 (H, W)."""
+        return self.painting.frame(self.values)
+
+    def owners(self) -> np.ndarray:
+        """The owner of each pixel, int32 (H, W): i + 1 for instance i, 0 for nobody."""
+        return self.painting.frame(np.arange(len(self.values), dtype=np.int32))
+
+    def owned_px(self) -> np.ndarray:
+        """The pixels of each owner, int64 (n + 1,)."""
+        return self.painting.pixels(len(self.regions))
+
+
+def draw(task: DrawTask) -> DrawnImage:
+    """Write the label map and the store's rows of one image.
+
+    Raises UserError if the photo has changed since validate ran, AccountError if the label map is not sound.
     """
-    regions, painting, values = _painted(task)
-    drawn = _counted(task, painting, values, _overlaps(regions, painting, values))
+    painted = paint(task)
+    drawn = _counted(task, painted)
     rows = _rows(task)
-    label_map = painting.frame(values)
+    label_map = painted.label_map()
     label_png.write(mask_path(task), label_map, task.classes)
     for position, (window, row) in enumerate(zip(task.windows, rows, strict=True), start=task.position):
         store.put(task.store, position, row, fit_label_map(label_map, task.fit, window))
     return drawn
 
 
-def mask_path(task: Task) -> Path:
-    """Where the task's label map goes."""
+def mask_path(task: DrawTask) -> Path:
+    """The path of the task's label map."""
     return task.masks / f"{task.photo.key}.png"
 
 
-def paint(task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Paint the task's instances in their order of priority.
-
-    Returns who owns each pixel, integer (H, W), 0 nobody, else i + 1 for instances[i]; and the label map, uint8 (H, W).
-    """
-    _, painting, values = _painted(task)
-    return painting.frame(np.arange(len(values), dtype=np.int32)), painting.frame(values)
-
-
-def _painted(task: Task) -> tuple[list[rle.Region], Painting, np.ndarray]:
-    """The task's instances painted, owner i + 1 is instances[i]; and each owner's value in the label map, uint8."""
+def paint(task: DrawTask) -> Painted:
+    """Paint the task's instances in their order of priority. Raises UserError if a mask file has changed."""
     size_hw = (task.photo.height, task.photo.width)
     regions = _regions(task, size_hw)
     paints = [
@@ -100,47 +105,44 @@ def _painted(task: Task) -> tuple[list[rle.Region], Painting, np.ndarray]:
         for i, area in zip(task.instances, rle.areas_px(regions), strict=True)
     ]
     order = painting_order(paints, task.priority)
-    painting = paint_regions([regions[i] for i in order], size_hw)
+    in_order = painting.paint([regions[i] for i in order], size_hw)
     numbers = np.array([0, *(i + 1 for i in order)])
     values = [0, *(IGNORE_INDEX if i.role != "object" else task.indices[i.category] for i in task.instances)]
-    return regions, replace(painting, owners=numbers[painting.owners]), np.array(values, np.uint8)
+    return Painted(regions, replace(in_order, owners=numbers[in_order.owners]), np.array(values, np.uint8))
 
 
-def _overlaps(regions: Sequence[rle.Region], painting: Painting, values: np.ndarray) -> Overlaps:
-    shown = painting.pixels(len(regions))[1:]
-    return overlaps.of_painting(painting, regions, shown < rle.areas_px(regions), values)
-
-
-def _regions(task: Task, size_hw: tuple[int, int]) -> list[rle.Region]:
+def _regions(task: DrawTask, size_hw: tuple[int, int]) -> list[rle.Region]:
     try:
         return regions_of(task.instances, size_hw, task.root)
     except AnnotationError as error:  # of a mask file
         raise UserError(f"{task.root / task.photo.file}: {error}; {_CHANGED}") from error
 
 
-def _counted(task: Task, painting: Painting, values: np.ndarray, beneath: Overlaps) -> Drawn:
-    count, classes = len(task.instances), len(task.classes)
-    owned = painting.pixels(count)
-    pixels = _by_value(owned, values)
-    _prove(task, pixels)
+def _counted(task: DrawTask, painted: Painted) -> DrawnImage:
+    count, classes, values = len(task.instances), len(task.classes), painted.values
+    owned = painted.owned_px()
+    pixels = _px_by_value(owned, values)
+    _check_pixels(task, pixels)
     at_store, rows = np.zeros(count + 1, np.int64), []
     for window in task.windows:
         grid_rows, grid_columns = sampled(window)
-        at_store += painting.pixels_at(grid_rows, grid_columns, count)
-        native = owned if _shows_all(window, painting.size_hw) else _shown(window, painting, count)
-        rows.append(_ints(_by_value(native, values)[:classes]))
-    return Drawn(
+        at_store += painted.painting.pixels_at(grid_rows, grid_columns, count)
+        shows_all = _shows_all(window, painted.painting.size_hw)
+        native = owned if shows_all else _owned_in(window, painted.painting, count)
+        rows.append(_ints(_px_by_value(native, values)[:classes]))
+    hidden = owned[1:] < rle.areas_px(painted.regions)
+    return DrawnImage(
         visible_px=_ints(owned[1:]),
         store_px=_ints(at_store[1:]),
         class_px=_ints(pixels[:classes]),
         ignore_px=int(pixels[IGNORE_INDEX]),
         row_px=tuple(rows),
-        overlaps=beneath,
+        overlaps=overlaps.of_painting(painted.painting, painted.regions, hidden, values),
     )
 
 
-def _by_value(owned: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Pixels of each of the 256 values, from those of each owner."""
+def _px_by_value(owned: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Pixels of each value, int64 (256,). owned: int (n,), of each owner; values: uint8 (n,), of each owner."""
     return np.bincount(values, owned, IGNORE_INDEX + 1).astype(np.int64)
 
 
@@ -148,24 +150,24 @@ def _shows_all(window: Window, size_hw: tuple[int, int]) -> bool:
     return (window.rows, window.columns) == (slice(0, size_hw[0]), slice(0, size_hw[1]))
 
 
-def _shown(window: Window, painting: Painting, count: int) -> np.ndarray:
+def _owned_in(window: Window, painting: Painting, count: int) -> np.ndarray:
     rows, columns = (np.arange(span.start, span.stop) for span in (window.rows, window.columns))
     return painting.pixels_at(rows, columns, count)
 
 
-def _prove(task: Task, pixels: np.ndarray) -> None:
-    """Integrity before anything is saved: every pixel of the photograph has one value, and one of the class table.
+def _check_pixels(task: DrawTask, pixels: np.ndarray) -> None:
+    """Check that every pixel of the image has exactly one value, and one of the class table.
 
-    Raises AccountError.
+    pixels: int64 (256,), of each value. Raises AccountError.
     """
     known = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
     closes(known == pixels.sum(), f"{task.photo.key}: values outside the class table")
     size = task.photo.height * task.photo.width
-    closes(known == size, f"{task.photo.key}: the label map has {known} pixels, its photograph {size}")
+    closes(known == size, f"{task.photo.key}: the label map has {known} pixels, the image {size}")
 
 
-def _rows(task: Task) -> Sequence[np.ndarray]:
-    """The photograph as the store holds it: as validate left it, or decoded again."""
+def _rows(task: DrawTask) -> Sequence[np.ndarray]:
+    """The photo's rows in the store, uint8 (h, w, 3) each: those that validate left, or decoded again."""
     photo = task.photo
     path = task.root / photo.file
     left = task.left.rows(path, task.fit) if task.left else None
@@ -176,7 +178,7 @@ def _rows(task: Task) -> Sequence[np.ndarray]:
     except AnnotationError as error:
         raise UserError(f"{path}: {error}; {_CHANGED}") from error
     if picture.size != (photo.width, photo.height):
-        raise UserError(f"{path}: its size changed since validate ran; run `dvc repro` again")
+        raise UserError(f"{path}: its size has changed since validate ran; run `dvc repro` again")
     return fit_all(picture, task.fit)
 
 

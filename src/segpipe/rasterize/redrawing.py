@@ -1,4 +1,4 @@
-"""Rasterize only what changed: rows and PNGs of an earlier run are taken over where all that decides them is equal."""
+"""Label maps of unchanged images come from an earlier run, with their rows of the store."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,44 +13,41 @@ from segpipe.core.files import whole, write_bytes
 from segpipe.data import store
 from segpipe.data.records import without_place
 from segpipe.rasterize import image
-from segpipe.rasterize.image import Drawn, Task
+from segpipe.rasterize.image import DrawnImage, DrawTask
 
 _INDEX, _IMAGES, _LABELS, _MASKS = "index.pickle", "images.npy", "labels.npy", "masks.bin"
-Spread = Callable[[Sequence[Task]], Iterator[Drawn]]
+Spread = Callable[[Sequence[DrawTask]], Iterator[DrawnImage]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One image as an earlier run drew it: its first row in the kept store, its counts, and its PNG file's bytes.
+    """One image of an earlier run. Its PNG is in a file of all masks, so that no process holds all of them."""
 
-    Those are `size` bytes from `start` in the file of all masks, with that hash: no process holds them of all images.
+    row: int  # its first row in the kept store
+    drawn: DrawnImage
+    start: int  # of its PNG in the file of all masks
+    size: int  # of its PNG in bytes
+    sha256: bytes  # of its PNG
+
+
+def draw_all(tasks: Sequence[DrawTask], keys: Sequence[str], folder: Path, spread: Spread) -> list[DrawnImage]:
+    """Write the label map and rows of every task, and return the counts in order; unchanged ones come from `folder`.
+
+    keys: as `keys_of` returns them; spread: draws tasks and returns their results in order (parallel.ordered over
+    image.draw). Call `keep` after the store is finished.
     """
-
-    row: int
-    drawn: Drawn
-    start: int
-    size: int
-    sha256: bytes
-
-
-def draw_all(tasks: Sequence[Task], keys: Sequence[str], folder: Path, spread: Spread) -> list[Drawn]:
-    """Draw every task into its masks and store folders, or take it over from `folder`; in order.
-
-    keys: of `keys_of`; spread: draws tasks and gives their results in order (parallel.ordered over drawing.draw).
-    Call `keep` after the store is finished.
-    """
-    drawn = _taken_over(tasks, keys, folder)
+    drawn = _restored(tasks, keys, folder)
     return list(memory.recalled(keys, drawn, lambda new: spread([tasks[i] for i in new])))
 
 
-def _taken_over(tasks: Sequence[Task], keys: Sequence[str], folder: Path) -> dict[str, Drawn]:
-    """Write the rows and PNGs of what an earlier run drew; its results by key, without those that are damaged."""
+def _restored(tasks: Sequence[DrawTask], keys: Sequence[str], folder: Path) -> dict[str, DrawnImage]:
+    """Write the rows and PNGs of unchanged images; their results by key, without those whose PNG is damaged."""
     known: dict[str, Kept] = memory.load(folder / _INDEX)
     drawn = {}
     try:
         images, labels = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _LABELS))
         masks = (folder / _MASKS).open("rb")
-    except (OSError, ValueError, EOFError):  # gone, or cut short
+    except (OSError, ValueError, EOFError):  # missing or cut short
         return {}
     with masks:
         for task, key in zip(tasks, keys, strict=True):
@@ -70,11 +67,11 @@ def _png(masks: BinaryIO, kept: Kept) -> bytes | None:
     return data if hashlib.sha256(data).digest() == kept.sha256 else None
 
 
-def keep(tasks: Sequence[Task], keys: Sequence[str], drawn: Sequence[Drawn], folder: Path) -> None:
-    """Keep what was drawn for the next run, and nothing older. Kept files share their bytes with the store's."""
+def keep(tasks: Sequence[DrawTask], keys: Sequence[str], drawn: Sequence[DrawnImage], folder: Path) -> None:
+    """Keep what was drawn for the next run, and nothing older. The kept files share their bytes with the store's."""
     if not tasks:
         return
-    (folder / _INDEX).unlink(missing_ok=True)  # an index never speaks of another run's rows
+    (folder / _INDEX).unlink(missing_ok=True)  # an index must never describe the rows of another run
     for name in (_IMAGES, _LABELS):
         memory.keep_file(tasks[0].store / name, folder / name)
     kept = {}
@@ -86,8 +83,8 @@ def keep(tasks: Sequence[Task], keys: Sequence[str], drawn: Sequence[Drawn], fol
     memory.save(folder / _INDEX, kept)
 
 
-def keys_of(tasks: Sequence[Task]) -> list[str]:
-    """For each task a key of all that decides its result: pixels, instances, settings, code; not its position."""
+def keys_of(tasks: Sequence[DrawTask]) -> list[str]:
+    """A key for each task over photo, instances, settings and code, but not over its position."""
     code = memory.version()
     return [
         memory.key_of(

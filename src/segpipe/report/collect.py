@@ -8,8 +8,8 @@ from segpipe.core.files import write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.ledger import findings
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.limits import Stage
+from segpipe.ledger.rows import read_ledger
 from segpipe.rasterize import overlaps
 from segpipe.report import data_report
 from segpipe.report.data_report import DataReport
@@ -23,11 +23,11 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
     """
     checked = Path("data/checked")
     drawn = stage != "validate"
-    rows = ledger.read(Path("data/ledger.parquet") if drawn else checked / "ledger.parquet")
+    rows = read_ledger(Path("data/ledger.parquet") if drawn else checked / "ledger.parquet")
     photos = tuple(tables.read_photos(checked / "images.parquet"))
     placed = split_table.read(Path("data/splits.csv")) if stage == "split" else ()
     found = [
-        *findings.read(checked / "findings.parquet"),
+        *findings.read_findings(checked / "findings.parquet"),
         *(findings.vanished(rows) if drawn else ()),
         *placing.findings(placed, photos, near_bits),
     ]

@@ -11,11 +11,9 @@ from segpipe.data.classes import ClassTable
 from segpipe.data.records import Dataset, Instance, Photo
 from segpipe.data.split_table import Assignment
 from segpipe.ledger import limits, policies
-from segpipe.ledger import rows as ledger
-from segpipe.ledger.codes import LIMITED_CODES
 from segpipe.ledger.findings import Finding
-from segpipe.ledger.reasons import SETTINGS
-from segpipe.ledger.rows import Kind, Row
+from segpipe.ledger.reasons import LIMITED_CODES, SETTINGS
+from segpipe.ledger.rows import CLIPPED, DISCARDED, DROPPED, HIDDEN, IGNORED, KEPT, REPAIRED, SKIPPED, RecordKind, Row
 from segpipe.rasterize import overlaps
 from segpipe.report import examples, pages, statistics
 from segpipe.report.statistics import Bar, ClassFacts
@@ -23,20 +21,20 @@ from segpipe.report.statistics import Bar, ClassFacts
 _TEMPLATE = "data_report.html.j2"
 _COMMONEST_SIZES = 6
 _MOST_CLASSES = 30  # in a table of classes against classes
-_TERMS: dict[Kind, dict[str, str]] = {
+_TERMS: dict[RecordKind, dict[str, str]] = {
     "image": {
-        ledger.KEPT: "used",
-        ledger.SKIPPED: "without a usable annotation",
-        ledger.DROPPED: "cannot be used",
+        KEPT: "used",
+        SKIPPED: "without a usable annotation",
+        DROPPED: "cannot be used",
     },
     "annotation": {
-        ledger.KEPT: "drawn as they are",
-        ledger.REPAIRED: "drawn with a flaw, see below",
-        ledger.CLIPPED: "cut at the border",
-        ledger.HIDDEN: "wholly beneath others",
-        ledger.IGNORED: "neither taught nor scored",
-        ledger.DROPPED: "cannot be used",
-        ledger.DISCARDED: "left out by choice",
+        KEPT: "drawn as they are",
+        REPAIRED: "drawn with a flaw, see below",
+        CLIPPED: "cut at the border",
+        HIDDEN: "wholly beneath others",
+        IGNORED: "neither taught nor scored",
+        DROPPED: "cannot be used",
+        DISCARDED: "left out by choice",
     },
 }
 _SIDES = {
@@ -84,7 +82,7 @@ class Term:
 class Sum:
     """All records of one kind in parts; the counts of the terms add up to total. what: what is summed, in words."""
 
-    kind: Kind
+    kind: RecordKind
     what: str
     total: int
     terms: tuple[Term, ...]
@@ -108,7 +106,7 @@ def html(report: DataReport) -> str:
         limits=report.limits,
         classes=[_class_row(facts, report, counted) for facts in statistics.class_facts(rows, used)],
         unused=statistics.class_facts(as_they_are, unused),
-        nameless=sum(row.kind == "annotation" and not row.category and row.verdict != ledger.IGNORED for row in rows),
+        nameless=sum(row.kind == "annotation" and not row.category and row.verdict != IGNORED for row in rows),
         all_px=sum(width * height for width, height in sizes),
         together=_together(rows, used),
         overlaps=_overlaps(report.overlaps, report) if report.overlaps is not None else None,
@@ -129,7 +127,7 @@ def _shown_path(root: Path) -> str:
     return PurePath(root).name if root.is_absolute() else root.as_posix()
 
 
-def _sum(rows: Sequence[Row], kind: Kind) -> Sum:
+def _sum(rows: Sequence[Row], kind: RecordKind) -> Sum:
     counts = Counter(row.verdict for row in rows if row.kind == kind)
     total = sum(counts.values())
     terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _TERMS[kind].items())
@@ -195,7 +193,7 @@ def _overlaps(pixels: Mapping[tuple[str, str], int], report: DataReport) -> Matr
     names = report.classes.names
     own = Counter[str]()
     for row in report.rows:
-        if row.kind == "annotation" and row.verdict in (*statistics.OBJECTS, ledger.HIDDEN):
+        if row.kind == "annotation" and row.verdict in (*statistics.OBJECTS, HIDDEN):
             own[names[report.indices[row.class_name]]] += row.px_before or 0
     lost, hides = Counter[str](), Counter[str]()
     for (beneath, on_top), count in pixels.items():

@@ -5,18 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segpipe.data.records import Dataset, Frame, Image, Instance, Photo, by_image
-from segpipe.ledger import rows as ledger
-from segpipe.ledger.finding_words import FINDINGS
 from segpipe.ledger.findings import Finding, as_rows
-from segpipe.ledger.reasons import Reason, reason_of
-from segpipe.ledger.rows import Kind, Row
+from segpipe.ledger.reasons import FINDINGS, Reason, reason_of
+from segpipe.ledger.rows import CLIPPED, DISCARDED, DROPPED, HIDDEN, IGNORED, KEPT, REPAIRED, SKIPPED, RecordKind, Row
 from segpipe.pictures import thumbnails
 
 _EXAMPLES = 6
 _LISTED = 200
 _ORDER = (
-    ledger.DROPPED, ledger.REPAIRED, ledger.CLIPPED, ledger.HIDDEN, ledger.IGNORED, ledger.KEPT, ledger.SKIPPED,
-    ledger.DISCARDED,
+    DROPPED, REPAIRED, CLIPPED, HIDDEN, IGNORED, KEPT, SKIPPED,
+    DISCARDED,
 )  # fmt: skip
 _OUTLINED = ("size_mismatch", *(reason.code for reason in FINDINGS))  # where the outlines prove the point
 _NO_TWINS: Mapping[tuple[str, str], str] = {}
@@ -43,7 +41,7 @@ class Section:
     """All cases of one code: those with a picture, the others as far as they are listed, and how many are not."""
 
     reason: Reason
-    kind: Kind
+    kind: RecordKind
     count: int
     examples: tuple[Case, ...]
     others: tuple[Case, ...]
@@ -72,12 +70,12 @@ def source(root: Path, dataset: Dataset, drawn: Iterable[Instance], photos: Iter
 
 def account(rows: Iterable[Row], where: Source) -> list[Section]:
     """One section for each reason in the ledger: by verdict, photographs first, the most frequent first."""
-    cases: dict[tuple[str, str, Kind], list[Row]] = {}
+    cases: dict[tuple[str, str, RecordKind], list[Row]] = {}
     for row in rows:
         if row.reason:
             cases.setdefault((row.verdict, row.reason, row.kind), []).append(row)
     order = sorted(cases, key=lambda key: (_ORDER.index(key[0]), key[2] != "image", -len(cases[key]), key))
-    return [_section(reason_of(cases[key][0]), cases[key], where) for key in order]
+    return [_section(reason_of(key[0], key[1]), cases[key], where) for key in order]
 
 
 def notes(found: Sequence[Finding], rows: Sequence[Row], where: Source) -> list[Section]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segpipe.ledger import rows as ledger
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import CLIPPED, HIDDEN, KEPT, REPAIRED, Row
 
 OBJECTS = (
-    ledger.KEPT,
-    ledger.REPAIRED,
-    ledger.CLIPPED,
-    ledger.HIDDEN,
+    KEPT,
+    REPAIRED,
+    CLIPPED,
+    HIDDEN,
 )  # verdicts of an annotation that is drawn as its class
 _MOST_BINS = 12
 _NICE_STEPS = (1, 2, 5)

@@ -1,1 +1,1 @@
-"""The stage validate: every image decoded, every annotation judged."""
+"""The stage validate: every image is decoded and every annotation judged."""

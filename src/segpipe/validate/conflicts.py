@@ -1,26 +1,28 @@
-"""Contradictions between data sets of one source: which of them stop the stage."""
+"""Contradictions between the data sets of one source, and the rule which of them stop the stage."""
 
 from collections.abc import Collection, Sequence
 
 from segpipe.core.errors import UserError
 from segpipe.data.records import Conflict
 
-_SHOWN = 3
+_MAX_SHOWN = 3
 
 
-def refuse(found: Sequence[Conflict], chosen: Collection[str] | None) -> None:
-    """Raise UserError for the conflicts that touch what is learned.
+def refuse(conflicts: Sequence[Conflict], selected: Collection[str] | None) -> None:
+    """Raise UserError for conflicts that concern the selected categories.
 
-    chosen: the categories that the user named, None for all. Two spellings conflict unless both or none are named.
+    selected: the categories that the user selects, None for all. Two spellings of a name are a conflict unless both
+    or neither of them are selected.
     """
-    touched = [conflict for conflict in found if chosen is None or _touches(conflict, frozenset(chosen))]
+    relevant = [found for found in conflicts if selected is None or _concerns(found, frozenset(selected))]
     for kind in ("spelling", "photograph"):
-        own = [conflict for conflict in touched if conflict.kind == kind]
-        if own:
-            more = f" and {len(own) - _SHOWN} more like these" if len(own) > _SHOWN else ""
-            raise UserError(f"{'; '.join(conflict.what for conflict in own[:_SHOWN])}{more}; {own[0].remedy}")
+        of_kind = [conflict for conflict in relevant if conflict.kind == kind]
+        if of_kind:
+            more = f" and {len(of_kind) - _MAX_SHOWN} more like these" if len(of_kind) > _MAX_SHOWN else ""
+            shown = "; ".join(conflict.what for conflict in of_kind[:_MAX_SHOWN])
+            raise UserError(f"{shown}{more}; {of_kind[0].remedy}")
 
 
-def _touches(conflict: Conflict, chosen: frozenset[str]) -> bool:
-    named = chosen & set(conflict.categories)
+def _concerns(conflict: Conflict, selected: frozenset[str]) -> bool:
+    named = selected & set(conflict.categories)
     return bool(named) and (conflict.kind == "photograph" or len(named) < len(conflict.categories))

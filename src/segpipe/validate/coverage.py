@@ -1,4 +1,4 @@
-"""The pixels that annotations cover on their photograph: all of one photograph's in one go, or why one has none."""
+"""The pixels that each annotation of an image covers, or the error why it covers none."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,30 +11,26 @@ from segpipe.ledger.policies import Policies
 from segpipe.masks import geometry, raster, rle
 from segpipe.masks.regions import try_regions
 
-_NOWHERE = (0.0, 0.0, 0.0, 0.0)
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+_NO_BOX = (0.0, 0.0, 0.0, 0.0)
+In = TypeVar("In")
+Out = TypeVar("Out")
 
 
 @dataclass(frozen=True, slots=True)
-class Covering:
-    """An instance as it is outlined, and its pixels.
-
-    shape: what is known of its rings; px: the number of pixels; box: their bounds, zeros where there is none;
-    nested_px: those that an even number of its rings hold, None where it has no two.
-    """
+class Coverage:
+    """An instance with an outline and the pixels it covers."""
 
     instance: Instance
-    shape: geometry.Shape
+    shape: geometry.Shape  # of its rings
     region: rle.Region
     px: int
-    box: rle.Bounds
-    nested_px: int | None
+    box: rle.Bounds  # around the pixels, zeros if there are none
+    nested_px: int | None  # pixels inside an even number of its rings, None for fewer than two rings
 
 
 @dataclass(frozen=True, slots=True)
 class _Outlined:
-    """An instance with nothing but usable rings, or none at all, and what is known of them."""
+    """An instance without unusable rings."""
 
     instance: Instance
     shape: geometry.Shape
@@ -42,26 +38,27 @@ class _Outlined:
 
 def cover(
     instances: Sequence[Instance], size_hw: tuple[int, int], root: Path, policies: Policies
-) -> list[Covering | AnnotationError]:
-    """What each instance covers of a photograph of size_hw pixels, in their order, or why it has no pixels.
+) -> list[Coverage | AnnotationError]:
+    """The coverage of each instance on an image of size_hw pixels, or the error why it has none, in order.
 
-    root: the source, whose mask files some name. The errors are not_a_region, bad_ring, bad_rle and bad_record.
+    root: the source folder; some instances name mask files in it.
+    The errors have the reasons not_a_region, bad_ring, bad_rle and bad_record.
     """
     regions = [_as_region(instance, policies) for instance in instances]
-    outlined = _through(regions, lambda some: _outlined(some, size_hw))
-    return _through(outlined, lambda some: _drawn(some, size_hw, root, policies))
+    outlined = _without_errors(regions, lambda items: _outlined(items, size_hw))
+    return _without_errors(outlined, lambda items: _covered(items, size_hw, root, policies))
 
 
-def _through(
-    found: Sequence[Given | AnnotationError], each: Callable[[list[Given]], Iterable[Made | AnnotationError]]
-) -> list[Made | AnnotationError]:
-    """What `each` makes of all that are no errors; these stay in their places."""
-    made = iter(each([one for one in found if not isinstance(one, AnnotationError)]))
-    return [one if isinstance(one, AnnotationError) else next(made) for one in found]
+def _without_errors(
+    items: Sequence[In | AnnotationError], function: Callable[[list[In]], Iterable[Out | AnnotationError]]
+) -> list[Out | AnnotationError]:
+    """`function` applied to the list of all items that are not errors; errors keep their positions."""
+    results = iter(function([item for item in items if not isinstance(item, AnnotationError)]))
+    return [item if isinstance(item, AnnotationError) else next(results) for item in items]
 
 
 def _as_region(instance: Instance, policies: Policies) -> Instance | AnnotationError:
-    """The instance with an outline; an error (not_a_region) where no width is set for its kind."""
+    """Lines and points with the outline of their width; an error if their width is 0."""
     if instance.kind in ("region", "box"):
         return instance
     radius = policies.line_width_px / 2 if instance.kind == "line" else policies.point_radius_px
@@ -74,7 +71,7 @@ def _as_region(instance: Instance, policies: Policies) -> Instance | AnnotationE
 
 
 def _outlined(instances: Sequence[Instance], size_hw: tuple[int, int]) -> Iterator[_Outlined | AnnotationError]:
-    """The instances without rings that enclose nothing; an error (bad_ring) for one of which no ring is left."""
+    """The instances without rings that enclose nothing; an error (bad_ring) if no ring remains."""
     shapes = geometry.examine_each([(i.rings, i.holes) for i in instances], size_hw)
     for instance, shape in zip(instances, shapes, strict=True):
         if (instance.rings or instance.rings_refused) and not shape.rings:
@@ -85,22 +82,23 @@ def _outlined(instances: Sequence[Instance], size_hw: tuple[int, int]) -> Iterat
             yield _Outlined(instance, shape)
 
 
-def _drawn(
+def _covered(
     outlined: Sequence[_Outlined], size_hw: tuple[int, int], root: Path, policies: Policies
-) -> list[Covering | AnnotationError]:
-    regions = try_regions([one.instance for one in outlined], size_hw, root)
-    owns = [own for own, region in zip(outlined, regions, strict=True) if not isinstance(region, AnnotationError)]
+) -> list[Coverage | AnnotationError]:
+    found = try_regions([item.instance for item in outlined], size_hw, root)
+    drawable = [item for item, region in zip(outlined, found, strict=True) if not isinstance(region, AnnotationError)]
 
-    def measured(drawn: list[rle.Region]) -> Iterator[Covering]:
-        for own, region, px, box in zip(owns, drawn, rle.areas_px(drawn), rle.bounds_each(drawn), strict=True):
-            united = Covering(own.instance, own.shape, region, px, box or _NOWHERE, None)
-            yield _with_nested(united, size_hw, policies)
+    def measured(regions: list[rle.Region]) -> Iterator[Coverage]:
+        measures = zip(drawable, regions, rle.areas_px(regions), rle.bounds_each(regions), strict=True)
+        for item, region, px, box in measures:
+            united = Coverage(item.instance, item.shape, region, px, box or _NO_BOX, None)
+            yield _with_nested_rings(united, size_hw, policies)
 
-    return _through(regions, measured)
+    return _without_errors(found, measured)
 
 
-def _with_nested(united: Covering, size_hw: tuple[int, int], policies: Policies) -> Covering:
-    """The pixels of an instance of several rings, as validate.holes has it."""
+def _with_nested_rings(united: Coverage, size_hw: tuple[int, int], policies: Policies) -> Coverage:
+    """The coverage of an instance with several rings under the policy `holes`. united: the union of its rings."""
     instance = united.instance
     if len(instance.rings) < 2 or instance.holes:
         return united
@@ -108,6 +106,6 @@ def _with_nested(united: Covering, size_hw: tuple[int, int], policies: Policies)
     px = rle.area_px(region)
     nested_px = united.px - px
     if nested_px and policies.holes == "even_odd":
-        box = rle.bounds(region) or _NOWHERE
-        return Covering(replace(instance, even_odd=True), united.shape, region, px, box, nested_px)
+        box = rle.bounds(region) or _NO_BOX
+        return Coverage(replace(instance, even_odd=True), united.shape, region, px, box, nested_px)
     return replace(united, nested_px=nested_px)

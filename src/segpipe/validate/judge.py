@@ -1,84 +1,90 @@
-"""Annotations against their photograph: which can be drawn, what they are drawn as, and their rows of the ledger."""
+"""The verdict on each annotation of an image: whether it can be drawn, what it is drawn as, and its ledger row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from segpipe.core.errors import AnnotationError
+from segpipe.core.plurals import counted
 from segpipe.data.records import Instance
-from segpipe.ledger import rows
 from segpipe.ledger.policies import Fate, Policies, concerned, fate
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import CLIPPED, DISCARDED, DRAWN, DROPPED, IGNORED, KEPT, REPAIRED, Row
 from segpipe.masks.geometry import corrected_area
-from segpipe.validate.coverage import Covering, cover
-from segpipe.validate.findings import Drawn
+from segpipe.validate.coverage import Coverage, cover
+from segpipe.validate.findings import DrawnInstance
 
-_WITHDRAWN = ("deleted", "outside", "repeated")  # no defects: taken away by the annotator, or drawn elsewhere better
-_UNNAMED = "unknown_category"
-Said = tuple[str, str, str]  # verdict, reason, detail
+_NOT_DEFECTS = ("deleted", "outside", "repeated")  # problems that the annotation tool means that way
+_UNKNOWN_CATEGORY = "unknown_category"
+
+
+class Verdict(NamedTuple):
+    """One of rows.VERDICTS, the reason code ("" for none), and the detail in words."""
+
+    verdict: str
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """class_of: the class that each category which counts is drawn as; policies: what the others of its kind become."""
+    """Which annotations count, and what becomes of them."""
 
-    class_of: Mapping[str, str]
+    class_of: Mapping[str, str]  # the class of each selected category
     policies: Policies
 
 
 def judge(
     instances: Sequence[Instance], size_hw: tuple[int, int], root: Path, rules: Rules
-) -> list[tuple[Row, Drawn | None]]:
-    """The ledger's row of each instance on a photograph of size_hw pixels, and itself as it will be drawn, if it will.
+) -> list[tuple[Row, DrawnInstance | None]]:
+    """The ledger row of each instance on an image of size_hw pixels, and the instance as it will be drawn, if it is.
 
-    What is drawn has the class that its category counts as; so has every row.
+    root: the source folder. A drawn instance has the class of its category as its category.
     """
-    refused = [None if _is_drawn_unnamed(i) else refusal(i, rules.class_of) for i in instances]
-    left = [i for i, row in zip(instances, refused, strict=True) if not row]
-    covering = iter(cover(left, size_hw, root, rules.policies))
+    refused = [None if _is_drawable_unknown(i) else refusal(i, rules.class_of) for i in instances]
+    remaining = [i for i, row in zip(instances, refused, strict=True) if not row]
+    coverages = iter(cover(remaining, size_hw, root, rules.policies))
     return [
-        (row, None) if row else _judged(instance, next(covering), rules)
+        (row, None) if row else _judged(instance, next(coverages), rules)
         for instance, row in zip(instances, refused, strict=True)
     ]
 
 
 def refusal(instance: Instance, class_of: Mapping[str, str]) -> Row | None:
-    """The row of an instance that cannot be used, or does not count, whatever its photograph; None for others."""
+    """The row of an instance that is not used on any image, because of a problem or its class; None for the others."""
     if instance.problem:
-        verdict = rows.DISCARDED if instance.problem in _WITHDRAWN else rows.DROPPED
-        policies = "unknown_class" if instance.problem == _UNNAMED else ""
-        return _row(instance, class_of, verdict, instance.problem, instance.detail, policies=policies)
+        verdict = DISCARDED if instance.problem in _NOT_DEFECTS else DROPPED
+        policies = "unknown_class" if instance.problem == _UNKNOWN_CATEGORY else ""
+        return _row(instance, class_of, Verdict(verdict, instance.problem, instance.detail), policies=policies)
     if instance.category not in class_of and instance.role != "ignore":
         detail = f"{instance.category} is not in ingest.classes"
-        return _row(instance, class_of, rows.DISCARDED, "class_not_selected", detail)
+        return _row(instance, class_of, Verdict(DISCARDED, "class_not_selected", detail))
     return None
 
 
 def lost(instance: Instance, class_of: Mapping[str, str], reason: str, detail: str) -> Row:
-    """The row of an instance whose photograph is not there, or cannot be used."""
-    return refusal(instance, class_of) or _row(instance, class_of, rows.DROPPED, reason, detail)
+    """The row of an instance whose image is missing or unusable."""
+    return refusal(instance, class_of) or _row(instance, class_of, Verdict(DROPPED, reason, detail))
 
 
-def _judged(instance: Instance, found: Covering | AnnotationError, rules: Rules) -> tuple[Row, Drawn | None]:
-    """The row of an instance that counts, by its pixels, or by why it has none."""
+def _judged(instance: Instance, found: Coverage | AnnotationError, rules: Rules) -> tuple[Row, DrawnInstance | None]:
     decided, policy = fate(instance, rules.policies)
     if isinstance(found, AnnotationError):
-        said = _without_pixels(instance, found, decided, policy)
-        return _row(instance, rules.class_of, *said, policies=concerned(instance, None)), None
-    own = _as_drawn(found.instance, decided, policy, rules.class_of)
-    said = _with_note(_verdict(instance, own, found, decided, policy), instance, rules.policies)
+        verdict = _without_pixels(instance, found, decided, policy)
+        return _row(instance, rules.class_of, verdict, policies=concerned(instance, None)), None
+    as_drawn = _as_drawn(found.instance, decided, policy, rules.class_of)
+    verdict = _with_kind(_verdict(instance, as_drawn, found, decided, policy), instance, rules.policies)
     if instance.problem:
-        said = _as_unnamed(said, instance, rules.policies)
-    drawn = Drawn(own, found.region, found.px, found.box, _areas(found))
+        verdict = _as_unknown(verdict, instance, rules.policies)
+    drawn = DrawnInstance(as_drawn, found.region, found.px, found.box, _areas(found))
     measures = _measures(drawn, found.nested_px)
-    row = _row(instance, rules.class_of, *said, policies=concerned(instance, found.nested_px), **measures)
-    return row, drawn if row.verdict in rows.DRAWN else None
+    row = _row(instance, rules.class_of, verdict, policies=concerned(instance, found.nested_px), **measures)
+    return row, drawn if row.verdict in DRAWN else None
 
 
-def _is_drawn_unnamed(instance: Instance) -> bool:
-    """Whether it has pixels, of a class that nothing names."""
-    return instance.problem == _UNNAMED and (
+def _is_drawable_unknown(instance: Instance) -> bool:
+    """Whether an instance of an unknown class has pixels."""
+    return instance.problem == _UNKNOWN_CATEGORY and (
         bool(instance.rings) or instance.rle is not None or instance.mask_value is not None
     )
 
@@ -86,7 +92,7 @@ def _is_drawn_unnamed(instance: Instance) -> bool:
 def _as_drawn(instance: Instance, decided: Fate, policy: str, class_of: Mapping[str, str]) -> Instance:
     """The instance as an object of its class, or as pixels to ignore."""
     role = instance.role
-    if instance.problem:  # its class is not known
+    if instance.problem:  # its class is unknown
         role = "ignore"
     elif decided == "ignore":
         role = "crowd" if policy == "crowd" else "ignore"
@@ -98,43 +104,43 @@ def _as_drawn(instance: Instance, decided: Fate, policy: str, class_of: Mapping[
     return replace(instance, role=role, category=category, problem="")
 
 
-def _without_pixels(instance: Instance, error: AnnotationError, decided: Fate, policy: str) -> Said:
+def _without_pixels(instance: Instance, error: AnnotationError, decided: Fate, policy: str) -> Verdict:
     if decided == "drop":
-        return rows.DISCARDED, policy, f"validate.{policy} is drop"
+        return Verdict(DISCARDED, policy, f"validate.{policy} is drop")
     if instance.problem:
-        return rows.DROPPED, _UNNAMED, f"{instance.detail}; {error}"
-    return rows.DROPPED, error.reason, str(error)
+        return Verdict(DROPPED, _UNKNOWN_CATEGORY, f"{instance.detail}; {error}")
+    return Verdict(DROPPED, error.reason, str(error))
 
 
-def _verdict(instance: Instance, drawn: Instance, found: Covering, decided: Fate, policy: str) -> Said:
+def _verdict(instance: Instance, drawn: Instance, found: Coverage, decided: Fate, policy: str) -> Verdict:
     role, shape = drawn.role, found.shape
     refused = shape.refused + instance.rings_refused
     if decided == "drop":
-        return rows.DISCARDED, policy, f"validate.{policy} is drop"
+        return Verdict(DISCARDED, policy, f"validate.{policy} is drop")
     if shape.outside:
-        return rows.DROPPED, "outside_frame", "no part of it lies in the picture; delete it"
+        return Verdict(DROPPED, "outside_frame", "it is entirely outside the image; delete it")
     if not found.px:
-        return rows.DROPPED, "zero_area", "it covers no pixel; draw it again or delete it"
+        return Verdict(DROPPED, "zero_area", "it covers no pixel; draw it again or delete it")
     if role != "object":
-        where = "over what comes before it" if instance.layered else "beneath the objects"
-        return rows.IGNORED, policy or role, f"painted as ignore {where}"
+        where = "over earlier shapes" if instance.layered else "under all objects"
+        return Verdict(IGNORED, policy or role, f"painted as ignore {where}")
     if shape.crosses:
-        return rows.REPAIRED, "self_crossing", "a ring crosses itself"
+        return Verdict(REPAIRED, "self_crossing", "a ring crosses itself")
     if refused:
-        return rows.REPAIRED, "ring_removed", f"{refused} rings that enclose nothing"
+        return Verdict(REPAIRED, "ring_removed", f"without {counted(refused, 'ring')} of no area")
     if shape.past_border:
-        return rows.CLIPPED, "past_border", "cut at the picture's border"
-    return rows.KEPT, "", instance.detail
+        return Verdict(CLIPPED, "past_border", "cut at the image border")
+    return Verdict(KEPT, "", instance.detail)
 
 
-def _areas(found: Covering) -> tuple[float, ...]:
+def _areas(found: Coverage) -> tuple[float, ...]:
     if not found.instance.rings:
         return ()
     corrected = corrected_area(found.shape)
     return (found.shape.area_drawn,) if corrected is None else (found.shape.area_drawn, corrected)
 
 
-def _measures(drawn: Drawn, nested_px: int | None) -> dict[str, Any]:
+def _measures(drawn: DrawnInstance, nested_px: int | None) -> dict[str, Any]:
     left, top, right, bottom = drawn.box
     before, after, *_ = *drawn.areas, None, None
     return {
@@ -147,31 +153,30 @@ def _measures(drawn: Drawn, nested_px: int | None) -> dict[str, Any]:
     }
 
 
-def _with_note(said: Said, instance: Instance, policies: Policies) -> Said:
-    """Of an instance that is drawn, also what its kind has become."""
-    verdict, reason, detail = said
-    if instance.kind == "region" or verdict not in rows.DRAWN:
-        return said
+def _with_kind(verdict: Verdict, instance: Instance, policies: Policies) -> Verdict:
+    """The verdict on a drawn box, line or point with the setting that decides how it is drawn."""
+    if instance.kind == "region" or verdict.verdict not in DRAWN:
+        return verdict
     note = {
         "box": f"a box; validate.box is {policies.box}",
         "line": f"a line, drawn {policies.line_width_px:g} px wide",
         "point": f"a point, drawn with a radius of {policies.point_radius_px:g} px",
     }[instance.kind]
-    return verdict, reason or instance.kind, "; ".join(filter(None, [detail, note]))
+    detail = "; ".join(filter(None, [verdict.detail, note]))
+    return Verdict(verdict.verdict, verdict.reason or instance.kind, detail)
 
 
-def _as_unnamed(said: Said, instance: Instance, policies: Policies) -> Said:
-    """Of an instance whose class nothing names: its pixels show something, which may not be background."""
-    verdict, _, detail = said
-    if verdict == rows.IGNORED and policies.unknown_class == "ignore":
-        return verdict, _UNNAMED, f"{instance.detail}; painted as ignore"
-    if verdict == rows.DISCARDED:
-        return said
-    why = "validate.unknown_class is drop" if verdict == rows.IGNORED else detail
-    return rows.DROPPED, _UNNAMED, f"{instance.detail}; {why}"
+def _as_unknown(verdict: Verdict, instance: Instance, policies: Policies) -> Verdict:
+    """The verdict on an instance of an unknown class: its pixels may be objects, so they cannot be background."""
+    if verdict.verdict == IGNORED and policies.unknown_class == "ignore":
+        return Verdict(IGNORED, _UNKNOWN_CATEGORY, f"{instance.detail}; painted as ignore")
+    if verdict.verdict == DISCARDED:
+        return verdict
+    why = "validate.unknown_class is drop" if verdict.verdict == IGNORED else verdict.detail
+    return Verdict(DROPPED, _UNKNOWN_CATEGORY, f"{instance.detail}; {why}")
 
 
-def _row(instance: Instance, class_of: Mapping[str, str], verdict: str, reason: str, detail: str, **facts: Any) -> Row:
+def _row(instance: Instance, class_of: Mapping[str, str], verdict: Verdict, **facts: Any) -> Row:
     return Row(
         kind="annotation",
         id=instance.id,
@@ -179,8 +184,8 @@ def _row(instance: Instance, class_of: Mapping[str, str], verdict: str, reason: 
         place=instance.place,
         category=instance.category,
         class_name=class_of.get(instance.category, ""),
-        verdict=verdict,
-        reason=reason,
-        detail=detail,
+        verdict=verdict.verdict,
+        reason=verdict.reason,
+        detail=verdict.detail,
         **facts,
     )

@@ -1,7 +1,7 @@
-"""Check only what changed: verdicts are taken over where the file, its records and the settings are equal.
+"""Checks of unchanged images come from an earlier run: the file, its records and the settings must be equal.
 
-Where a record stands in its file decides nothing and is put into what is taken over: an annotation taken out of a list
-moves all that come after it.
+The position of a record in its file decides nothing, since deleting an annotation moves all later ones: results get the
+positions of this run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,21 +11,21 @@ from pathlib import Path
 from segpipe.core import memory
 from segpipe.data import photos
 from segpipe.data.records import without_place
-from segpipe.validate.image import Checked, Task
+from segpipe.validate.image import CheckedImage, CheckTask
 
-Spread = Callable[[Sequence[Task]], Iterator[Checked]]
+Spread = Callable[[Sequence[CheckTask]], Iterator[CheckedImage]]
 
 
-def check_all(tasks: Sequence[Task], path: Path, spread: Spread) -> list[Checked]:
-    """Check every task, or take it over from an earlier run's `path`, which is written anew; in order.
+def check_all(tasks: Sequence[CheckTask], path: Path, spread: Spread) -> list[CheckedImage]:
+    """The result of every task, in order; unchanged results come from `path`, which is then rewritten.
 
-    spread: checks tasks and gives their results in order (parallel.ordered over checks.check).
+    spread: checks tasks and returns their results in order (parallel.ordered over image.check).
     """
-    known: dict[str, Checked] = memory.load(path)
+    known: dict[str, CheckedImage] = memory.load(path)
     if known:
         keys = keys_of(tasks, map(content, tasks))
         checked = list(memory.recalled(keys, known, lambda new: spread([tasks[i] for i in new])))
-    else:  # nothing to be looked up, so that a photograph that is checked need not be read for its key as well
+    else:  # the check has read each photo, so that its hash needs no second reading
         checked = list(spread(tasks))
         keys = keys_of(tasks, map(_content_seen, tasks, checked))
     memory.save(path, dict(zip(keys, checked, strict=True)))
@@ -35,7 +35,7 @@ def check_all(tasks: Sequence[Task], path: Path, spread: Spread) -> list[Checked
     ]
 
 
-def _with_places(checked: Checked, task: Task) -> Checked:
+def _with_places(checked: CheckedImage, task: CheckTask) -> CheckedImage:
     places = {("annotation", instance.id): instance.place for instance in task.instances}
     places["image", task.image.key] = task.image.place or task.image.file
     return replace(
@@ -45,27 +45,27 @@ def _with_places(checked: Checked, task: Task) -> Checked:
     )
 
 
-def content(task: Task) -> str:
-    """The hash of its photograph's file; "" for a record with a problem, which may name any path, so none is opened."""
+def content(task: CheckTask) -> str:
+    """The hash of the photo's file; "" for a record with a problem: it may name any path, so nothing is opened."""
     return "" if task.image.problem else memory.content(task.root / task.image.file)
 
 
-def _content_seen(task: Task, checked: Checked) -> str:
-    """The same, known from the check of a photograph that is a file of its own."""
+def _content_seen(task: CheckTask, checked: CheckedImage) -> str:
+    """`content` of a task that was just checked, without reading the file again if it holds nothing but the photo."""
     photo = checked.photo
     return photo.sha256 if photo and not photos.is_embedded(Path(photo.file)) else content(task)
 
 
-def keys_of(tasks: Sequence[Task], contents: Iterable[str]) -> list[str]:
-    """For each task a key of all that decides its result: the files' bytes, the records, the settings, the code.
+def keys_of(tasks: Sequence[CheckTask], contents: Iterable[str]) -> list[str]:
+    """A key for each task over everything that decides its result: files, records, settings, code.
 
-    contents: the hash of each photograph's file.
+    contents: the hash of each task's photo, as `content` returns it.
     """
     code = memory.version()
     return [
         memory.key_of(
             code,
-            own,
+            photo_hash,
             memory.contents(task.root, {i.mask_file for i in task.instances if i.mask_file}),
             without_place(task.image),
             [without_place(instance) for instance in task.instances],
@@ -73,5 +73,5 @@ def keys_of(tasks: Sequence[Task], contents: Iterable[str]) -> list[str]:
             repr(task.rules.policies),
             task.keep_empty,
         )
-        for task, own in zip(tasks, contents, strict=True)
+        for task, photo_hash in zip(tasks, contents, strict=True)
     ]
