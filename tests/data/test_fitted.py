@@ -89,7 +89,5 @@ def test_a_place_that_is_not_there_is_no_harm(left, tmp_path):
 
 def test_a_photograph_that_is_gone_is_told_though_it_was_left(left, tmp_path):
     (tmp_path / "a.jpg").unlink()
-    with pytest.raises(
-        UserError, match="no such file; restore it or remove its record; it was readable when validate"
-    ):
+    with pytest.raises(UserError, match="no such file; restore it or remove its record; it was readable when validate"):
         drawn(left, tmp_path, left[1])
