@@ -62,7 +62,7 @@ def main() -> None:
             times.append(time.perf_counter())
             placed = assign.placed(pool, method(pool, VAL, TEST), 0, 0)
             times.append(time.perf_counter())
-            leaks.found(pool, placed, BITS)
+            leaks.find_leaks(pool, placed, BITS)
             times.append(time.perf_counter())
             moved = sum(pins[row.sha256].split != row.split for row in placed if row.sha256 in pins)
             pins = {row.sha256: Pin(split=row.split) for row in placed}

@@ -58,17 +58,17 @@ def main() -> None:
 
 def _draw_sheets(
     results: Iterable[Predicted], chosen: Mapping[str, Sequence[ImageScore]], classes: ClassTable, of: int
-) -> dict[str, list[model_report.Sample]]:
+) -> dict[str, list[model_report.SampleSheet]]:
     """Write results/samples/<group>-<number>.png; results come in the order of chosen."""
     folder = Path("results/samples")
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
     rest = iter(results)
-    samples: dict[str, list[model_report.Sample]] = {}
+    samples: dict[str, list[model_report.SampleSheet]] = {}
     for group, scores in chosen.items():
         samples[group] = [
-            model_report.Sample(f"samples/{group}-{n}.png", score) for n, score in enumerate(scores, start=1)
+            model_report.SampleSheet(f"samples/{group}-{n}.png", score) for n, score in enumerate(scores, start=1)
         ]
         for number, sample in enumerate(samples[group], start=1):
             result = next(rest)

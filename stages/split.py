@@ -15,8 +15,9 @@ from segpipe.ledger import limits
 from segpipe.ledger.rows import read_ledger
 from segpipe.params import Params, Split, load
 from segpipe.report import collect
-from segpipe.split import assign, empty_sides, leaks, pins, placing, scenes, summary
+from segpipe.split import assign, empty_sides, leaks, pins, scenes, summary
 from segpipe.split.assign import Candidate, Plan, Pool
+from segpipe.split.findings import check_totals
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ def main() -> None:
         fold=settings.fold,
     )
     placed = assign.place(pool, plan)
-    placing.close(placed, read_ledger(Path("data/ledger.parquet")))
-    found = leaks.found(pool, placed, settings.near_duplicate_bits)
+    check_totals(placed, read_ledger(Path("data/ledger.parquet")))
+    found = leaks.find_leaks(pool, placed, settings.near_duplicate_bits)
     names = ClassTable.read(Path("data/masks/classes.json")).names
 
     split_table.write(Path("data/splits.csv"), placed)
@@ -59,7 +60,7 @@ def main() -> None:
         logger.warning(line)
     _report(params)
     empty_sides.refuse(pool, plan, placed, settings.near_duplicate_bits, params.seed)
-    leaks.enforce_limit(found, placed, settings.max_leaks)
+    leaks.check_limit(found, placed, settings.max_leaks)
 
 
 def _report(params: Params) -> None:

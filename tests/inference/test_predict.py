@@ -13,7 +13,7 @@ from torch import nn
 from segpipe.data.preprocessing import Fit, fit_image, plan, stored_windows
 from segpipe.inference.predict import predict, predict_each
 from segpipe.models.model_file import ModelCard
-from segpipe.pictures.overlay import outlines
+from segpipe.pictures.overlay import edges
 from tests.conftest import ROOT
 
 CPU = torch.device("cpu")
@@ -69,11 +69,11 @@ def blocks(height, width, side, seed):
 
 
 def near_an_edge(label_map, distance):
-    edges = outlines(label_map)
+    near = edges(label_map)
     for _ in range(distance):
-        edges = edges | np.pad(edges, 1)[2:, 1:-1] | np.pad(edges, 1)[:-2, 1:-1]
-        edges = edges | np.pad(edges, 1)[1:-1, 2:] | np.pad(edges, 1)[1:-1, :-2]
-    return edges
+        near = near | np.pad(near, 1)[2:, 1:-1] | np.pad(near, 1)[:-2, 1:-1]
+        near = near | np.pad(near, 1)[1:-1, 2:] | np.pad(near, 1)[1:-1, :-2]
+    return near
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "crop", "stretch"])

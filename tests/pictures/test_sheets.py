@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from segpipe.data.classes import ClassTable
-from segpipe.evaluate.per_image import ImageScore
-from segpipe.pictures.sheets import Pictured, caption, contact_sheet, error_kinds, sheet
+from segpipe.evaluate.per_image import ImageScore, caption
+from segpipe.pictures.sheets import Sample, contact_sheet, error_kinds, sheet
 
 CLASSES = ClassTable(("background", "Käfer", "жук"))
 #                  right  missed  invented  confused  ignored
@@ -22,7 +22,7 @@ def holds(pixels, colour):
     return (pixels == colour).all(axis=-1).any()
 
 
-def test_kinds_of_error_are_told_apart_and_ignored_pixels_are_none():
+def test_each_wrong_pixel_has_one_kind_of_error_and_ignored_pixels_have_none():
     kinds = error_kinds(TRUTH, PRED)
     assert {kind: np.flatnonzero(where[0]).tolist() for kind, where in kinds.items()} == {
         "missed": [2],
@@ -31,7 +31,7 @@ def test_kinds_of_error_are_told_apart_and_ignored_pixels_are_none():
     }
 
 
-def test_a_sheet_shows_four_panels_of_the_picture_and_its_classes_in_palette_colours():
+def test_a_sheet_has_four_panels_and_shows_classes_in_palette_colours():
     truth = np.kron(TRUTH, np.ones((30, 20), np.uint8)).astype(np.uint8)  # 30 x 120, grows by 3 to 90 x 360
     pred = np.kron(PRED, np.ones((30, 20), np.uint8)).astype(np.uint8)
     pixels = drawn(truth, pred)
@@ -48,20 +48,20 @@ def test_a_perfect_prediction_has_no_error_colour():
 
 
 @pytest.mark.parametrize("size_hw", [(1, 1), (3, 2000), (2000, 3), (441, 440)])
-def test_pictures_of_any_size_fit_a_sheet(size_hw):
+def test_images_of_any_size_fit_a_sheet(size_hw):
     assert drawn(np.zeros(size_hw, np.uint8), np.zeros(size_hw, np.uint8)).shape[1] <= 2000
 
 
-def test_a_key_wider_than_the_sheet_is_cut_and_breaks_nothing():
+def test_a_key_wider_than_the_sheet_is_shortened():
     small = np.zeros((4, 4), np.uint8)
     assert drawn(small, small, ("k" * 500, "")).shape == drawn(small, small, ("k", "")).shape
 
 
-def test_everything_ignored_can_be_shown():
+def test_an_image_with_only_ignored_pixels_has_a_sheet():
     drawn(np.full((5, 5), 255, np.uint8), np.zeros((5, 5), np.uint8))
 
 
-def test_the_same_picture_gives_the_same_file():
+def test_equal_images_make_equal_files():
     files = []
     for _ in range(2):
         buffer = io.BytesIO()
@@ -71,7 +71,7 @@ def test_the_same_picture_gives_the_same_file():
     assert files[0] == files[1]
 
 
-def test_the_caption_names_the_picture_its_place_and_what_was_missed():
+def test_the_caption_names_the_key_the_place_the_scores_and_the_missed_classes():
     score = ImageScore(key="k", split="test", pixels=9, mean_iou=0.5, pixel_accuracy=0.75, missed=("cat", "dog"))
     assert caption(score, "worst 1 of 9") == [
         "k",
@@ -79,17 +79,17 @@ def test_the_caption_names_the_picture_its_place_and_what_was_missed():
     ]
 
 
-def test_a_contact_sheet_shows_each_picture_with_its_truth_two_panels_each_four_in_a_row():
+def test_a_contact_sheet_without_predictions_has_two_panels_for_each_image_and_four_images_in_a_row():
     image = np.full((50, 40, 3), 200, np.uint8)
-    pictures = [Pictured(key=f"p{i}", image=image, truth=np.full((50, 40), i % 3, np.uint8)) for i in range(5)]
-    pixels = np.asarray(contact_sheet(pictures, CLASSES, ["Training pictures"]))
+    samples = [Sample(key=f"p{i}", image=image, truth=np.full((50, 40), i % 3, np.uint8)) for i in range(5)]
+    pixels = np.asarray(contact_sheet(samples, CLASSES, ["Training images"]))
     assert pixels.shape[1] == 2 * 20 + 8 * 160 + 7 * 12  # 50 px grow by 4 to 200
     found = [holds(pixels, colour) for colour in ((200, 200, 200), (128, 0, 0), (0, 128, 0), (213, 94, 0))]
     assert found == [True, True, True, False]
 
 
-def test_a_contact_sheet_of_predictions_shows_errors_too():
+def test_a_contact_sheet_with_predictions_shows_errors():
     image = np.full((1, 6, 3), 200, np.uint8)
-    pixels = np.asarray(contact_sheet([Pictured(key="p", image=image, truth=TRUTH, pred=PRED)] * 3, CLASSES, ["a"]))
+    pixels = np.asarray(contact_sheet([Sample(key="p", image=image, truth=TRUTH, pred=PRED)] * 3, CLASSES, ["a"]))
     for colour in ((213, 94, 0), (0, 114, 178), (240, 60, 180)):
         assert holds(pixels, colour)

@@ -13,7 +13,7 @@ from tests.project import put_tables
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A folder with a small demo source that went through the data stages."""
+    """A folder with a small demo source and the outputs of the data stages."""
     folder = tmp_path_factory.mktemp("project")
     run(folder, "segpipe.demo", "data/demo", "--count", "100", "--size", "64", "--seed", "3")
     put_tables(folder)
@@ -48,14 +48,14 @@ def metrics(folder: Path, stage: str) -> dict:
 
 
 def stopped(folder: Path, stage: str, **limits: float) -> str:
-    """The last line of a stage that a limit stops; the page is gone before."""
+    """The last line of a stage that a limit stops. The page is deleted before."""
     limited(folder, **limits)
     (folder / "results/data_report.html").unlink()
     last = run(folder, f"stages.{stage}", code=1).splitlines()[-1]
     return last
 
 
-def test_the_report_shows_the_counts_of_the_metrics_files(project):
+def test_the_report_has_the_counts_of_the_metrics_files(project):
     page = page_of(project)
     drawn = metrics(project, "rasterize")
     for kind in ("images", "annotations"):
@@ -71,13 +71,13 @@ def test_the_report_shows_the_counts_of_the_metrics_files(project):
     assert f"<b>{sum(split['left_out'].values())}</b><span><i></i>left out</span>" in page
 
 
-def test_who_runs_into_a_limit_still_gets_the_report(project):
+def test_a_stage_stopped_by_a_limit_writes_the_report(project):
     last = stopped(project, "validate", dropped_images=0.0, dropped_annotations=0.0)
     assert last.startswith("error: validate.limits.dropped_images = 0 in params.yaml is exceeded by ")
     assert "; validate.limits.dropped_annotations = 0 in params.yaml is exceeded by " in last
     page = page_of(project)
     assert page.count("The pipeline stops here: ") == 2
-    assert "What covers what" not in page  # nothing older of the stages that come after
+    assert "<h2>Overlaps" not in page  # nothing from an earlier run of later stages
 
 
 def test_any_finding_can_have_a_limit(project):
@@ -88,15 +88,15 @@ def test_any_finding_can_have_a_limit(project):
     assert "; worst cases: annotations/instances.json: images[" in last
 
 
-def test_what_only_drawing_shows_is_held_against_its_limit_there(project):
+def test_rasterize_checks_the_limits_of_codes_that_it_is_the_first_to_know(project):
     hidden = metrics(project, "rasterize")["annotations"]["verdicts"]["hidden"]
     last = stopped(project, "rasterize", covered=0.0, equal_files=0.0)
     assert last.startswith(f"error: validate.limits.covered = 0 in params.yaml is exceeded by {hidden} of ")
-    assert "equal_files" not in last  # validate has held that
-    assert "What covers what" in page_of(project)
+    assert "equal_files" not in last  # validate has checked that
+    assert "<h2>Overlaps" in page_of(project)
 
 
-def test_what_only_the_split_shows_is_held_against_its_limit_there(project):
+def test_split_checks_the_limits_of_codes_that_it_is_the_first_to_know(project):
     last = stopped(project, "split", near_duplicate_photographs=0.0)
     assert last.startswith("error: validate.limits.near_duplicate_photographs = 0 in params.yaml is exceeded by ")
     assert "Nearly the same photograph" in page_of(project)

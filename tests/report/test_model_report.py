@@ -5,7 +5,7 @@ import numpy as np
 from segpipe.data.classes import ClassTable
 from segpipe.evaluate import scores
 from segpipe.evaluate.per_image import score_image
-from segpipe.report.model_report import Report, Sample, html
+from segpipe.report.model_report import Report, SampleSheet, html
 
 CLASSES = ClassTable(("background", "<b>cat</b>", "dog"))
 MATRIX = np.array([[60, 20, 0], [10, 10, 0], [0, 0, 0]])  # IoU 60/90 and 10/40
@@ -20,12 +20,12 @@ def report(matrix=MATRIX, split="test"):
         classes=CLASSES,
         images=[image],
         split_sizes={"train": 7, "other": 2, split: 1},
-        samples={"worst": [Sample("samples/worst-1.png", image)], "median": [], "best": []},
+        samples={"worst": [SampleSheet("samples/worst-1.png", image)], "median": [], "best": []},
         facts={"encoder": "lite0"},
     )
 
 
-def test_the_page_says_the_scores():
+def test_the_page_shows_the_scores():
     page = html(report())
     assert f"<b>{(60 / 90 + 10 / 40) / 2:.3f}</b><span>mIoU over the 2 classes present" in page
     assert f"<b>{70 / 100:.3f}</b><span>pixel accuracy" in page
@@ -40,7 +40,7 @@ def test_names_are_text_and_never_markup():
     assert "küche/&lt;1&gt;" in page
 
 
-def test_the_page_needs_nothing_but_the_sheets_beside_it():
+def test_the_page_refers_only_to_the_sheets():
     page = html(report())
     assert "http" not in page
     assert "<script" not in page
@@ -49,20 +49,20 @@ def test_the_page_needs_nothing_but_the_sheets_beside_it():
 
 def test_groups_without_a_sheet_are_left_out():
     page = html(report())
-    assert "Worst photographs" in page
-    assert "Median photographs" not in page
+    assert "Worst images" in page
+    assert "Median images" not in page
 
 
-def test_the_same_results_give_the_same_page():
+def test_equal_results_make_equal_pages():
     assert html(report()) == html(report())
 
 
-def test_val_in_place_of_test_is_owned_up_to():
+def test_scores_on_val_have_a_warning():
     assert "chose the best epoch" in html(report(split="val"))
     assert "chose the best epoch" not in html(report())
 
 
-def test_a_split_of_ignored_pixels_alone_has_a_page():
+def test_a_split_with_only_ignored_pixels_has_a_page():
     page = html(
         Report(
             split="test",

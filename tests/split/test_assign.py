@@ -177,11 +177,11 @@ def test_a_group_pinned_to_two_sides_keeps_them_and_is_a_leak_with_both_names():
     pool = pool_of(pinned(images, pins))
     rows = assign.placed(pool, assign.by_balance(pool, 0.2, 0.2), 0, 0)
     assert [row.split for row in rows[:3]] == ["test", "train", "train"]
-    found = leaks.found(pool, rows, 4)
+    found = leaks.find_leaks(pool, rows, 4)
     assert leaks.counts(found, rows)["pinned_apart_images"] == 1
-    assert (
-        "pinned to another side than others of their group (first: image1 in test and image2 in train)"
-        in (leaks.lines(found, rows)[-1])
+    assert leaks.lines(found, rows)[-1] == (
+        "images of val and test of a group that pins divide between splits: 1 "
+        "(first: image1 in test and image2 in train)"
     )
 
 
@@ -255,9 +255,9 @@ def test_copies_by_name_share_a_side_and_more_of_them_do_not_move_it(method):
 def test_copies_by_name_that_the_source_parts_are_leaks():
     images = [candidate(i, copy_of=f"a{i % 2}", source_split="train" if i < 3 else "val") for i in range(4)]
     rows = by_source(images, {"train": "train", "val": "val"})
-    found = leaks.found(pool_of(images), rows, 4)
+    found = leaks.find_leaks(pool_of(images), rows, 4)
     assert leaks.counts(found, rows)["copied_images"] == 1
     assert leaks.lines(found, rows) == [
-        "1 images of val and test are, by their names, copies of one that another side has too "
+        "images of val and test that are, by their file names, copies of an image with a copy in another split: 1 "
         "(first: image3 in val and image1 in train)"
     ]

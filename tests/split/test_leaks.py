@@ -13,7 +13,7 @@ from tests.split.test_assign import candidate, pool_of
 def found(images, sides):
     pool = pool_of(images)
     rows = [Assignment(key=c.key, split=side, group="") for c, side in zip(images, sides, strict=True)]
-    return leaks.found(pool, rows, 4), rows
+    return leaks.find_leaks(pool, rows, 4), rows
 
 
 def test_what_belongs_together_on_two_sides_is_counted_by_kind_and_once_in_all():
@@ -65,11 +65,11 @@ def test_an_image_that_is_left_out_neither_leaks_nor_hides_a_leak():
 
 def test_too_many_leaks_are_an_error_with_names_and_remedy():
     leaking, rows = found([candidate(i, scene="a") for i in range(3)], ["train", "train", "val"])
-    leaks.enforce_limit(leaking, rows, 1.0)
+    leaks.check_limit(leaking, rows, 1.0)
     with pytest.raises(UserError) as error:
-        leaks.enforce_limit(leaking, rows, 0.5)
+        leaks.check_limit(leaking, rows, 0.5)
     assert str(error.value) == (
-        "1 images of val and test (100.0%) belong with images on another side: 1 images of val and test are of a "
-        "scene that another side has too (first: image2 in val and image0 in train); take split.method: balanced, "
+        "100.0% of the images of val and test belong with images of another split: images of val and test of a scene "
+        "with images in another split: 1 (first: image2 in val and image0 in train); set split.method: balanced, "
         "correct the pins, or raise split.max_leaks in params.yaml"
     )

@@ -1,1 +1,1 @@
-"""Images drawn for people: sheets, overlays, thumbnails."""
+"""Pictures drawn for people: sheets, overlays, thumbnails."""

@@ -1,6 +1,5 @@
-"""How a sheet of pictures is laid out: a caption, rows of panels with a title each, and a legend of colours."""
+"""The layout of a sheet: a caption, rows of titled panels, and a legend of colours."""
 
-import importlib.util
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -10,20 +9,25 @@ from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, int, int]
 Panel = tuple[str, np.ndarray]  # its title and its pixels, uint8 (h, w, 3)
-Entry = tuple[str, Image.Image]  # of a legend: what a swatch means, and the swatch
+Entry = tuple[str, Image.Image]  # of a legend: the meaning of a swatch, and the swatch
 
-_NARROWEST = 1000  # a sheet of narrow panels still has room for its text
+# DejaVu Sans covers Latin, Greek, Cyrillic, Arabic and more; the font inside Pillow covers Latin only.
+_FONTS = Path(__file__).parent / "fonts"
+_MIN_WIDTH = 1000  # a sheet of narrow panels still has room for its text
 _MARGIN, _GAP, _LINE, _SWATCH = 20, 12, 26, 16
 _TEXT, _TITLE = 15, 19
 _PAPER, _INK, _FAINT = (255, 255, 255), (24, 28, 36), (96, 104, 118)
 _HATCH_LIGHT, _HATCH_DARK, _HATCH_PERIOD = (232, 232, 232), (190, 190, 190), 8
 
 
-def laid_out(caption: Sequence[str], rows: Sequence[Sequence[Panel]], legend: Sequence[Entry]) -> Image.Image:
-    """An RGB picture of one or more rows of panels, all of one size; caption: a title, then lines below it."""
+def lay_out(caption: Sequence[str], rows: Sequence[Sequence[Panel]], legend: Sequence[Entry]) -> Image.Image:
+    """An RGB image of a whole sheet.
+
+    caption: a title, then lines below it; rows: one or more rows of panels, all panels of one size.
+    """
     height, width = rows[0][0][1].shape[:2]
-    full_width = max(_NARROWEST, 2 * _MARGIN + max(len(row) for row in rows) * (width + _GAP) - _GAP)
-    legend_rows = _rows_of_legend(legend, full_width - 2 * _MARGIN)
+    full_width = max(_MIN_WIDTH, 2 * _MARGIN + max(len(row) for row in rows) * (width + _GAP) - _GAP)
+    legend_rows = _legend_rows(legend, full_width - 2 * _MARGIN)
     top, step = _MARGIN + _LINE * len(caption) + _GAP, _LINE + height + _GAP
     bottom = top + step * len(rows)
     paper = Image.new("RGB", (full_width, bottom + _LINE * len(legend_rows) + _MARGIN), _PAPER)
@@ -52,13 +56,18 @@ def hatched_swatch() -> Image.Image:
 
 
 def hatching(size_hw: tuple[int, int]) -> np.ndarray:
-    """Grey stripes, uint8 (h, w, 3): what ignored pixels look like."""
-    rows, columns = np.indices(size_hw)
-    dark = (rows + columns) % _HATCH_PERIOD < _HATCH_PERIOD // 2
-    return np.where(dark[..., None], _HATCH_DARK, _HATCH_LIGHT).astype(np.uint8)
+    """Grey diagonal stripes for ignored pixels, uint8 (h, w, 3)."""
+    return np.where(stripes(size_hw)[..., None], _HATCH_DARK, _HATCH_LIGHT).astype(np.uint8)
 
 
-def _rows_of_legend(entries: Sequence[Entry], width: int) -> list[list[tuple[int, str, Image.Image]]]:
+def stripes(size_hw: tuple[int, int]) -> np.ndarray:
+    """The pixels of every second diagonal stripe, bool (h, w)."""
+    rows, columns = np.indices(size_hw, sparse=True)
+    covered: np.ndarray = (rows + columns) % _HATCH_PERIOD < _HATCH_PERIOD // 2
+    return covered
+
+
+def _legend_rows(entries: Sequence[Entry], width: int) -> list[list[tuple[int, str, Image.Image]]]:
     """Break the legend into rows of at most `width` pixels; each entry with its distance from the left."""
     rows: list[list[tuple[int, str, Image.Image]]] = [[]]
     x = 0
@@ -83,7 +92,7 @@ def _draw_legend_row(paper: Image.Image, row: Sequence[tuple[int, str, Image.Ima
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """Cut the middle out of a text that is wider than `width` pixels."""
+    """The text, its middle replaced by "…" if it is wider than `width` pixels."""
     keep = len(text)
     short = text
     while keep > 2 and font.getlength(short) > width:
@@ -94,10 +103,5 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 @cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along: Latin, Greek, Cyrillic and more; Pillow's own has Latin only."""
-    spec = importlib.util.find_spec("matplotlib")
-    assert spec is not None
-    assert spec.origin is not None
-    fonts = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(fonts / name, size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(_FONTS / name, size, layout_engine=ImageFont.Layout.BASIC)

@@ -1,4 +1,4 @@
-"""A label map laid over its photograph."""
+"""A label map over its photo, and the edges of its regions."""
 
 from collections.abc import Sequence
 
@@ -7,34 +7,42 @@ import numpy as np
 from segpipe.data.classes import BACKGROUND_INDEX, IGNORE_INDEX
 
 _OPACITY = 0.5
-_STRIP = 512  # rows blended at once: the numbers of a large picture take sixteen times its bytes
 _UNPAINTED = (BACKGROUND_INDEX, IGNORE_INDEX)
 
 
-def overlay(image: np.ndarray, label_map: np.ndarray, colours: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Tint each object of a photograph in its class's colour and draw its outline in full colour.
+def overlay(
+    image: np.ndarray, label_map: np.ndarray, colours: Sequence[tuple[int, int, int]], strip_rows: int = 512
+) -> np.ndarray:
+    """A photo with each object tinted in its class's colour and its edge in full colour, uint8 (H, W, 3).
 
-    image: uint8 (H, W, 3); label_map: uint8 (H, W); colours: 256 RGB colours by pixel value.
-    Background and ignored pixels stay as they are. Returns uint8 (H, W, 3).
+    image: uint8 (H, W, 3); label_map: uint8 (H, W); colours: 256 RGB colours by pixel value; strip_rows: rows blended
+    at once, because the float numbers need sixteen times the memory of the image.
+    Background and ignored pixels do not change.
     """
-    edges, palette = outlines(label_map), np.array(colours, np.uint8)
+    edge, palette = edges(label_map), np.array(colours, np.uint8)
     blended = np.empty_like(image)
-    for top in range(0, len(image), _STRIP):
-        rows = slice(top, top + _STRIP)
-        alpha = np.where(edges[rows], np.float32(1), np.float32(_OPACITY))
+    for top in range(0, len(image), strip_rows):
+        rows = slice(top, top + strip_rows)
+        alpha = np.where(edge[rows], np.float32(1), np.float32(_OPACITY))
         alpha[np.isin(label_map[rows], _UNPAINTED)] = 0
         tinted = image[rows] + (palette[label_map[rows]].astype(np.float32) - image[rows]) * alpha[..., None]
         blended[rows] = tinted.round()
     return blended
 
 
-def outlines(label_map: np.ndarray) -> np.ndarray:
-    """Pixels with a neighbour of another class to the left, right, above or below; bool (H, W)."""
-    edges = np.zeros(label_map.shape, bool)
+def edges(label_map: np.ndarray) -> np.ndarray:
+    """The pixels on both sides of every edge, bool (H, W).
+
+    label_map: any type (H, W). A pixel is on an edge if the pixel to its left, right, top or bottom has another value.
+
+    >>> edges(np.array([[0, 0, 1, 1]])).tolist()
+    [[False, True, True, False]]
+    """
+    found = np.zeros(label_map.shape, bool)
     across = label_map[:, 1:] != label_map[:, :-1]
     down = label_map[1:] != label_map[:-1]
-    edges[:, 1:] |= across
-    edges[:, :-1] |= across
-    edges[1:] |= down
-    edges[:-1] |= down
-    return edges
+    found[:, 1:] |= across
+    found[:, :-1] |= across
+    found[1:] |= down
+    found[:-1] |= down
+    return found

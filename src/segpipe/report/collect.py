@@ -1,4 +1,4 @@
-"""The data report of what the stages have written so far."""
+"""The data report of everything that the stages have written so far."""
 
 import json
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from segpipe.ledger.rows import read_ledger
 from segpipe.rasterize import overlaps
 from segpipe.report import data_report
 from segpipe.report.data_report import DataReport
-from segpipe.split import placing
+from segpipe.split.findings import split_findings, with_reasons
 
 
 def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> DataReport:
-    """The outputs of the stages up to `stage`, and nothing that an earlier run of a later stage left.
+    """The outputs of the stages up to `stage`; outputs of later stages, left by an earlier run, are not read.
 
     limits: the section validate.limits; near_bits: split.near_duplicate_bits.
     """
@@ -29,7 +29,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
     found = [
         *findings.read_findings(checked / "findings.parquet"),
         *(findings.vanished(rows) if drawn else ()),
-        *placing.findings(placed, photos, near_bits),
+        *split_findings(placed, photos, near_bits),
     ]
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     return DataReport(
@@ -37,7 +37,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
         dataset=tables.read_dataset(Path("data/records")),
         photos=photos,
         instances=tuple(tables.read_instances(checked / "instances.parquet")),
-        rows=tuple(placing.with_reasons(rows, placed)),
+        rows=tuple(with_reasons(rows, placed)),
         findings=tuple(found),
         classes=ClassTable.read(checked / "classes.json"),
         indices=dict(sorted(indices.items(), key=lambda pair: pair[1])),
@@ -48,10 +48,10 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
 
 
 def write(report: DataReport) -> None:
-    """Write the page."""
+    """Write results/data_report.html."""
     write_text(Path("results/data_report.html"), data_report.html(report))
 
 
 def write_known(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> None:
-    """Write the page of what is known after `stage`; the arguments are those of `read`."""
+    """Write results/data_report.html as known after `stage`; the arguments are those of `read`."""
     write(read(stage, source, limits, near_bits))

@@ -1,4 +1,4 @@
-"""results/data_report.html: what is in the data set and what became of each record, for readers who know no code."""
+"""results/data_report.html: the contents of the data set and the fate of each record, for readers who know no code."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,59 +18,52 @@ from segpipe.rasterize import overlaps
 from segpipe.report import examples, pages, statistics
 from segpipe.report.statistics import Bar, ClassFacts
 
-_TEMPLATE = "data_report.html.j2"
-_COMMONEST_SIZES = 6
-_MOST_CLASSES = 30  # in a table of classes against classes
-_TERMS: dict[RecordKind, dict[str, str]] = {
+_COMMON_SIZES = 6
+_MAX_CLASSES = 30  # in a table of classes against classes
+_MEANINGS: dict[RecordKind, dict[str, str]] = {
     "image": {
         KEPT: "used",
         SKIPPED: "without a usable annotation",
         DROPPED: "cannot be used",
     },
     "annotation": {
-        KEPT: "drawn as they are",
-        REPAIRED: "drawn with a flaw, see below",
+        KEPT: "drawn unchanged",
+        REPAIRED: "drawn despite a defect, see below",
         CLIPPED: "cut at the border",
-        HIDDEN: "wholly beneath others",
-        IGNORED: "neither taught nor scored",
+        HIDDEN: "completely covered by others",
+        IGNORED: "neither trained on nor scored",
         DROPPED: "cannot be used",
-        DISCARDED: "left out by choice",
+        DISCARDED: "left out by your settings",
     },
 }
-_SIDES = {
-    "train": "learned from",
-    "val": "picks the best epoch",
-    "test": "scores the model",
+_SPLIT_MEANINGS = {
+    "train": "the model learns from these",
+    "val": "choose the best epoch",
+    "test": "score the model",
     "": "left out of training",
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReport:
-    """What the page shows, as far as it is known.
+    """The contents of the page, as far as they are known."""
 
-    root: the source folder; dataset: what it says; photos, instances: those that go on, as they are drawn; rows,
-    findings: the ledger and what else is worth knowing; classes, indices: the class table and the class_index of each
-    class; limits: the share of records that may have a code; overlaps: pixels by class beneath and class on top, None
-    before they are drawn; placed: the side of each photograph, none before the split.
-    """
-
-    root: Path
-    dataset: Dataset
-    photos: Sequence[Photo]
-    instances: Sequence[Instance]
-    rows: Sequence[Row]
+    root: Path  # the source folder
+    dataset: Dataset  # as the source describes it
+    photos: Sequence[Photo]  # that are used
+    instances: Sequence[Instance]  # that are used, as they are drawn
+    rows: Sequence[Row]  # the ledger
     findings: Sequence[Finding]
     classes: ClassTable
-    indices: Mapping[str, int]
-    limits: Mapping[str, float]
-    overlaps: Mapping[tuple[str, str], int] | None = None
-    placed: Sequence[Assignment] = ()
+    indices: Mapping[str, int]  # class_index by class
+    limits: Mapping[str, float]  # the largest share of records that may have a code
+    overlaps: Mapping[tuple[str, str], int] | None = None  # pixels by class below and class on top; None: not drawn yet
+    placed: Sequence[Assignment] = ()  # the split of each photo; empty before the split
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a sum: its name, how many, and what it means. verdict: that of the ledger, "" for none."""
+    """One part of a sum. verdict: that of the ledger, or ""."""
 
     verdict: str
     name: str
@@ -80,7 +73,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """All records of one kind in parts; the counts of the terms add up to total. what: what is summed, in words."""
+    """All records of one kind, divided into terms; their counts add up to total. what: a word for the whole."""
 
     kind: RecordKind
     what: str
@@ -88,38 +81,58 @@ class Sum:
     terms: tuple[Term, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One count of a matrix, and its share of the row's whole."""
+
+    column: str
+    count: int
+    share: float
+    whole: bool = False  # whether the count is the row's whole itself
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Counts of classes against classes."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]  # a name and its cells each
+    left_out: int  # classes that are not shown
+    strongest: float = 1.0  # the share that is shown darkest
+
+
 def html(report: DataReport) -> str:
-    """The page: UTF-8 text with pictures inside, which names no time and no place outside the source."""
+    """The page: UTF-8 text with its images inside. It contains no date and no path outside the source."""
     rows, photos = report.rows, report.photos
-    where = examples.source(report.root, report.dataset, report.instances, photos)
+    lookup = examples.lookup_of(report.root, report.dataset, report.instances, photos)
     used = list(report.indices)
-    counted = {row.category: row.class_name for row in rows if row.class_name}
-    unused = [name for name in report.dataset.categories if name not in counted]
-    as_they_are = [replace(row, class_name=row.category) for row in rows if not row.class_name]
+    class_of = {row.category: row.class_name for row in rows if row.class_name}
+    unused = [name for name in report.dataset.categories if name not in class_of]
+    by_category = [replace(row, class_name=row.category) for row in rows if not row.class_name]
     sizes = [(photo.width, photo.height) for photo in photos]
-    template = pages.environment(Path(__file__).parent).get_template(_TEMPLATE)
-    return template.render(
+    return pages.render(
+        "data_report.html.j2",
         source=_shown_path(report.root),
         format=report.dataset.format,
-        sums=[*(_sum(rows, kind) for kind in _TERMS), *([_split_sum(report.placed)] if report.placed else [])],
+        sums=[*(_sum(rows, kind) for kind in _MEANINGS), *([_split_sum(report.placed)] if report.placed else [])],
         shares=limits.shares(report.limits, rows, report.findings, LIMITED_CODES),
         limits=report.limits,
-        classes=[_class_row(facts, report, counted) for facts in statistics.class_facts(rows, used)],
-        unused=statistics.class_facts(as_they_are, unused),
-        nameless=sum(row.kind == "annotation" and not row.category and row.verdict != IGNORED for row in rows),
+        classes=[_class_row(facts, report, class_of) for facts in statistics.class_facts(rows, used)],
+        unused=statistics.class_facts(by_category, unused),
+        unnamed=sum(row.kind == "annotation" and not row.category and row.verdict != IGNORED for row in rows),
         all_px=sum(width * height for width, height in sizes),
         together=_together(rows, used),
         overlaps=_overlaps(report.overlaps, report) if report.overlaps is not None else None,
-        commonest=_commonest(sizes),
+        common_sizes=_common_sizes(sizes),
         longer_sides=statistics.histogram([max(size) for size in sizes]),
         aspects=statistics.aspects(sizes),
-        crowdedness=statistics.histogram(statistics.objects_per_image(rows, [photo.key for photo in photos])),
+        object_counts=statistics.histogram(statistics.objects_per_image(rows, [photo.key for photo in photos])),
         object_sizes=statistics.object_sizes(rows),
         object_aspects=statistics.object_aspects(rows),
         policies={policies.setting(name): outcomes for name, outcomes in policies.counts(rows).items()},
         settings=SETTINGS,
-        findings=examples.account(rows, where),
-        notes=examples.notes(report.findings, rows, where),
+        reasons=examples.of_ledger(rows, lookup),
+        findings=examples.of_findings(report.findings, rows, lookup),
     )
 
 
@@ -130,52 +143,31 @@ def _shown_path(root: Path) -> str:
 def _sum(rows: Sequence[Row], kind: RecordKind) -> Sum:
     counts = Counter(row.verdict for row in rows if row.kind == kind)
     total = sum(counts.values())
-    terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _TERMS[kind].items())
-    closes(sum(term.count for term in terms) == total, f"verdicts of {kind}s that the page does not know: {counts}")
+    terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _MEANINGS[kind].items())
+    closes(sum(term.count for term in terms) == total, f"the page does not know a verdict of {kind}s: {counts}")
     return Sum(kind, "in", total, terms)
 
 
 def _split_sum(placed: Sequence[Assignment]) -> Sum:
     counts = Counter(side.split for side in placed)
-    terms = tuple(Term("", side or "left out", counts[side], meaning) for side, meaning in _SIDES.items())
-    closes(sum(term.count for term in terms) == len(placed), f"sides that the page does not know: {counts}")
+    terms = tuple(Term("", side or "left out", counts[side], meaning) for side, meaning in _SPLIT_MEANINGS.items())
+    closes(sum(term.count for term in terms) == len(placed), f"the page does not know a split: {counts}")
     return Sum("image", "used", len(placed), terms)
 
 
-def _class_row(facts: ClassFacts, report: DataReport, counted: Mapping[str, str]) -> dict[str, Any]:
+def _class_row(facts: ClassFacts, report: DataReport, class_of: Mapping[str, str]) -> dict[str, Any]:
+    """class_of: the class of each category of the source that is used."""
     index = report.indices[facts.name]
-    parts = [name for name in report.dataset.categories if counted.get(name) == facts.name]
+    categories = [name for name in report.dataset.categories if class_of.get(name) == facts.name]
     colour = "rgb({}, {}, {})".format(*report.classes.colours[index])
-    return {"facts": facts, "made_of": parts if parts != [facts.name] else [], "index": index, "colour": colour}
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """Counts of classes against classes. rows: a name and its cells each; left_out: classes that are not shown.
-
-    strongest: the share that is shown darkest.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple["Cell", ...]], ...]
-    left_out: int
-    strongest: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One count, as a share of the row's whole. whole: it is that whole itself."""
-
-    column: str
-    count: int
-    share: float
-    whole: bool = False
+    merged = categories if categories != [facts.name] else []
+    return {"facts": facts, "made_of": merged, "index": index, "colour": colour}
 
 
 def _together(rows: Sequence[Row], names: Sequence[str]) -> Matrix:
-    """The most frequent classes: photographs that show both, and that as a share of the photographs with the first."""
+    """The most frequent classes: images that show both, and their share of the images that show the row's class."""
     counts = statistics.together(rows, names)
-    frequent = sorted(range(len(names)), key=lambda i: -counts[i, i])[:_MOST_CLASSES]
+    frequent = sorted(range(len(names)), key=lambda i: -counts[i, i])[:_MAX_CLASSES]
     shown = [i for i in sorted(frequent) if counts[i, i]]
 
     def cell(i: int, j: int) -> Cell:
@@ -189,30 +181,30 @@ def _together(rows: Sequence[Row], names: Sequence[str]) -> Matrix:
 
 
 def _overlaps(pixels: Mapping[tuple[str, str], int], report: DataReport) -> Matrix:
-    """The classes that lose most pixels to others, and to whom; shares of the pixels of all objects of the class."""
+    """The classes that lose most pixels to others, as shares of the pixels of all objects of the row's class."""
     names = report.classes.names
-    own = Counter[str]()
+    drawn = Counter[str]()
     for row in report.rows:
         if row.kind == "annotation" and row.verdict in (*statistics.OBJECTS, HIDDEN):
-            own[names[report.indices[row.class_name]]] += row.px_before or 0
+            drawn[names[report.indices[row.class_name]]] += row.px_before or 0
     lost, hides = Counter[str](), Counter[str]()
-    for (beneath, on_top), count in pixels.items():
-        lost[beneath] += count
+    for (below, on_top), count in pixels.items():
+        lost[below] += count
         hides[on_top] += count
     order = [*names, overlaps.IGNORED]
     shown, columns = (
-        sorted((name for name, _ in most.most_common(_MOST_CLASSES)), key=order.index) for most in (lost, hides)
+        sorted((name for name, _ in counts.most_common(_MAX_CLASSES)), key=order.index) for counts in (lost, hides)
     )
 
-    def cells(beneath: str) -> tuple[Cell, ...]:
-        counts = [pixels.get((beneath, on_top), 0) for on_top in columns]
-        return tuple(Cell(name, n, n / max(1, own[beneath])) for name, n in zip(columns, counts, strict=True))
+    def cells(below: str) -> tuple[Cell, ...]:
+        counts = [pixels.get((below, on_top), 0) for on_top in columns]
+        return tuple(Cell(name, n, n / max(1, drawn[below])) for name, n in zip(columns, counts, strict=True))
 
     table = tuple((name, cells(name)) for name in shown)
-    strongest = max((cell.share for _, own_cells in table for cell in own_cells), default=1.0)
+    strongest = max((cell.share for _, row_cells in table for cell in row_cells), default=1.0)
     return Matrix(tuple(columns), table, len(lost) - len(shown), strongest)
 
 
-def _commonest(sizes: Sequence[tuple[int, int]]) -> list[Bar]:
-    bars, rest = statistics.commonest((f"{width} x {height}" for width, height in sizes), _COMMONEST_SIZES)
+def _common_sizes(sizes: Sequence[tuple[int, int]]) -> list[Bar]:
+    bars, rest = statistics.most_common((f"{width} x {height}" for width, height in sizes), _COMMON_SIZES)
     return [*bars, *([rest] if rest else [])]

@@ -1,4 +1,4 @@
-"""What was found in a data set, code by code, with examples to look at."""
+"""Reasons and findings of a data set, each with example images."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,41 +16,38 @@ _ORDER = (
     DROPPED, REPAIRED, CLIPPED, HIDDEN, IGNORED, KEPT, SKIPPED,
     DISCARDED,
 )  # fmt: skip
-_OUTLINED = ("size_mismatch", *(reason.code for reason in FINDINGS))  # where the outlines prove the point
-_NO_TWINS: Mapping[tuple[str, str], str] = {}
+_OUTLINED = ("size_mismatch", *(reason.code for reason in FINDINGS))  # photos that need their outlines as proof
+_NO_OTHERS: Mapping[tuple[str, str], str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One image or annotation. place: where its record stands; file: its picture, "" if there is none.
-
-    thumbnail, twin: data: URIs, or "": of itself, and of the photograph that it is nearly equal to.
-    """
+    """One image or annotation that has a code."""
 
     id: str
-    place: str
-    file: str
+    place: str  # of its record, such as "a.json: images[3]"
+    file: str  # its photo, "" if there is none
     category: str = ""
     detail: str = ""
-    thumbnail: str = ""
-    twin: str = ""
+    thumbnail: str = ""  # a data: URI, or ""
+    other_thumbnail: str = ""  # of the photo that it nearly equals, a data: URI, or ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
-    """All cases of one code: those with a picture, the others as far as they are listed, and how many are not."""
+class Cases:
+    """All cases of one code."""
 
     reason: Reason
     kind: RecordKind
     count: int
-    examples: tuple[Case, ...]
-    others: tuple[Case, ...]
-    unlisted: int
+    examples: tuple[Case, ...]  # with a thumbnail each
+    others: tuple[Case, ...]  # without
+    unlisted: int  # cases that are neither in examples nor in others
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What the cases are looked up in: the source's records by key and id, and its folder."""
+class Lookup:
+    """The records of a source folder, by key or id."""
 
     root: Path
     images: Mapping[str, Image]
@@ -59,47 +56,45 @@ class Source:
     photos: Mapping[str, Photo]
 
 
-def source(root: Path, dataset: Dataset, drawn: Iterable[Instance], photos: Iterable[Photo]) -> Source:
-    """Index a data set, its annotations as they are drawn where they are drawn."""
+def lookup_of(root: Path, dataset: Dataset, drawn: Iterable[Instance], photos: Iterable[Photo]) -> Lookup:
+    """Index a data set. drawn: the instances as they are drawn; they replace those of the data set."""
     as_drawn = {instance.id: instance for instance in drawn}
     instances = {instance.id: as_drawn.get(instance.id, instance) for instance in dataset.instances}
     on_image = by_image(instances.values())
     images = {image.key: image for image in dataset.images}
-    return Source(root, images, instances, on_image, {photo.key: photo for photo in photos})
+    return Lookup(root, images, instances, on_image, {photo.key: photo for photo in photos})
 
 
-def account(rows: Iterable[Row], where: Source) -> list[Section]:
-    """One section for each reason in the ledger: by verdict, photographs first, the most frequent first."""
+def of_ledger(rows: Iterable[Row], lookup: Lookup) -> list[Cases]:
+    """The cases of each reason in the ledger: by verdict, images before annotations, the most frequent first."""
     cases: dict[tuple[str, str, RecordKind], list[Row]] = {}
     for row in rows:
         if row.reason:
             cases.setdefault((row.verdict, row.reason, row.kind), []).append(row)
     order = sorted(cases, key=lambda key: (_ORDER.index(key[0]), key[2] != "image", -len(cases[key]), key))
-    return [_section(reason_of(key[0], key[1]), cases[key], where) for key in order]
+    return [_cases(reason_of(key[0], key[1]), cases[key], lookup) for key in order]
 
 
-def notes(found: Sequence[Finding], rows: Sequence[Row], where: Source) -> list[Section]:
-    """One section for each thing worth knowing that is no defect, in the order of their words."""
-    twin_of = {(finding.code, finding.id): finding.twin for finding in found if finding.kind == "image"}
+def of_findings(findings: Sequence[Finding], rows: Sequence[Row], lookup: Lookup) -> list[Cases]:
+    """The cases of each finding, in the order of FINDINGS. rows: the ledger."""
+    other_of = {(finding.code, finding.id): finding.twin for finding in findings if finding.kind == "image"}
     of_code: dict[str, list[Row]] = {}
-    for row in as_rows(found, rows):
+    for row in as_rows(findings, rows):
         of_code.setdefault(row.reason, []).append(row)
-    return [_section(reason, of_code[reason.code], where, twin_of) for reason in FINDINGS if reason.code in of_code]
+    return [_cases(reason, of_code[reason.code], lookup, other_of) for reason in FINDINGS if reason.code in of_code]
 
 
-def _section(
-    reason: Reason, rows: Sequence[Row], where: Source, twin_of: Mapping[tuple[str, str], str] = _NO_TWINS
-) -> Section:
-    pictured = ((row, _thumbnail(row, where)) for row in _spread(rows))
-    examples = {
-        row.id: replace(
-            _case(row, where), thumbnail=shown, twin=_photograph(twin_of.get((row.reason, row.id), ""), where)
-        )
-        for row, shown in pictured
-        if shown
-    }
-    others = [_case(row, where) for row in rows if row.id not in examples]
-    return Section(
+def _cases(
+    reason: Reason, rows: Sequence[Row], lookup: Lookup, other_of: Mapping[tuple[str, str], str] = _NO_OTHERS
+) -> Cases:
+    """other_of: by code and image key the key of the photo that the image nearly equals."""
+    examples: dict[str, Case] = {}
+    for row in _spread(rows):
+        if thumbnail := _thumbnail(row, lookup):
+            other = _photo_thumbnail(other_of.get((row.reason, row.id), ""), lookup)
+            examples[row.id] = replace(_case(row, lookup), thumbnail=thumbnail, other_thumbnail=other)
+    others = [_case(row, lookup) for row in rows if row.id not in examples]
+    return Cases(
         reason=reason,
         kind=rows[0].kind,
         count=len(rows),
@@ -110,15 +105,15 @@ def _section(
 
 
 def _spread(rows: Sequence[Row]) -> list[Row]:
-    """A few of them, evenly from the first to the last, one a photograph as long as there are enough photographs."""
+    """A few rows, evenly spaced from the first to the last; of different photos if there are enough photos."""
     firsts = list({row.image_key: row for row in reversed(rows)}.values())[::-1]
     pool = firsts if len(firsts) >= _EXAMPLES else rows
     count = min(_EXAMPLES, len(pool))
     return [pool[i * len(pool) // count] for i in range(count)]
 
 
-def _case(row: Row, where: Source) -> Case:
-    image = where.images.get(row.image_key)
+def _case(row: Row, lookup: Lookup) -> Case:
+    image = lookup.images.get(row.image_key)
     return Case(
         id=row.id,
         place=row.place or row.id,
@@ -135,26 +130,26 @@ def _measured(row: Row) -> str:
     return f"{drawn}, corrected {row.area_after:,.0f}" if row.area_after is not None else f"{drawn}, correction unknown"
 
 
-def _thumbnail(row: Row, where: Source) -> str:
+def _thumbnail(row: Row, lookup: Lookup) -> str:
     if row.kind == "image":
-        return _photograph(row.image_key, where, outlined=row.reason in _OUTLINED)
-    if not (image := _readable(row.image_key, where)):
+        return _photo_thumbnail(row.image_key, lookup, outlined=row.reason in _OUTLINED)
+    if not (image := _readable(row.image_key, lookup)):
         return ""
-    return thumbnails.of_annotation(where.root, image.file, _frame(image.key, where), where.instances[row.id])
+    return thumbnails.of_annotation(lookup.root, image.file, _frame(image.key, lookup), lookup.instances[row.id])
 
 
-def _photograph(key: str, where: Source, outlined: bool = False) -> str:
-    if not (image := _readable(key, where)):
+def _photo_thumbnail(key: str, lookup: Lookup, outlined: bool = False) -> str:
+    if not (image := _readable(key, lookup)):
         return ""
-    outlines = where.on_image.get(key, ()) if outlined else ()
-    return thumbnails.of_photograph(where.root, image.file, _frame(key, where), outlines)
+    outlines = lookup.on_image.get(key, ()) if outlined else ()
+    return thumbnails.of_photo(lookup.root, image.file, _frame(key, lookup), outlines)
 
 
-def _readable(key: str, where: Source) -> Image | None:
-    image = where.images.get(key)
-    return image if image and image.file and not image.problem else None  # else it may lead outside the source
+def _readable(key: str, lookup: Lookup) -> Image | None:
+    image = lookup.images.get(key)
+    return image if image and image.file and not image.problem else None  # a problem: the path may leave the source
 
 
-def _frame(key: str, where: Source) -> Frame:
-    photo = where.photos.get(key)
+def _frame(key: str, lookup: Lookup) -> Frame:
+    photo = lookup.photos.get(key)
     return photo.frame if photo else "viewed"

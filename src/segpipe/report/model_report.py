@@ -1,8 +1,7 @@
-"""results/index.html: one page with the scores and the sample sheets, opening from disk without a network."""
+"""results/index.html: one page with the scores and the sample sheets. It opens from disk without a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,13 @@ from segpipe.evaluate.per_image import ImageScore, detection
 from segpipe.evaluate.scores import class_dice, class_iou, class_precision, class_recall, present_classes
 from segpipe.report import pages
 
-_TEMPLATE = "model_report.html.j2"
 _WORST_PAIRS = 8
 _BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One sheet: its file relative to the page (POSIX), and the scores of its picture."""
+class SampleSheet:
+    """One sheet: its file relative to the page (POSIX), and the scores of its image."""
 
     file: str
     score: ImageScore
@@ -27,28 +25,23 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What the page shows.
+    """The contents of the page."""
 
-    split: the one that everything but the headline is about; scores: scores.summary by split; matrix: int64 (C, C) of
-    split, rows target; images: scores of its pictures; split_sizes: pictures by split; samples: sheets by group, in the
-    order to be shown; facts: what the model is, in words.
-    """
-
-    split: str
-    scores: Mapping[str, Mapping[str, Any]]
-    matrix: np.ndarray
+    split: str  # the headline's; everything but `scores` is about it
+    scores: Mapping[str, Mapping[str, Any]]  # scores.summary by split
+    matrix: np.ndarray  # confusion, int64 (C, C), rows target
     classes: ClassTable
     images: Sequence[ImageScore]
-    split_sizes: Mapping[str, int]
-    samples: Mapping[str, Sequence[Sample]]
-    facts: Mapping[str, str | int | float]
+    split_sizes: Mapping[str, int]  # images by split
+    samples: Mapping[str, Sequence[SampleSheet]]  # by group, in the order of the page
+    facts: Mapping[str, str | int | float]  # about the model, by name
 
 
 def html(report: Report) -> str:
-    """The page: UTF-8 text that names no time and no place, so equal results give an equal page."""
+    """The page: UTF-8 text. It contains no date and no path, so equal results make an equal page."""
     present = present_classes(report.matrix)
-    template = pages.environment(Path(__file__).parent).get_template(_TEMPLATE)
-    return template.render(
+    return pages.render(
+        "model_report.html.j2",
         report=report,
         headline=report.scores[report.split],
         others={split: scores for split, scores in report.scores.items() if split != report.split},
@@ -61,19 +54,13 @@ def html(report: Report) -> str:
 
 
 def _class_rows(report: Report) -> list[dict[str, Any]]:
-    """One row per present class; a score that does not exist is None."""
+    """A row for each present class; a score that does not exist is None."""
     matrix = report.matrix
-    seen_in = detection(report.images)
-    columns = zip(
-        *(
-            report.classes.names,
-            report.classes.colours,
-            present_classes(matrix),
-            matrix.sum(axis=1) / max(1, matrix.sum()),
-        ),
-        *(class_iou(matrix), class_dice(matrix), class_recall(matrix), class_precision(matrix)),
-        strict=False,  # there are 256 colours
-    )
+    images_by_class = detection(report.images)
+    shares = matrix.sum(axis=1) / max(1, matrix.sum())
+    scores = (class_iou(matrix), class_dice(matrix), class_recall(matrix), class_precision(matrix))
+    present = present_classes(matrix)
+    columns = zip(report.classes.names, report.classes.colours, present, shares, *scores, strict=False)  # 256 colours
     return [
         {
             "name": name,
@@ -83,7 +70,7 @@ def _class_rows(report: Report) -> list[dict[str, Any]]:
             "dice": float(dice),
             "recall": None if np.isnan(recall) else float(recall),
             "precision": None if np.isnan(precision) else float(precision),
-            "pictures": seen_in.get(name, {"found": 0, "missed": 0, "invented": 0}),
+            "images": images_by_class.get(name, {"found": 0, "missed": 0, "invented": 0}),
         }
         for name, colour, is_present, share, iou, dice, recall, precision in columns
         if is_present
@@ -91,7 +78,7 @@ def _class_rows(report: Report) -> list[dict[str, Any]]:
 
 
 def _confusion_rows(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Present classes only: the share of each class's true pixels by prediction, None where it has no truth."""
+    """The present classes: predictions as shares of the class's true pixels, None if it has no true pixel."""
     shown = [int(i) for i in np.flatnonzero(present_classes(matrix))]
     return [
         {
@@ -111,7 +98,7 @@ def _confusion_rows(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, 
 
 
 def _worst_pairs(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The pairs of classes that cost the most pixels, the dearest first."""
+    """The most frequently confused pairs of classes, by pixels."""
     wrong = matrix.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_WORST_PAIRS]
@@ -129,11 +116,11 @@ def _worst_pairs(matrix: np.ndarray, names: Sequence[str]) -> list[dict[str, Any
 
 
 def _histogram(images: Sequence[ImageScore]) -> list[dict[str, Any]]:
-    """How many pictures have a mean IoU in each tenth of 0..1; a bar's height is relative to the highest."""
+    """The number of images by tenths of their mean IoU; the height of a bar is relative to the highest."""
     values = [image.mean_iou for image in images if image.mean_iou is not None]
     counts, edges = np.histogram(values, bins=_BINS, range=(0, 1))
-    tallest = max(1, int(counts.max()))
+    highest = max(1, int(counts.max()))
     return [
-        {"count": int(count), "height": int(count) / tallest, "low": float(low), "high": float(high)}
+        {"count": int(count), "height": int(count) / highest, "low": float(low), "high": float(high)}
         for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
     ]

@@ -1,17 +1,20 @@
-"""How the project's pages are made: one template each, one look (page.css.j2), no script and no network."""
+"""The HTML pages: one template each, one style (page.css), no scripts and no network."""
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,  # a name from the data is text, never markup
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
-def environment(folder: Path) -> Environment:
-    """Templates of `folder`, and page.css.j2 to include in their style; what is filled in is text, never markup."""
-    return Environment(
-        loader=FileSystemLoader([folder, Path(__file__).parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+
+def render(template: str, **values: Any) -> str:
+    """The page of a template in this folder, filled in with `values`."""
+    return _ENVIRONMENT.get_template(template).render(**values)

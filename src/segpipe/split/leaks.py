@@ -1,50 +1,75 @@
-"""What is on two sides of a split although it belongs together, by what joins it."""
+"""Leaks of a split: images of val and test that belong with images of another split, by the reason they belong."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from segpipe.core.errors import UserError
 from segpipe.data.duplicates import close_pairs, firsts, only_firsts
-from segpipe.data.split_table import LEFT_OUT, SIDES, TRAIN, Assignment
+from segpipe.data.split_table import LEFT_OUT, TRAIN, Assignment
 from segpipe.split.assign import Pool, copy_names, scene_names
 
 _KINDS = {
-    "equal_images": "{} images of val and test equal one on another side",
-    "near_duplicate_images": "{} images of val and test nearly equal one on another side",
-    "copied_images": "{} images of val and test are, by their names, copies of one that another side has too",
-    "same_scene_images": "{} images of val and test are of a scene that another side has too",
-    "pinned_apart_images": "{} images of val and test are pinned to another side than others of their group",
+    "equal_images": "that equal an image of another split",
+    "near_duplicate_images": "that nearly equal an image of another split",
+    "copied_images": "that are, by their file names, copies of an image with a copy in another split",
+    "same_scene_images": "of a scene with images in another split",
+    "pinned_apart_images": "of a group that pins divide between splits",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One kind: the images of val and test, by position, that have a partner on another side; and one such pair."""
+    """The leaking images of one kind."""
 
     kind: str
-    images: frozenset[int]
-    first: tuple[int, int] | None
+    images: frozenset[int]  # positions of the images of val and test that have a partner in another split
+    first: tuple[int, int] | None  # one such image and its partner
 
 
-def found(pool: Pool, placed: Sequence[Assignment], near_bits: int) -> list[Leak]:
-    """The leaks of each kind; images that are left out leak nothing."""
-    sides = np.array([row.split for row in placed])
-    pinned = [f"group {g}" if c.pin else f"image {c.key}" for c, g in zip(pool.candidates, pool.group, strict=True)]
-    torn = _torn(pool.group, sides)  # nothing but these can leak, which spares comparing all pairs once more
-    hashes = [c.phash if apart else "" for c, apart in zip(pool.candidates, torn.tolist(), strict=True)]
+def find_leaks(pool: Pool, placed: Sequence[Assignment], near_bits: int) -> list[Leak]:
+    """The leaks of each kind. Images that are left out leak nothing.
+
+    near_bits: the largest distance of near-duplicates, split.near_duplicate_bits.
+    """
+    splits = [row.split for row in placed]
+    group = pool.group.tolist()
+    pinned = [f"group {g}" if c.pin else f"image {c.key}" for c, g in zip(pool.candidates, group, strict=True)]
+    # only groups in two splits can leak: comparing their images alone spares all other pairs
+    crossing = {group[position] for position in partners(group, splits)}
+    hashes = [c.phash if g in crossing else "" for c, g in zip(pool.candidates, group, strict=True)]
     return [
-        _leak("equal_images", sides, [_neighbours([c.sha256 for c in pool.candidates], sides)]),
-        _leak("near_duplicate_images", sides, _near(hashes, sides, near_bits)),
-        _leak("copied_images", sides, [_neighbours(copy_names(pool.candidates), sides)]),
-        _leak("same_scene_images", sides, [_neighbours(scene_names(pool.candidates), sides)]),
-        _leak("pinned_apart_images", sides, [_neighbours(pinned, sides)]),
+        _by_name("equal_images", [c.sha256 for c in pool.candidates], splits),
+        _near_duplicates(hashes, np.array(splits), near_bits),
+        _by_name("copied_images", copy_names(pool.candidates), splits),
+        _by_name("same_scene_images", scene_names(pool.candidates), splits),
+        _by_name("pinned_apart_images", pinned, splits),
     ]
 
 
+def partners(names: Sequence[str | int], splits: Sequence[str]) -> dict[int, int]:
+    """For each leaking image of val and test, an image of the same name in another split; in train if there is one.
+
+    names, splits: one for each image; images with one name belong together. Keys and values are positions.
+
+    >>> partners(["a", "a", "b", "b", "c"], ["train", "val", "test", "", "val"])
+    {1: 0}
+    """
+    first: dict[str | int, dict[str, int]] = {}
+    for position, (name, split) in enumerate(zip(names, splits, strict=True)):
+        if split != LEFT_OUT:
+            first.setdefault(name, {}).setdefault(split, position)
+    found = {}
+    for position, (name, split) in enumerate(zip(names, splits, strict=True)):
+        others = [other for side, other in first.get(name, {}).items() if side != split]
+        if others and split not in (TRAIN, LEFT_OUT):
+            found[position] = first[name].get(TRAIN, others[0])
+    return found
+
+
 def counts(leaks: Sequence[Leak], placed: Sequence[Assignment]) -> dict[str, float]:
-    """How many images leak by kind, and in all (`images`), and what share of val and test that is."""
+    """The number of leaking images by kind and in all (`images`), and their share of val and test (`share`)."""
     leaking = frozenset[int]().union(*(leak.images for leak in leaks))
     held_out = sum(row.split not in (TRAIN, LEFT_OUT) for row in placed)
     by_kind = {leak.kind: len(leak.images) for leak in leaks}
@@ -52,72 +77,56 @@ def counts(leaks: Sequence[Leak], placed: Sequence[Assignment]) -> dict[str, flo
 
 
 def lines(leaks: Sequence[Leak], placed: Sequence[Assignment]) -> list[str]:
-    """What leaks in words, with the first pair of each kind."""
+    """A line for each kind that occurs, with its number of images and its first pair."""
     return [
-        f"{_KINDS[leak.kind].format(len(leak.images))} (first: {' and '.join(_said(placed[i]) for i in leak.first)})"
+        f"images of val and test {_KINDS[leak.kind]}: {len(leak.images)} "
+        f"(first: {' and '.join(f'{placed[i].key} in {placed[i].split}' for i in leak.first)})"
         for leak in leaks
         if leak.first
     ]
 
 
-def enforce_limit(leaks: Sequence[Leak], placed: Sequence[Assignment], limit: float) -> None:
+def check_limit(leaks: Sequence[Leak], placed: Sequence[Assignment], limit: float) -> None:
     """Raise UserError if more than the share `limit` of val and test leaks."""
     counted = counts(leaks, placed)
     if counted["share"] > limit:
-        said = f"{counted['images']} images of val and test ({counted['share']:.1%}) belong with images on another side"
         raise UserError(
-            f"{said}: {'; '.join(lines(leaks, placed))}; take split.method: balanced, correct the pins, or raise "
+            f"{counted['share']:.1%} of the images of val and test belong with images of another split: "
+            f"{'; '.join(lines(leaks, placed))}; set split.method: balanced, correct the pins, or raise "
             "split.max_leaks in params.yaml"
         )
 
 
-def _leak(kind: str, sides: np.ndarray, pairs: Iterable[np.ndarray]) -> Leak:
+def _by_name(kind: str, names: Sequence[str], splits: Sequence[str]) -> Leak:
+    found = partners(names, splits)
+    return Leak(kind, frozenset(found), min(found.items(), key=min, default=None))
+
+
+def _near_duplicates(hashes: Sequence[str], splits: np.ndarray, near_bits: int) -> Leak:
     images: set[int] = set()
     first: tuple[int, int] | None = None
-    for part in pairs:
-        crossing = _crossing(part, sides)
+    for pairs in _close_pairs(hashes, splits, near_bits):
+        crossing = _crossing(pairs, splits)
         if len(crossing):
             one, other = (int(i) for i in crossing[0])
-            first = first or ((one, other) if sides[one] != TRAIN else (other, one))
-            images.update(np.unique(crossing[sides[crossing] != TRAIN]).tolist())
-    return Leak(kind, frozenset(images), first)
+            first = first or ((one, other) if splits[one] != TRAIN else (other, one))
+            images.update(np.unique(crossing[splits[crossing] != TRAIN]).tolist())
+    return Leak("near_duplicate_images", frozenset(images), first)
 
 
-def _crossing(pairs: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    ends = sides[pairs]
-    crossing: np.ndarray = pairs[(ends[:, 0] != ends[:, 1]) & (ends != LEFT_OUT).all(axis=1)]
-    return crossing
-
-
-def _near(hashes: Sequence[str], sides: np.ndarray, near_bits: int) -> Iterator[np.ndarray]:
-    """Pairs that show every crossing of close hashes: of those with one hash on one side only the first is compared."""
-    first = firsts([f"{text} {side}" if text else "" for text, side in zip(hashes, sides.tolist(), strict=True)])
+def _close_pairs(hashes: Sequence[str], splits: np.ndarray, near_bits: int) -> Iterator[np.ndarray]:
+    """Pairs (K, 2) that show every leaking image: of images with one hash in one split only the first is compared."""
+    first = firsts([f"{text} {split}" if text else "" for text, split in zip(hashes, splits.tolist(), strict=True)])
     partner = np.full(len(hashes), -1)
     for part in close_pairs(only_firsts(hashes, first), near_bits):
         yield part
-        one, other = _crossing(part, sides).T
+        one, other = _crossing(part, splits).T
         partner[one], partner[other] = other, one
     pairs = np.stack([partner[first], np.arange(len(hashes))], axis=1)
     yield pairs[pairs[:, 0] >= 0]
 
 
-def _torn(group: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Whether each image's group is on more than one side, bool (N,)."""
-    on = np.zeros((group.max() + 1, len(SIDES)), bool)
-    for column, side in enumerate(SIDES):
-        on[group[sides == side], column] = True
-    torn: np.ndarray = (on.sum(axis=1) > 1)[group]
-    return torn
-
-
-def _neighbours(names: Sequence[str], sides: np.ndarray) -> np.ndarray:
-    """Pairs that show every crossing of equal names: each image with the first of that name on each side."""
-    firsts: dict[str, dict[str, int]] = {}
-    for position, (name, side) in enumerate(zip(names, sides.tolist(), strict=True)):
-        firsts.setdefault(name, {}).setdefault(side, position)
-    pairs = [(other, i) for i, name in enumerate(names) for other in firsts[name].values() if other != i]
-    return np.array(pairs, np.int64).reshape(-1, 2)
-
-
-def _said(row: Assignment) -> str:
-    return f"{row.key} in {row.split}"
+def _crossing(pairs: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    ends = splits[pairs]
+    crossing: np.ndarray = pairs[(ends[:, 0] != ends[:, 1]) & (ends != LEFT_OUT).all(axis=1)]
+    return crossing

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from segpipe.models.segmenter import Segmenter
-from segpipe.pictures.sheets import Pictured
+from segpipe.pictures.sheets import Sample
 from segpipe.train import augment
 from segpipe.train import data as batches
 from segpipe.train.data import TrainingData
@@ -16,7 +16,7 @@ TRAINING_PICTURES, VALIDATION_PICTURES = 16, 8
 _TIMES = 8  # that predictions are shown in a training, and after its first epoch
 
 
-def training_pictures(data: TrainingData, recipe: Recipe) -> list[Pictured]:
+def training_pictures(data: TrainingData, recipe: Recipe) -> list[Sample]:
     """The first TRAINING_PICTURES pictures of the first epoch, varied as they will be; fewer if there are no more."""
     size_hw = batches.crop_hw(data, recipe)
     steps = -(-TRAINING_PICTURES // recipe.pictures_per_step)
@@ -26,14 +26,14 @@ def training_pictures(data: TrainingData, recipe: Recipe) -> list[Pictured]:
         images, truths = augment.apply(batch.images, batch.labels, batch.draws, size_hw)
         pixels = images.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()  # (N, h, w, 3)
         for key, image, truth in zip(batch.keys, pixels, truths.numpy(), strict=True):
-            pictures.append(Pictured(key=key, image=image, truth=truth))
+            pictures.append(Sample(key=key, image=image, truth=truth))
     return pictures[:TRAINING_PICTURES]
 
 
-def validation_pictures(data: TrainingData, preds: np.ndarray) -> list[Pictured]:
+def validation_pictures(data: TrainingData, preds: np.ndarray) -> list[Sample]:
     """Those that `predictions` are of, with them."""
     return [
-        Pictured(key=data.keys[i], image=np.asarray(data.images[i]), truth=np.asarray(data.labels[i]), pred=pred)
+        Sample(key=data.keys[i], image=np.asarray(data.images[i]), truth=np.asarray(data.labels[i]), pred=pred)
         for i, pred in zip(validation_positions(data).tolist(), preds, strict=True)
     ]
 

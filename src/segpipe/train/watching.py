@@ -10,7 +10,7 @@ import numpy as np
 from segpipe.core.files import whole
 from segpipe.data.classes import ClassTable
 from segpipe.pictures import sheets
-from segpipe.pictures.sheets import Pictured
+from segpipe.pictures.sheets import Sample
 from segpipe.tracking.run import Run
 from segpipe.train import monitor
 from segpipe.train.data import TrainingData
@@ -60,6 +60,6 @@ def _show(event: Predictions, run: Run, data: TrainingData, path: Path) -> None:
         run.log_picture(path, VALIDATION, step=event.epoch)
 
 
-def _draw(path: Path, pictures: Sequence[Pictured], data: TrainingData, caption: Sequence[str]) -> None:
+def _draw(path: Path, pictures: Sequence[Sample], data: TrainingData, caption: Sequence[str]) -> None:
     with whole(path) as part:
         sheets.contact_sheet(pictures, ClassTable(data.class_names), caption).save(part, "PNG")

@@ -9,7 +9,8 @@ from segpipe.data import duplicates
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
 from segpipe.ledger.rows import Row
-from segpipe.split import placing
+from segpipe.split import findings
+from segpipe.split.findings import split_findings
 
 
 def photo(key, look, sha256=""):
@@ -44,27 +45,27 @@ ROWS = [image("a"), image("b"), image("c"), image("d"), image("e", "dropped")]
 
 
 def test_a_split_of_all_that_is_used_closes():
-    placing.close(SIDES, ROWS)
+    findings.check_totals(SIDES, ROWS)
 
 
 @pytest.mark.parametrize(
     ("sides", "said"),
     [
-        (SIDES[:-1], "4 photographs are used, 3 are in the split"),
-        ([*SIDES, SIDES[0]], "4 photographs are used, 5 are in the split"),
+        (SIDES[:-1], "4 images are used, 3 are in the split"),
+        ([*SIDES, SIDES[0]], "4 images are used, 5 are in the split"),
         ([*SIDES[:3], placed("e", "test", "e")], "are used"),
         ([*SIDES[:3], placed("d", "", "d")], "without a reason: .'d'"),
     ],
 )
 def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
     with pytest.raises(AccountError, match=said):
-        placing.close(sides, ROWS)
+        findings.check_totals(sides, ROWS)
 
 
 def test_the_ledger_says_which_photographs_are_not_trained_on_and_where_they_are():
     sides = [*SIDES[:3], placed("d", "test", "d", "empty_mask")]
     rows = [*ROWS[:3], replace(ROWS[3], detail="found by its name"), ROWS[4]]
-    assert [(row.reason, row.detail) for row in placing.with_reasons(rows, sides)] == [
+    assert [(row.reason, row.detail) for row in findings.with_reasons(rows, sides)] == [
         ("", ""),
         ("", ""),
         ("empty_mask", "left out of training"),
@@ -75,10 +76,10 @@ def test_the_ledger_says_which_photographs_are_not_trained_on_and_where_they_are
 
 def test_nearly_equal_photographs_and_those_seen_in_training(one_look):
     photos = [photo("a", one_look), photo("b", one_look), photo("c", ""), photo("d", one_look)]
-    found = placing.findings(SIDES, photos, near_bits=0)
+    found = split_findings(SIDES, photos, near_bits=0)
     assert [(f.id, f.code, f.twin, f.detail) for f in found] == [
         ("b", "near_duplicate_photographs", "a", "nearly equal to a.jpg"),  # d is of another group
-        ("b", "leaked_photographs", "a", "in val; goes with a.jpg"),
+        ("b", "leaked_photographs", "a", "in val; same group as a.jpg"),
     ]
 
 
@@ -87,10 +88,10 @@ def test_the_twin_is_the_earliest_that_is_near(one_look):
     other = digit + one_look[1:]  # at most 4 bits from it
     sides = [placed(key, "train", "a") for key in "abcde"]
     looks_of = {"a": "", "b": other, "c": one_look, "d": one_look, "e": other}
-    found = placing.findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
+    found = split_findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
     assert [(f.id, f.twin) for f in found] == [("c", "b"), ("d", "b"), ("e", "b")]
 
 
 def test_equal_files_are_not_also_nearly_equal(one_look):
     photos = [photo("a", one_look, "same"), photo("b", one_look, "same"), photo("c", ""), photo("d", "")]
-    assert [f.code for f in placing.findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]
+    assert [f.code for f in split_findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]
