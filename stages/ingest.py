@@ -7,18 +7,18 @@ from segpipe.core import parallel
 from segpipe.core.command import run
 from segpipe.core.files import write_json
 from segpipe.data import tables
-from segpipe.ingest.colour_classes import parsed_colour
-from segpipe.ingest.detect import MaskOptions, read_source
-from segpipe.ingest.inventory import inventory
+from segpipe.ingest.mask_classes import by_number_and_colour
+from segpipe.ingest.read import MaskOptions, inventory, read_source
 from segpipe.params import load
 
 
 def main() -> None:
     """Read every annotation of the source, whatever its format, into one table of records."""
     params = load()
+    values, colours = by_number_and_colour(params.ingest.mask_values)
     masks = MaskOptions(
-        values={int(value): name for value, name in params.ingest.mask_values.items() if "," not in value} or None,
-        colours={parsed_colour(c): name for c, name in params.ingest.mask_values.items() if "," in c} or None,
+        values=values,
+        colours=colours,
         image_pattern=params.ingest.image_pattern,
         mask_pattern=params.ingest.mask_pattern,
         mapper=partial(parallel.ordered, workers=params.compute.workers, dask=params.compute.dask, what="masks read"),

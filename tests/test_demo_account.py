@@ -9,7 +9,7 @@ from segpipe import params
 from segpipe.data import store
 from segpipe.data.classes import class_indices, class_names, class_table, select
 from segpipe.data.preprocessing import Fit
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from segpipe.ledger import findings
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.rows import check_totals, summary

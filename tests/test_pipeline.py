@@ -117,7 +117,7 @@ def test_an_experiment_in_a_copy_of_the_project_runs_the_code_of_its_commit(proj
     """Also in the processes that a stage starts, and although the environment's install points to another folder."""
     monkeypatch.delitem(project.env, "PYTHONPATH")
     ran = tmp_path / "ran.txt"
-    changed = [project.folder / "src/segpipe" / name for name in ("ingest/inventory.py", "validate/image.py")]
+    changed = [project.folder / "src/segpipe" / name for name in ("ingest/read.py", "validate/image.py")]
     for module in changed:
         line = f"import os; open({str(ran)!r}, 'a').write(f'{{__name__}} {{os.getpid()}}\\n')\n"
         module.write_text(module.read_text(encoding="utf-8") + line, encoding="utf-8")
@@ -125,7 +125,7 @@ def test_an_experiment_in_a_copy_of_the_project_runs_the_code_of_its_commit(proj
     project.commit("a change of the code")
     project.dvc("exp", "run", "--temp", "-S", "validate.line_width_px=3", "validate")
     runs = [line.split()[0] for line in set(ran.read_text(encoding="utf-8").splitlines())]
-    assert "segpipe.ingest.inventory" in runs
+    assert "segpipe.ingest.read" in runs
     assert runs.count("segpipe.validate.image") > 1
     project.git("reset", "-q", "--hard", "HEAD~1")
     project.dvc("checkout", "-q")

@@ -13,9 +13,9 @@ from segpipe.convert import convert
 from segpipe.core import parallel
 from segpipe.core.errors import AccountError, UserError
 from segpipe.explain import explain
-from segpipe.ingest.colour_classes import parsed_colour
-from segpipe.ingest.detect import MaskOptions
+from segpipe.ingest.mask_classes import by_number_and_colour
 from segpipe.ingest.names import AUTO
+from segpipe.ingest.read import MaskOptions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,10 +50,10 @@ def _explained(asked: argparse.Namespace) -> list[str]:
 def _converted(asked: argparse.Namespace) -> list[str]:
     if asked.workers < 0:
         raise UserError(f"--workers is {asked.workers}; it must be 0 or more")
-    named = dict(map(_value_and_name, asked.mask_values))
+    values, colours = by_number_and_colour(dict(map(_value_and_name, asked.mask_values)))
     masks = MaskOptions(
-        values={int(value): name for value, name in named.items() if "," not in value} or None,
-        colours={parsed_colour(value): name for value, name in named.items() if "," in value} or None,
+        values=values,
+        colours=colours,
         mapper=partial(parallel.ordered, workers=asked.workers, what="pictures"),
     )
     return convert.convert(

@@ -8,7 +8,7 @@ import numpy as np
 from segpipe.data import classes
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from segpipe.ledger.policies import Policies
 from segpipe.masks.painting import SMALLER_ON_TOP
 from segpipe.rasterize.image import DrawTask, paint

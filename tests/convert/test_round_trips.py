@@ -18,7 +18,7 @@ from segpipe.convert import convert
 from segpipe.convert.target import LOST_FLAGS, Target
 from segpipe.core.errors import UserError
 from segpipe.data.records import Dataset, Image, Instance, Rle
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from tests.conftest import ROOT
 from tests.convert.scenes import drawn
 from tests.ingest.folders import put_pictures

@@ -129,7 +129,7 @@ def test_an_image_id_of_two_photographs_draws_on_neither(world, format):
     account = go(world)
     key = folder.replace("/", "__")
     assert account.images == {f"{key}a": BAD_RECORD, f"{key}b": KEPT, f"{key}c": BAD_RECORD}
-    assert "id 1 is that of 2 images ('a.png', 'c.png')" in account.detail(f"{key}c")
+    assert "2 images ('a.png', 'c.png') share the id 1" in account.detail(f"{key}c")
     fates = set(account.annotations.values())
     assert fates <= {("dropped", "ambiguous_image"), KEPT, ("ignored", "ignore")}
     assert ("dropped", "ambiguous_image") in fates

@@ -53,7 +53,6 @@ print(json.dumps({name: sorted(outcomes) for name, outcomes in seen.items()}))
 CHECK = """
 import resource, sys
 from pathlib import Path
-from segpipe.ingest.detect import read_source
 from segpipe.core.command import run
 from segpipe.validate import rechecking
 from segpipe.validate.dataset import check_tasks

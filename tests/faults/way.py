@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segpipe.data import classes
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.rows import KEPT, Row, read_ledger
 from segpipe.masks import label_png

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from segpipe.data.records import Instance
-from segpipe.ingest import drafts
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.parsing import UNKNOWN
+from segpipe.ingest.read import read_source
 from tests.ingest.folders import coco, drawn, photo, put_pictures
 
 RING = (1.0, 1.0, 5.0, 1.0, 5.0, 4.0)
@@ -135,10 +135,5 @@ def test_flags_of_a_group_are_those_of_its_shapes(tmp_path):
 def test_an_outline_of_an_unknown_class_keeps_where_it_is(tmp_path, write, unknown, said):
     write(tmp_path, **unknown)
     found = only(tmp_path)
-    assert (found.category, found.problem, found.rings) == ("", drafts.UNKNOWN, (RING,))
+    assert (found.category, found.problem, found.rings) == ("", UNKNOWN, (RING,))
     assert found.detail.startswith(said)
-
-
-def test_names_and_values_that_raise_a_flag():
-    assert drafts.flags([("Occluded", "1"), ("DIFFICULT", "TRUE"), ("truncated", "0")]) == ("difficult", "occluded")
-    assert drafts.flags([("occluded", 0), ("difficult", None), ("other", True), (7, True)]) == ()

@@ -28,5 +28,5 @@ def test_all_coordinates_of_a_file_together_tell_fractions_from_pixels(rings, wa
 def test_holes_count_and_run_lengths_do_not():
     image = Image(key="", file="")
     hole = Instance(id="", image_key="", category="", rings=(QUARTER,), holes=(PIXELS,))
-    assert fractions.noted(image, [hole]) == image
-    assert fractions.noted(image, [Instance(id="", image_key="", category="")]) == image
+    assert fractions.with_problem(image, [hole]) == image
+    assert fractions.with_problem(image, [Instance(id="", image_key="", category="")]) == image

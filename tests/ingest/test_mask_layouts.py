@@ -33,7 +33,7 @@ def layout(tmp_path, *files):
 )
 def test_a_photograph_and_its_mask(tmp_path, image, mask, split):
     found = layout(tmp_path, image, mask)
-    assert (found.mask_of, found.lone, found.images) == ({image: mask}, {}, (image,))
+    assert (found.mask_of, found.unmatched, found.photos) == ({image: mask}, {}, (image,))
     assert found.split_of.get(image) == split
 
 
@@ -54,21 +54,23 @@ def test_no_layout_of_masks(tmp_path, files):
 
 def test_photographs_without_a_mask_and_masks_without_a_photograph(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.png", "masks/c.png")
-    assert found.images == ("images/a.jpg", "images/b.jpg")
+    assert found.photos == ("images/a.jpg", "images/b.jpg")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}
-    assert found.lone == {"masks/c.png": "no photograph has its name; put it there or remove the mask"}
+    assert found.unmatched == {"masks/c.png": "no photo has its name; add the photo or remove the mask"}
 
 
 def test_the_same_name_goes_before_one_with_an_ending(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "masks/a.png", "masks/a_mask.png")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}
-    assert found.lone["masks/a_mask.png"].endswith("of this name (images/a.jpg); keep one of each")
+    assert found.unmatched["masks/a_mask.png"] == (
+        "several masks or several photos have this name (images/a.jpg); keep one of each"
+    )
 
 
 def test_two_photographs_of_one_name_share_no_mask(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "images/a.png", "images/b.jpg", "masks/a.png", "masks/b.png")
     assert found.mask_of == {"images/b.jpg": "masks/b.png"}
-    assert list(found.lone) == ["masks/a.png"]
+    assert list(found.unmatched) == ["masks/a.png"]
 
 
 def test_a_flat_folder_of_masks_serves_photographs_in_folders(tmp_path):
@@ -90,13 +92,13 @@ def test_a_mask_of_a_name_that_is_there_twice_is_that_of_no_photograph_in_anothe
     for masks in (["masks/video1/a.png", "masks/video3/a.png"], ["masks/video3/a.png"]):
         found = layout(tmp_path, *pictures, *masks, "images/b.jpg", "masks/b.png")
         assert "images/video2/a.jpg" not in found.mask_of
-        assert list(found.lone) == ["masks/video3/a.png"]
+        assert list(found.unmatched) == ["masks/video3/a.png"]
 
 
 def test_other_mask_folders_beside_hold_no_photographs(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "labels/a.png", "masks/a.png")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}
-    assert found.others == {"labels/a.png"}
+    assert found.other_files == {"labels/a.png"}
 
 
 def test_voc_lists_name_the_splits_and_object_masks_are_passed_over(tmp_path):
@@ -109,10 +111,10 @@ def test_voc_lists_name_the_splits_and_object_masks_are_passed_over(tmp_path):
     lists = [f"ImageSets/Segmentation/{name}.txt" for name in ("train", "val", "trainval")]
     found = layout(tmp_path, *pictures, *lists, "SegmentationObject/a.png")
     assert found.split_of == {"JPEGImages/a.jpg": "train", "JPEGImages/b.jpg": "val"}
-    assert found.absent == {
-        "ImageSets/Segmentation/train.txt: line 3": "no photograph missing; put it there or take it off the list"
+    assert found.missing == {
+        "ImageSets/Segmentation/train.txt: line 3": "no photo missing; add it or remove it from the list"
     }
-    assert found.others == {"SegmentationObject/a.png"}
+    assert found.other_files == {"SegmentationObject/a.png"}
 
 
 def by_patterns(root, files, image_pattern, mask_pattern):
@@ -152,18 +154,20 @@ def test_patterns_that_match_nothing_are_a_user_error(tmp_path):
     with pytest.raises(UserError) as error:
         by_patterns(tmp_path, ["x/a.jpg", "y/b.png"], "x/*.jpg", "y/*.png")
     assert str(error.value) == (
-        "none of the 1 pictures of ingest.image_pattern 'x/*.jpg' has its name among the 1 of ingest.mask_pattern "
-        "'y/*.png'; mend the patterns in params.yaml"
+        "none of the 1 image files of ingest.image_pattern 'x/*.jpg' has its name among the 1 of ingest.mask_pattern "
+        "'y/*.png'; correct the patterns in params.yaml"
     )
 
 
 @pytest.mark.parametrize("pattern", ["/etc/*.png", "a**b", ""])
 def test_a_pattern_that_is_none_is_a_user_error(tmp_path, pattern):
-    with pytest.raises(UserError, match=r"ingest.image_pattern .*mend"):
+    with pytest.raises(UserError, match=r"ingest.image_pattern .*correct"):
         by_patterns(tmp_path, ["x/a.jpg"], pattern, "x/*.jpg")
 
 
 def test_a_pattern_that_climbs_out_is_refused(tmp_path):
     (tmp_path / "a.jpg").touch()
-    with pytest.raises(UserError, match=r"ingest.image_pattern '../\*.jpg' is no pattern of files in the source"):
+    with pytest.raises(
+        UserError, match=r"ingest.image_pattern '../\*.jpg' is not a pattern of files inside the source"
+    ):
         by_patterns(tmp_path / "source", ["y/a.png"], "../*.jpg", "y/*.png")

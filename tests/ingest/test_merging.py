@@ -5,7 +5,7 @@ import pytest
 
 from segpipe.core.errors import UserError
 from segpipe.data import tables
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from segpipe.validate import conflicts
 from tests.ingest.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from segpipe.core.errors import UserError
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import MaskOptions, read_source
+from segpipe.ingest.read import MaskOptions, read_source
 
 
 def plain(files: list[Path]) -> list[dict]:

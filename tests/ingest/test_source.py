@@ -5,7 +5,7 @@ import pytest
 
 from segpipe.core.errors import UserError
 from segpipe.data.split_words import split_named
-from segpipe.ingest.source import below, list_source, unlisted
+from segpipe.ingest.source import files_below, list_source, unlisted_images
 from tests.ingest.folders import put_pictures
 
 
@@ -14,13 +14,13 @@ def test_files_are_listed_once_sorted_with_slashes_and_without_hidden_ones(tmp_p
     (tmp_path / "notes.txt").write_text("x")
     source = list_source(tmp_path)
     assert source.files == ("a.jpg", "b/1.PNG", "b/2.jpg", "notes.txt")
-    assert source.pictures == ("a.jpg", "b/1.PNG", "b/2.jpg")
+    assert source.image_files == ("a.jpg", "b/1.PNG", "b/2.jpg")
 
 
 def test_pictures_of_unsupported_formats_are_listed_too(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     (tmp_path / "b.heic").write_bytes(b"")
-    assert list_source(tmp_path).pictures == ("a.jpg", "b.heic")
+    assert list_source(tmp_path).image_files == ("a.jpg", "b.heic")
 
 
 def test_a_folder_named_like_a_picture_is_a_folder(tmp_path):
@@ -72,10 +72,10 @@ def test_folders_may_be_nested_deeper_than_calls(tmp_path):
 
 def test_the_files_below_a_folder_are_those_whose_path_begins_with_it():
     files = ["a-b/1", "a.jpg", "a/1", "a/b/2", "a0/3", "b/4"]
-    assert below(files, "a") == ["a/1", "a/b/2"]
-    assert below(files, "a/b") == ["a/b/2"]
-    assert below(files, "c") == []
-    assert below(files, ".") == files
+    assert files_below(files, "a") == ["a/1", "a/b/2"]
+    assert files_below(files, "a/b") == ["a/b/2"]
+    assert files_below(files, "c") == []
+    assert files_below(files, ".") == files
 
 
 def test_a_name_that_is_not_utf8_is_refused_and_shown_with_its_bytes(tmp_path):
@@ -86,7 +86,7 @@ def test_a_name_that_is_not_utf8_is_refused_and_shown_with_its_bytes(tmp_path):
         pytest.skip("this file system takes UTF-8 names only")
     source = list_source(tmp_path)
     assert source.refused == {"caf\\xe9.jpg": "its name is not valid UTF-8; rename it"}
-    image = unlisted(source, frozenset(["a.jpg"]))[0]
+    image = unlisted_images(source, frozenset(["a.jpg"]))[0]
     assert (image.file, image.problem, image.annotated) == ("caf\\xe9.jpg", "unreadable", False)
 
 

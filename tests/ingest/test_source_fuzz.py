@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from segpipe.core.errors import UserError
 from segpipe.data import tables
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from tests.ingest.folders import TRIANGLE, coco, photo, put_json, put_mask, put_pictures
 from tests.ingest.formats import test_labelme_xml
 from tests.ingest.formats.test_coco_fuzz import anything, spots

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
 from tests.ingest.folders import put_pictures

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from segpipe.ingest.detect import FORMATS, read_source
+from segpipe.ingest.read import FORMATS, read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
 from tests.ingest.folders import put_mask, put_pictures

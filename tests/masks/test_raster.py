@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 from segpipe.data import photos
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from segpipe.masks import geometry, raster, rle
 from tests.grids import grid
 

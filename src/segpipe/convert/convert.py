@@ -10,8 +10,8 @@ from segpipe.convert.target import Target, Written
 from segpipe.core.errors import UserError
 from segpipe.data import photos
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import MaskOptions, read_source
 from segpipe.ingest.names import AUTO
+from segpipe.ingest.read import MaskOptions, read_source
 from segpipe.validate import conflicts
 
 _BY_FOLDERS = MaskOptions()

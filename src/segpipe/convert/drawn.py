@@ -10,7 +10,7 @@ from segpipe.data import classes
 from segpipe.data.classes import BACKGROUND, ClassTable
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Image, Instance
-from segpipe.ingest.value_classes import meant_by_file
+from segpipe.ingest.mask_classes import meaning_in_file
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.rows import DISCARDED, DROPPED, HIDDEN, IGNORED, KEPT, Row, with_visible_px
 from segpipe.masks.painting import SMALLER_ON_TOP
@@ -113,6 +113,6 @@ def check_names(categories: Sequence[str], written: Written) -> tuple[str, ...]:
         if ":" in name or name.startswith("#") or len(name.splitlines()) != 1:
             problem = f"class {name!r} cannot stand in a file of class names (':' ends a name, '#' begins a comment)"
             raise UserError(f"{problem}; rename it in the source, or leave it out by --classes")
-        if meant_by_file(name.strip()) != name:
-            written.changed[f"class {name!r} reads as {meant_by_file(name.strip())} in a file of names"] += 1
+        if meaning_in_file(name.strip()) != name:
+            written.changed[f"class {name!r} reads as {meaning_in_file(name.strip())} in a file of names"] += 1
     return tuple(name for name in categories if name != BACKGROUND)

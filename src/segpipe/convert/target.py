@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.core.files import whole
+from segpipe.core.parallel import Mapper
 from segpipe.data import photos
 from segpipe.data.records import Dataset, Image, Instance, by_image
 from segpipe.data.split_words import split_named
-from segpipe.ingest import drafts
-from segpipe.ingest.mask_surveys import Mapper
+from segpipe.ingest.parsing import UNKNOWN
 from segpipe.ingest.source import folder_of
 
 Shape = TypeVar("Shape")
@@ -151,7 +151,7 @@ def _pages(dataset: Dataset, root: Path, of_image: dict[str, list[Instance]], wr
 
 def _as_ignored(instance: Instance, written: Written) -> Instance:
     """An outline or pixels whose class nothing names, as a region to ignore, which it is to the pipeline too."""
-    if instance.problem != drafts.UNKNOWN or not (instance.rings or instance.rle or instance.mask_value is not None):
+    if instance.problem != UNKNOWN or not (instance.rings or instance.rle or instance.mask_value is not None):
         return instance
     written.changed["annotations of an unknown class became regions to ignore"] += 1
     return replace(instance, problem="", category="", role="ignore")

@@ -7,13 +7,13 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from segpipe.core import cluster
 from segpipe.core.errors import UserError
@@ -34,6 +34,12 @@ class Worked(Generic[Result]):
 
     results: list[Result]
     busy_seconds: float
+
+
+class Mapper(Protocol):
+    """A function that maps a function over items in order, as `map` does; it may use processes."""
+
+    def __call__(self, function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterable[Result]: ...
 
 
 def ordered(

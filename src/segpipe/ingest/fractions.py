@@ -31,7 +31,7 @@ def refuse(file: str, instances: Iterable[Instance]) -> None:
         raise UserError(f"{file}: {PROBLEM}")
 
 
-def noted(image: Image, instances: Iterable[Instance]) -> Image:
+def with_problem(image: Image, instances: Iterable[Instance]) -> Image:
     """The image of an annotation file, with the problem where its outlines and boxes are in fractions."""
     return replace(image, problem=REASON, detail=PROBLEM) if are_all(_rings(instances)) else image
 

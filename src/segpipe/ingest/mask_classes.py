@@ -1,13 +1,245 @@
-"""What the values of masks mean, numbers and colours alike."""
+"""What the values of masks mean, numbers and colours alike: a class, background or ignore."""
 
-from collections.abc import Iterable
+import csv
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from segpipe.data.classes import BACKGROUND
-from segpipe.ingest.colour_classes import COLOUR_FILES, ColourClasses
+from segpipe.core.errors import UserError, at
+from segpipe.data.classes import BACKGROUND, BACKGROUND_INDEX, IGNORE_INDEX
 from segpipe.ingest.mask_surveys import Survey
-from segpipe.ingest.value_classes import IGNORE, ValueClasses
-from segpipe.masks.mask_files import colour_of
+from segpipe.ingest.parsing import parsed_json
+from segpipe.ingest.source import Source
+from segpipe.masks.mask_files import Colour, colour_number, colour_of
+
+logger = logging.getLogger(__name__)
+
+IGNORE = "ignore"
+BY_USER = "ingest.mask_values"
+NAMES_FILES = ("classes.txt", "class_names.txt", "labelmap.txt", "label_names.txt", "labels.txt", "names.txt")
+_BACKGROUND_NAMES = frozenset({BACKGROUND, "bg"})
+_IGNORE_NAMES = frozenset({IGNORE, "ignored", "void", "unlabelled", "unlabeled", "unknown"})
+
+
+@dataclass(frozen=True, slots=True)
+class ValueClasses:
+    """Class names by stored value. named_by: the file or parameter that gives them, "" for the default numbers."""
+
+    names: Mapping[int, str]
+    named_by: str
+
+    @property
+    def by_user(self) -> bool:
+        """Whether params.yaml gives them."""
+        return self.named_by == BY_USER
+
+    def meaning(self, value: int) -> str | None:
+        """The class name, BACKGROUND or IGNORE, or None for a value that nothing names.
+
+        Where nothing names them, 0 is background and 255 ignore.
+        """
+        if value in self.names:
+            return self.names[value]
+        if value in (BACKGROUND_INDEX, IGNORE_INDEX):
+            return BACKGROUND if value == BACKGROUND_INDEX else IGNORE
+        return None if self.named_by else f"class_{value}"
+
+    def categories(self, present: Iterable[int]) -> tuple[str, ...]:
+        """The class names in their own order; where nothing names them, those of the values present."""
+        names = list(self.names.values()) if self.named_by else [self.meaning(value) for value in sorted(present)]
+        return tuple(dict.fromkeys(name for name in names if name and name not in (BACKGROUND, IGNORE)))
+
+
+def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, str] | None) -> ValueClasses:
+    """What the user gave; else the names files in the source's `folders`, one each; else the values are the names.
+
+    Raises UserError if two of them do not agree. given: class name, "background" or "ignore" by stored value; its order
+    does not count, since DVC compares mappings without it.
+    """
+    if given:
+        return ValueClasses({value: meaning_in_params(name) for value, name in sorted(given.items())}, BY_USER)
+    tables: dict[str, dict[int, str]] = {}
+    for folder in folders:
+        files = (name if folder == "." else f"{folder}/{name}" for name in NAMES_FILES)
+        file = next((file for file in files if file in source.files), None)
+        if file is not None:
+            tables[file] = _names_by_line(source.text(file))
+            logger.info("%s names %d stored values", file, len(tables[file]))
+    _refuse_conflict(tables)
+    names = {value: name for table in reversed(tables.values()) for value, name in table.items()}
+    return ValueClasses(dict(sorted(names.items())), next(iter(tables), ""))
+
+
+def _refuse_conflict(tables: Mapping[str, Mapping[int, str]]) -> None:
+    """Raises UserError if a value has different names in two files: one class table holds for all masks."""
+    first: dict[int, tuple[str, str]] = {}
+    for file, names in tables.items():
+        for value, name in names.items():
+            known, by = first.setdefault(value, (name, file))
+            if known != name:
+                problem = f"{by} names the value {value} {known!r}, {file} names it {name!r}"
+                raise UserError(f"{problem}; make them agree, or say what the values mean under ingest.mask_values")
+
+
+def _names_by_line(text: str) -> dict[int, str]:
+    """One name a line, the line number from 0 is the stored value; CVAT's labelmap.txt has ':' behind the name.
+
+    Lines that start with '#' do not count; a first line "__ignore__" before the background does not either (labelme).
+    """
+    names = [meaning_in_file(line.split(":")[0].strip()) for line in text.splitlines() if not line.startswith("#")]
+    if names[:2] == [IGNORE, BACKGROUND]:
+        names = names[1:]
+    return {value: name for value, name in enumerate(names) if name}
+
+
+def meaning_in_file(name: str) -> str:
+    """What a class name in a file of the source means: itself, background or ignore."""
+    return IGNORE if _folded(name) in _IGNORE_NAMES else meaning_in_params(name)
+
+
+def meaning_in_params(name: str) -> str:
+    """What a class name in params.yaml means: itself, background or ignore."""
+    bare = _folded(name)
+    return BACKGROUND if bare in _BACKGROUND_NAMES else IGNORE if bare == IGNORE else name
+
+
+def _folded(name: str) -> str:
+    return name.strip("_ ").casefold()
+
+
+_HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})(?:[0-9a-fA-F]{2})?")
+_REMEDY = "write each colour as three numbers from 0 to 255"
+
+
+@dataclass(frozen=True, slots=True)
+class ColourClasses:
+    """Class names, "background" or "ignore" by colour number. named_by: the file or parameter that gives them."""
+
+    names: Mapping[int, str]
+    named_by: str
+
+    def meaning(self, number: int) -> str | None:
+        """The class name, "background" or "ignore"; None for a colour that nothing names. Black is background."""
+        return self.names.get(number) or (None if number else BACKGROUND)
+
+
+def colour_classes(
+    source: Source, folders: Sequence[str], given: Mapping[Colour, str] | None = None
+) -> ColourClasses | None:
+    """What the user gave; else the first file of the source's `folders` that names colours; else None.
+
+    Raises UserError for a file of colours that cannot be read as such, or a colour with two names.
+    """
+    if given:
+        pairs = [(colour, meaning_in_params(name)) for colour, name in sorted(given.items())]  # DVC sees no order
+        return ColourClasses(_table(pairs), "ingest.mask_values")
+    for folder in folders:
+        for name, parse in _FILES.items():
+            file = name if folder == "." else f"{folder}/{name}"
+            if file in source.files:
+                text = source.text(file)
+                with at(file):
+                    found = list(parse(text))
+                    table = _table([(colour, meaning_in_file(name)) for name, colour in found])
+                if table:
+                    logger.info("%s names %d colours", file, len(table))
+                    return ColourClasses(table, file)
+    return None
+
+
+def _table(pairs: Sequence[tuple[Colour, str]]) -> dict[int, str]:
+    table: dict[int, str] = {}
+    for colour, name in pairs:
+        if table.setdefault(colour_number(colour), name) != name:
+            names = f"{table[colour_number(colour)]!r} and {name!r}"
+            raise UserError(f"the colour {_shown(colour)} has two names, {names}; keep one of them")
+    return table
+
+
+def _labelmap(text: str) -> Iterator[tuple[str, Colour]]:
+    """CVAT's and datumaro's lines name:r,g,b:parts:actions; lines without a colour are passed over."""
+    for line in text.splitlines():
+        parts = line.split(":")
+        if not line.startswith("#") and len(parts) > 1 and parts[0].strip() and parts[1].strip():
+            yield parts[0].strip(), _colour(parts[1].split(","))
+
+
+def _class_dict(text: str) -> Iterator[tuple[str, Colour]]:
+    """A header and lines name,r,g,b, as of CamVid's and DeepGlobe's class_dict.csv."""
+    for row in list(csv.reader(text.splitlines()))[1:]:
+        if row:
+            yield row[0].strip(), _colour(row[1:4])
+
+
+def _label_colors(text: str) -> Iterator[tuple[str, Colour]]:
+    """Lines "r g b name", as of CamVid's label_colors.txt."""
+    for line in text.splitlines():
+        parts = line.split()
+        if len(parts) > 3:
+            yield " ".join(parts[3:]), _colour(parts[:3])
+
+
+def _classes_json(text: str) -> Iterator[tuple[str, Colour]]:
+    """{name: colour}, or objects with a name (or title) and a color (or colour), in a list or under "classes".
+
+    A colour is [r, g, b] or "#rrggbb"; a file of class names without colours names none.
+    """
+    document = parsed_json(text)
+    entries = document.get("classes", document) if isinstance(document, dict) else document
+    if isinstance(entries, dict):
+        entries = [{"name": name, "color": colour} for name, colour in entries.items()]
+    for entry in entries if isinstance(entries, list) else []:
+        pair = _json_pair(entry)
+        if pair is not None:
+            yield pair
+
+
+def _json_pair(entry: Any) -> tuple[str, Colour] | None:
+    if not isinstance(entry, dict):
+        return None
+    name, colour = entry.get("name", entry.get("title")), entry.get("color", entry.get("colour"))
+    if not isinstance(name, str) or not name.strip() or not isinstance(colour, list | str):
+        return None
+    if isinstance(colour, str):
+        found = _HEX.fullmatch(colour)
+        return (name.strip(), _colour([str(int(part, 16)) for part in found.groups()])) if found else None
+    return name.strip(), _colour([str(part) for part in colour[:3]])
+
+
+_FILES: Mapping[str, Callable[[str], Iterator[tuple[str, Colour]]]] = {
+    "labelmap.txt": _labelmap,
+    "class_dict.csv": _class_dict,
+    "label_colors.txt": _label_colors,
+    "classes.json": _classes_json,
+}
+COLOUR_FILES = tuple(_FILES)
+
+
+def by_number_and_colour(
+    names: Mapping[str, str],
+) -> tuple[Mapping[int, str] | None, Mapping[Colour, str] | None]:
+    """The names of ingest.mask_values by stored number and by colour; None for a part without entries.
+
+    >>> by_number_and_colour({"7": "car", "128,0,0": "road"})
+    ({7: 'car'}, {(128, 0, 0): 'road'})
+    """
+    numbers = {int(value): name for value, name in names.items() if "," not in value}
+    colours = {_colour(value.split(",")): name for value, name in names.items() if "," in value}
+    return numbers or None, colours or None
+
+
+def _colour(parts: Sequence[str]) -> Colour:
+    numbers = [int(part) for part in map(str.strip, parts) if re.fullmatch(r"[0-9]{1,3}", part)]
+    if len(parts) != 3 or len(numbers) != 3 or max(numbers) > 255:
+        raise UserError(f"{','.join(parts)!r} is no colour; {_REMEDY}")
+    return numbers[0], numbers[1], numbers[2]
+
+
+def _shown(colour: Colour) -> str:
+    return ",".join(map(str, colour))
+
 
 MAX_COLOURS = 256
 
@@ -32,7 +264,7 @@ class MaskClasses:
 
     def problem(self, survey: Survey) -> str:
         """Why the mask cannot be used although it can be read, "" if it can."""
-        if survey.coloured and not self.colours and not survey.grey:
+        if survey.coloured and not self.colours and not survey.is_grey:
             problem = "it holds colours, not class numbers, and nothing says what they mean"
             return f"{problem}; declare them in {COLOUR_FILES[0]} or {COLOUR_FILES[1]} or under ingest.mask_values"
         if survey.coloured and len(survey.pixels) > MAX_COLOURS:

@@ -1,7 +1,9 @@
-"""Which mask belongs to which photograph: the folder layouts that people use.
+"""Folder layouts of mask data sets: which mask belongs to which photo.
 
-CamVid: X and Xannot. Plain: images and masks, with folders for the splits above or below. Or two patterns that say
-it. VOC: JPEGImages, SegmentationClass, ImageSets/Segmentation.
+- CamVid: X and Xannot.
+- Plain: images and masks, with folders for the splits above or below.
+- Two glob patterns from params.yaml.
+- VOC: JPEGImages, SegmentationClass, ImageSets/Segmentation.
 """
 
 import re
@@ -15,8 +17,8 @@ from pathlib import PurePosixPath
 from segpipe.core.errors import UserError
 from segpipe.data.records import Note
 from segpipe.data.split_words import SPLIT_WORDS, split_named
-from segpipe.ingest.finding import OTHER_FOLDER
-from segpipe.ingest.source import Source, below, folder_of
+from segpipe.ingest.photo_finder import OTHER_FOLDER
+from segpipe.ingest.source import Source, files_below, folder_of
 
 _IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 _MASK_FOLDERS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentations", "gt")
@@ -31,82 +33,77 @@ _EXTRA = re.compile(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layout:
-    """Photographs and masks of a source. name: the layout in words; folders: where a file of class names may stand.
+    """The photos and masks of a source."""
 
-    mask_of: mask by photograph; images: all photographs, with a mask or without; lone: masks without a photograph
-    and why; split_of: the source's own split by photograph; others: pictures that are neither; absent: places of
-    list entries without a file, and why; apart: photographs whose mask is in a folder of another name.
-    """
-
-    name: str
-    folders: tuple[str, ...]
-    images: tuple[str, ...]
-    mask_of: Mapping[str, str]
-    lone: Mapping[str, str]
-    split_of: Mapping[str, str | None]
-    others: frozenset[str] = frozenset()
-    absent: Mapping[str, str] = field(default_factory=dict)
-    apart: frozenset[str] = frozenset()
+    name: str  # of the layout, for messages
+    folders: tuple[str, ...]  # where a file of class names may be
+    photos: tuple[str, ...]  # all, with or without a mask
+    mask_of: Mapping[str, str]  # by photo
+    unmatched: Mapping[str, str]  # masks without a photo, and why
+    split_of: Mapping[str, str | None]  # the source's own split, by photo
+    other_files: frozenset[str] = frozenset()  # image files that are neither photos nor class masks
+    missing: Mapping[str, str] = field(default_factory=dict)  # places of list entries without a file, and why
+    matched_elsewhere: frozenset[str] = frozenset()  # photos whose mask is in a folder of another name
 
     def notes(self, photo: str) -> tuple[Note, ...]:
-        """What is worth knowing of how a photograph has its mask."""
+        """The notes on how a photo was matched with its mask."""
         words = f"its mask is {self.mask_of.get(photo)}, the only file of that name"
-        return ((OTHER_FOLDER, words),) if photo in self.apart else ()
+        return ((OTHER_FOLDER, words),) if photo in self.matched_elsewhere else ()
 
 
 def recognise(source: Source) -> Layout | None:
-    """The first layout, of CamVid and plain folders, by which a photograph has a mask."""
+    """The CamVid or plain layout of the source, whichever first gives a photo a mask; None if neither does."""
     tree = _tree(source)
-    return _annot(source, tree) or _plain(source, tree)
+    return _camvid(source, tree) or _plain(source, tree)
 
 
 def voc(source: Source) -> Layout | None:
-    """The layout of VOC's folders, with the splits that ImageSets names; None if no photograph has a class mask."""
+    """The layout of VOC's folders, with the splits of ImageSets; None if no photo has a class mask."""
     tree = _tree(source)
-    bases = [base for base, below in tree.items() if {"jpegimages", "segmentationclass"} <= below.keys()]
+    bases = [base for base, inner in tree.items() if {"jpegimages", "segmentationclass"} <= inner.keys()]
     pairs = [(tree[base]["jpegimages"], tree[base]["segmentationclass"]) for base in bases]
     others = [tree[base]["segmentationobject"] for base in bases if "segmentationobject" in tree[base]]
     layout = _of_folders(source, "VOC", pairs, others)
-    return None if layout is None else replace(_with_voc_sets(source, layout), folders=(".", *bases))
+    return None if layout is None else replace(_with_voc_splits(source, layout), folders=(".", *bases))
 
 
 def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout:
-    """The layout that two glob patterns say, relative to the source; '**' stands for any folders.
+    """The layout that two glob patterns describe, relative to the source; '**' matches any number of folders.
 
-    Photographs and masks match by their path behind the folders that a pattern spells out, without suffix.
-    Raises UserError if a pattern is none, or nothing matches.
+    A photo and a mask match by their path below the folders that the pattern names literally, without suffix.
+    Raises UserError if a pattern is invalid, or nothing matches.
     """
     masks = _globbed(source, mask_pattern, "ingest.mask_pattern")
     found = _globbed(source, image_pattern, "ingest.image_pattern")
-    images = sorted(set(found) - set(masks))
-    stems = _stems(images, _spelt_out(image_pattern)), _stems(masks, _spelt_out(mask_pattern))
-    mask_of, lone, apart = _matched(*stems)
+    photos = sorted(set(found) - set(masks))
+    stems = _stems(photos, _literal_folder(image_pattern)), _stems(masks, _literal_folder(mask_pattern))
+    mask_of, unmatched, elsewhere = _matched(*stems)
     if not mask_of:
         raise UserError(
-            f"none of the {len(images)} pictures of ingest.image_pattern {image_pattern!r} has its name among the "
-            f"{len(masks)} of ingest.mask_pattern {mask_pattern!r}; mend the patterns in params.yaml"
+            f"none of the {len(photos)} image files of ingest.image_pattern {image_pattern!r} has its name among the "
+            f"{len(masks)} of ingest.mask_pattern {mask_pattern!r}; correct the patterns in params.yaml"
         )
     return Layout(
         name=f"{image_pattern} + {mask_pattern}",
         folders=(".",),
-        images=tuple(images),
+        photos=tuple(photos),
         mask_of=mask_of,
-        lone=lone,
-        split_of={file: _split(file, mask_of) for file in images},
-        apart=apart,
+        unmatched=unmatched,
+        split_of={file: _split(file, mask_of) for file in photos},
+        matched_elsewhere=elsewhere,
     )
 
 
 def _globbed(source: Source, pattern: str, key: str) -> list[str]:
-    """The pictures that a pattern means: only the source's own list is searched, never the disk."""
+    """The image files that match a pattern; the list of the source is searched, not the disk."""
     wanted = PurePosixPath(pattern).parts
     if not wanted or wanted[0] == "/" or ".." in wanted:
-        raise UserError(f"{key} {pattern!r} is no pattern of files in the source; mend it")
-    return [file for file in source.pictures if _fits(file.split("/"), wanted)]
+        raise UserError(f"{key} {pattern!r} is not a pattern of files inside the source; correct it in params.yaml")
+    return [file for file in source.image_files if _fits(file.split("/"), wanted)]
 
 
 def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the parts of a path are those of a pattern, in which '**' stands for any folders."""
+    """Whether the parts of a path match the parts of a pattern, in which '**' matches any number of folders."""
     if not wanted:
         return not parts
     if wanted[0] == "**":
@@ -114,7 +111,7 @@ def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
-def _spelt_out(pattern: str) -> str:
+def _literal_folder(pattern: str) -> str:
     """The folders of a pattern before its first wildcard."""
     parts = PurePosixPath(pattern).parts[:-1]
     wild = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
@@ -125,7 +122,7 @@ Tree = Mapping[str, Mapping[str, str]]  # folder -> the folders in it, by name i
 
 
 def _tree(source: Source) -> Tree:
-    folders = {folder_of(file) for file in source.pictures}
+    folders = {folder_of(file) for file in source.image_files}
     above = folders | {str(folder) for inner in folders for folder in PurePosixPath(inner).parents}
     tree: dict[str, dict[str, str]] = {folder: {} for folder in sorted(above)}
     for folder in sorted(above - {"."}):
@@ -133,7 +130,7 @@ def _tree(source: Source) -> Tree:
     return tree
 
 
-def _annot(source: Source, tree: Tree) -> Layout | None:
+def _camvid(source: Source, tree: Tree) -> Layout | None:
     pairs = [(folder, f"{folder}annot") for folder in tree if f"{folder}annot" in tree]
     return _of_folders(source, "X/ + Xannot/", pairs, [])
 
@@ -144,76 +141,82 @@ def _plain(source: Source, tree: Tree) -> Layout | None:
 
 
 def plain_folders(source: Source) -> list[tuple[str, str]]:
-    """Each folder of photographs with the folder of masks beside it."""
+    """(photo folder, mask folder) of each place of the plain layout."""
     return _plain_pairs(_tree(source))[0]
 
 
 def _plain_pairs(tree: Tree) -> tuple[list[tuple[str, str]], list[str]]:
-    """(image folder, mask folder) of each place that has both, and further mask folders there."""
+    """(photo folder, mask folder) of each place that has both, and further mask folders there."""
     pairs, others = [], []
     for inner in tree.values():
-        images = next((inner[name] for name in _IMAGE_FOLDERS if name in inner), None)
+        photos = next((inner[name] for name in _IMAGE_FOLDERS if name in inner), None)
         masks = [inner[name] for name in _MASK_FOLDERS if name in inner]
-        if images and masks:
-            pairs.append((images, masks[0]))
+        if photos and masks:
+            pairs.append((photos, masks[0]))
             others += masks[1:]
     return pairs, others
 
 
 def _of_folders(source: Source, name: str, pairs: list[tuple[str, str]], others: list[str]) -> Layout | None:
-    """The layout of pairs of (image folder, mask folder), None if no photograph has a mask that keeps its values."""
+    """The layout of pairs of (photo folder, mask folder), None if no photo has a mask in a lossless format."""
     mask_of: dict[str, str] = {}
-    lone: dict[str, str] = {}
-    images: set[str] = set()
-    apart: set[str] = set()
-    for image_folder, mask_folder in pairs:
-        image_stems = _stems(below(source.pictures, image_folder), image_folder)
-        matched, left, strange = _matched(image_stems, _stems(below(source.pictures, mask_folder), mask_folder))
-        images.update(image_stems)
+    unmatched: dict[str, str] = {}
+    photos: set[str] = set()
+    elsewhere: set[str] = set()
+    for photo_folder, mask_folder in pairs:
+        photo_stems, mask_stems = (
+            _stems(files_below(source.image_files, folder), folder) for folder in (photo_folder, mask_folder)
+        )
+        matched, left, from_elsewhere = _matched(photo_stems, mask_stems)
+        photos.update(photo_stems)
         mask_of |= matched
-        lone |= left
-        apart |= strange
+        unmatched |= left
+        elsewhere |= from_elsewhere
     if not any(mask.lower().endswith(_LOSSLESS) for mask in mask_of.values()):
         return None
     return Layout(
         name=name,
-        folders=tuple(dict.fromkeys([".", *(folder_of(image_folder) for image_folder, _ in pairs)])),
-        images=tuple(sorted(images)),
+        folders=tuple(dict.fromkeys([".", *(folder_of(photo_folder) for photo_folder, _ in pairs)])),
+        photos=tuple(sorted(photos)),
         mask_of=mask_of,
-        lone=lone,
-        split_of={file: _split(file, mask_of) for file in sorted(images)},
-        others=frozenset(file for folder in others for file in below(source.pictures, folder)),
-        apart=frozenset(apart),
+        unmatched=unmatched,
+        split_of={file: _split(file, mask_of) for file in sorted(photos)},
+        other_files=frozenset(file for folder in others for file in files_below(source.image_files, folder)),
+        matched_elsewhere=frozenset(elsewhere),
     )
 
 
-def _split(image: str, mask_of: Mapping[str, str]) -> str | None:
-    return split_named(folder_of(image)) or split_named(folder_of(mask_of.get(image, "")))
+def _split(photo: str, mask_of: Mapping[str, str]) -> str | None:
+    return split_named(folder_of(photo)) or split_named(folder_of(mask_of.get(photo, "")))
 
 
-def _with_voc_sets(source: Source, layout: Layout) -> Layout:
-    """The layout with the split of each photograph as its VOC list names it; of several lists the first."""
-    image_of = {_voc_stem(file): file for file in reversed(layout.images)}
-    lone = {_voc_stem(file) for file in layout.lone}
+def _with_voc_splits(source: Source, layout: Layout) -> Layout:
+    """The layout with the splits of VOC's lists; a photo in several lists gets the split of the first."""
+    photo_of = {_voc_stem(file): file for file in reversed(layout.photos)}
+    unmatched = {_voc_stem(file) for file in layout.unmatched}
     split_of: dict[str, str | None] = {}
-    absent: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for split in SPLIT_WORDS:
         for place, stem in _voc_entries(source, split):
-            if stem in image_of:
-                split_of.setdefault(image_of[stem], split)
-            elif stem not in lone:
-                absent[place] = f"no photograph {stem}; put it there or take it off the list"
-    return replace(layout, split_of=split_of, absent=absent)
+            if stem in photo_of:
+                split_of.setdefault(photo_of[stem], split)
+            elif stem not in unmatched:
+                missing[place] = f"no photo {stem}; add it or remove it from the list"
+    return replace(layout, split_of=split_of, missing=missing)
 
 
 def _voc_stem(file: str) -> str:
-    """JPEGImages/2007_000032.jpg or SegmentationClass/2007_000032.png -> 2007_000032, behind the folder of both."""
+    """The name without suffix, below the folder that JPEGImages and SegmentationClass are in.
+
+    >>> _voc_stem("VOC2012/JPEGImages/2007_000032.jpg"), _voc_stem("SegmentationClass/2007_000032.png")
+    ('VOC2012/2007_000032', '2007_000032')
+    """
     base, _, name = str(PurePosixPath(file).with_suffix("")).rpartition("/")
     return str(PurePosixPath(base).parent / name)
 
 
 def _voc_entries(source: Source, split: str) -> Iterator[tuple[str, str]]:
-    """(place, stem) of each line of the lists that name the photographs of one split."""
+    """(place, stem) of each line of the lists of one split."""
     for file in source.files:
         if file == (tail := f"{_VOC_SETS}/{split}.txt") or file.endswith(f"/{tail}"):
             base = PurePosixPath(file).parent.parent.parent
@@ -223,36 +226,39 @@ def _voc_entries(source: Source, split: str) -> Iterator[tuple[str, str]]:
 
 
 def _stems(files: Iterable[str], folder: str) -> dict[str, str]:
-    """The path behind `folder`, without suffix, of each file."""
+    """The path below `folder`, without suffix, of each file."""
     cut = 0 if folder == "." else len(folder) + 1
     return {file: str(PurePosixPath(file[cut:]).with_suffix("")) for file in files}
 
 
 def _matched(
-    images: Mapping[str, str], masks: Mapping[str, str]
+    photos: Mapping[str, str], masks: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str], frozenset[str]]:
-    """The mask of each photograph, both given with their stems, the masks left over, each with the reason, and the
-    photographs whose mask is in a folder of another name.
+    """Photos and masks matched by their stems, in three steps.
 
-    First by the same stem, then without endings like "_mask"; each step matches only what is the one of its name on
-    both sides. Last by the name alone, where all the photographs and all the masks have it once.
+    First by equal stems, then without endings like "_mask", last by the file name alone. Each step matches a photo
+    and a mask only if no other photo or mask has their name; the last step counts all of them, not only those left.
+
+    photos, masks: stems by file.
+    Returns the mask of each photo; the masks left over, each with the reason; the photos whose mask is in a folder of
+    another name.
     """
     mask_of: dict[str, str] = {}
     left = dict(masks)
     for view in (_same, _bare, _name_alone):
-        alone = view is _name_alone
-        free = _by_view({file: stem for file, stem in images.items() if alone or file not in mask_of}, view)
-        for stem, candidates in _by_view(masks if alone else left, view).items():
+        is_last = view is _name_alone
+        free = _by_view({file: stem for file, stem in photos.items() if is_last or file not in mask_of}, view)
+        for stem, candidates in _by_view(masks if is_last else left, view).items():
             if len(candidates) == 1 and len(free.get(stem, [])) == 1 and candidates[0] in left:
                 mask_of[free[stem][0]] = candidates[0]
                 del left[candidates[0]]
-    apart = frozenset(image for image, mask in mask_of.items() if not _fit(images[image], masks[mask]))
-    return mask_of, {mask: _why_lone(mask, images) for mask in left}, apart
+    elsewhere = frozenset(photo for photo, mask in mask_of.items() if not _in_equal_folders(photos[photo], masks[mask]))
+    return mask_of, {mask: _why_unmatched(mask, photos) for mask in left}, elsewhere
 
 
-def _fit(image: str, mask: str) -> bool:
-    """Whether the folders of two stems are the same, as far as both have some."""
-    folders = [f"/{folder_of(stem)}" if "/" in stem else "" for stem in (image, mask)]
+def _in_equal_folders(photo: str, mask: str) -> bool:
+    """Whether the folders of two stems are equal, from the right and as far as both have folders."""
+    folders = [f"/{folder_of(stem)}" if "/" in stem else "" for stem in (photo, mask)]
     shorter, longer = sorted(folders, key=len)
     return longer.endswith(shorter)
 
@@ -276,9 +282,9 @@ def _name_alone(stem: str) -> str:
     return PurePosixPath(_bare(stem)).name
 
 
-def _why_lone(mask: str, images: Mapping[str, str]) -> str:
+def _why_unmatched(mask: str, photos: Mapping[str, str]) -> str:
     name = _name_alone(str(PurePosixPath(mask).with_suffix("")))
-    alike = [file for file, stem in images.items() if _name_alone(stem) == name]
-    if alike:
-        return f"it is not the only mask, or not of the only photograph, of this name ({alike[0]}); keep one of each"
-    return "no photograph has its name; put it there or remove the mask"
+    same_name = [file for file, stem in photos.items() if _name_alone(stem) == name]
+    if same_name:
+        return f"several masks or several photos have this name ({same_name[0]}); keep one of each"
+    return "no photo has its name; add the photo or remove the mask"

@@ -1,23 +1,12 @@
 """Which values a mask stores, and how often: each mask is decoded once, side by side with others."""
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import numpy as np
 
 from segpipe.core.errors import AnnotationError
 from segpipe.masks.mask_files import Stored, colour_of, read_stored
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-
-class Mapper(Protocol):
-    """Maps a function over items in order, as `map` does; may use processes."""
-
-    def __call__(self, function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterable[Result]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +23,7 @@ class Survey:
     palette: tuple[int, ...] = ()
 
     @property
-    def grey(self) -> bool:
+    def is_grey(self) -> bool:
         """Whether colours are all grey: numbers of 0 to 255 that a tool wrote into all three channels."""
         return self.coloured and all(len(set(colour_of(value))) == 1 for value, _ in self.pixels)
 

@@ -38,10 +38,10 @@ class Source:
     root: Path
     files: tuple[str, ...]
     refused: dict[str, str]
-    pictures: tuple[str, ...] = field(init=False)
+    image_files: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pictures", tuple(filter(is_picture, self.files)))
+        object.__setattr__(self, "image_files", tuple(filter(is_image_file, self.files)))
 
     def text(self, file: str) -> str:
         """What a UTF-8 text file of the source says. Raises UserError."""
@@ -50,7 +50,7 @@ class Source:
         except (OSError, UnicodeDecodeError) as error:
             machine.stop_if_at_fault(error, file)
             raise UserError(
-                f"{file}: cannot be read as UTF-8 text; save it so, or take it out of the source"
+                f"{file}: cannot be read as UTF-8 text; save it so, or remove it from the source"
             ) from error
 
     def with_suffix(self, suffix: str) -> list[str]:
@@ -58,7 +58,7 @@ class Source:
         return [file for file in self.files if file.lower().endswith(suffix)]
 
 
-def below(files: Sequence[str], folder: str) -> Sequence[str]:
+def files_below(files: Sequence[str], folder: str) -> Sequence[str]:
     """Those of sorted `files` that lie below a folder, "." for the source itself; many times cheaper than a search."""
     if folder == ".":
         return files
@@ -81,18 +81,20 @@ def list_source(root: Path) -> Source:
         else:
             files.append(file)
     for file in sorted(refused):
-        if not is_picture(file):  # a picture gets its row in the ledger
+        if not is_image_file(file):  # a picture gets its row in the ledger
             logger.warning("%s: not read: %s", file, refused[file])
-    if not holds_photographs(root, files):
+    if not has_photos(root, files):
         hint = next((f"; {file} {why}" for file, why in sorted(refused.items())), "")
         kinds = ", ".join(SUPPORTED_SUFFIXES)
         raise UserError(f"{root}: holds no picture ({kinds}){hint}; set ingest.source in params.yaml to another folder")
     return Source(root, tuple(sorted(files)), dict(sorted(refused.items())))
 
 
-def holds_photographs(root: Path, files: Sequence[str]) -> bool:
+def has_photos(root: Path, files: Sequence[str]) -> bool:
     """Whether a picture is among the files, or an annotation file with one inside."""
-    return any(map(is_picture, files)) or any(_embeds(root / file) for file in files if file.lower().endswith(".json"))
+    return any(map(is_image_file, files)) or any(
+        _embeds(root / file) for file in files if file.lower().endswith(".json")
+    )
 
 
 def _embeds(path: Path) -> bool:
@@ -103,15 +105,15 @@ def _embeds(path: Path) -> bool:
         return False
 
 
-def is_picture(file: str) -> bool:
+def is_image_file(file: str) -> bool:
     """Whether the suffix is one of a picture."""
     return os.path.splitext(file)[1].lower() in _PICTURE_SUFFIXES  # noqa: PTH122 - asked for each file, many times
 
 
-def unlisted(source: Source, listed: frozenset[str]) -> list[Image]:
+def unlisted_images(source: Source, listed: frozenset[str]) -> list[Image]:
     """Records of the pictures that are not in `listed`: no annotation file names them, or they must not be read."""
-    left = [file for file in source.pictures if file not in listed]
-    refused = [file for file in source.refused if is_picture(file) and file not in listed]
+    left = [file for file in source.image_files if file not in listed]
+    refused = [file for file in source.refused if is_image_file(file) and file not in listed]
     images = [Image(key="", file=file, split=split_named(folder_of(file)), annotated=False) for file in left]
     return images + [
         Image(key="", file=file, annotated=False, problem="unreadable", detail=f"{file} {source.refused[file]}")
@@ -122,6 +124,18 @@ def unlisted(source: Source, listed: frozenset[str]) -> list[Image]:
 def folder_of(file: str) -> str:
     """The folder a file stands in, "." for the source itself."""
     return posixpath.dirname(file) or "."
+
+
+def with_parents(folder: str) -> list[str]:
+    """The folder and all folders above it; "." for the top of the source is the last.
+
+    >>> with_parents("a/b")
+    ['a/b', 'a', '.']
+    """
+    folders = [posixpath.normpath(folder)]
+    while folders[-1] not in (".", "/", ".."):
+        folders.append(folder_of(folders[-1]))
+    return folders
 
 
 def _walk(root: Path) -> Iterator[tuple[str, str]]:

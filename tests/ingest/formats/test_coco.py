@@ -109,11 +109,11 @@ def test_a_record_with_nothing_but_a_bbox_is_a_box(tmp_path):
         ({"segmentation": {"size": [6, 8]}}, "bad_rle", "RLE counts None are neither run lengths nor"),
         ({"image_id": 5}, "unknown_image", "image_id 5 is not among the images; add its image or delete it"),
         ({"image_id": ...}, "bad_record", "has no image_id; add it"),
-        ({"image_id": True}, "bad_record", "image_id True is neither a number nor a text; mend it"),
-        ({"image_id": [1]}, "bad_record", "image_id [1] is neither a number nor a text; mend it"),
-        ({"image_id": 1.5}, "bad_record", "image_id 1.5 is not a whole number; mend it"),
-        ({"category_id": 2}, "unknown_category", "category_id 2 is not among the categories; mend the categories"),
-        ({"category_id": float("nan")}, "bad_record", "category_id nan is not a whole number; mend it"),
+        ({"image_id": True}, "bad_record", "image_id True is neither a number nor a text; correct it"),
+        ({"image_id": [1]}, "bad_record", "image_id [1] is neither a number nor a text; correct it"),
+        ({"image_id": 1.5}, "bad_record", "image_id 1.5 is not a whole number; correct it"),
+        ({"category_id": 2}, "unknown_category", "category_id 2 is not among the categories; correct the categories"),
+        ({"category_id": float("nan")}, "bad_record", "category_id nan is not a whole number; correct it"),
         ({"iscrowd": "yes"}, "bad_record", "iscrowd 'yes' is neither 0 nor 1; write one of them"),
     ],
 )
@@ -172,7 +172,7 @@ def test_an_id_with_two_names_means_neither(tmp_path):
     instance = only(read_one(tmp_path, drawn(), categories=categories))
     assert (instance.problem, instance.detail) == (
         "unknown_category",
-        "category_id 1 stands for two names; mend the categories",
+        "category_id 1 stands for two names; correct the categories",
     )
 
 
@@ -204,16 +204,16 @@ def test_a_picture_that_no_record_names_is_not_annotated(tmp_path):
 def test_a_declared_size_that_is_none_is_not_used(tmp_path, width):
     (image,) = read_one(tmp_path, images=[photo() | {"width": width}]).images
     assert (image.width, image.height, image.problem) == (None, None, "")
-    assert image.detail.startswith("the declared width ")
+    assert image.detail.startswith("the declared size ")
 
 
 @pytest.mark.parametrize(
     ("entry", "detail"),
     [
         ({"id": 1}, "has no file_name; add it"),
-        ({"id": 1, "file_name": 7}, "file_name 7 is no name; mend it"),
-        ({"id": 1, "file_name": " "}, "file_name ' ' is no name; mend it"),
-        ({"id": 1, "file_name": "\udc80.jpg"}, "file_name '\\udc80.jpg' is no name; mend it"),
+        ({"id": 1, "file_name": 7}, "file_name 7 is not a name; correct it"),
+        ({"id": 1, "file_name": " "}, "file_name ' ' is not a name; correct it"),
+        ({"id": 1, "file_name": "\udc80.jpg"}, "file_name '\\udc80.jpg' is not a name; correct it"),
         ({"file_name": "a.jpg"}, "has no id; add it"),
         (None, "None is not an object; export it again"),
     ],
@@ -248,7 +248,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
     put_pictures(tmp_path, ["b.jpg", "c.jpg"])
     images = [photo(1, "a.jpg"), photo(1, "b.jpg"), photo(2, "c.jpg")]
     dataset = read_one(tmp_path, drawn(1), drawn(2, image_id="1"), drawn(3, image_id=2), images=images)
-    detail = "id 1 is that of 2 images ('a.jpg', 'b.jpg'); give each an id that no other has"
+    detail = "2 images ('a.jpg', 'b.jpg') share the id 1; give each image its own id"
     assert [(image.file, image.problem, image.detail) for image in dataset.images] == [
         ("a.jpg", "bad_record", detail), ("b.jpg", "bad_record", detail), ("c.jpg", "", ""),
     ]  # fmt: skip
@@ -256,7 +256,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
     assert (third.image_key, third.problem) == ("c", "")
     for instance in (first, second):
         assert (instance.image_key, instance.problem) == ("", "ambiguous_image")
-        assert instance.detail == "image_id 1 is the id of several images; give each image an id that no other has"
+        assert instance.detail == "several images have the id 1, its image_id; give each image its own id"
 
 
 @pytest.mark.parametrize("other", [photo(1, "gone.jpg"), {"id": 1}, {"id": 1.0, "file_name": "b.jpg"}])
@@ -443,7 +443,7 @@ def broken(tmp_path, name, text):
 
 def test_broken_json_is_named_with_line_and_remedy(tmp_path):
     assert broken(tmp_path, "mine.json", '{"images": [],\n "annotations": [,]}') == (
-        "mine.json: line 2, column 18: not valid JSON (Expecting value); export it again, or take it out of the source"
+        "mine.json: line 2, column 18: not valid JSON (Expecting value); export it again, or remove it from the source"
     )
 
 
@@ -459,7 +459,7 @@ def test_broken_json_is_named_with_line_and_remedy(tmp_path):
     ],
 )
 def test_a_file_named_like_cocos_must_be_one(tmp_path, text, problem):
-    message = f"instances_a.json: {problem}; export it again, or take it out of the source"
+    message = f"instances_a.json: {problem}; export it again, or remove it from the source"
     assert broken(tmp_path, "instances_a.json", text) == message
 
 

@@ -56,7 +56,7 @@ def test_a_colour_of_no_segment_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "reason", "detail"),
     [
-        (segment(CAT, 7), "unknown_category", "category_id 7 is not among the categories; mend them"),
+        (segment(CAT, 7), "unknown_category", "category_id 7 is not among the categories; correct the categories"),
         (segment("x"), "bad_record", "id 'x' is no colour's number; export it again"),
         (segment(2**24), "bad_record", "id 16777216 is no colour's number; export it again"),
         (segment(0), "bad_record", "id 0 is no colour's number; export it again"),
@@ -75,7 +75,7 @@ def test_a_segment_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, e
         ({"image_id": 5}, "unknown_image", "image_id 5 is not among the images; add its image or delete it"),
         ({"segments_info": 5}, "bad_record", "segments_info 5 is no list; export it again"),
         ({"file_name": "b.png"}, "bad_record", "no file 'b.png' in the folder of its PNGs; put it there or delete"),
-        ({"file_name": 5}, "bad_record", "file_name 5 is no name; mend it"),
+        ({"file_name": 5}, "bad_record", "file_name 5 is not a name; correct it"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, changes, reason, detail):

@@ -1,7 +1,7 @@
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from tests.ingest.folders import TRIANGLE, coco, drawn, photo, put_json, put_pictures
 
 DETECTION = {"image_id": 1, "category_id": 90, "segmentation": [TRIANGLE], "score": 0.9}

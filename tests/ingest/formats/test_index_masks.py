@@ -88,7 +88,7 @@ def test_photographs_without_masks_and_masks_without_photographs_are_kept(tmp_pa
         ("", True, "missing_file"), ("elsewhere.jpg", False, ""), ("images/a.jpg", True, ""),
         ("images/bare.jpg", False, ""),
     ]  # fmt: skip
-    assert dataset.images[0].detail == "no photograph has its name; put it there or remove the mask"
+    assert dataset.images[0].detail == "no photo has its name; add the photo or remove the mask"
     assert dataset.instances[-1].id == "masks/lone.png#1"
     assert dataset.instances[-1].image_key == dataset.images[0].key
 

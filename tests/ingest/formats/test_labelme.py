@@ -111,10 +111,10 @@ def test_flags_are_noted(tmp_path):
     ("changes", "reason", "said"),
     [
         ({"label": ...}, "bad_record", "has no label; add it"),
-        ({"label": " "}, "bad_record", "label ' ' is no name; mend it"),
-        ({"points": [[1, 1], [2, 2]]}, "bad_ring", "2 points are too few, it takes 3 or more"),
+        ({"label": " "}, "bad_record", "label ' ' is not a name; correct it"),
+        ({"points": [[1, 1], [2, 2]]}, "bad_ring", "2 points are too few, it needs 3 or more"),
         ({"points": [[1, 1], [2, "2"], [3, 3]]}, "bad_ring", "points[1] [2, '2'] is not [x, y] in pixels"),
-        ({"points": None}, "bad_ring", "points None are no list"),
+        ({"points": None}, "bad_ring", "points None is not a list"),
         ({"shape_type": "circle"}, "bad_ring", "3 points where two belong"),
         ({"shape_type": "spiral"}, "bad_record", "shape_type 'spiral' is unknown"),
         ({"shape_type": "mask", "points": [[1, 1], [2, 2]]}, "bad_rle", "None is not base64"),

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segpipe.ingest.detect import read_source
 from segpipe.ingest.formats import object_masks
+from segpipe.ingest.read import read_source
 from segpipe.ingest.source import list_source
 from tests.ingest.folders import put_mask, put_pictures
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from segpipe.core.errors import UserError
 from segpipe.data import tables
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import read_source
 from segpipe.ingest.formats import labelme, labelme_xml, supervisely, via
+from segpipe.ingest.read import read_source
 from segpipe.ingest.source import list_source
 from tests.ingest.folders import put_pictures
 from tests.ingest.formats import test_labelme, test_labelme_xml, test_supervisely, test_via

@@ -145,7 +145,7 @@ def test_a_ticked_box_and_an_option_name_a_class(tmp_path):
         (7, "bad_record", "7 is not an object"),
         (region(other="x"), "unknown_category", "attribute 'label' is None, which names no class"),
         (region({"name": "blob"}), "bad_record", "shape 'blob' is unknown"),
-        (region({**POLYGON, "all_points_y": [1]}), "bad_ring", "its x and y are no lists of equal length"),
+        (region({**POLYGON, "all_points_y": [1]}), "bad_ring", "its x and y are not two lists of equal length"),
         (region({"name": "rect", "x": 1, "y": 1, "width": "3"}), "bad_ring", "width '3' is not a number of pixels"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_broken_file_costs_its_own_photograph_only(tmp_path):
         ("JPEGImages/b.jpg", "bad_record"),
     ]
     assert dataset.images[1].detail == (
-        "line 1, column 13: not valid XML (no element found); export it again, or take it out of the source"
+        "line 1, column 13: not valid XML (no element found); export it again, or remove it from the source"
     )
 
 

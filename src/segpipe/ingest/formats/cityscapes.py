@@ -14,12 +14,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from segpipe.core.errors import AnnotationError
+from segpipe.core.parallel import Mapper
 from segpipe.data.records import Dataset, Image, Instance, Role
 from segpipe.data.split_words import split_named
-from segpipe.ingest import drafts, fractions, point_lists, values
-from segpipe.ingest.documents import json_document, json_list
-from segpipe.ingest.mask_surveys import Mapper, Survey, survey
-from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate
+from segpipe.ingest import fractions
+from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos
+from segpipe.ingest.mask_surveys import Survey, survey
+from segpipe.ingest.parsing import (
+    UNKNOWN,
+    declared_size,
+    json_document,
+    json_list,
+    json_object,
+    required_text,
+    ring_of_points,
+    with_problem,
+)
 from segpipe.ingest.source import Source, folder_of
 from segpipe.masks import rle
 
@@ -90,8 +100,8 @@ def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
     pictures = [file for file in files if file.endswith(".png")]
     surveys = dict(zip(pictures, mapper(survey, [source.root / file for file in pictures]), strict=True))
     read_files = [_polygons(source, f) if f not in surveys else _id_picture(f, surveys[f]) for f in files]
-    others = [file for file in source.pictures if re.search(r"_gt(Fine|Coarse)_\w+\.png$", file)]
-    images, keys = locate(source, [wanted for wanted, _ in read_files], others)
+    others = [file for file in source.image_files if re.search(r"_gt(Fine|Coarse)_\w+\.png$", file)]
+    images, keys = locate_photos(source, [wanted for wanted, _ in read_files], others)
     instances = tuple(
         replace(instance, image_key=key) for key, (_, found) in zip(keys, read_files, strict=True) for instance in found
     )
@@ -100,14 +110,14 @@ def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
     return Dataset(format=FORMAT, categories=tuple(known), images=tuple(images), instances=instances)
 
 
-def _wanted(file: str, image: Image) -> Wanted:
+def _wanted(file: str, image: Image) -> PhotoReference:
     """The photograph of a ground truth file, at the same place below leftImg8bit."""
     stem = _GROUND_TRUTH.sub(r"\1_leftImg8bit.png", posixpath.basename(file))
     folder = re.sub("gtFine|gtCoarse", "leftImg8bit", folder_of(file))  # gtFine_trainvaltest/gtFine, too
-    return Wanted(image=image, name=stem, folders=(folder, *beside(file)))
+    return PhotoReference(image=image, name=stem, folders=(folder, *folders_around(file)))
 
 
-def _polygons(source: Source, file: str) -> tuple[Wanted, list[Instance]]:
+def _polygons(source: Source, file: str) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
     try:
         document = json_document(source.root / file)
@@ -116,7 +126,7 @@ def _polygons(source: Source, file: str) -> tuple[Wanted, list[Instance]]:
         return _wanted(file, replace(image, problem=error.reason, detail=str(error))), []
     image = replace(image, **declared_size(document.get("imgHeight"), document.get("imgWidth")))
     found = [*_uncovered(file, image), *_objects(file, objects)]
-    return _wanted(file, fractions.noted(image, found)), found
+    return _wanted(file, fractions.with_problem(image, found)), found
 
 
 def _uncovered(file: str, image: Image) -> Iterator[Instance]:
@@ -140,14 +150,14 @@ def _objects(file: str, objects: Sequence[Any]) -> Iterator[Instance]:
         known: dict[str, Any] = {"id": f"{file}#{position}", "place": f"{file}: objects[{position}]"}
         known |= {"image_key": "", "category": ""}
         try:
-            record = values.json_object(entry)
-            label = values.text(record, "label")
+            record = json_object(entry)
+            label = required_text(record, "label")
             if record.get("deleted") in (1, True):
                 raise AnnotationError("the file marks it as deleted", "deleted")
             known |= _class_of(label)
-            known["rings"] = (point_lists.flat(record.get("polygon"), least=3),)
+            known["rings"] = (ring_of_points(record.get("polygon"), minimum=3),)
         except AnnotationError as error:
-            known = drafts.failed(known, error)
+            known = with_problem(known, error)
         yield Instance(**known)
 
 
@@ -159,7 +169,7 @@ def _class_of(name: str) -> dict[str, Any]:
         label = _BY_NAME.get(name.removesuffix("group"))
     if label is None:
         problem = f"{reprlib.repr(name)} is no label of Cityscapes; mend it or delete it"
-        return {"problem": drafts.UNKNOWN, "detail": problem}
+        return {"problem": UNKNOWN, "detail": problem}
     if label.id < 0:
         raise AnnotationError(f"a {name} has no id and is not drawn, as in cityscapesScripts", "deleted")
     return _drawn_as(label, "crowd" if grouped and label.instances else "object")
@@ -171,7 +181,7 @@ def _drawn_as(label: Label, role: Role) -> dict[str, Any]:
     return {"category": label.name, "role": role, "layered": role == "crowd"}
 
 
-def _id_picture(file: str, found: Survey) -> tuple[Wanted, list[Instance]]:
+def _id_picture(file: str, found: Survey) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
     bare = Instance(id=file, image_key="", category="", mask_file=file, place=file)
     if found.size_hw is None:

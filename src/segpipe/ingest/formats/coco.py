@@ -3,7 +3,6 @@
 Source: cocodataset.org/#format-data (object detection); cocodataset/cocoapi, PythonAPI/pycocotools/coco.py.
 """
 
-import json
 import logging
 import posixpath
 import re
@@ -15,10 +14,24 @@ from typing import Any
 from segpipe.core import machine
 from segpipe.core.errors import AnnotationError, UserError, at
 from segpipe.data.records import Dataset, Instance, Rle, Role
-from segpipe.ingest import drafts, fractions, values
-from segpipe.ingest.coco_images import key_of, read_images
+from segpipe.ingest import fractions
+from segpipe.ingest.image_records import image_key, read_images
+from segpipe.ingest.parsing import (
+    Id,
+    are_numbers,
+    category_or_problem,
+    is_number,
+    is_whole,
+    json_object,
+    optional_id,
+    parsed_json,
+    raised_flags,
+    record_id,
+    required_text,
+    with_fields,
+    with_problem,
+)
 from segpipe.ingest.source import Source
-from segpipe.ingest.values import Id
 from segpipe.masks import geometry
 
 logger = logging.getLogger(__name__)
@@ -28,7 +41,7 @@ Document = Mapping[str, Any]
 
 _LISTS = ("images", "annotations", "categories")
 _COCO_NAME = re.compile(r"(instances.*|.*coco.*)\.json", re.IGNORECASE)
-_REMEDY = "export it again, or take it out of the source"
+_REMEDY = "export it again, or remove it from the source"
 
 
 def recognise(source: Source) -> dict[str, Document]:
@@ -51,22 +64,12 @@ def _document(root: Path, file: str) -> Document | None:
     with at(file):
         try:
             data = (root / file).read_bytes()
-            if not named and b'"images"' not in data:
-                return None
-            document = json.loads(data)
         except OSError as error:
             machine.stop_if_at_fault(error, str(root / file))
-            raise UserError(f"cannot be read ({error.strerror}); restore it or take it out of the source") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{json_problem(error)}; {_REMEDY}") from error
-        return _checked(document, named)
-
-
-def json_problem(error: Exception) -> str:
-    """Why a file is no JSON, with the place where that shows."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
-    return f"not valid JSON ({error})"
+            raise UserError(f"cannot be read ({error.strerror}); restore it or remove it from the source") from error
+        if not named and b'"images"' not in data:
+            return None
+        return _checked(parsed_json(data), named)
 
 
 def _checked(document: Any, named: bool) -> Document | None:
@@ -139,8 +142,8 @@ def class_names(file: str, document: Document) -> dict[Id, str]:
     for position, entry in enumerate(document["categories"]):
         try:
             with at(f"{file}: categories[{position}]"):
-                record = values.json_object(entry)
-                number, name = values.record_id(record, "id"), values.text(record, "name").strip()
+                record = json_object(entry)
+                number, name = record_id(record, "id"), required_text(record, "name").strip()
         except AnnotationError as error:
             logger.warning("%s; its annotations count as of an unknown category", error)
             continue
@@ -153,7 +156,7 @@ def class_names(file: str, document: Document) -> dict[Id, str]:
 def _instances(file: str, document: Document, classes: dict[Id, str], image_of: dict[Id, str]) -> Iterator[Instance]:
     used: set[str] = set()
     for position, entry in enumerate(document["annotations"]):
-        number = values.optional_id(entry)
+        number = optional_id(entry)
         name = f"{file}#@{position}" if number is None else f"{file}#{number}"
         note = "duplicate_id" if name in used else ""
         while name in used:
@@ -167,25 +170,27 @@ def _instances(file: str, document: Document, classes: dict[Id, str], image_of: 
 def _instance(known: dict[str, Any], entry: Any, classes: dict[Id, str], image_of: dict[Id, str]) -> Instance:
     """The instance of what is known and what the entry says, as far as it can be read, with its first problem."""
     try:
-        record = values.json_object(entry)
-        known["image_key"] = key_of(record, image_of)
-        known |= drafts.named(_category, record, classes)
-        known |= {"role": _role(record), "area": _area(record), "flags": _flags(record)}
-        known = drafts.added(known, _shape(record))
+        record = json_object(entry)
+        known["image_key"] = image_key(record, image_of)
+        known |= category_or_problem(category_name, record, classes)
+        known |= {"role": role(record), "area": _area(record), "flags": _flags(record)}
+        known = with_fields(known, _shape(record))
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return Instance(**known)
 
 
-def _category(record: dict[str, Any], classes: dict[Id, str]) -> str:
-    number = values.record_id(record, "category_id")
+def category_name(record: dict[str, Any], classes: Mapping[Id, str]) -> str:
+    """The name of the category_id of a record. Raises AnnotationError (unknown_category if it has no single name)."""
+    number = record_id(record, "category_id")
     if not classes.get(number):
         problem = "stands for two names" if number in classes else "is not among the categories"
-        raise AnnotationError(f"category_id {number} {problem}; mend the categories", "unknown_category")
+        raise AnnotationError(f"category_id {number} {problem}; correct the categories", "unknown_category")
     return classes[number]
 
 
-def _role(record: dict[str, Any]) -> Role:
+def role(record: dict[str, Any]) -> Role:
+    """Crowd or object, as iscrowd says. Raises AnnotationError."""
     flag = record.get("iscrowd")
     if flag not in (None, 0, 1, "0", "1"):
         raise AnnotationError(f"iscrowd {reprlib.repr(flag)} is neither 0 nor 1; write one of them")
@@ -196,13 +201,13 @@ def _flags(record: dict[str, Any]) -> tuple[str, ...]:
     """CVAT's and datumaro's attributes; VOC's "difficult" is "ignore" in its conversions to COCO."""
     attributes = record.get("attributes")
     said = list(attributes.items()) if isinstance(attributes, dict) else []
-    return drafts.flags([*said, *record.items(), ("difficult", record.get("ignore"))])
+    return raised_flags([*said, *record.items(), ("difficult", record.get("ignore"))])
 
 
 def _area(record: dict[str, Any]) -> float | None:
     """The declared area, None if it is no number that an area can be."""
     area: Any = record.get("area")
-    return float(area) if values.is_number(area) and area >= 0 else None
+    return float(area) if is_number(area) and area >= 0 else None
 
 
 def _shape(record: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +226,7 @@ def _box(bbox: Any) -> dict[str, Any]:
     """What a record without segmentation shows: its box [x, y, width, height]."""
     if not bbox:
         raise AnnotationError("has no segmentation and no bbox; draw its outline or delete it")
-    if not isinstance(bbox, list) or len(bbox) != 4 or not values.are_numbers(bbox) or min(bbox[2:]) <= 0:
+    if not isinstance(bbox, list) or len(bbox) != 4 or not are_numbers(bbox) or min(bbox[2:]) <= 0:
         problem = f"has no segmentation, and its bbox {reprlib.repr(bbox)} is not [x, y, width, height] in pixels"
         raise AnnotationError(f"{problem}; draw its outline or delete it")
     left, top, width, height = map(float, bbox)
@@ -247,20 +252,20 @@ def _ring_problem(ring: Any) -> str:
         return f"{reprlib.repr(ring)} is not a list of numbers"
     if len(ring) < 6 or len(ring) % 2:
         return f"{len(ring)} numbers cannot form a ring (an even count of 6 or more)"
-    if values.are_numbers(ring):
+    if are_numbers(ring):
         return ""
-    wrong = next(value for value in ring if not values.is_number(value))
+    wrong = next(value for value in ring if not is_number(value))
     return f"{reprlib.repr(wrong)} is not a number of pixels"
 
 
 def _rle(segmentation: dict[str, Any]) -> Rle:
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or not all(values.is_whole(value, least=1) for value in size):
+    if not isinstance(size, list) or len(size) != 2 or not all(is_whole(value, minimum=1) for value in size):
         raise AnnotationError(f"RLE size {reprlib.repr(size)} is not [height, width]; export it again", "bad_rle")
     size_hw = (int(size[0]), int(size[1]))
     if isinstance(counts, str) and counts and all("0" <= c <= "o" for c in counts):  # maskApi.c, rleToString
         return Rle(size_hw=size_hw, counts=counts)
-    if isinstance(counts, list) and counts and all(values.is_whole(value, least=0) for value in counts):
+    if isinstance(counts, list) and counts and all(is_whole(value, minimum=0) for value in counts):
         return Rle(size_hw=size_hw, counts=tuple(map(int, counts)))
     problem = f"RLE counts {reprlib.repr(counts)} are neither run lengths nor COCO's string of them"
     raise AnnotationError(f"{problem}; export it again", "bad_rle")

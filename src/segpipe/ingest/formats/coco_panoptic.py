@@ -3,7 +3,6 @@
 Source: cocodataset.org/#format-data (panoptic segmentation); cocodataset/panopticapi, panopticapi/utils.py (rgb2id).
 """
 
-import json
 import posixpath
 import re
 import reprlib
@@ -11,16 +10,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from segpipe.core.errors import AnnotationError, UserError, at
-from segpipe.data.records import Dataset, Instance, Role
-from segpipe.ingest import drafts, values
-from segpipe.ingest.coco_images import key_of, read_images
-from segpipe.ingest.documents import file_bytes
-from segpipe.ingest.finding import Finder
-from segpipe.ingest.formats.coco import class_names, json_problem
-from segpipe.ingest.mask_surveys import Mapper, Survey, survey
-from segpipe.ingest.source import Source, folder_of
-from segpipe.ingest.values import Id
+from segpipe.core.errors import AnnotationError, at
+from segpipe.core.parallel import Mapper
+from segpipe.data.records import Dataset, Instance
+from segpipe.ingest.formats.coco import category_name, class_names, role
+from segpipe.ingest.image_records import image_key, read_images
+from segpipe.ingest.mask_surveys import Survey, survey
+from segpipe.ingest.parsing import (
+    Id,
+    category_or_problem,
+    file_bytes,
+    is_whole,
+    json_object,
+    parsed_json,
+    record_id,
+    required_text,
+    with_problem,
+)
+from segpipe.ingest.photo_finder import PhotoFinder
+from segpipe.ingest.source import Source, folder_of, with_parents
 
 FORMAT = "coco_panoptic"
 Document = Mapping[str, Any]
@@ -40,10 +48,7 @@ def _document(source: Source, file: str) -> Document | None:
     if b'"segments_info"' not in data:
         return None
     with at(file):
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{json_problem(error)}; export it again, or take it out of the source") from error
+        document = parsed_json(data)
     whole = isinstance(document, dict) and all(isinstance(document.get(key), list) for key in _LISTS)
     return document if whole else None
 
@@ -65,7 +70,7 @@ def read(source: Source, documents: Mapping[str, Document], mapper: Mapper = map
     Pixels of no segment (black) are an Instance to ignore; a colour that no segment has, and a record that cannot be
     used, is one with a problem. Never raises for a single record.
     """
-    finder = Finder(source)
+    finder = PhotoFinder(source)
     entries = [
         _entry(source, finder, file, n, r, _photo_names(doc))
         for file, doc in documents.items()
@@ -100,13 +105,15 @@ def _photo_names(document: Document) -> frozenset[str]:
     return frozenset(name for name in named if isinstance(name, str))
 
 
-def _entry(source: Source, finder: Finder, file: str, position: int, record: Any, photos: frozenset[str]) -> _Entry:
+def _entry(
+    source: Source, finder: PhotoFinder, file: str, position: int, record: Any, photos: frozenset[str]
+) -> _Entry:
     """The entry of a record. photos: the names of photographs, which stand elsewhere than a PNG of the same name."""
     try:
-        name = values.text(values.json_object(record), "file_name")
+        name = required_text(json_object(record), "file_name")
     except AnnotationError as error:
         return _Entry(file, position, record, "", str(error))
-    png = finder.exactly(name, _folders(file, also_of_photos=name not in photos))
+    png = finder.as_written(name, _folders(file, also_of_photos=name not in photos))
     if png in source.refused:
         return _Entry(file, position, record, "", f"{png} {source.refused[png]}")
     problem = "" if png else f"no file {name!r} in the folder of its PNGs; put it there or delete the record"
@@ -119,9 +126,7 @@ def _folders(json_file: str, also_of_photos: bool) -> list[str]:
     also_of_photos: in the folder of the split's name too, which may be that of the photographs.
     """
     stem = posixpath.splitext(posixpath.basename(json_file))[0]
-    bases = [folder_of(json_file)]
-    while bases[-1] != ".":
-        bases.append(folder_of(bases[-1]))
+    bases = with_parents(folder_of(json_file))
     split = [re.sub(r"^panoptic_", "", stem)] if also_of_photos else []
     names = (stem, *split, "panoptic", "masks", "annotations")
     return [posixpath.join(base, name) for name in names for base in bases]
@@ -133,9 +138,9 @@ def _instances(
     place = f"{entry.file}: annotations[{entry.position}]"
     bare = Instance(id=f"{entry.file}#@{entry.position}", image_key="", category="", place=place)
     try:
-        record = values.json_object(entry.record)
-        number = values.record_id(record, "image_id")
-        bare = replace(bare, id=f"{entry.file}#{number}", image_key=key_of(record, keys))
+        record = json_object(entry.record)
+        number = record_id(record, "image_id")
+        bare = replace(bare, id=f"{entry.file}#{number}", image_key=image_key(record, keys))
         segments = record.get("segments_info")
         if not isinstance(segments, list):
             raise AnnotationError(f"segments_info {reprlib.repr(segments)} is no list; export it again")
@@ -155,7 +160,7 @@ def _segment(
         "id": f"{bare.id}.@{position}", "place": f"{bare.place}.segments_info[{position}]",
     }  # fmt: skip
     try:
-        record = values.json_object(segment)
+        record = json_object(segment)
         value = _segment_id(record)
         if value is None:
             raise AnnotationError(f"id {reprlib.repr(record.get('id'))} is no colour's number; export it again")
@@ -164,30 +169,16 @@ def _segment(
             raise AnnotationError(entry.problem or f"{entry.png} {found.problem if found else ''}")
         pixels = dict(found.pixels).get(value, 0)
         known |= {"mask_file": entry.png, "mask_value": value, "area": float(pixels)}
-        known |= drafts.named(_category, record, classes)
-        known["role"] = _role(record)
+        known |= category_or_problem(category_name, record, classes)
+        known["role"] = role(record)
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return replace(bare, **known)
 
 
 def _segment_id(segment: Any) -> int | None:
     number = segment.get("id") if isinstance(segment, dict) else None
-    return int(number) if number is not None and values.is_whole(number, 1) and number <= _LARGEST_ID else None
-
-
-def _category(record: Mapping[str, Any], classes: Mapping[Id, str]) -> str:
-    number = values.record_id(dict(record), "category_id")
-    if not classes.get(number):
-        raise AnnotationError(f"category_id {number} is not among the categories; mend them", "unknown_category")
-    return classes[number]
-
-
-def _role(record: Mapping[str, Any]) -> Role:
-    flag = record.get("iscrowd")
-    if flag not in (None, 0, 1):
-        raise AnnotationError(f"iscrowd {reprlib.repr(flag)} is neither 0 nor 1; write one of them")
-    return "crowd" if flag else "object"
+    return int(number) if number is not None and is_whole(number, 1) and number <= _LARGEST_ID else None
 
 
 def _unlisted(bare: Instance, png: str, found: Survey, listed: set[int | None]) -> Iterator[Instance]:

@@ -12,8 +12,8 @@ from typing import Any
 
 from segpipe.core.errors import UserError
 from segpipe.data.records import Dataset
-from segpipe.ingest.documents import file_bytes
 from segpipe.ingest.formats import coco
+from segpipe.ingest.parsing import file_bytes
 from segpipe.ingest.source import Source
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from xml.etree.ElementTree import Element
 from segpipe.core.errors import AnnotationError, at
 from segpipe.data.records import Dataset, Image, Instance
 from segpipe.data.split_words import split_named
-from segpipe.ingest import drafts, fractions, xml_files
-from segpipe.ingest.coco_images import read_images
-from segpipe.ingest.documents import file_bytes
+from segpipe.ingest import fractions
 from segpipe.ingest.formats import cvat_shapes
 from segpipe.ingest.formats.cvat_frames import frame_records, refuse_several_videos
+from segpipe.ingest.image_records import read_images
+from segpipe.ingest.parsing import category_or_problem, file_bytes, with_fields, with_problem, xml_root, xml_text
 from segpipe.ingest.source import Source
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def _document(source: Source, file: str) -> Element | None:
     if b"<annotations" not in file_bytes(source.root / file):
         return None
     with at(file):
-        root = xml_files.root_of(source, file)
+        root = xml_root(source, file)
     known = root.tag == "annotations" and any(root.find(tag) is not None for tag in ("meta", "image", "track"))
     return root if known else None
 
@@ -75,14 +75,14 @@ def read(source: Source, documents: Mapping[str, Element]) -> Dataset:
 def _labels(root: Element) -> Iterator[str]:
     """The names of the labels, without those of a skeleton's points."""
     for label in root.iterfind("meta//labels/label"):
-        name = xml_files.text_of(label, "name")
+        name = xml_text(label, "name")
         if name and label.find("parent") is None:
             yield name
 
 
 def _photo_entries(source: Source, file: str, root: Element) -> list[dict[str, Any]]:
     """The image records: id, file_name, width, height, split; ids are positions, frames have numbers behind those."""
-    subset = xml_files.text_of(root, "meta//subset")
+    subset = xml_text(root, "meta//subset")
     images = [_photo_entry(position, element, subset) for position, element in enumerate(root.iterfind("image"))]
     if images:
         return images
@@ -151,11 +151,11 @@ def _instance(shape: _Placed, image: Image | None) -> Instance:
         if shape.element.get("outside") == "1":
             known["category"] = (shape.label or "").strip()
             raise AnnotationError("its track says that it is not on this frame", OUTSIDE)
-        known |= drafts.named(_label, shape)
-        known = drafts.added(known, cvat_shapes.noted(shape.element))
+        known |= category_or_problem(_label, shape)
+        known = with_fields(known, cvat_shapes.noted(shape.element))
         known |= cvat_shapes.drawn(shape.element, _size_hw(image))
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return Instance(**known)
 
 

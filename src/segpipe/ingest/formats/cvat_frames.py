@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from segpipe.core.errors import UserError
-from segpipe.ingest import xml_files
-from segpipe.ingest.source import Source, below, folder_of
+from segpipe.ingest.parsing import xml_text
+from segpipe.ingest.source import Source, files_below, folder_of
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _LAST_NUMBER = re.compile(r"([0-9]{1,9})[^0-9]*$")
@@ -51,7 +51,7 @@ def _pictures(source: Source, file: str) -> dict[int, str]:
     base = folder_of(file)
     for name in _FOLDERS:
         folder = posixpath.normpath(posixpath.join(base, name))
-        inside = [picture for picture in below(source.pictures, folder) if folder_of(picture) == folder]
+        inside = [picture for picture in files_below(source.image_files, folder) if folder_of(picture) == folder]
         numbers = {picture: int(found[1]) for picture in inside if (found := _LAST_NUMBER.search(_stem(picture)))}
         if numbers:
             alike = Counter(numbers.values())
@@ -65,11 +65,11 @@ def _stem(picture: str) -> str:
 
 def _counted(root: Element) -> range:
     """The frames that the task says it has; none where it does not say."""
-    first, last = (xml_files.text_of(root, f"meta//{name}_frame") for name in ("start", "stop"))
+    first, last = (xml_text(root, f"meta//{name}_frame") for name in ("start", "stop"))
     return range(int(first), int(last) + 1) if _NUMBER.fullmatch(first) and _NUMBER.fullmatch(last) else range(0)
 
 
 def _original_size(root: Element) -> dict[str, Any]:
-    width, height = (xml_files.text_of(root, f"meta//original_size/{key}") for key in ("width", "height"))
+    width, height = (xml_text(root, f"meta//original_size/{key}") for key in ("width", "height"))
     known = _NUMBER.fullmatch(width) and _NUMBER.fullmatch(height)
     return {"width": int(width), "height": int(height)} if known else {}

@@ -1,6 +1,5 @@
 """The shape elements of CVAT's XML as fields of an Instance: one small function each."""
 
-import math
 import reprlib
 from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element
@@ -9,9 +8,7 @@ import numpy as np
 
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Rle
-from segpipe.ingest import drafts, values
-from segpipe.ingest.drafts import Fields
-from segpipe.ingest.point_lists import enough
+from segpipe.ingest.parsing import Fields, are_numbers, is_number, long_enough, number_or_nan, raised_flags
 from segpipe.masks import geometry, rle
 from segpipe.masks.geometry import Ring
 from segpipe.masks.mask_files import MAX_PIXELS
@@ -40,7 +37,7 @@ def noted(element: Element) -> Fields:
     pairs = [(a.get("name", ""), (a.text or "").strip()) for a in element.iterfind("attribute")]
     occluded = ["occluded"] if element.get("occluded") == "1" else []
     words = [*occluded, *(f"{name}: {value}" for name, value in pairs)]
-    flags = drafts.flags([*pairs, ("occluded", element.get("occluded"))])
+    flags = raised_flags([*pairs, ("occluded", element.get("occluded"))])
     return {"flags": flags, "detail": ", ".join(words)[:_REMARKS_LENGTH]}
 
 
@@ -56,15 +53,15 @@ def _ellipse(element: Element) -> Fields:
 
 
 def _polygon(element: Element) -> Fields:
-    return {"rings": (enough(_points(element), 3),)}
+    return {"rings": (long_enough(_points(element), 3),)}
 
 
 def _polyline(element: Element) -> Fields:
-    return {"kind": "line", "rings": (enough(_points(element), 2),)}
+    return {"kind": "line", "rings": (long_enough(_points(element), 2),)}
 
 
 def _point_set(element: Element) -> Fields:
-    ring = enough(_points(element), 1)
+    ring = long_enough(_points(element), 1)
     return {"kind": "point", "rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
 
 
@@ -81,8 +78,8 @@ def _points(element: Element) -> Ring:
     """The text "x,y;x,y" as flat x, y ..."""
     numbers: list[float] = []
     for position, pair in enumerate((element.get("points") or "").split(";")):
-        parts = [_parsed(part) for part in pair.split(",")]
-        if len(parts) != 2 or not values.are_numbers(parts):
+        parts = [number_or_nan(part) for part in pair.split(",")]
+        if len(parts) != 2 or not are_numbers(parts):
             problem = f"points: the {position + 1}. of them, {reprlib.repr(pair)}, is not x,y in pixels"
             raise AnnotationError(f"{problem}; draw it again or delete it", "bad_ring")
         numbers += parts
@@ -90,18 +87,11 @@ def _points(element: Element) -> Ring:
 
 
 def _number(element: Element, key: str, default: float | None = None) -> float:
-    number = default if key not in element.attrib and default is not None else _parsed(element.get(key, ""))
-    if not values.is_number(number):
+    number = default if key not in element.attrib and default is not None else number_or_nan(element.get(key, ""))
+    if not is_number(number):
         problem = f"{key} {reprlib.repr(element.get(key))} is no number of pixels or degrees"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_ring")
     return number
-
-
-def _parsed(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _mask(element: Element, size_hw: tuple[int, int] | None) -> Rle:
@@ -118,8 +108,8 @@ def _mask(element: Element, size_hw: tuple[int, int] | None) -> Rle:
 
 
 def _whole(element: Element, key: str) -> int:
-    number = _parsed(element.get(key, ""))
-    if not values.is_number(number) or number != int(number):
+    number = number_or_nan(element.get(key, ""))
+    if not is_number(number) or number != int(number):
         problem = f"its mask's {key} {reprlib.repr(element.get(key))} is no whole number"
         raise AnnotationError(f"{problem}; export it again", "bad_rle")
     return int(number)

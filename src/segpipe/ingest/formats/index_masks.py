@@ -5,15 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from segpipe.core.errors import UserError
+from segpipe.core.parallel import Mapper
 from segpipe.data.classes import BACKGROUND
 from segpipe.data.records import Dataset, Image, Instance
-from segpipe.ingest.colour_classes import colour_classes
-from segpipe.ingest.keys import with_keys
-from segpipe.ingest.mask_classes import MaskClasses
+from segpipe.ingest.image_records import with_keys
+from segpipe.ingest.mask_classes import IGNORE, MaskClasses, colour_classes, value_classes
 from segpipe.ingest.mask_layouts import Layout
-from segpipe.ingest.mask_surveys import Mapper, Survey, survey
-from segpipe.ingest.source import Source, unlisted
-from segpipe.ingest.value_classes import IGNORE, value_classes
+from segpipe.ingest.mask_surveys import Survey, survey
+from segpipe.ingest.source import Source, unlisted_images
 from segpipe.masks.mask_files import Colour
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ def read(
     A value that nothing names and a mask that cannot be read give an Instance with a problem.
     Raises UserError if no mask can be read, or none holds a class.
     """
-    masks = sorted([*layout.mask_of.values(), *layout.lone])
+    masks = sorted([*layout.mask_of.values(), *layout.unmatched])
     classes = MaskClasses(
         value_classes(source, layout.folders, values), colour_classes(source, layout.folders, colours)
     )
@@ -79,13 +78,13 @@ def _categories(surveys: Mapping[str, Survey], classes: MaskClasses) -> tuple[st
 
 
 def _images(source: Source, layout: Layout, surveys: Mapping[str, Survey]) -> list[Image]:
-    photos = [_photo(file, layout, surveys) for file in layout.images]
+    photos = [_photo(file, layout, surveys) for file in layout.photos]
     missing = [
         Image(key="", file="", place=place, problem="missing_file", detail=why)
-        for place, why in [*layout.lone.items(), *layout.absent.items()]
+        for place, why in [*layout.unmatched.items(), *layout.missing.items()]
     ]
-    listed = frozenset([*layout.images, *surveys, *layout.others])
-    return [*photos, *missing, *unlisted(source, listed)]
+    listed = frozenset([*layout.photos, *surveys, *layout.other_files])
+    return [*photos, *missing, *unlisted_images(source, listed)]
 
 
 def _photo(file: str, layout: Layout, surveys: Mapping[str, Survey]) -> Image:

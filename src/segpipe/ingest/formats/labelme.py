@@ -14,9 +14,25 @@ from segpipe.core.errors import AnnotationError
 from segpipe.data import photos
 from segpipe.data.photos import viewed_wh
 from segpipe.data.records import FLAGS, Dataset, Image, Instance, Rle
-from segpipe.ingest import drafts, fractions, point_lists, values
-from segpipe.ingest.documents import file_bytes, json_document, json_list
-from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
+from segpipe.ingest import fractions
+from segpipe.ingest.image_records import (
+    PhotoReference,
+    folders_around,
+    image_files_by_stem,
+    locate_photos,
+    sibling_photo,
+)
+from segpipe.ingest.parsing import (
+    declared_size,
+    file_bytes,
+    frame_hw,
+    json_document,
+    json_list,
+    json_object,
+    raised_flags,
+    required_text,
+    ring_of_points,
+)
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry, mask_files, rle
 
@@ -34,8 +50,8 @@ def recognise(source: Source) -> tuple[str, ...]:
     """The LabelMe files of a source; with them the other JSON files that have a picture of their name beside them."""
     files = source.with_suffix(".json")
     marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
-    pictures = own_pictures(source)
-    return tuple(file for file in files if marked and (file in marked or own_picture(pictures, file)))
+    pictures = image_files_by_stem(source)
+    return tuple(file for file in files if marked and (file in marked or sibling_photo(pictures, file)))
 
 
 def _is_marked(data: bytes) -> bool:
@@ -48,9 +64,9 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     Shapes of one group_id and label are one instance where they are outlines, lines or points alike. Never raises
     for a single file or shape: each has its `problem` and `detail` where it cannot be used.
     """
-    pictures = own_pictures(source)
-    documents = [_document(source, file, own_picture(pictures, file)) for file in files]
-    images, keys = locate(source, [wanted for wanted, _, _ in documents])
+    pictures = image_files_by_stem(source)
+    documents = [_document(source, file, sibling_photo(pictures, file)) for file in files]
+    images, keys = locate_photos(source, [wanted for wanted, _, _ in documents])
     inside_wh = {wanted.image.place: size_wh for wanted, _, size_wh in documents}
     shapes = [drawn for _, drawn, _ in documents]
     instances = tuple(
@@ -64,7 +80,7 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     )
 
 
-def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instance], tuple[int, int] | None]:
+def _document(source: Source, file: str, own: str) -> tuple[PhotoReference, list[Instance], tuple[int, int] | None]:
     """The photograph, the shapes, and the width and height of the photograph inside the file, if there is one.
 
     A photograph that is no file is read from there.
@@ -74,19 +90,21 @@ def _document(source: Source, file: str, own: str) -> tuple[Wanted, list[Instanc
         document = json_document(source.root / file)
         shapes = json_list(document, "shapes")
     except AnnotationError as error:
-        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), [], None
+        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=own), [], None
     image = replace(image, **declared_size(document.get("imageHeight"), document.get("imageWidth")))
     text = photos.image_data_of(document)
     inside = file if text else ""
     found = _instances(file, document, shapes)
-    image = fractions.noted(image, found)
-    wanted = Wanted(image=image, name=_path(document), folders=beside(file), own=own, inside=inside)
+    image = fractions.with_problem(image, found)
+    wanted = PhotoReference(
+        image=image, name=_path(document), folders=folders_around(file), sibling=own, embedded_in=inside
+    )
     return wanted, found, photos.embedded_size_wh(text) if text else None
 
 
 def _path(document: dict[str, Any]) -> str:
     try:
-        return values.text(document, "imagePath")
+        return required_text(document, "imagePath")
     except AnnotationError:
         return ""
 
@@ -142,7 +160,7 @@ def _instance(number: str, place: str, entry: Any, document: dict[str, Any]) -> 
     """The instance of one shape, as far as it can be read, with its first problem."""
     known: dict[str, Any] = {"id": number, "image_key": "", "category": "", "place": place}
     try:
-        shape = values.json_object(entry)
+        shape = json_object(entry)
         known |= _class(shape)
         known |= _noted(shape)
         known |= _drawn(shape, known, document)
@@ -152,7 +170,7 @@ def _instance(number: str, place: str, entry: Any, document: dict[str, Any]) -> 
 
 
 def _class(shape: dict[str, Any]) -> dict[str, Any]:
-    label = values.text(shape, "label")
+    label = required_text(shape, "label")
     return {"role": "ignore"} if label == _IGNORED else {"category": label}
 
 
@@ -160,7 +178,7 @@ def _noted(shape: dict[str, Any]) -> dict[str, Any]:
     """Its flags, and those in words; X-AnyLabeling writes "difficult" and attributes beside the label."""
     pairs, attributes = (list(it.items()) if isinstance(it, dict) else [] for it in map(shape.get, _NOTES))
     raised = sorted(str(name) for name, value in pairs if value is True)
-    found = drafts.flags([*pairs, *attributes, ("difficult", shape.get("difficult"))])
+    found = raised_flags([*pairs, *attributes, ("difficult", shape.get("difficult"))])
     return {"flags": found, "detail": f"flags: {reprlib.repr(raised)}" if raised else ""}
 
 
@@ -170,17 +188,17 @@ def _drawn(shape: dict[str, Any], known: dict[str, Any], document: dict[str, Any
     if form == "mask":
         return {"rle": _mask(shape, document)}
     if form == "polygon":
-        return {"rings": (point_lists.flat(points, least=3),)}
+        return {"rings": (ring_of_points(points, minimum=3),)}
     if form == "circle":
         return {"rings": (_circle(points),)}
     if form in _BOXES:
         return {"kind": "box", "rings": (_box(points),)}
     if form in _LINES:
         known["kind"] = "line"
-        return {"rings": (point_lists.flat(points, least=2),)}
+        return {"rings": (ring_of_points(points, minimum=2),)}
     if form in _POINTS:
         known["kind"] = "point"
-        ring = point_lists.flat(points, least=1)
+        ring = ring_of_points(points, minimum=1)
         return {"rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
     raise AnnotationError(f"shape_type {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
@@ -192,12 +210,12 @@ def _circle(points: Any) -> geometry.Ring:
 
 def _box(points: Any) -> geometry.Ring:
     """Two opposite corners, or, turned ones and X-AnyLabeling's, all four in their order."""
-    ring = point_lists.flat(points, least=2)
+    ring = ring_of_points(points, minimum=2)
     return ring if len(ring) == 8 else geometry.box(*_two(points))
 
 
 def _two(points: Any) -> geometry.Ring:
-    ring = point_lists.flat(points, least=2)
+    ring = ring_of_points(points, minimum=2)
     if len(ring) != 4:
         raise AnnotationError(f"{len(ring) // 2} points where two belong; draw it again or delete it", "bad_ring")
     return ring
@@ -211,5 +229,5 @@ def _mask(shape: dict[str, Any], document: dict[str, Any]) -> Rle:
     if max(abs(said - real) for said, real in zip(said_hw, crop.shape, strict=True)) > 1:
         problem = f"its mask has {crop.shape[1]} x {crop.shape[0]} pixels, its points span {said_hw[1]} x {said_hw[0]}"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_rle")
-    size_hw = values.frame_hw(document.get("imageHeight"), document.get("imageWidth"))
+    size_hw = frame_hw(document.get("imageHeight"), document.get("imageWidth"))
     return rle.encode_crop(crop, int(left), int(top), size_hw)

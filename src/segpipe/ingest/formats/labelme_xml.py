@@ -14,12 +14,21 @@ from xml.etree.ElementTree import Element
 
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Dataset, Image, Instance, Rle
-from segpipe.ingest import drafts, fractions, point_lists
-from segpipe.ingest.documents import file_bytes
-from segpipe.ingest.finding import Finder
-from segpipe.ingest.named_photos import Wanted, declared_size, locate, own_picture, own_pictures
-from segpipe.ingest.source import Source, folder_of, is_picture
-from segpipe.ingest.xml_files import root_of, text_of
+from segpipe.ingest import fractions
+from segpipe.ingest.image_records import PhotoReference, image_files_by_stem, locate_photos, sibling_photo
+from segpipe.ingest.parsing import (
+    category_or_problem,
+    declared_size,
+    file_bytes,
+    raised_flags,
+    ring_of_points,
+    with_fields,
+    with_problem,
+    xml_root,
+    xml_text,
+)
+from segpipe.ingest.photo_finder import PhotoFinder
+from segpipe.ingest.source import Source, folder_of, is_image_file, with_parents
 from segpipe.masks import geometry, mask_files, rle
 from segpipe.masks.geometry import Ring
 
@@ -37,8 +46,8 @@ def recognise(source: Source) -> tuple[str, ...]:
     """The LabelMe 3.0 files of a source; with them the other XML files that have a picture of their name beside."""
     files = source.with_suffix(".xml")
     marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
-    pictures = own_pictures(source)
-    return tuple(file for file in files if marked and (file in marked or own_picture(pictures, file)))
+    pictures = image_files_by_stem(source)
+    return tuple(file for file in files if marked and (file in marked or sibling_photo(pictures, file)))
 
 
 def _is_marked(data: bytes) -> bool:
@@ -50,10 +59,10 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
 
     Objects that their annotator deleted have the problem `deleted`. Never raises for a single file or object.
     """
-    pictures, finder = own_pictures(source), Finder(source)
-    documents = [_document(source, finder, file, own_picture(pictures, file)) for file in files]
+    pictures, finder = image_files_by_stem(source), PhotoFinder(source)
+    documents = [_document(source, finder, file, sibling_photo(pictures, file)) for file in files]
     masks = {mask for _, _, named in documents for mask in named}
-    images, keys = locate(source, [wanted for wanted, _, _ in documents], masks)
+    images, keys = locate_photos(source, [wanted for wanted, _, _ in documents], masks)
     instances = tuple(
         replace(instance, image_key=key)
         for key, (_, drawn, _) in zip(keys, documents, strict=True)
@@ -67,23 +76,25 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     )
 
 
-def _document(source: Source, finder: Finder, file: str, own: str) -> tuple[Wanted, list[Instance], list[str]]:
+def _document(
+    source: Source, finder: PhotoFinder, file: str, own: str
+) -> tuple[PhotoReference, list[Instance], list[str]]:
     """The photograph, the objects and the mask pictures of one file."""
     image = Image(key="", file="", place=file)
     try:
-        root = root_of(source, file)
+        root = xml_root(source, file)
     except AnnotationError as error:
-        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), [], []
-    size = declared_size(_whole(text_of(root, "imagesize/nrows")), _whole(text_of(root, "imagesize/ncols")))
-    folder = text_of(root, "folder").replace("\\", "/")
+        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=own), [], []
+    size = declared_size(_whole(xml_text(root, "imagesize/nrows")), _whole(xml_text(root, "imagesize/ncols")))
+    folder = xml_text(root, "folder").replace("\\", "/")
     reader = _Masks(source, finder, _beside(file, "Masks", folder))
     found = [_instance(file, i, e, reader) for i, e in enumerate(root.iter("object"))]
-    wanted = Wanted(
-        image=fractions.noted(replace(image, **size), found),
-        name=text_of(root, "filename"),
+    wanted = PhotoReference(
+        image=fractions.with_problem(replace(image, **size), found),
+        name=xml_text(root, "filename"),
         folder=folder,
         folders=(folder_of(file), *_beside(file, "Images", folder)),
-        own=own,
+        sibling=own,
     )
     return wanted, found, reader.named
 
@@ -94,23 +105,24 @@ def _whole(text: str) -> int | str | None:
 
 def _beside(file: str, name: str, folder: str) -> list[str]:
     """Folders `name`/`folder` and `name`, beside the file and beside each folder above it."""
-    bases = [folder_of(file)]
-    while bases[-1] != ".":
-        bases.append(folder_of(bases[-1]))
-    return [posixpath.join(base, name, inner) for base in bases for inner in dict.fromkeys([folder, ""])]
+    return [
+        posixpath.join(base, name, inner)
+        for base in with_parents(folder_of(file))
+        for inner in dict.fromkeys([folder, ""])
+    ]
 
 
 class _Masks:
     """The mask pictures that the objects of one file name. named: those found, none of which is a photograph."""
 
-    def __init__(self, source: Source, finder: Finder, folders: list[str]) -> None:
+    def __init__(self, source: Source, finder: PhotoFinder, folders: list[str]) -> None:
         self._source, self._finder, self._folders = source, finder, folders
         self.named: list[str] = []
 
     def rle(self, name: str) -> Rle:
         """Read a mask of the whole picture: what is opaque, or what is not black."""
-        file = self._finder.exactly(name, self._folders) if name else None
-        if file is None or file in self._source.refused or not is_picture(file):
+        file = self._finder.as_written(name, self._folders) if name else None
+        if file is None or file in self._source.refused or not is_image_file(file):
             raise AnnotationError(f"no mask {name!r} in Masks; put it there or delete the object", "missing_file")
         self.named.append(file)
         # validate holds its size against the photograph
@@ -122,27 +134,27 @@ def _instance(file: str, position: int, element: Element, masks: _Masks) -> Inst
     place = f"{file}: object[{position}]"
     known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
     try:
-        if text_of(element, "deleted") == "1":
-            known["category"] = text_of(element, "name")
+        if xml_text(element, "deleted") == "1":
+            known["category"] = xml_text(element, "name")
             raise AnnotationError("its annotator deleted it", DELETED)
-        known |= drafts.named(_name, element)
+        known |= category_or_problem(_name, element)
         flags = _flags(element)
-        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
+        known = with_fields(known, {"flags": flags, "detail": ", ".join(flags)})
         known |= _shape(element, masks)
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return Instance(**known)
 
 
 def _flags(element: Element) -> tuple[str, ...]:
     """The tool's own mark, and CVAT's "occluded=yes, difficult=true" among its attributes in words."""
-    attributes = (pair.partition("=") for pair in text_of(element, "attributes").split(","))
+    attributes = (pair.partition("=") for pair in xml_text(element, "attributes").split(","))
     said = [(name, value) for name, _, value in attributes]
-    return drafts.flags([*said, ("occluded", text_of(element, "occluded"))])
+    return raised_flags([*said, ("occluded", xml_text(element, "occluded"))])
 
 
 def _name(element: Element) -> str:
-    name = text_of(element, "name")
+    name = xml_text(element, "name")
     if not name:
         raise AnnotationError("has no name; name its class or delete it", "unknown_category")
     return name
@@ -151,24 +163,24 @@ def _name(element: Element) -> str:
 def _shape(element: Element, masks: _Masks) -> dict[str, Any]:
     """The fields of an Instance that say where an object is. One point is a point, two are a line."""
     if element.find("segm") is not None:
-        return {"rle": masks.rle(text_of(element, "segm/mask"))}
+        return {"rle": masks.rle(xml_text(element, "segm/mask"))}
     ring = _ring(element)
     if len(ring) in (2, 4):
         return {"kind": "point" if len(ring) == 2 else "line", "rings": (ring,)}
-    if text_of(element, "type") == "bounding_box":
+    if xml_text(element, "type") == "bounding_box":
         return {"kind": "box", "rings": (geometry.rotated(ring, _rotation_deg(element)),)}
     return {"rings": (ring,)}
 
 
 def _rotation_deg(element: Element) -> float:
     """CVAT's export writes the corners of an upright box and its rotation beside them."""
-    found = _ROTATION.search(text_of(element, "attributes"))
+    found = _ROTATION.search(xml_text(element, "attributes"))
     return float(found[1]) if found else 0.0
 
 
 def _ring(element: Element) -> Ring:
     points = element.findall("polygon/pt")
-    return point_lists.flat([[_number(text_of(pt, "x")), _number(text_of(pt, "y"))] for pt in points], least=1)
+    return ring_of_points([[_number(xml_text(pt, "x")), _number(xml_text(pt, "y"))] for pt in points], minimum=1)
 
 
 def _number(text: str) -> float | str:

@@ -13,14 +13,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from segpipe.core.errors import AnnotationError
+from segpipe.core.parallel import Mapper
 from segpipe.data.classes import BACKGROUND
 from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.data.split_words import split_named
 from segpipe.ingest import mask_layouts
-from segpipe.ingest.keys import with_keys
-from segpipe.ingest.mask_surveys import Mapper, survey_of
-from segpipe.ingest.source import Source, below, folder_of, unlisted
-from segpipe.ingest.value_classes import IGNORE, meant_by_user
+from segpipe.ingest.image_records import with_keys
+from segpipe.ingest.mask_classes import IGNORE, meaning_in_params
+from segpipe.ingest.mask_surveys import survey_of
+from segpipe.ingest.source import Source, files_below, folder_of, unlisted_images
 from segpipe.masks import rle
 from segpipe.masks.mask_files import Stored, read_stored
 
@@ -50,7 +51,7 @@ def recognise(source: Source) -> ObjectMasks | None:
     images: set[str] = set()
     all_masks: set[str] = set()
     for image_folder, mask_folder in mask_layouts.plain_folders(source):
-        photos, masks = below(source.pictures, image_folder), below(source.pictures, mask_folder)
+        photos, masks = files_below(source.image_files, image_folder), files_below(source.image_files, mask_folder)
         images.update(photos)
         all_masks.update(masks)
         photo_of.update(_by_stem(photos, image_folder, masks, mask_folder) or _of_one(photos, masks))
@@ -109,7 +110,9 @@ def read(source: Source, found: ObjectMasks, values: Mapping[int, str] | None = 
     surveys = dict(zip(masks, mapper(look, [source.root / mask for mask in masks]), strict=True))
     images = with_keys(_images(source, found, surveys))
     key_of = {image.file or image.place: image.key for image in images}
-    default = next((n for n in map(meant_by_user, (values or {}).values()) if n not in (BACKGROUND, IGNORE)), OBJECT)
+    default = next(
+        (n for n in map(meaning_in_params, (values or {}).values()) if n not in (BACKGROUND, IGNORE)), OBJECT
+    )
     owners = {mask: found.photo_of.get(mask, (mask, OBJECT)) for mask in masks}
     instances = [
         _instance(mask, key_of[photo], default if name == OBJECT else name, surveys[mask])
@@ -129,7 +132,7 @@ def _images(source: Source, found: ObjectMasks, surveys: Mapping[str, "Look"]) -
     missing = [Image(key="", file="", place=mask, problem="missing_file", detail=why) for mask in found.lone]
     listed = frozenset([*found.images, *found.photo_of, *found.lone])
     photos = [_image(photo, photo in size_of, size_of.get(photo)) for photo in found.images]
-    return [*photos, *missing, *unlisted(source, listed)]
+    return [*photos, *missing, *unlisted_images(source, listed)]
 
 
 def _image(photo: str, annotated: bool, size_hw: tuple[int, int] | None) -> Image:
@@ -170,7 +173,7 @@ def look(path: Path) -> Look:
     if len(drawn) < 2:
         value, pixels = drawn[0] if drawn else (1, 0)
         return Look(size_hw=size_hw, value=value, pixels=pixels)
-    grey = _grey(stored, seen.grey)
+    grey = _grey(stored, seen.is_grey)
     if grey is None:
         return Look(
             size_hw=size_hw, problem=f"it stores {len(drawn)} values beside 0, which are no object's; export it again"

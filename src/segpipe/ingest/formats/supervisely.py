@@ -15,9 +15,23 @@ from typing import Any
 
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Dataset, Image, Instance, Rle
-from segpipe.ingest import drafts, fractions, point_lists, values
-from segpipe.ingest.documents import file_bytes, json_document, json_list
-from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate, own_pictures
+from segpipe.ingest import fractions
+from segpipe.ingest.image_records import PhotoReference, folders_around, image_files_by_stem, locate_photos
+from segpipe.ingest.parsing import (
+    are_numbers,
+    category_or_problem,
+    declared_size,
+    file_bytes,
+    frame_hw,
+    json_document,
+    json_list,
+    json_object,
+    raised_flags,
+    required_text,
+    ring_of_points,
+    with_fields,
+    with_problem,
+)
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry, mask_files, rle
 
@@ -30,7 +44,7 @@ _LONGEST_PNG = 2**28  # bytes; what a bitmap may unpack to
 
 def recognise(source: Source) -> tuple[str, ...]:
     """The annotation files of a source: in folders called ann, or named after a picture (NAME.jpg.json)."""
-    pictures = frozenset(source.pictures)
+    pictures = frozenset(source.image_files)
     files = [file for file in source.with_suffix(".json") if posixpath.basename(file) != _META]
     marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
     return tuple(file for file in files if marked and (file in marked or _own(file, pictures, {})))
@@ -47,8 +61,8 @@ def _classes(source: Source) -> dict[str, str]:
         try:
             entries = json_list(json_document(source.root / file), "classes")
             for entry in entries:
-                record = values.json_object(entry)
-                found.setdefault(values.text(record, "title"), str(record.get("shape", "")))
+                record = json_object(entry)
+                found.setdefault(required_text(record, "title"), str(record.get("shape", "")))
         except AnnotationError as error:
             logger.warning("%s: %s", file, error)
     return found
@@ -70,10 +84,10 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
 
     Never raises for a single file or object: each has its `problem` and `detail` where it cannot be used.
     """
-    pictures, by_stem = frozenset(source.pictures), own_pictures(source)
+    pictures, by_stem = frozenset(source.image_files), image_files_by_stem(source)
     classes = _classes(source)
     documents = [_document(source, file, _own(file, pictures, by_stem), classes) for file in files]
-    images, keys = locate(source, [wanted for wanted, _ in documents])
+    images, keys = locate_photos(source, [wanted for wanted, _ in documents])
     instances = tuple(
         replace(instance, image_key=key) for key, (_, drawn) in zip(keys, documents, strict=True) for instance in drawn
     )
@@ -86,19 +100,21 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     )
 
 
-def _document(source: Source, file: str, own: str, classes: Mapping[str, str]) -> tuple[Wanted, list[Instance]]:
+def _document(source: Source, file: str, own: str, classes: Mapping[str, str]) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
     try:
         document = json_document(source.root / file)
         objects = json_list(document, "objects")
     except AnnotationError as error:
-        return Wanted(image=replace(image, problem=error.reason, detail=str(error)), own=own), []
+        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=own), []
     size = document.get("size")
     size = size if isinstance(size, dict) else {}
     image = replace(image, **declared_size(size.get("height"), size.get("width")))
     found = [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
-    image = fractions.noted(image, found)
-    return Wanted(image=image, name=PurePosixPath(file).stem, folders=beside(file, "../img"), own=own), found
+    image = fractions.with_problem(image, found)
+    return PhotoReference(
+        image=image, name=PurePosixPath(file).stem, folders=folders_around(file, "../img"), sibling=own
+    ), found
 
 
 def _instance(file: str, position: int, entry: Any, size: dict[str, Any], classes: Mapping[str, str]) -> Instance:
@@ -106,25 +122,25 @@ def _instance(file: str, position: int, entry: Any, size: dict[str, Any], classe
     place = f"{file}: objects[{position}]"
     known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
     try:
-        record = values.json_object(entry)
-        known |= drafts.named(_class, record, classes)
+        record = json_object(entry)
+        known |= category_or_problem(_class, record, classes)
         flags = _flags(record.get("tags"))
-        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
+        known = with_fields(known, {"flags": flags, "detail": ", ".join(flags)})
         form = record.get("geometryType") or classes.get(known["category"], "")
-        known = drafts.added(known, _shape(record, form, size))
+        known = with_fields(known, _shape(record, form, size))
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return Instance(**known)
 
 
 def _flags(tags: Any) -> tuple[str, ...]:
     """Tags of the object; one without a value is raised by being there."""
     entries = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
-    return drafts.flags((tag.get("name"), True if tag.get("value") is None else tag["value"]) for tag in entries)
+    return raised_flags((tag.get("name"), True if tag.get("value") is None else tag["value"]) for tag in entries)
 
 
 def _class(record: dict[str, Any], classes: Mapping[str, str]) -> str:
-    title = values.text(record, "classTitle")
+    title = required_text(record, "classTitle")
     if classes and title not in classes:
         raise AnnotationError(f"class {title!r} is not in {_META}; add it there", "unknown_category")
     return title
@@ -140,9 +156,9 @@ def _shape(record: dict[str, Any], form: Any, size: dict[str, Any]) -> dict[str,
     if form == "rectangle":
         return {"kind": "box", "rings": (_box(points.get("exterior")),)}
     if form in ("line", "polyline"):
-        return {"kind": "line", "rings": (point_lists.flat(points.get("exterior"), least=2),)}
+        return {"kind": "line", "rings": (ring_of_points(points.get("exterior"), minimum=2),)}
     if form == "point":
-        ring = point_lists.flat(points.get("exterior"), least=1)
+        ring = ring_of_points(points.get("exterior"), minimum=1)
         return {"kind": "point", "rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
     if form == "polygon":
         return _polygon(points)
@@ -150,7 +166,7 @@ def _shape(record: dict[str, Any], form: Any, size: dict[str, Any]) -> dict[str,
 
 
 def _box(corners: Any) -> geometry.Ring:
-    ring = point_lists.flat(corners, least=2)
+    ring = ring_of_points(corners, minimum=2)
     if len(ring) != 4:
         problem = f"{len(ring) // 2} points where a rectangle has two"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_ring")
@@ -159,7 +175,7 @@ def _box(corners: Any) -> geometry.Ring:
 
 def _polygon(points: dict[str, Any]) -> dict[str, Any]:
     """The outline and its holes; a hole that is none is told and left out."""
-    rings = (point_lists.flat(points.get("exterior"), least=3),)
+    rings = (ring_of_points(points.get("exterior"), minimum=3),)
     interior = points.get("interior") or []
     if not isinstance(interior, list):
         raise AnnotationError(f"interior {reprlib.repr(interior)} is no list of rings; export it again", "bad_ring")
@@ -167,7 +183,7 @@ def _polygon(points: dict[str, Any]) -> dict[str, Any]:
     problems: list[str] = []
     for position, hole in enumerate(interior):
         try:
-            holes.append(point_lists.flat(hole, least=3))
+            holes.append(ring_of_points(hole, minimum=3))
         except AnnotationError as error:
             problems.append(f"interior[{position}]: {error}")
     refused = {"rings_refused": len(problems), "detail": problems[0]} if problems else {}
@@ -176,12 +192,12 @@ def _polygon(points: dict[str, Any]) -> dict[str, Any]:
 
 def _bitmap(bitmap: Any, size: Mapping[str, Any]) -> Rle:
     """A zlib-packed PNG whose first pixel is `origin` [x, y] of the picture."""
-    record = values.json_object(bitmap)
+    record = json_object(bitmap)
     origin: Sequence[Any] = record.get("origin") or ()
-    if not isinstance(origin, list) or len(origin) != 2 or not values.are_numbers(origin):
+    if not isinstance(origin, list) or len(origin) != 2 or not are_numbers(origin):
         raise AnnotationError(f"bitmap origin {reprlib.repr(origin)} is not [x, y]; export it again", "bad_rle")
     mask = mask_files.decode_mask(_unpacked(mask_files.decode_base64(record.get("data"))))
-    size_hw = values.frame_hw(size.get("height"), size.get("width"))
+    size_hw = frame_hw(size.get("height"), size.get("width"))
     return rle.encode_crop(mask, int(origin[0]), int(origin[1]), size_hw)
 
 

@@ -19,9 +19,20 @@ from typing import Any
 
 from segpipe.core.errors import AnnotationError, UserError, at
 from segpipe.data.records import FLAGS, Dataset, Image, Instance
-from segpipe.ingest import drafts, fractions, point_lists, values
-from segpipe.ingest.documents import file_bytes
-from segpipe.ingest.named_photos import Wanted, beside, locate
+from segpipe.ingest import fractions
+from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos
+from segpipe.ingest.parsing import (
+    category_or_problem,
+    file_bytes,
+    json_object,
+    parsed_json,
+    pixel_numbers,
+    raised_flags,
+    required_text,
+    ring_of_axes,
+    with_fields,
+    with_problem,
+)
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry
 
@@ -63,13 +74,7 @@ def _json_file(path: Path, file: str) -> Document | None:
     if not any(all(mark in data for mark in marks) for marks in _MARKS):
         return None
     with at(file):
-        try:
-            document = json.loads(data, object_pairs_hook=_with_every_record)
-        except json.JSONDecodeError as error:
-            problem = f"line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})"
-            raise UserError(f"{problem}; export it again, or take it out of the source") from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"not valid JSON ({error}); export it again, or take it out of the source") from error
+        document = parsed_json(data, pairs_hook=_with_every_record)
     return _checked(document, file)
 
 
@@ -91,7 +96,7 @@ def _checked(document: Any, file: str) -> Document | None:
         return Document(tuple(document.values()), {}) if is_via else None
     records = document[_PROJECT]
     if not isinstance(records, dict):
-        raise UserError(f"{file}: {_PROJECT} is not an object; export it again, or take it out of the source")
+        raise UserError(f"{file}: {_PROJECT} is not an object; export it again, or remove it from the source")
     return Document(tuple(records.values()), _options(document.get("_via_attributes")))
 
 
@@ -115,7 +120,7 @@ def _csv_file(path: Path, file: str) -> Document | None:
             return None
         return Document(tuple(_csv_records(rows)), {})
     except csv.Error as error:
-        raise UserError(f"{file}: not valid CSV ({error}); export it again, or take it out of the source") from error
+        raise UserError(f"{file}: not valid CSV ({error}); export it again, or remove it from the source") from error
 
 
 def _csv_records(rows: Iterable[Mapping[Any, Any]]) -> list[dict[str, Any]]:
@@ -151,7 +156,7 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
         for wanted, record in zip(_photos(source, file, document.records), document.records, strict=True)
     ]
     attribute = _class_attribute([region for _, regions, _ in records for region in regions])
-    images, keys = locate(source, [wanted for wanted, _, _ in records])
+    images, keys = locate_photos(source, [wanted for wanted, _, _ in records])
     instances = tuple(
         _instance(wanted.image.place, position, region, key, attribute, document)
         for key, (wanted, regions, document) in zip(keys, records, strict=True)
@@ -167,7 +172,7 @@ def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
     )
 
 
-def _photos(source: Source, file: str, records: Sequence[Any]) -> list[Wanted]:
+def _photos(source: Source, file: str, records: Sequence[Any]) -> list[PhotoReference]:
     """The photograph of each record of a file. VIA knows no folders: those of one name differ in their bytes."""
     wanted = [_wanted(file, position, record) for position, record in enumerate(records)]
     sizes: dict[str, set[str]] = defaultdict(set)
@@ -175,7 +180,7 @@ def _photos(source: Source, file: str, records: Sequence[Any]) -> list[Wanted]:
         sizes[photo.name].add(_size(record))
     shared = {name for name, found in sizes.items() if name and len(found) > 1}
     pictures: dict[str, list[Path]] = defaultdict(list)
-    for picture in source.pictures if shared else ():
+    for picture in source.image_files if shared else ():
         pictures[posixpath.basename(picture)].append(source.root / picture)
     return [
         _of_size(source, photo, _size(record), pictures[posixpath.basename(photo.name)])
@@ -189,10 +194,10 @@ def _size(record: Any) -> str:
     return str(record.get("size")) if isinstance(record, dict) else ""
 
 
-def _of_size(source: Source, photo: Wanted, size: str, alike: Sequence[Path]) -> Wanted:
+def _of_size(source: Source, photo: PhotoReference, size: str, alike: Sequence[Path]) -> PhotoReference:
     found = [path for path in alike if str(path.stat().st_size) == size]
     if len(found) == 1:
-        return replace(photo, own=found[0].relative_to(source.root).as_posix())
+        return replace(photo, sibling=found[0].relative_to(source.root).as_posix())
     problem = (
         f"no single file {photo.name!r} of {size} bytes in the source, and other records are of files of that name"
     )
@@ -200,13 +205,13 @@ def _of_size(source: Source, photo: Wanted, size: str, alike: Sequence[Path]) ->
     return replace(photo, name="", image=replace(photo.image, problem="missing_file", detail=detail))
 
 
-def _wanted(file: str, position: int, record: Any) -> Wanted:
+def _wanted(file: str, position: int, record: Any) -> PhotoReference:
     image = Image(key="", file="", place=f"{file}: file[{position}]")
     try:
-        name = values.text(values.json_object(record), "filename")
+        name = required_text(json_object(record), "filename")
     except AnnotationError as error:
-        return Wanted(image=replace(image, problem=error.reason, detail=str(error)))
-    return Wanted(image=image, name=name, folders=beside(file, "images"))
+        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)))
+    return PhotoReference(image=image, name=name, folders=folders_around(file, "images"))
 
 
 def _regions(record: Any) -> list[Any]:
@@ -246,13 +251,13 @@ def _instance(place: str, number: int, entry: Any, key: str, attribute: str, doc
     name = f"{place}.regions[{number}]"
     known: dict[str, Any] = {"id": name.replace(": file[", "#["), "image_key": key, "category": "", "place": name}
     try:
-        region = values.json_object(entry)
-        known |= drafts.named(_class, region, attribute, document.options.get(attribute, {}))
-        flags = drafts.flags(_attributes(region).items())
-        known = drafts.added(known, {"flags": flags, "detail": ", ".join(flags)})
+        region = json_object(entry)
+        known |= category_or_problem(_class, region, attribute, document.options.get(attribute, {}))
+        flags = raised_flags(_attributes(region).items())
+        known = with_fields(known, {"flags": flags, "detail": ", ".join(flags)})
         known |= _shape(region.get("shape_attributes"))
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return Instance(**known)
 
 
@@ -267,7 +272,7 @@ def _class(region: dict[str, Any], attribute: str, options: Mapping[str, str]) -
         value = str(value)
     said = options.get(value, value) if isinstance(value, str) else value
     try:
-        return values.text({"class": said}, "class").strip()
+        return required_text({"class": said}, "class").strip()
     except AnnotationError:
         problem = f"attribute {attribute!r} is {reprlib.repr(value)}, which names no class"
         raise AnnotationError(f"{problem}; set it or delete the region", "unknown_category") from None
@@ -275,28 +280,28 @@ def _class(region: dict[str, Any], attribute: str, options: Mapping[str, str]) -
 
 def _shape(shape: Any) -> dict[str, Any]:
     """The fields of an Instance that say where a region is."""
-    record = values.json_object(shape)
+    record = json_object(shape)
     form = record.get("name")
     xs, ys = record.get("all_points_x"), record.get("all_points_y")
     if form == "polygon":
-        return {"rings": (point_lists.pairs(xs, ys, least=3),)}
+        return {"rings": (ring_of_axes(xs, ys, minimum=3),)}
     if form == "polyline":
-        return {"kind": "line", "rings": (point_lists.pairs(xs, ys, least=2),)}
+        return {"kind": "line", "rings": (ring_of_axes(xs, ys, minimum=2),)}
     if form == "rect":
-        x, y, width, height = point_lists.numbers(record, "x", "y", "width", "height")
+        x, y, width, height = pixel_numbers(record, "x", "y", "width", "height")
         if min(width, height) < 0:
             raise AnnotationError(f"a box of {width:g} x {height:g} has no inside; draw it again or delete it")
         return {"kind": "box", "rings": (geometry.box(x, y, x + width, y + height),)}
     if form == "circle":
-        return {"rings": (geometry.circle(*point_lists.numbers(record, "cx", "cy", "r")),)}
+        return {"rings": (geometry.circle(*pixel_numbers(record, "cx", "cy", "r")),)}
     if form == "ellipse":
         return {"rings": (_ellipse(record),)}
     if form == "point":
-        return {"kind": "point", "rings": (tuple(point_lists.numbers(record, "cx", "cy")),)}
+        return {"kind": "point", "rings": (tuple(pixel_numbers(record, "cx", "cy")),)}
     raise AnnotationError(f"shape {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
 
 def _ellipse(record: dict[str, Any]) -> geometry.Ring:
-    x, y, radius_x, radius_y = point_lists.numbers(record, "cx", "cy", "rx", "ry")
-    theta = point_lists.numbers(record, "theta")[0] if record.get("theta") is not None else 0.0
+    x, y, radius_x, radius_y = pixel_numbers(record, "cx", "cy", "rx", "ry")
+    theta = pixel_numbers(record, "theta")[0] if record.get("theta") is not None else 0.0
     return geometry.ellipse(x, y, radius_x, radius_y, math.degrees(theta))

@@ -8,22 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from segpipe.core.parallel import Mapper
 from segpipe.data.classes import BACKGROUND, voc_colours
 from segpipe.data.records import Dataset, Image, Instance
 from segpipe.data.split_words import SPLIT_WORDS
 from segpipe.ingest import mask_layouts
-from segpipe.ingest.colour_classes import ColourClasses, colour_classes
-from segpipe.ingest.documents import file_bytes
 from segpipe.ingest.formats import voc_objects
 from segpipe.ingest.formats.index_masks import instances_of, usable
 from segpipe.ingest.formats.voc_masks import Overlay, Pair, overlay
 from segpipe.ingest.formats.voc_objects import Document, VocObject
-from segpipe.ingest.mask_classes import MaskClasses
+from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos
+from segpipe.ingest.mask_classes import IGNORE, ColourClasses, MaskClasses, ValueClasses, colour_classes, value_classes
 from segpipe.ingest.mask_layouts import Layout
-from segpipe.ingest.mask_surveys import Mapper, Survey
-from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate
+from segpipe.ingest.mask_surveys import Survey
+from segpipe.ingest.parsing import declared_size, file_bytes
 from segpipe.ingest.source import Source, folder_of
-from segpipe.ingest.value_classes import IGNORE, ValueClasses, value_classes
 from segpipe.masks.mask_files import Colour, colour_number
 
 logger = logging.getLogger(__name__)
@@ -112,34 +111,34 @@ def _in_order(names: Sequence[str], classes: MaskClasses) -> list[str]:
 
 def _images(source: Source, files: VocFiles, documents: Mapping[str, Document]) -> tuple[list[Image], dict[str, str]]:
     """All images, and the image key by annotation file, mask or XML."""
-    own = {PurePosixPath(file).with_suffix("").as_posix(): file for file in reversed(source.pictures)}
+    own = {PurePosixPath(file).with_suffix("").as_posix(): file for file in reversed(source.image_files)}
     wanted = {file: _wanted_of_xml(file, document, own) for file, document in documents.items()}
     layout = files.masks
     if layout is not None:
         wanted |= {
-            mask: Wanted(image=Image(key="", file="", place=mask, notes=layout.notes(photo)), own=photo)
+            mask: PhotoReference(image=Image(key="", file="", place=mask, notes=layout.notes(photo)), sibling=photo)
             for photo, mask in layout.mask_of.items()
         }
         wanted |= {
-            mask: Wanted(image=Image(key="", file="", place=mask, problem="missing_file", detail=why))
-            for mask, why in [*layout.lone.items(), *layout.absent.items()]
+            mask: PhotoReference(image=Image(key="", file="", place=mask, problem="missing_file", detail=why))
+            for mask, why in [*layout.unmatched.items(), *layout.missing.items()]
         }
-    others = [*layout.mask_of.values(), *layout.lone, *layout.others] if layout else []
-    images, keys = locate(source, list(wanted.values()), others)
+    others = [*layout.mask_of.values(), *layout.unmatched, *layout.other_files] if layout else []
+    images, keys = locate_photos(source, list(wanted.values()), others)
     splits = _splits(source, layout, images)
     return [replace(i, split=splits.get(i.file, i.split)) for i in images], dict(zip(wanted, keys, strict=True))
 
 
-def _wanted_of_xml(file: str, document: Document, own: Mapping[str, str]) -> Wanted:
+def _wanted_of_xml(file: str, document: Document, own: Mapping[str, str]) -> PhotoReference:
     image = Image(key="", file="", place=file, problem=document.problem, detail=document.detail)
     if not document.problem:
         image = replace(image, **declared_size(*document.size_hw))
     stem = PurePosixPath(file).stem
-    folders = beside(file, *_PHOTO_FOLDERS)
+    folders = folders_around(file, *_PHOTO_FOLDERS)
     found = next(
         (own[path] for folder in folders if (path := stem if folder == "." else f"{folder}/{stem}") in own), ""
     )
-    return Wanted(image=image, name=document.photo or stem, folders=folders, own=found)
+    return PhotoReference(image=image, name=document.photo or stem, folders=folders, sibling=found)
 
 
 def _splits(source: Source, layout: Layout | None, images: Sequence[Image]) -> dict[str, str | None]:
@@ -170,8 +169,8 @@ def _overlays(
     boxes: Mapping[str, Sequence[VocObject]],
     mapper: Mapper,
 ) -> dict[str, Overlay]:
-    masks = sorted([*layout.mask_of.values(), *layout.lone]) if layout else []
-    objects = {_object_key(PurePosixPath(file)): file for file in layout.others} if layout else {}
+    masks = sorted([*layout.mask_of.values(), *layout.unmatched]) if layout else []
+    objects = {_object_key(PurePosixPath(file)): file for file in layout.other_files} if layout else {}
     pairs = [_pair(source, mask, objects, boxes.get(key_of[mask], [])) for mask in masks]
     return dict(zip(masks, mapper(overlay, pairs), strict=True))
 

@@ -1,7 +1,6 @@
 """The objects of VOC's Annotations/*.xml: names, flags, boxes, and the outlines that Roboflow adds."""
 
 import logging
-import math
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +8,18 @@ from xml.etree.ElementTree import Element
 
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import FLAGS
-from segpipe.ingest import drafts, fractions, values, xml_files
-from segpipe.ingest.point_lists import enough
+from segpipe.ingest import fractions
+from segpipe.ingest.parsing import (
+    UNKNOWN,
+    are_numbers,
+    is_number,
+    is_whole,
+    long_enough,
+    number_or_nan,
+    raised_flags,
+    xml_root,
+    xml_text,
+)
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry
 from segpipe.masks.geometry import Ring
@@ -56,7 +65,7 @@ class Document:
 def document(source: Source, file: str) -> Document:
     """What an XML file says; a broken one is a Document with a problem."""
     try:
-        root = xml_files.root_of(source, file)
+        root = xml_root(source, file)
     except AnnotationError as error:
         return Document(problem=error.reason, detail=str(error))
     found = [
@@ -64,7 +73,7 @@ def document(source: Source, file: str) -> Document:
     ]
     in_fractions = fractions.are_all([ring for one in found for ring in (one.outline, one.ring)])
     return Document(
-        photo=xml_files.text_of(root, "filename"),
+        photo=xml_text(root, "filename"),
         size_hw=(_size(root, "height"), _size(root, "width")),
         objects=tuple(found),
         problem=fractions.REASON if in_fractions else "",
@@ -73,16 +82,16 @@ def document(source: Source, file: str) -> Document:
 
 
 def _size(root: Element, key: str) -> int | None:
-    number = _number(xml_files.text_of(root, f"size/{key}"))
-    return int(number) if values.is_whole(number, least=1) else None  # LabelImg writes 0 where it does not know
+    number = number_or_nan(xml_text(root, f"size/{key}"))
+    return int(number) if is_whole(number, minimum=1) else None  # LabelImg writes 0 where it does not know
 
 
 def _object(number: str, place: str, element: Element) -> VocObject:
-    flags = drafts.flags((flag, xml_files.text_of(element, flag)) for flag in FLAGS)
-    name = xml_files.text_of(element, "name")
+    flags = raised_flags((flag, xml_text(element, flag)) for flag in FLAGS)
+    name = xml_text(element, "name")
     bare = VocObject(id=number, place=place, name=name, flags=flags, detail=", ".join(flags))
     if not name:
-        bare = replace(bare, problem=drafts.UNKNOWN, detail="has no name; give it one or delete it")
+        bare = replace(bare, problem=UNKNOWN, detail="has no name; give it one or delete it")
     try:
         outline = _outline(element)
         return replace(bare, bounds=_bounds(element, outline), outline=outline)
@@ -94,10 +103,10 @@ def _bounds(element: Element, outline: Ring) -> tuple[float, float, float, float
     box = element.find("bndbox")
     if box is None and outline:
         return min(outline[::2]), min(outline[1::2]), max(outline[::2]), max(outline[1::2])
-    edges = [_number(xml_files.text_of(element, f"bndbox/{key}")) for key in _EDGES]
-    wrong = next((key for key, edge in zip(_EDGES, edges, strict=True) if not values.is_number(edge)), None)
+    edges = [number_or_nan(xml_text(element, f"bndbox/{key}")) for key in _EDGES]
+    wrong = next((key for key, edge in zip(_EDGES, edges, strict=True) if not is_number(edge)), None)
     if wrong is not None:
-        text = xml_files.text_of(element, f"bndbox/{wrong}")
+        text = xml_text(element, f"bndbox/{wrong}")
         raise AnnotationError(f"{wrong} {reprlib.repr(text)} is no number of pixels; mend it or delete it", "bad_ring")
     left, top, right, bottom = edges
     return left, top, right, bottom
@@ -108,17 +117,10 @@ def _outline(element: Element) -> Ring:
     polygon = element.find("polygon")
     if polygon is None:
         return ()
-    numbers = [_number((part.text or "").strip()) for part in polygon]
-    if len(numbers) % 2 or not values.are_numbers(numbers):
+    numbers = [number_or_nan((part.text or "").strip()) for part in polygon]
+    if len(numbers) % 2 or not are_numbers(numbers):
         raise AnnotationError("its polygon is not x1, y1, x2, y2 ... in pixels; draw it again", "bad_ring")
-    return enough(tuple(numbers), 3)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return long_enough(tuple(numbers), 3)
 
 
 def from_one_based(documents: Sequence[Document]) -> list[Document]:

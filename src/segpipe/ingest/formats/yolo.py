@@ -4,7 +4,6 @@ Source: docs.ultralytics.com/datasets/segment and /detect; AlexeyAB/darknet, REA
 A box is "class cx cy w h" (a sixth number is a confidence), a polygon "class x1 y1 x2 y2 x3 y3 ...".
 """
 
-import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +13,17 @@ from typing import Any
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.data.photos import viewed_wh
 from segpipe.data.records import Dataset, Image, Instance
-from segpipe.ingest import drafts, values
 from segpipe.ingest.formats.yolo_files import ClassNames, YoloFiles, class_names, find, listed_pictures, split_folders
-from segpipe.ingest.named_photos import Wanted, locate
+from segpipe.ingest.image_records import PhotoReference, locate_photos
+from segpipe.ingest.parsing import (
+    are_numbers,
+    category_or_problem,
+    is_number,
+    is_whole,
+    number_or_nan,
+    with_fields,
+    with_problem,
+)
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry
 from segpipe.masks.geometry import Ring
@@ -40,8 +47,8 @@ def read(source: Source, files: YoloFiles) -> Dataset:
     texts = {file: _text(source, file) for file in files}
     wanted = {file: _wanted(file, picture, texts[file]) for file, picture in files.items()}
     listed = listed_pictures(source, files)
-    wanted |= {place: Wanted(image=image, own=image.file) for place, image in listed.items()}
-    images, keys = locate(source, list(wanted.values()))
+    wanted |= {place: PhotoReference(image=image, sibling=image.file) for place, image in listed.items()}
+    images, keys = locate_photos(source, list(wanted.values()))
     key_of = dict(zip(wanted, keys, strict=True))
     splits = split_folders(source, tables)
     lines = [
@@ -79,14 +86,14 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line
 
 
-def _wanted(file: str, picture: str, text: str | UserError) -> Wanted:
+def _wanted(file: str, picture: str, text: str | UserError) -> PhotoReference:
     image = Image(key="", file="", place=file)
     if isinstance(text, UserError):
         image = replace(image, problem="bad_record", detail=str(text))
     elif not picture:
         detail = f"no picture has the name of {file}; put it there or delete the labels"
         image = replace(image, problem="missing_file", detail=detail)
-    return Wanted(image=image, own=picture)
+    return PhotoReference(image=image, sibling=picture)
 
 
 def _numbered(lines: Sequence[Instance]) -> list[str]:
@@ -125,18 +132,18 @@ def _instance(bare: Instance, words: Sequence[str], table: ClassNames | None, si
     """The instance of one line, as far as it can be read, with its first problem."""
     known: dict[str, Any] = {}
     try:
-        known |= drafts.named(_category, words[0], table)
+        known |= category_or_problem(_category, words[0], table)
         if isinstance(size_wh, AnnotationError):
             raise size_wh
-        known = drafts.added(known, _shape(words[1:], size_wh, table is not None and table.has_keypoints))
+        known = with_fields(known, _shape(words[1:], size_wh, table is not None and table.has_keypoints))
     except AnnotationError as error:
-        known = drafts.failed(known, error)
+        known = with_problem(known, error)
     return replace(bare, **known)
 
 
 def _category(word: str, table: ClassNames | None) -> str:
-    number = _number(word)
-    if not values.is_whole(number, least=0):
+    number = number_or_nan(word)
+    if not is_whole(number, minimum=0):
         raise AnnotationError(f"{reprlib.repr(word)} is no class number; mend the line or delete it")
     if table is None:
         return f"class_{int(number)}"
@@ -147,9 +154,9 @@ def _category(word: str, table: ClassNames | None) -> str:
 
 def _shape(words: Sequence[str], size_wh: tuple[int, int], has_keypoints: bool) -> dict[str, Any]:
     """The fields that say where it is, from fractions to pixels."""
-    numbers = [_number(word) for word in words]
-    if not values.are_numbers(numbers):
-        wrong = next(word for word, number in zip(words, numbers, strict=True) if not values.is_number(number))
+    numbers = [number_or_nan(word) for word in words]
+    if not are_numbers(numbers):
+        wrong = next(word for word, number in zip(words, numbers, strict=True) if not is_number(number))
         raise AnnotationError(f"{reprlib.repr(wrong)} is no number; mend the line or delete it", "bad_ring")
     if has_keypoints or len(numbers) in (4, 5):
         detail = "" if len(numbers) == 4 else "the numbers behind its box are not used"
@@ -175,10 +182,3 @@ def _in_pixels(fractions: Sequence[float], size_wh: tuple[int, int]) -> tuple[fl
         problem = f"{wrong:g} is no fraction of the picture; YOLO's numbers lie between 0 and 1"
         raise AnnotationError(f"{problem}: divide pixels by its width and height", "bad_ring")
     return tuple(part * size_wh[position % 2] for position, part in enumerate(fractions))
-
-
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        return math.nan

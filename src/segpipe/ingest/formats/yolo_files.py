@@ -13,9 +13,9 @@ import yaml
 from segpipe.core.errors import AnnotationError, UserError, at
 from segpipe.data.records import Image
 from segpipe.data.split_words import SPLIT_WORDS, split_named
-from segpipe.ingest.documents import file_bytes
-from segpipe.ingest.finding import FOUND_ELSEWHERE, Finder, Found, Name, inside
-from segpipe.ingest.source import Source, folder_of, is_picture
+from segpipe.ingest.parsing import file_bytes
+from segpipe.ingest.photo_finder import FOUND_ELSEWHERE, FoundPhoto, PhotoFinder, PhotoName, path_inside
+from segpipe.ingest.source import Source, folder_of, is_image_file
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def find(source: Source) -> YoloFiles:
     """The label files with their pictures; none unless a line of one beside a picture is YOLO's, or all are empty
     and a file of YOLO's own names the classes."""
     texts = [file for file in source.with_suffix(".txt") if posixpath.basename(file).lower() != "classes.txt"]
-    stems = {str(PurePosixPath(file).with_suffix("")): file for file in reversed(source.pictures)}
+    stems = {str(PurePosixPath(file).with_suffix("")): file for file in reversed(source.image_files)}
     paired = {file: picture for file in texts if (picture := _picture(file, stems))}
     heads = {file: _head(source, file) for file in texts}
     if not any(_LINE.match(heads[file]) for file in paired) and not (paired and _all_empty(source, heads, paired)):
@@ -103,7 +103,7 @@ def _of_yaml(text: str, file: str) -> ClassNames | None:
         document = yaml.load(text, Loader=yaml.BaseLoader)  # every scalar a text, no objects
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = f"not valid YAML ({' '.join(str(error).split())[:120]})"
-        raise UserError(f"{problem}; mend it, or take it out of the source") from error
+        raise UserError(f"{problem}; mend it, or remove it from the source") from error
     if not isinstance(document, dict) or "names" not in document:
         return None
     return ClassNames(_names(document["names"]), file, _splits(document), "kpt_shape" in document)
@@ -133,13 +133,13 @@ def _splits(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str, str]:
     """The split of each folder of pictures that a data.yaml names, however it writes the way there."""
-    folders = sorted({str(above) for file in source.pictures for above in PurePosixPath(file).parents})
+    folders = sorted({str(above) for file in source.image_files for above in PurePosixPath(file).parents})
     found: dict[str, str] = {}
     for base, table in tables.items():
         below = [folder for folder in folders if base == "." or folder == base or folder.startswith(f"{base}/")]
         for split, places in table.splits.items():
             for place in places:
-                tail = inside(place.strip())
+                tail = path_inside(place.strip())
                 for folder in below:
                     if tail and f"/{folder}".endswith(f"/{tail}"):
                         found.setdefault(folder, split)
@@ -148,33 +148,34 @@ def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str,
 
 def listed_pictures(source: Source, labels: Mapping[str, str]) -> dict[str, Image]:
     """An image for each line of the lists of pictures (train.txt ...), by its place; missing where there is none."""
-    finder = Finder(source)
+    finder = PhotoFinder(source)
     lists = [file for file in source.with_suffix(".txt") if file not in labels]
     lines = [_listed(finder, file, *entry) for file in lists for entry in _picture_lines(source, file)]
-    guesses = finder.loosely(
+    guesses = finder.similar(
         [None if image.file else name for image, name in lines], {i.file: i.place for i, _ in lines}
     )
     return {image.place: _guessed(image, name, guess) for (image, name), guess in zip(lines, guesses, strict=True)}
 
 
-def _listed(finder: Finder, file: str, number: int, line: str) -> tuple[Image, Name]:
+def _listed(finder: PhotoFinder, file: str, number: int, line: str) -> tuple[Image, PhotoName]:
     """The picture of a line: its path without what leads up, from the list's folder or one above it."""
-    place, path = f"{file}: line {number}", inside(line)
+    place, path = f"{file}: line {number}", path_inside(line)
     folders = tuple(str(folder) for folder in PurePosixPath(file).parents)
-    found = finder.exactly(path, folders)
+    found = finder.as_written(path, folders)
     image = Image(
         key="",
-        file=found if found and is_picture(found) else "",
+        file=found if found and is_image_file(found) else "",
         split=split_named(posixpath.basename(file)),
         place=place,
     )
-    return image, Name(path=path, folders=folders, place=place, origin="")  # several lists may name one picture
+    return image, PhotoName(path=path, folders=folders, place=place, origin="")  # several lists may name one picture
 
 
-def _guessed(image: Image, name: Name, guess: Found | AnnotationError | None) -> Image:
+def _guessed(image: Image, name: PhotoName, guess: FoundPhoto | AnnotationError | None) -> Image:
     if image.file:
         return image
-    if isinstance(guess, Found) and guess.note[0] == FOUND_ELSEWHERE:  # no news: paths begin where the list's tool ran
+    if isinstance(guess, FoundPhoto) and guess.note[0] == FOUND_ELSEWHERE:
+        # expected: paths start where the tool that wrote the list ran
         return replace(image, file=guess.file)
     detail = f"no file {name.path!r} in the source; put the picture there or take it off the list"
     return replace(image, problem="missing_file", detail=detail)
@@ -183,7 +184,7 @@ def _guessed(image: Image, name: Name, guess: Found | AnnotationError | None) ->
 def _picture_lines(source: Source, file: str) -> Iterator[tuple[int, str]]:
     """The lines of a text file if its first is the path of a picture."""
     first = _head(source, file).split(b"\n", 1)[0].strip().decode("utf-8", "replace")
-    if not is_picture(first):
+    if not is_image_file(first):
         return
     for number, line in enumerate(source.text(file).splitlines(), start=1):
         if line.strip():

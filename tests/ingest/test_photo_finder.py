@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.ingest.finding import Finder, Found, Name, inside
+from segpipe.ingest.photo_finder import FoundPhoto, PhotoFinder, PhotoName, path_inside
 from segpipe.ingest.source import Source
 
 
 def finder(tmp_path, *files):
-    return Finder(Source(tmp_path, files, {}))
+    return PhotoFinder(Source(tmp_path, files, {}))
 
 
 @pytest.mark.parametrize(
@@ -23,31 +23,31 @@ def finder(tmp_path, *files):
     ],
 )
 def test_a_name_is_found_however_it_is_written(tmp_path, name):
-    assert finder(tmp_path, "images/a b.jpg").exactly(name, ["."]) == "images/a b.jpg"
+    assert finder(tmp_path, "images/a b.jpg").as_written(name, ["."]) == "images/a b.jpg"
 
 
 def test_a_file_whose_own_name_holds_a_percent_sign_comes_first(tmp_path):
-    assert finder(tmp_path, "a b.jpg", "a%20b.jpg").exactly("a%20b.jpg", ["."]) == "a%20b.jpg"
+    assert finder(tmp_path, "a b.jpg", "a%20b.jpg").as_written("a%20b.jpg", ["."]) == "a%20b.jpg"
 
 
 @pytest.mark.parametrize("file", ["cafe\u0301.jpg", "caf\u00e9.jpg", "images\\a.jpg", "images/a.jpg", "a%20b.jpg"])
 def test_the_path_as_written_comes_before_all_that_are_nearly_equal(tmp_path, file):
     files = finder(tmp_path, "cafe\u0301.jpg", "caf\u00e9.jpg", "images\\a.jpg", "images/a.jpg", "a b.jpg", "a%20b.jpg")
-    assert files.exactly(file, ["."]) == file
+    assert files.as_written(file, ["."]) == file
 
 
 def test_the_first_folder_that_holds_the_name_wins(tmp_path):
     files = finder(tmp_path, "train/a.jpg", "val/a.jpg")
-    assert files.exactly("a.jpg", [".", "val", "train"]) == "val/a.jpg"
+    assert files.as_written("a.jpg", [".", "val", "train"]) == "val/a.jpg"
 
 
 def test_composed_and_decomposed_letters_are_one_name(tmp_path):
-    assert finder(tmp_path, "cafe\u0301.jpg").exactly("caf\u00e9.jpg", ["."]) == "cafe\u0301.jpg"
+    assert finder(tmp_path, "cafe\u0301.jpg").as_written("caf\u00e9.jpg", ["."]) == "cafe\u0301.jpg"
 
 
 def test_a_name_may_climb_as_long_as_it_stays_in_the_source(tmp_path):
-    assert finder(tmp_path, "images/a.jpg").exactly("../images/a.jpg", ["annotations"]) == "images/a.jpg"
-    assert finder(tmp_path, "images/a.jpg").exactly("../../images/a.jpg", ["annotations"]) is None
+    assert finder(tmp_path, "images/a.jpg").as_written("../images/a.jpg", ["annotations"]) == "images/a.jpg"
+    assert finder(tmp_path, "images/a.jpg").as_written("../../images/a.jpg", ["annotations"]) is None
 
 
 def guesses(files, *names, written=(), others=()):
@@ -57,11 +57,11 @@ def guesses(files, *names, written=(), others=()):
     """
     pairs = [(name, ".") if isinstance(name, str) else name for name in names]
     wanted = [
-        Name(path=path, folders=(folder, "."), place=f"record {i}", origin=folder)
+        PhotoName(path=path, folders=(folder, "."), place=f"record {i}", origin=folder)
         for i, (path, folder) in enumerate(pairs)
     ]
-    found = Finder(Source(Path(), tuple(files), {}), others).loosely(wanted, dict.fromkeys(written, "another"))
-    return [(it.file, it.note[0]) if isinstance(it, Found) else str(it) for it in found]
+    found = PhotoFinder(Source(Path(), tuple(files), {}), others).similar(wanted, dict.fromkeys(written, "another"))
+    return [(it.file, it.note[0]) if isinstance(it, FoundPhoto) else str(it) for it in found]
 
 
 ELSEWHERE, OTHER = "found_elsewhere", "other_folder"
@@ -89,8 +89,8 @@ def test_a_file_that_is_not_where_it_is_written(name, file, code):
 
 
 def test_the_note_gives_both_paths():
-    (found,) = Finder(Source(Path(), ("video2/a.jpg",), {})).loosely(
-        [Name(path="video1/a.jpg", folders=(".",), place="", origin="")], {}
+    (found,) = PhotoFinder(Source(Path(), ("video2/a.jpg",), {})).similar(
+        [PhotoName(path="video1/a.jpg", folders=(".",), place="", origin="")], {}
     )
     assert found.note == (OTHER, "written 'video1/a.jpg', and the only file of that name is video2/a.jpg")
 
@@ -192,4 +192,4 @@ def test_thousands_of_files_of_one_name_are_told_apart():  # each name against e
     ("name", "path"), [("C:\\x\\a.jpg", "x/a.jpg"), ("/etc/../a.jpg", "etc/a.jpg"), ("../a.jpg", "a.jpg"), ("..", "")]
 )
 def test_a_missing_file_is_named_by_a_path_that_stays_inside(name, path):
-    assert inside(name) == path
+    assert path_inside(name) == path

@@ -1,17 +1,32 @@
+import random
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from segpipe.data.records import Image
-from segpipe.ingest.named_photos import Wanted, beside, declared_size, locate, own_picture, own_pictures
+from segpipe.ingest.image_records import (
+    PhotoReference,
+    folders_around,
+    image_files_by_stem,
+    image_keys,
+    locate_photos,
+    sibling_photo,
+    with_keys,
+)
 from segpipe.ingest.source import list_source
 from tests.ingest.folders import put_pictures
 
+paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+nearly_equal_paths = st.lists(st.sampled_from("aA/.-_ é1jpg"), min_size=1, max_size=6).map("".join)
+
 
 def wanted(place, name="", own="", **image):
-    return Wanted(image=Image(key="", file="", place=place, **image), name=name, own=own)
+    return PhotoReference(image=Image(key="", file="", place=place, **image), name=name, sibling=own)
 
 
 def located(root, *records, others=()):
-    images, keys = locate(list_source(root), records, others)
+    images, keys = locate_photos(list_source(root), records, others)
     file_of = {image.key: image.file or image.problem for image in images}
     return [file_of[key] for key in keys], {image.file: image for image in images}
 
@@ -61,29 +76,18 @@ def test_a_broken_record_never_takes_a_photograph_from_a_sound_one(tmp_path):
 
 
 def test_names_without_suffix_beside_an_annotation_file(tmp_path):
-    pictures = own_pictures(list_source(put_pictures(tmp_path, ["x/a.jpg", "x/a.png", "a.b.jpg"])))
-    assert own_picture(pictures, "x/a.json") == "x/a.jpg"
-    assert own_picture(pictures, "a.b.json") == "a.b.jpg"
-    assert own_picture(pictures, "a.json") == ""
-    assert beside("x/ann/a.json", "../img") == ("x/ann", "x/img", ".")
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "fields"),
-    [
-        (6, 8.0, {"height": 6, "width": 8}),
-        (None, None, {}),
-        (6, None, {"detail": "the declared None x 6 pixels are no size and not used"}),
-        (0, 8, {"detail": "the declared 8 x 0 pixels are no size and not used"}),
-    ],
-)
-def test_a_declared_size_counts_if_it_is_one(height, width, fields):
-    assert declared_size(height, width) == fields
+    pictures = image_files_by_stem(list_source(put_pictures(tmp_path, ["x/a.jpg", "x/a.png", "a.b.jpg"])))
+    assert sibling_photo(pictures, "x/a.json") == "x/a.jpg"
+    assert sibling_photo(pictures, "a.b.json") == "a.b.jpg"
+    assert sibling_photo(pictures, "a.json") == ""
+    assert folders_around("x/ann/a.json", "../img") == ("x/ann", "x/img", ".")
 
 
 def beside_its_file(place, name):
     own = place.replace(".json", ".jpg") if place != "video1/a.json" else ""
-    return Wanted(image=Image(key="", file="", place=place), name=name, folders=beside(place), own=own)
+    return PhotoReference(
+        image=Image(key="", file="", place=place), name=name, folders=folders_around(place), sibling=own
+    )
 
 
 @pytest.mark.parametrize("pictures", [["a.jpg", "video1/b.jpg"], ["a.jpg"]])
@@ -93,7 +97,7 @@ def test_a_picture_above_that_other_records_have_is_not_taken_for_a_lost_one(tmp
         beside_its_file(file.replace(".jpg", ".json"), file.split("/")[-1]) for file in [*pictures, "video1/a.jpg"]
     ]
     source = list_source(tmp_path)
-    images, keys = locate(source, records)
+    images, keys = locate_photos(source, records)
     (lost,) = [image for image in images if image.key == keys[-1]]
     assert (lost.file, lost.problem) == ("", "missing_file")
     assert lost.detail.startswith("no file 'video1/a.jpg' in the source; a.jpg has its name, but a.json may mean that")
@@ -101,7 +105,7 @@ def test_a_picture_above_that_other_records_have_is_not_taken_for_a_lost_one(tmp
 
 def test_a_picture_above_that_no_other_record_has_is_found_elsewhere(tmp_path):
     put_pictures(tmp_path, ["a.jpg", "video1/b.jpg"])
-    images, keys = locate(
+    images, keys = locate_photos(
         list_source(tmp_path), [beside_its_file("video1/a.json", "a.jpg"), beside_its_file("video1/b.json", "b.jpg")]
     )
     assert keys == ["a", "video1__b"]
@@ -111,5 +115,59 @@ def test_a_picture_above_that_no_other_record_has_is_found_elsewhere(tmp_path):
 def test_a_picture_in_a_folder_that_is_written_counts_for_every_record(tmp_path):
     put_pictures(tmp_path, ["a.jpg", "video1/b.jpg"])
     records = [beside_its_file("a.json", "a.jpg"), beside_its_file("video1/b.json", "b.jpg")]
-    _, keys = locate(list_source(tmp_path), [*records, beside_its_file("video1/a.json", "../a.jpg")])
+    _, keys = locate_photos(list_source(tmp_path), [*records, beside_its_file("video1/a.json", "../a.jpg")])
     assert keys == ["a", "video1__b", "a"]
+
+
+def test_a_key_is_the_path_without_suffix_and_with_safe_signs():
+    assert image_keys(["train/Straße 1/photo (2).v1.jpg"]) == {
+        "train/Straße 1/photo (2).v1.jpg": "train__Straße_1__photo__2_.v1"
+    }
+
+
+def test_a_decomposed_letter_is_composed():
+    assert list(image_keys(["caf\u0065\u0301.jpg"]).values()) == ["caf\u00e9"]
+
+
+def test_files_that_would_share_a_key_all_carry_a_hash_of_their_path():
+    # printf %s a/b.jpg | sha1sum
+    assert image_keys(["a/b.jpg", "a__b.png", "A/B.jpg", "c.jpg"]) == {
+        "a/b.jpg": "a__b-4cfd2b8c",
+        "a__b.png": "a__b-01a8f954",
+        "A/B.jpg": "A__B-9d3bd8cf",
+        "c.jpg": "c",
+    }
+
+
+def test_a_file_named_like_another_files_hash_gets_its_own():
+    clashing = image_keys(["x.jpg", "x.png"])
+    files = ["x.jpg", "x.png", f"{clashing['x.jpg']}.jpg"]
+    assert len({key.casefold() for key in image_keys(files).values()}) == 3
+
+
+def test_a_long_path_is_cut_and_told_apart_by_its_hash():
+    first, second = ("é" * 150 + tail for tail in ("1.jpg", "2.jpg"))
+    keys = image_keys([first, second])
+    assert all(len(key.encode()) < 200 for key in keys.values())
+    assert keys[first] != keys[second]
+
+
+def test_a_key_never_starts_with_a_point():
+    assert image_keys(["../secret.jpg"]) == {"../secret.jpg": "_.__secret"}
+
+
+@given(st.lists(paths | nearly_equal_paths, max_size=12), st.randoms(use_true_random=False))
+def test_keys_are_unique_safe_and_do_not_depend_on_the_order(files: list[str], chance: random.Random):
+    keys = image_keys(files)
+    assert set(keys) == set(files)
+    assert len({key.casefold() for key in keys.values()}) == len(set(files))
+    assert all(key and "/" not in key and "\0" not in key and not key.startswith(".") for key in keys.values())
+    assert all(len(key.encode()) < 240 for key in keys.values())
+    shuffled = list(files)
+    chance.shuffle(shuffled)
+    assert image_keys(shuffled) == keys
+
+
+def test_an_image_without_a_file_has_its_key_from_its_place():
+    images = [Image(key="", file="a.jpg"), Image(key="", file="", place="a.json: images[0]")]
+    assert [image.key for image in with_keys(images)] == ["a", "a_json__images_0_"]

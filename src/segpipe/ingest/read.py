@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from segpipe.core.errors import UserError, at, closes
+from segpipe.core.parallel import Mapper
 from segpipe.data.records import Dataset
-from segpipe.ingest import documents, mask_layouts
-from segpipe.ingest.conflicts import Part
-from segpipe.ingest.finding import OTHER_FOLDER
+from segpipe.ingest import mask_layouts
 from segpipe.ingest.formats import (
     cityscapes,
     coco,
@@ -29,10 +28,11 @@ from segpipe.ingest.formats import (
     voc,
     yolo,
 )
-from segpipe.ingest.mask_surveys import Mapper
-from segpipe.ingest.merging import folders_below, merged, part_of
+from segpipe.ingest.merging import Part, folders_below, merged, part_of
 from segpipe.ingest.names import AUTO
-from segpipe.ingest.source import Source, is_picture, list_source
+from segpipe.ingest.parsing import file_problem
+from segpipe.ingest.photo_finder import OTHER_FOLDER
+from segpipe.ingest.source import Source, is_image_file, list_source
 from segpipe.masks.mask_files import Colour
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def _masks(source: Source, options: MaskOptions) -> Recognised | None:
         layout = found
     else:
         return None
-    what = f"index masks, {layout.name}: {len(layout.mask_of)} of {len(layout.images)} photographs have one"
+    what = f"index masks, {layout.name}: {len(layout.mask_of)} of {len(layout.photos)} photographs have one"
     return Recognised(what, partial(index_masks.read, source, layout, options.values, options.mapper, options.colours))
 
 
@@ -177,6 +177,27 @@ def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions
     return dataset
 
 
+def inventory(dataset: Dataset) -> dict[str, Any]:
+    """Counts for a metrics file: images by split, annotations by role, and the records with a problem by reason."""
+    images, instances = dataset.images, dataset.instances
+    return {
+        "format": dataset.format,
+        "categories": len(dataset.categories),
+        "images": {
+            "in": len(images),
+            "annotated": sum(image.annotated for image in images),
+            "by_split": dict(Counter(image.split or "none" for image in images)),
+            "problems": dict(Counter(image.problem for image in images if image.problem)),
+        },
+        "annotations": {
+            "in": len(instances),
+            "by_kind": dict(Counter(instance.kind for instance in instances)),
+            "by_role": dict(Counter(instance.role for instance in instances)),
+            "problems": dict(Counter(instance.problem for instance in instances if instance.problem)),
+        },
+    }
+
+
 def _warn_of_other_folders(dataset: Dataset) -> None:
     """Say which photographs were found in folders that their records do not name."""
     places = [f"{i.place}: {what}" for i in dataset.images for code, what in i.notes if code == OTHER_FOLDER]
@@ -212,7 +233,7 @@ def _close(place: _Place, dataset: Dataset) -> None:
     twice = [file for file, count in files.items() if count > 1]
     closes(not twice, f"pictures with several records of their own: {twice[:_SHOWN]}")
     if place.format in _WITHOUT_MASKS:
-        lost = [file for file in place.source.pictures if file not in files]
+        lost = [file for file in place.source.image_files if file not in files]
         closes(not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}")
 
 
@@ -267,8 +288,8 @@ def _refuse_several(places: Sequence[_Place]) -> list[_Place]:
 
 def _hint(source: Source) -> str:
     """Why a file that may have been meant to hold the annotations does not: the first such file, "" for none."""
-    refused = [f"{file} {why}" for file, why in source.refused.items() if not is_picture(file)]
-    broken = (f"{file}: {problem}" for file in source.files if (problem := documents.problem_of(source, file)))
+    refused = [f"{file} {why}" for file, why in source.refused.items() if not is_image_file(file)]
+    broken = (f"{file}: {problem}" for file in source.files if (problem := file_problem(source, file)))
     return next((f"; {hint}" for hint in (*refused[:1], *islice(broken, 1))), "")
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from segpipe.core.errors import AccountError, UserError
-from segpipe.ingest.detect import FORMATS, MaskOptions, read_source
 from segpipe.ingest.formats import coco as coco_reader
 from segpipe.ingest.names import FORMAT_NAMES
+from segpipe.ingest.read import FORMATS, MaskOptions, read_source
 from tests.ingest.folders import coco, drawn, photo, put_json, put_mask, put_pictures
 
 
@@ -99,12 +99,12 @@ def test_a_broken_annotation_file_is_named_with_its_source(tmp_path):
     (tmp_path / "annotations/instances.json").write_text("{\n")
     assert message(tmp_path) == (
         f"{tmp_path}: annotations/instances.json: line 2, column 1: not valid JSON (Expecting property name enclosed "
-        "in double quotes); export it again, or take it out of the source"
+        "in double quotes); export it again, or remove it from the source"
     )
 
 
 def test_readers_start_without_heavy_packages():
-    code = "import sys, segpipe.ingest.detect; print({'torch', 'pandas', 'pydantic', 'pyarrow'} & set(sys.modules))"
+    code = "import sys, segpipe.ingest.read; print({'torch', 'pandas', 'pydantic', 'pyarrow'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
     assert found.stdout.decode().strip() == "set()"
 

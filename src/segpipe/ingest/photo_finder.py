@@ -20,7 +20,7 @@ from urllib.parse import unquote
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Note
 from segpipe.data.split_words import split_named
-from segpipe.ingest.source import Source, folder_of
+from segpipe.ingest.source import Source, folder_of, with_parents
 
 FOUND_ELSEWHERE, OTHER_FOLDER = "found_elsewhere", "other_folder"
 _SHOWN = 3
@@ -32,7 +32,7 @@ Meaning = tuple[Origin, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Name:
+class PhotoName:
     """How a record names its photograph.
 
     path: as written; folders: where it may be, the annotation file's first; place: where the record is; origin: what
@@ -52,7 +52,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPhoto:
     """A file that is not where the record says, and what is worth knowing of that."""
 
     file: str
@@ -67,7 +67,7 @@ class _Claim:
     files: Sequence[str]
 
 
-class Finder:
+class PhotoFinder:
     """The files of one source by path and by name. others: pictures that are no photographs."""
 
     def __init__(self, source: Source, others: Container[str] = ()) -> None:
@@ -76,10 +76,10 @@ class Finder:
         self._by_plain: dict[str, list[str]] = defaultdict(list)
         for file in files:
             self._by_plain[_plain(file)].append(file)
-        self._photos = [file for file in source.pictures if file not in others]
+        self._photos = [file for file in source.image_files if file not in others]
         self._within: dict[str, Mapping[str, Sequence[str]]] = {}
 
-    def exactly(self, name: str, folders: Iterable[str]) -> str | None:
+    def as_written(self, name: str, folders: Iterable[str]) -> str | None:
         """The file, refused ones included, that `name` means as written, from the first of `folders` that holds it.
 
         Separators, percent signs and the form of composed letters may be others where no file has these.
@@ -94,7 +94,9 @@ class Finder:
                 return found[0]
         return None
 
-    def loosely(self, names: Sequence[Name | None], written: Mapping[str, str]) -> list[Found | AnnotationError | None]:
+    def similar(
+        self, names: Sequence[PhotoName | None], written: Mapping[str, str]
+    ) -> list[FoundPhoto | AnnotationError | None]:
         """The picture that each name means though it is not there as written, or why there is none; None for None.
 
         written: the files that records name as written, each with the place of such a record.
@@ -113,13 +115,13 @@ class Finder:
             for name, claim in zip(names, claims, strict=True)
         ]
 
-    def _claim(self, name: Name) -> _Claim:
+    def _claim(self, name: PhotoName) -> _Claim:
         path = posixpath.normpath(_plain(name.path))
         for file in _paths(path, name.folders):
             if found := self._by_path.get(file.casefold()):
                 return _Claim((_CASE,), found)
-        parts = inside(path).split("/")
-        bases = _with_parents(name.folders[0])
+        parts = path_inside(path).split("/")
+        bases = with_parents(name.folders[0])
         for start in range(len(parts)):
             if start and "/".join(parts[start - 1 : -1]).casefold() in self._folder_ends:
                 break  # the folder is there, without the file
@@ -136,7 +138,7 @@ class Finder:
         if folded not in self._within:
             within: dict[str, list[str]] = defaultdict(list)
             for file in self._by_end.get(folded, ()):
-                for folder in _with_parents(folder_of(file)):
+                for folder in with_parents(folder_of(file)):
                     within[folder].append(file)
             self._within[folded] = within
         return _first(self._within[folded], bases, bases)
@@ -164,13 +166,13 @@ class Finder:
 
     @cached_property
     def _folder_ends(self) -> Container[str]:
-        folders = {folder for path in self._by_path for folder in _with_parents(folder_of(path))}
+        folders = {folder for path in self._by_path for folder in with_parents(folder_of(path))}
         return {end for folder in folders for end in _ends(folder)}
 
 
 def _granted(
-    name: Name, claim: _Claim, rivals: Mapping[str, Mapping[Meaning, str]], written: Mapping[str, str]
-) -> Found | AnnotationError:
+    name: PhotoName, claim: _Claim, rivals: Mapping[str, Mapping[Meaning, str]], written: Mapping[str, str]
+) -> FoundPhoto | AnnotationError:
     """The one file of a claim if no other record has it, or may have it as well."""
     path = _plain(name.path)
     written_as = _beside(name) if path in claim.files else name.path  # a file further up than it may be
@@ -190,11 +192,11 @@ def _granted(
         problem = f"{missing}; {file} has its name, but {other} may mean that as well; {remedy}"
         return AnnotationError(problem, "missing_file")
     if claim.rank[0] == _ONLY:
-        return Found(file, (OTHER_FOLDER, f"written {name.path!r}, and the only file of that name is {file}"))
-    return Found(file, elsewhere(written_as, file))
+        return FoundPhoto(file, (OTHER_FOLDER, f"written {name.path!r}, and the only file of that name is {file}"))
+    return FoundPhoto(file, found_elsewhere(written_as, file))
 
 
-def strays(names: Sequence[Name], files: Sequence[str]) -> list[bool]:
+def are_strays(names: Sequence[PhotoName], files: Sequence[str]) -> list[bool]:
     """Whether each file, "" for none, is further up from its annotation file than others of the same folder.
 
     Where video1/json names video1/b.jpg, its a.jpg is hardly the one above video1. What is found from the first folder
@@ -211,7 +213,7 @@ def strays(names: Sequence[Name], files: Sequence[str]) -> list[bool]:
     ]
 
 
-def elsewhere(written: str, file: str) -> Note:
+def found_elsewhere(written: str, file: str) -> Note:
     """What is worth knowing of a file that is not where its record says."""
     return FOUND_ELSEWHERE, f"written {written!r}, found as {file}"
 
@@ -221,7 +223,7 @@ def origin_of(annotation_file: str) -> Origin:
     return folder_of(annotation_file), split_named(annotation_file)
 
 
-def inside(name: str) -> str:
+def path_inside(name: str) -> str:
     """`name` as a path below the source: '/' between its parts, no drive, no '..', not absolute."""
     parts = name.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", ".", "..") and not part.endswith(":"))
@@ -230,14 +232,6 @@ def inside(name: str) -> str:
 def _first(table: Mapping[str, Sequence[str]], keys: Sequence[str], bases: Sequence[str]) -> tuple[int, Sequence[str]]:
     """What the first of `keys` that is in the table has there, and the depth of its base."""
     return next(((len(bases) - number, table[key]) for number, key in enumerate(keys) if key in table), (0, ()))
-
-
-def _with_parents(folder: str) -> list[str]:
-    """The folder and those above it, "." the last."""
-    folders = [posixpath.normpath(folder)]
-    while folders[-1] not in (".", "/", ".."):
-        folders.append(folder_of(folders[-1]))
-    return folders
 
 
 def _ends(path: str) -> Iterator[str]:
@@ -252,15 +246,15 @@ def _paths(path: str, folders: Iterable[str]) -> Iterator[str]:
         yield from (posixpath.normpath(f"{folder}/{path}") for folder in folders)
 
 
-def _beside(name: Name) -> str:
+def _beside(name: PhotoName) -> str:
     """The path as seen from the first folder, "" if there is none."""
     return next(_paths(_plain(name.path), name.folders[:1]), "")
 
 
 def _steps_up(folder: str, file: str) -> int:
     """How many folders above `folder` the first one is that holds the file."""
-    above = set(_with_parents(folder_of(file)))
-    return next(steps for steps, parent in enumerate(_with_parents(folder)) if parent in above)
+    above = set(with_parents(folder_of(file)))
+    return next(steps for steps, parent in enumerate(with_parents(folder)) if parent in above)
 
 
 def _plain(path: str) -> str:
