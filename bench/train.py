@@ -36,6 +36,7 @@ from segpipe.train import augment, determinism, distributed, epoch, history, lau
 from segpipe.train import data as batches
 from segpipe.train import optimizer as schedule
 from segpipe.train.history import EpochRecord
+from segpipe.train.recipe import RunRecipe
 
 CPU = torch.device("cpu")
 STEPS, WARM_UP, ROUNDS = 8, 2, 6  # steps of a block, those before that are not counted, and blocks of each side
@@ -80,8 +81,8 @@ class Photographs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
 
 def ours(params: Params, mates: distributed.Team = distributed.ALONE) -> Iterator[Callable[[], Iterator[object]]]:
     """Blocks of the training itself, then of its step alone; each gives its steps one by one."""
-    _, data, segmenter, _ = prepare.data_and_network(params)
-    recipe = prepare.recipe(params)
+    _, data, segmenter, _ = prepare.data_and_network(params.train, params.seed)
+    recipe = RunRecipe.of(params.train, params.seed, params.compute.checkpoint_minutes)
     setup.placed(segmenter, CPU, mates)
     schedule.train_mode(segmenter, is_encoder_frozen=False)
     optimizer = schedule.OPTIMIZERS[recipe.optimizer](segmenter, recipe.lr, recipe.weight_decay, 1.0)
@@ -179,7 +180,7 @@ def seconds_of_processes(count: int) -> float:
 def speed(params: Params) -> None:
     """Print seconds per step of each side, and the ratios."""
     real, bare = ours(params)
-    everybodys = ordinary(params, prepare.data_and_network(params)[2], ROUNDS)
+    everybodys = ordinary(params, prepare.data_and_network(params.train, params.seed)[2], ROUNDS)
     rounds = [[seconds_per_step(side) for side in (real(), bare(), next(everybodys))] for _ in range(ROUNDS)]
     for name, times in zip(("training", "the step alone", "the ordinary way"), zip(*rounds, strict=True), strict=True):
         print(f"  {name:42} {statistics.median(times):6.3f} s a step ({min(times):.3f} to {max(times):.3f})")
@@ -195,9 +196,9 @@ def speed(params: Params) -> None:
 def quality(params: Params, epochs: int) -> None:
     """Print what both ways reach on the validation pictures, at the store's size."""
     params = params.model_copy(update={"train": params.train.model_copy(update={"epochs": epochs})})
-    recipe = prepare.recipe(params)
+    recipe = RunRecipe.of(params.train, params.seed, params.compute.checkpoint_minutes)
     start = time.perf_counter()
-    _, data, segmenter, _ = prepare.data_and_network(params)
+    _, data, segmenter, _ = prepare.data_and_network(params.train, params.seed)
     for steps in ordinary(params, segmenter, epochs):
         for _ in steps:
             pass
@@ -207,7 +208,7 @@ def quality(params: Params, epochs: int) -> None:
     said = f"  the ordinary way, {epochs} epochs"
     print(f"{said:44} {scores.mean_iou(matrix):6.3f} val mIoU, {time.perf_counter() - start:.0f} s")
     start = time.perf_counter()
-    _, data, segmenter, _ = prepare.data_and_network(params)
+    _, data, segmenter, _ = prepare.data_and_network(params.train, params.seed)
     with tempfile.TemporaryDirectory() as folder:
         events = list(loop.fit(segmenter, data, recipe, Path(folder), "bench", CPU))
     score = history.summary([e for e in events if isinstance(e, EpochRecord)], epochs, 0, recipe.ship)["val_mean_iou"]

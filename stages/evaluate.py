@@ -22,7 +22,7 @@ SPLITS = ("test", "val")  # the first that has images is the headline
 def main() -> None:
     """Predict val and test, and count every pixel."""
     params = load()
-    device = devices.pick(params.train.device)
+    device = devices.pick(params.compute.device)
     segmenter, card = model_card.load(Path("models/model.pt"), device)
     names = ClassTable.read(Path("data/masks/classes.json")).names
     if names != card.classes:

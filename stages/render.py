@@ -23,7 +23,7 @@ from segpipe.tracking import run as runs
 def main() -> None:
     """Draw the worst, the median and the best pictures of the headline split, and the page that shows them."""
     params = load()
-    device = devices.pick(params.train.device)
+    device = devices.pick(params.compute.device)
     segmenter, card = model_card.load(Path("models/model.pt"), device)
     classes = ClassTable.read(Path("data/masks/classes.json"))
     matrices = score_tables.read_confusion(Path("metrics/confusion.csv"), classes.names)

@@ -12,6 +12,7 @@ from segpipe.tracking import run as runs
 from segpipe.tracking.tracker import RunFacts
 from segpipe.train import checkpoint, distributed, history, loop, monitor, planning, prepare, watching
 from segpipe.train.prepare import CHECKPOINTS, SPLITS, STORE
+from segpipe.train.recipe import RunRecipe
 
 logger = logging.getLogger(__name__)
 MODEL, SHEETS = Path("models/model.pt"), Path("results/training")
@@ -22,11 +23,12 @@ def main() -> None:
     """Train, or go on where an earlier process was stopped; write the model, its curves and its run."""
     params = load()
     own = params.train
-    device, mates = prepare.device_and_team(params, "stages.train")
-    store, data, segmenter, origin = prepare.data_and_network(params)
-    inputs = prepare.inputs(params, segmenter)
+    device, mates = prepare.device_and_team(own, params.compute.device, "stages.train")
+    store, data, segmenter, origin = prepare.data_and_network(own, params.seed)
+    inputs = prepare.inputs(own, segmenter, params.seed)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
-    path, recipe = checkpoint.path_of(CHECKPOINTS, inputs), prepare.recipe(params)
+    path = checkpoint.path_of(CHECKPOINTS, inputs)
+    recipe = RunRecipe.of(own, params.seed, params.compute.checkpoint_minutes)
     recipe = planning.planned(segmenter, data, recipe, path, device, mates, fills_budget=own.epochs == "auto")
     training = loop.fit(segmenter, data, recipe, CHECKPOINTS, inputs, device, mates)
     if mates.rank:

@@ -1,13 +1,11 @@
 """validate: data/records + every photo -> data/checked, with the ledger after this stage and the findings."""
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
 from segpipe.core.command import run
 from segpipe.core.files import write_json
 from segpipe.ledger import limits
-from segpipe.ledger.policies import Policies
 from segpipe.params import load
 from segpipe.report import collect
 from segpipe.validate import dataset
@@ -21,7 +19,7 @@ def main() -> None:
         Path("data/records"),
         source,
         classes=params.ingest.classes,
-        policies=Policies(**{field.name: getattr(section, field.name) for field in fields(Policies)}),
+        policies=section,
         keep_empty=section.unannotated == "keep",
         fit=params.photos.preprocessing,
         workers=params.compute.workers,

@@ -19,11 +19,11 @@ MAY_IMPORT = {
     "pictures": "core data masks",
     "report": "core data ledger rasterize split evaluate pictures",
     "tracking": "core models inference",
-    "train": "core data models evaluate pictures tracking params",
+    "train": "core data models evaluate pictures tracking",
     "convert": "core data masks ledger ingest validate rasterize",
     "explain": "core data masks ledger rasterize pictures",
     "demo": "core masks",
-    "params": "core data ledger ingest split train evaluate report tracking",
+    "params": "core data ledger ingest rasterize split train evaluate report tracking",
     "commands": "core data split train convert explain demo ingest params",
     "__main__": "core convert explain ingest params commands",
 }

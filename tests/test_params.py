@@ -2,8 +2,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from dvc_data.hashfile.meta import Meta
 
 from segpipe import params
@@ -11,8 +13,6 @@ from segpipe.core.errors import UserError
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "params.yaml").read_text(encoding="utf-8")
-CLASSES = next(f"{line}\n" for line in TEXT.splitlines() if line.startswith("  classes:"))
-
 FILES = {
     "split.pins": "data/pins.csv",
     "split.scene_table": "data/scenes.csv",
@@ -26,88 +26,105 @@ def load(folder: Path, text: str) -> params.Params:
     return params.load(path)
 
 
-def test_the_projects_own_params_are_sound(tmp_path):
-    assert load(tmp_path, TEXT).photos.fit == "letterbox"
+def changed(**values: Any) -> str:
+    """The text of params.yaml with other values; the keys have __ between their parts."""
+    document = yaml.safe_load(TEXT)
+    for key, value in values.items():
+        *path, name = key.split("__")
+        section = document
+        for part in path:
+            section = section.setdefault(part, {})
+        section[name] = value
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def test_the_file_has_the_defaults_of_the_code_but_for_the_demos_classes(tmp_path):
+    classes = ["coin", "brick", "star", "ring", "leaf"]
+    assert load(tmp_path, TEXT) == params.Params(ingest={"classes": classes})
+    assert load(tmp_path, "ingest: {source: elsewhere}\n") == params.Params(ingest={"source": "elsewhere"})
+
+
+def test_the_file_is_short():
+    assert TEXT.count("\n") < 70
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("values", "message"),
     [
-        ("  lr: 0.002", "  lr: -1", "train.lr: input should be greater than 0, not -1"),
-        ("  processes: 1", "  processes: 3", "train: batch_size 4 cannot be shared by 3 processes"),
-        ("  epochs: 16", "  epochs: soon", "train.epochs: input should be 'auto', not 'soon'"),
-        ("  epochs: 16", "  epochs: 0", "train.epochs: input should be greater than or equal to 1, not 0"),
-        ("    cross_entropy: 1.0\n    dice: 1.0", "    cross_entropy: 0\n    dice: 0", "train.loss: at least one part"),
-        ("  epochs: 16", "  epochs: 1", "train: in 1 epochs with warmup_epochs 1 the learning rate only rises; give"),
-        ("  lr: 0.002", "  learn_rate: 1", "train.learn_rate: no such key"),
+        ({"train__lr": -1}, "train.lr: input should be greater than 0, not -1"),
+        ({"train__processes": 3}, "train: batch_size 4 cannot be divided among 3 processes"),
+        ({"train__epochs": "soon"}, "train.epochs: input should be 'auto', not 'soon'"),
+        ({"train__epochs": 0}, "train.epochs: input should be greater than or equal to 1, not 0"),
+        ({"train__loss": {"cross_entropy": 0, "dice": 0}}, "train.loss: at least one part"),
+        ({"train__epochs": 1}, "train: in 1 epochs with warmup_epochs 1 the learning rate only rises; set"),
+        ({"train__learn_rate": 1}, "train.learn_rate: no such key"),
+        ({"train__batchsize": 8}, "train.batchsize: no such key; did you mean batch_size?"),
+        ({"photos__fit": "squash"}, "photos.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'"),
         (
-            "  batch_size: 4\n  accum",
-            "  batchsize: 8\n  accum",
-            "train.batchsize: no such key; did you mean batch_size?",
+            {"photos__tiles__side": 180},
+            "photos: an overlap of 64 pixels is too large for tiles of 180 x 180; set tiles.overlap to a third of the",
         ),
+        ({"photos__tiles__side": 20}, "photos.tiles.side: input should be greater than or equal to 32, not 20"),
+        ({"split__val": 0.9}, "split: val + test = 1.05 leaves no image for training"),
+        ({"ingest__classes": ["leaf", "coin", "leaf"]}, "ingest: classes names a class twice"),
+        ({"ingest__classes": {}}, "ingest.classes: names no class; give auto, a list of names"),
+        ({"ingest__classes": {"a": ["x"], "b": []}}, "ingest.classes: 'b' "),
+        ({"ingest__classes": {"a": ["x", "y"], "b": "y"}}, "'y' "),
+        ({"ingest__classes": {"a": ["x", "x"]}}, "'x' "),
+        ({"ingest__classes": {"background": ["x"]}}, "ingest: classes names background, the class of all pixels"),
+        ({"ingest__classes": ["x", "background"]}, "ingest: classes names background, the class of all pixels"),
+        ({"ingest__mask_values": {"7": "a", "07": "b"}}, "ingest: mask_values: '7' and '07' are the same value; keep"),
         (
-            "fit: letterbox",
-            "fit: squash",
-            "photos.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'",
+            {"ingest__mask_values": {"1,2,3": "a", "1, 2, 3": "b"}},
+            "ingest: mask_values: '1,2,3' and '1, 2, 3' are the same",
         ),
+        ({"ingest__image_pattern": "*.jpg"}, "ingest: image_pattern and mask_pattern are used together"),
         (
-            "side: 0 # 0: no tiles\n    overlap: 64",
-            "side: 180\n    overlap: 64",
-            "photos: of tiles of 180 x 180 pixels, 64 are too much overlap; give tiles.overlap a third of the",
-        ),
-        ("side: 0", "side: 20", "photos.tiles.side: input should be greater than or equal to 32, not 20"),
-        ("  val: 0.15", "  val: 0.9", "split: val + test = 1.05 leaves nothing to train on"),
-        ("classes: [", "classes: [leaf, ", "ingest: classes names a class twice"),
-        (CLASSES, "  classes: {}\n", "ingest.classes: names no class; give auto, a list of names"),
-        (CLASSES, "  classes: {a: [x], b: []}\n", "ingest.classes: 'b' is made of no category"),
-        (CLASSES, "  classes: {a: [x, y], b: y}\n", "'y' stands in 'a' and in 'b'; a category counts as one class"),
-        (CLASSES, "  classes: {a: [x, x]}\n", "'x' stands twice in 'a'"),
-        (CLASSES, "  classes: {background: [x]}\n", "ingest: classes names background, which is what no class"),
-        (CLASSES, "  classes: [x, background]\n", "ingest: classes names background, which is what no class"),
-        ("values: {}", 'values: {"7": a, "07": b}', "ingest: mask_values: '7' and '07' are the same value; keep one"),
-        ("values: {}", 'values: {"1,2,3": a, "1, 2, 3": b}', "ingest: mask_values: '1,2,3' and '1, 2, 3' are the same"),
-        ('image_pattern: ""', "image_pattern: '*.jpg'", "ingest: image_pattern and mask_pattern go together"),
-        (
-            "weights: imagenet",
-            "weights: nets/enc.pt",
+            {"train__weights": "nets/enc.pt"},
             "train.weights: is imagenet, file or random; name a file in train.weights_file and set weights: file",
         ),
-        ("seed: 7", "seed: [", "is not YAML"),
-        ("seed: 7\n", "", "seed: is missing"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_key(tmp_path, old, new, said):
-    assert old in TEXT
+def test_a_wrong_value_is_named_with_its_key(tmp_path, values, message):
     with pytest.raises(UserError) as caught:
-        load(tmp_path, TEXT.replace(old, new, 1))
-    assert said in str(caught.value)
+        load(tmp_path, changed(**values))
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_keys_of_older_versions_are_refused_with_their_new_names(tmp_path):
-    for old, new in {"size: [160, 160]": "photos.height and photos.width", "fit: crop": "photos.fit"}.items():
-        with pytest.raises(UserError) as caught:
-            load(tmp_path, TEXT.replace("rasterize:\n", f"rasterize:\n  {old}\n"))
-        key = old.partition(":")[0]
-        assert str(caught.value).endswith(f"params.yaml: rasterize.{key}: this key has a new name: {new}")
+def test_text_that_is_not_yaml_is_refused_in_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"^[^\n]*is not YAML[^\n]*$"):
+        load(tmp_path, TEXT.replace("seed: 7", "seed: ["))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "new"),
+    [
+        ("rasterize.size", [160, 160], "photos.height and photos.width"),
+        ("rasterize.fit", "crop", "photos.fit"),
+        ("train.device", "cpu", "compute.device"),
+        ("train.checkpoint_minutes", 5, "compute.checkpoint_minutes"),
+    ],
+)
+def test_keys_of_older_versions_are_refused_with_their_new_names(tmp_path, key, value, new):
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, changed(**{key.replace(".", "__"): value}))
+    assert str(caught.value).endswith(f"params.yaml: {key}: this key has a new name: {new}")
 
 
 @pytest.mark.parametrize("name", [Meta.PARAM_SIZE, Meta.PARAM_NFILES])
 def test_no_key_may_have_a_name_that_dvc_leaves_out_of_its_hash(tmp_path, name):
     """DVC would restore the outputs of an older value: dvc/stage/cache.py, _get_cache_hash."""
-    text = TEXT.replace(CLASSES, f"  classes: {{{name}: [small, large], coin: coin}}\n")
     with pytest.raises(UserError, match=rf"ingest\.classes\.{name}: DVC does not see changes of a key with the name"):
-        load(tmp_path, text)
-    text = TEXT.replace("source_roles: {train: train,", f"source_roles: {{{name}: train,")
+        load(tmp_path, changed(ingest__classes={name: ["small", "large"], "coin": "coin"}))
     with pytest.raises(UserError, match=rf"split\.source_roles\.{name}: DVC does not see changes"):
-        load(tmp_path, text)
+        load(tmp_path, changed(split__source_roles={name: "train"}))
 
 
 def test_a_random_encoder_that_never_learns_is_refused(tmp_path):
-    frozen = TEXT.replace("freeze_epochs: 0", "freeze_epochs: 16")
-    assert load(tmp_path, frozen).train.freeze_epochs == 16
-    with pytest.raises(UserError, match=r"train: freeze_epochs 16 keeps a random encoder to the end; give 0$"):
-        load(tmp_path, frozen.replace("weights: imagenet", "weights: random"))
+    assert load(tmp_path, changed(train__freeze_epochs=16)).train.freeze_epochs == 16
+    with pytest.raises(UserError, match=r"train: freeze_epochs 16 keeps a random encoder to the end; set it to 0$"):
+        load(tmp_path, changed(train__freeze_epochs=16, train__weights="random"))
 
 
 def command(folder: Path, module: str, **env: str) -> subprocess.CompletedProcess:
@@ -116,11 +133,11 @@ def command(folder: Path, module: str, **env: str) -> subprocess.CompletedProces
     return subprocess.run([sys.executable, "-m", module], cwd=folder, env=env, capture_output=True, text=True)
 
 
-def test_a_missing_source_is_told_before_the_pipeline_starts(tmp_path):
+def test_a_missing_source_is_reported_before_the_pipeline_starts(tmp_path):
     tmp_path.joinpath("params.yaml").write_text(TEXT.replace("source: data/demo", "source: nowhere", 1))
     done = command(tmp_path, "stages.check", RANK="1", WORLD_SIZE="1")  # as some batch systems set them
-    said = "error: params.yaml: ingest.source: nowhere is no folder; name the folder of your photographs\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    message = "error: params.yaml: ingest.source: nowhere is no folder; name the folder of your photographs\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 def test_the_order_of_merged_classes_is_in_a_file_since_dvc_does_not_see_it_in_params(tmp_path):
@@ -128,49 +145,44 @@ def test_the_order_of_merged_classes_is_in_a_file_since_dvc_does_not_see_it_in_p
     tmp_path.joinpath("data").mkdir()
     for name in FILES.values():
         tmp_path.joinpath(name).touch()
-    text = TEXT.replace("source: data/demo", "source: photos", 1)
     for classes, order in (
-        ("{human: [person], vehicle: [car]}", ["human", "vehicle"]),
-        ("{vehicle: [car], human: [person]}", ["vehicle", "human"]),
+        ({"human": ["person"], "vehicle": ["car"]}, ["human", "vehicle"]),
+        ({"vehicle": ["car"], "human": ["person"]}, ["vehicle", "human"]),
         ("auto", "auto"),
     ):
-        tmp_path.joinpath("params.yaml").write_text(text.replace(CLASSES, f"  classes: {classes}\n"))
+        tmp_path.joinpath("params.yaml").write_text(changed(ingest__source="photos", ingest__classes=classes))
         assert command(tmp_path, "stages.check").returncode == 0
         assert json.loads(tmp_path.joinpath("data/class_order.json").read_text()) == order
 
 
 @pytest.mark.parametrize(("key", "file"), FILES.items())
-def test_a_missing_file_is_told_before_the_pipeline_starts(tmp_path, key, file):
+def test_a_missing_file_is_reported_before_the_pipeline_starts(tmp_path, key, file):
     tmp_path.joinpath("data/demo").mkdir(parents=True)
     for name in FILES.values():
         tmp_path.joinpath(name).touch()
     tmp_path.joinpath(file).unlink()
     tmp_path.joinpath("params.yaml").write_text(TEXT)
     done = command(tmp_path, "stages.check")
-    said = f"error: params.yaml: {key}: {file} is no file; name one, or restore {file} from git\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    message = f"error: params.yaml: {key}: {file} is no file; name one, or restore {file} from git\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(1, 0), (3, 3), (0, 1)])
 def test_folds_are_two_or_more_and_counted_from_0(tmp_path, folds, fold):
-    text = TEXT.replace("folds: 0", f"folds: {folds}", 1).replace("  fold: 0", f"  fold: {fold}", 1)
-    with pytest.raises(
-        UserError, match=r"split: folds \d and fold \d: folds is 0 \(off\) or 2 and more, fold below it"
-    ):
-        load(tmp_path, text)
+    with pytest.raises(UserError, match=r"split: folds \d and fold \d: folds is 0 \(off\) or 2 and more, fold less"):
+        load(tmp_path, changed(split__folds=folds, split__fold=fold))
 
 
-def test_a_stage_without_what_it_reads_names_the_file_and_the_way(tmp_path):
+def test_a_stage_without_its_input_names_the_file_and_the_remedy(tmp_path):
     tmp_path.joinpath("params.yaml").write_text(TEXT)
     done = command(tmp_path, "stages.validate")
-    said = "error: data/records/categories.parquet: no such file; `dvc repro` runs the stages that make it\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    message = "error: data/records/categories.parquet: no such file; `dvc repro` runs the stages that make it\n"
+    assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_all_faults_are_told_at_once(tmp_path):
-    text = TEXT.replace("  lr: 0.002", "  lr: -1").replace("fit: letterbox", "fit: squash")
+def test_all_faults_are_reported_at_once(tmp_path):
     with pytest.raises(UserError, match=r"photos\.fit.*train\.lr"):
-        load(tmp_path, text)
+        load(tmp_path, changed(train__lr=-1, photos__fit="squash"))
 
 
 @pytest.mark.parametrize("stage", ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"])
@@ -185,5 +197,5 @@ def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "a text"])
 def test_a_file_without_sections_says_so(tmp_path, text):
-    with pytest.raises(UserError, match="is empty, or no sections with settings; restore it, `git checkout "):
+    with pytest.raises(UserError, match="holds no sections with settings; restore it, `git checkout "):
         load(tmp_path, text)

@@ -13,6 +13,7 @@ from PIL import Image
 from pydantic import BaseModel
 
 from segpipe import params
+from segpipe.train.recipe import Recipe, RunRecipe
 from stages import evaluate, ingest, rasterize, render, split, train, validate
 from tests import data_half
 from tests.conftest import ROOT
@@ -28,9 +29,14 @@ SETTINGS = {
     "train__epochs": 1, "train__warmup_epochs": 0, "train__batch_size": 2,
     "render__samples": 1, "tracking__mlflow": False,
 }  # fmt: skip
-CHANGES_NO_RESULT = ("compute.", "tracking.", "train.device", "train.checkpoint_minutes")
+CHANGES_NO_RESULT = ("compute.", "tracking.")
 UNDECLARED = {
-    "validate": {"photos.height", "photos.width", "photos.fit", "photos.tiles.side", "photos.tiles.overlap"},  # a cache
+    # photos: a cache; near_duplicate_bits: for the report of a stage that fails
+    "validate": {
+        *("photos.height", "photos.width", "photos.fit", "photos.tiles.side", "photos.tiles.overlap"),
+        "split.near_duplicate_bits",
+    },
+    "rasterize": {"split.near_duplicate_bits"},
     "train": {"ingest.source"},  # it finds the source's hash in dvc.lock, for the run's tags
     "render": {"evaluate.batch_size"},  # evaluate read it, and render shows what evaluate wrote
 }
@@ -68,8 +74,8 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     seen: set[str] = set()
     found = {}
     with pytest.MonkeyPatch.context() as patch, chdir(work):
-        patch.setattr(params.Section, "__getattribute__", noting_reads(seen), raising=False)
-        patch.setattr(params.Section, "model_dump", noting_dumps(seen))
+        patch.setattr(params.Settings, "__getattribute__", noting_reads(seen), raising=False)
+        patch.setattr(params.Settings, "model_dump", noting_dumps(seen))
         for name, stage in STAGES.items():
             patch.setattr(stage, "load", loading_clears(seen))
             stage.main()
@@ -90,8 +96,9 @@ def draw_source(folder: Path) -> None:
 def noting_reads(seen: set[str]) -> Any:
     plain = object.__getattribute__
 
-    def get(self: params.Section, name: str) -> Any:
+    def get(self: params.Settings, name: str) -> Any:
         kind = plain(self, "__class__")
+        kind = Recipe if kind is RunRecipe else kind
         if name in kind.model_fields and name in (own := leaves(kind)):
             seen.add(own[name])
         return plain(self, name)
@@ -102,10 +109,11 @@ def noting_reads(seen: set[str]) -> Any:
 def noting_dumps(seen: set[str]) -> Any:
     plain = BaseModel.model_dump
 
-    def dump(self: params.Section, **options: Any) -> dict[str, Any]:
+    def dump(self: params.Settings, **options: Any) -> dict[str, Any]:
         if not isinstance(self, params.Params):  # all of it goes to the tracker
-            below = {key for kind in PLACES for key in leaves(kind).values() if key.startswith(PLACES[type(self)])}
-            seen.update(below - {PLACES[type(self)] + name for name in options.get("exclude", ())})
+            place = PLACES[Recipe if isinstance(self, RunRecipe) else type(self)]
+            below = {key for kind in PLACES for key in leaves(kind).values() if key.startswith(place)}
+            seen.update(below - {place + name for name in options.get("exclude", ())})
         return plain(self, **options)
 
     return dump

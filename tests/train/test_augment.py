@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 import torch
 
@@ -9,7 +7,7 @@ from segpipe.train import augment
 from segpipe.train.recipe import Augment
 
 NOTHING = Augment(scale=0, rotate_deg=0, flip=0, flip_vertical=0, brightness=0, contrast=0, saturation=0, hue=0)
-SHAPE_ONLY = dataclasses.replace(NOTHING, scale=0.6, rotate_deg=15, flip=0.5, flip_vertical=0.5)
+SHAPE_ONLY = NOTHING.model_copy(update={"scale": 0.6, "rotate_deg": 15, "flip": 0.5, "flip_vertical": 0.5})
 
 
 def varied(images, labels, crop_hw, strength, seed=0):
@@ -35,7 +33,7 @@ def test_with_nothing_to_do_pictures_and_labels_stay_as_they_are():
 @pytest.mark.parametrize(("flip", "axis"), [("flip", 2), ("flip_vertical", 1)])
 def test_a_mirrored_picture_has_mirrored_labels(flip, axis):
     images, labels = ramp(1, 40, 48)
-    pixels, truth = varied(images, labels, (40, 48), dataclasses.replace(NOTHING, **{flip: 1.0}))
+    pixels, truth = varied(images, labels, (40, 48), NOTHING.model_copy(update={flip: 1.0}))
     assert torch.equal(truth, labels.flip(axis))
     assert torch.allclose(pixels, images.flip(axis + 1).float(), atol=1e-2)
 
@@ -98,20 +96,20 @@ def test_a_picture_without_any_label_is_given_up_after_a_few_tries():
 
 def test_grey_stays_grey_when_hue_and_saturation_change():
     images = torch.full((4, 3, 8, 8), 100, dtype=torch.uint8)
-    strength = dataclasses.replace(NOTHING, saturation=0.9, hue=0.5)
+    strength = NOTHING.model_copy(update={"saturation": 0.9, "hue": 0.5})
     pixels, _ = varied(images, torch.zeros(4, 8, 8, dtype=torch.uint8), (8, 8), strength)
     assert torch.allclose(pixels, torch.tensor(100.0), atol=0.05)
 
 
 def test_brightness_multiplies_and_contrast_keeps_the_mean():
     images, labels = ramp(6, 16, 16)
-    bright, _ = varied(images, labels, (16, 16), dataclasses.replace(NOTHING, brightness=0.4))
+    bright, _ = varied(images, labels, (16, 16), NOTHING.model_copy(update={"brightness": 0.4}))
     factors = bright.flatten(1).sum(dim=1) / images.float().flatten(1).sum(dim=1)
     assert factors.min() > 0.6
     assert factors.max() < 1.4
     assert factors.unique().numel() == 6
     middling = images // 2 + 60  # stays within 0..255 when stretched
-    stretched, _ = varied(middling, labels, (16, 16), dataclasses.replace(NOTHING, contrast=0.4))
+    stretched, _ = varied(middling, labels, (16, 16), NOTHING.model_copy(update={"contrast": 0.4}))
     luma = torch.tensor([0.299, 0.587, 0.114])
     means = [p.float().flatten(2).mean(dim=2) @ luma for p in (stretched, middling)]
     assert torch.allclose(*means, atol=0.1)

@@ -32,8 +32,8 @@ def test_compiling_is_tried_on_one_gpu_alone_and_not_where_equal_bytes_are_asked
     assert compiling.candidates(recipe, GPU, ALONE, HOUR) == ("default", "reduce-overhead")
     assert compiling.candidates(recipe, tiny.CPU, ALONE, HOUR) == ()
     assert compiling.candidates(recipe, GPU, replace(ALONE, size=2), HOUR) == ()
-    assert compiling.candidates(replace(recipe, strict=True), GPU, ALONE, HOUR) == ()
-    assert compiling.candidates(replace(recipe, compile="off"), GPU, ALONE, HOUR) == ()
+    assert compiling.candidates(recipe.model_copy(update={"strict": True}), GPU, ALONE, HOUR) == ()
+    assert compiling.candidates(recipe.model_copy(update={"compile_mode": "off"}), GPU, ALONE, HOUR) == ()
     assert compiling.candidates(recipe, GPU, ALONE, 60.0) == ()
 
 
@@ -66,7 +66,7 @@ def test_a_plan_that_compiles_is_kept_and_trains_what_is_shipped(tmp_path, monke
     data, recipe = tiny.data(train=20), tiny.recipe(epochs=1, budget_seconds=HOUR)
     path = checkpoint.path_of(tmp_path, "abc")
     plan = planning.planned(tiny.segmenter(), data, recipe, path, tiny.CPU, fills_budget=False)
-    assert plan == replace(recipe, compile="default")
+    assert plan == recipe.model_copy(update={"compile_mode": "default"})
     assert planning.planned(tiny.segmenter(), data, recipe, path, tiny.CPU, fills_budget=False) == plan
     network, records = tiny.fit(tmp_path / "compiled", data, plan)
     assert asked == ["default"] * 2  # the plan's probe, the training

@@ -1,4 +1,3 @@
-import dataclasses
 import logging
 from types import SimpleNamespace
 
@@ -84,7 +83,7 @@ def test_parts_that_are_accumulated_give_the_step_of_the_whole():
     whole, in_parts = Small(holds=8), Small(holds=8)
     in_parts.load_state_dict(whole.state_dict())
     first = steps(whole, recipe, data())[0]
-    second = steps(in_parts, dataclasses.replace(recipe, batch_size=2, accumulate=4), data())[0]
+    second = steps(in_parts, recipe.model_copy(update={"batch_size": 2, "accumulate": 4}), data())[0]
     assert in_parts.saw == [2, 2, 2, 2]
     assert second.pictures == first.pictures == 8
     assert second.loss == pytest.approx(first.loss, rel=1e-5)

@@ -36,7 +36,7 @@ def note(path, plan):
 
 def test_a_plan_is_made_once_and_kept(tmp_path, probes):
     path = tmp_path / "abc.pt"
-    assert planned(path) == planned(path) == dataclasses.replace(RECIPE, epochs=56, compile="off")
+    assert planned(path) == planned(path) == RECIPE.model_copy(update={"epochs": 56, "compile_mode": "off"})
     assert noted(path) == HERE
     assert len(probes) == 1
 
@@ -45,7 +45,7 @@ def test_a_plan_is_made_once_and_kept(tmp_path, probes):
 def test_a_plan_of_another_device_is_made_again(tmp_path, probes, there):
     path = tmp_path / "abc.pt"
     note(path, dataclasses.replace(HERE, epochs=3000, **there))
-    assert planned(path) == dataclasses.replace(RECIPE, epochs=56, compile="off")
+    assert planned(path) == RECIPE.model_copy(update={"epochs": 56, "compile_mode": "off"})
     assert noted(path) == HERE
 
 
@@ -88,7 +88,7 @@ def test_a_damaged_note_is_a_warning_and_a_new_plan(tmp_path, probes, caplog, te
 
 
 def test_a_plan_of_fewer_epochs_than_the_warm_up_has_half_of_them(tmp_path, probes, caplog):
-    recipe = dataclasses.replace(RECIPE, warmup_epochs=1.0, budget_seconds=90.0)
+    recipe = tiny.recipe(warmup_epochs=1.0, budget_seconds=90.0)
     assert [planned(tmp_path / "abc.pt", recipe=recipe).warmup_epochs for _ in range(2)] == [0.5, 0.5]
     assert "1 epochs fill the budget, fewer than train.warmup_epochs" in caplog.text
     assert planned(tmp_path / "def.pt").warmup_epochs == RECIPE.warmup_epochs
@@ -108,7 +108,7 @@ def test_a_new_training_is_forecast_and_one_that_goes_on_is_not(tmp_path, caplog
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             plan = planning.planned(tiny.segmenter(), tiny.data(), RECIPE, path, tiny.CPU, fills_budget=False)
-            assert plan == dataclasses.replace(RECIPE, compile="off")
+            assert plan == RECIPE.model_copy(update={"compile_mode": "off"})
     assert sum(message.startswith("forecast: ") for message in caplog.messages) == 2
 
 
@@ -116,4 +116,4 @@ def test_a_plan_that_fills_the_budget_is_the_recipes_number_of_epochs(tmp_path):
     path = checkpoint.path_of(tmp_path, "abc")
     plan = planning.planned(tiny.segmenter(), tiny.data(), RECIPE, path, tiny.CPU, fills_budget=True)
     assert plan.epochs == noted(path).epochs > RECIPE.epochs
-    assert dataclasses.replace(plan, epochs=RECIPE.epochs, compile=RECIPE.compile) == RECIPE
+    assert plan.model_copy(update={"epochs": RECIPE.epochs, "compile_mode": RECIPE.compile_mode}) == RECIPE

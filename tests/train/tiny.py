@@ -12,7 +12,7 @@ from segpipe.train import loop
 from segpipe.train.data import TrainingData
 from segpipe.train.events import Event
 from segpipe.train.history import EpochRecord
-from segpipe.train.recipe import Recipe
+from segpipe.train.recipe import RunRecipe
 
 CPU = torch.device("cpu")
 ENCODER = "mobilenetv3_small_050"
@@ -45,12 +45,15 @@ def segmenter(seen=(True, True, True, False)) -> build.Segmenter:
     return build.segmenter("pspnet", ENCODER, len(CLASSES), seen)
 
 
-def recipe(**changes) -> Recipe:
+def recipe(crop_hw=(32, 32), budget_seconds=21_600.0, **changes) -> RunRecipe:
     """A few epochs of few steps, with everything that is random switched on."""
-    return Recipe(**{"epochs": 3, "batch_size": 2, "crop_hw": (32, 32), "lr": 3e-3, **changes})
+    chosen = {"epochs": 3, "batch_size": 2, "lr": 3e-3, "encoder_lr_factor": 0.3, "warmup_epochs": 0.5, "ema_decay": 0}
+    varied = {"scale": 0.5, "rotate_deg": 5, "flip_vertical": 0, "brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
+    made = RunRecipe(**{**chosen, "augment": varied, **changes})
+    return made.model_copy(update={"crop": crop_hw, "budget_hours": budget_seconds / 3600})
 
 
-def fit(folder: Path, data: TrainingData, recipe: Recipe, inputs: str = "abc"):
+def fit(folder: Path, data: TrainingData, recipe: RunRecipe, inputs: str = "abc"):
     """Train to the end. Returns the network and the epochs' records."""
     network = segmenter()
     return network, epochs(loop.fit(network, data, recipe, folder, inputs, CPU))

@@ -3,15 +3,18 @@
 from segpipe.core.command import run
 from segpipe.params import load
 from segpipe.train import distributed, planning, prepare
+from segpipe.train.recipe import RunRecipe
 
 
 def main() -> None:
     """Measure a few steps and say what to expect."""
     params = load()
-    device, mates = prepare.device_and_team(params, "stages.forecast")
-    data, segmenter = prepare.data_and_network(params)[1:3]
-    recipe, fills = prepare.recipe(params), params.train.epochs == "auto"
-    planning.made(segmenter, data, recipe, prepare.CHECKPOINTS, device, mates, fills_budget=fills)
+    section = params.train
+    device, mates = prepare.device_and_team(section, params.compute.device, "segpipe.commands.forecast")
+    _, data, network, _ = prepare.data_and_network(section, params.seed)
+    recipe = RunRecipe.of(section, params.seed, params.compute.checkpoint_minutes)
+    fills_budget = section.epochs == "auto"
+    planning.made(network, data, recipe, prepare.CHECKPOINTS, device, mates, fills_budget=fills_budget)
     distributed.leave(mates)
 
 

@@ -1,11 +1,15 @@
 """What annotations mean that do not say it all by themselves: one policy each, and how much each of them decides."""
 
+import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field, field_validator
+
+from segpipe.core.settings import Settings, Share
 from segpipe.data.records import Instance
 from segpipe.ledger import rows as ledger
+from segpipe.ledger.reasons import LIMITED_CODES
 from segpipe.ledger.rows import Row
 
 Fate = Literal["object", "ignore", "drop"]
@@ -21,24 +25,52 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policies:
-    """What becomes of each kind of annotation: an object, pixels that are neither taught nor scored, or nothing.
+class Policies(Settings):
+    """What becomes of each kind of annotation: an object, ignored pixels (not trained on, not scored), or nothing."""
 
-    crowd: regions of uncounted objects; box: its inside is the object, or is ignored, or the box is left out;
-    line_width_px, point_radius_px: lines and points are drawn so wide, round at the ends, 0: they cannot be used;
-    holes: rings within others of the same instance add nothing (union, as pycocotools has it) or cut holes (even_odd);
-    difficult, occluded: what is flagged so; unknown_class: pixels and outlines whose class nothing names.
-    """
+    crowd: Fate = Field("ignore", description="regions of uncounted objects: ignore (not scored), object or drop")
+    difficult: Fate = Field("object", description="annotations that are marked as difficult: object, ignore or drop")
+    occluded: Fate = Field("object", description="annotations that are marked as occluded: object, ignore or drop")
+    unknown_class: Literal["ignore", "drop"] = Field(
+        "ignore", description="outlines and pixels of a class without a name: ignore, or drop (they become background)"
+    )
+    holes: Literal["union", "even_odd"] = Field(
+        "union",
+        description="a ring inside another ring of the same object: union (it adds nothing, as in pycocotools) or "
+        "even_odd (it cuts a hole)",
+    )
+    box: Literal["region", "ignore", "drop"] = Field(
+        "region", description="boxes: region (the inside is the object), ignore (the inside is not scored) or drop"
+    )
+    line_width_px: float = Field(0, ge=0, le=1000, description="width of drawn lines in pixels; 0: lines are dropped")
+    point_radius_px: float = Field(
+        0, ge=0, le=1000, description="radius of drawn points in pixels; 0: points are dropped"
+    )
 
-    crowd: Fate = "ignore"
-    box: Literal["region", "ignore", "drop"] = "region"
-    line_width_px: float = 0
-    point_radius_px: float = 0
-    holes: Literal["union", "even_odd"] = "union"
-    difficult: Fate = "object"
-    occluded: Fate = "object"
-    unknown_class: Literal["ignore", "drop"] = "ignore"
+    def key(self) -> tuple[str | float, ...]:
+        """The values of these policies, without the fields of a subclass; equal keys decide alike."""
+        return tuple(getattr(self, name) for name in Policies.model_fields)
+
+
+class Validate(Policies):
+    """The section `validate` of params.yaml: the policies, empty images, and the limits on data."""
+
+    unannotated: Literal["skip", "keep"] = Field(
+        "skip", description="images whose record has no object: skip, or keep (they are background)"
+    )
+    limits: dict[str, Share] = Field(
+        {"dropped_images": 0.05, "dropped_annotations": 0.05},
+        description="largest share of images or annotations with a code of the data report; more stops the stage",
+    )
+
+    @field_validator("limits")
+    @classmethod
+    def _known(cls, limits: dict[str, float]) -> dict[str, float]:
+        for code in limits:
+            if code not in LIMITED_CODES:
+                close = difflib.get_close_matches(code, LIMITED_CODES, n=1, cutoff=0)
+                raise ValueError(f"no reason or finding has the code {code!r}; did you mean {close[0]}?")
+        return limits
 
 
 def fate(instance: Instance, policies: Policies) -> tuple[Fate, str]:

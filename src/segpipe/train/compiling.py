@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from segpipe.train.distributed import Team
-from segpipe.train.recipe import Compile, Recipe
+from segpipe.train.recipe import CompileMode, RunRecipe
 
-MODES: tuple[Compile, ...] = (
+MODES: tuple[CompileMode, ...] = (
     "default",
     "reduce-overhead",
 )  # of torch.compile; the second replays the network's kernels as CUDA graphs
@@ -32,7 +32,7 @@ class Pace:
     data_wait_share: float
 
 
-def compiled(network: nn.Module, mode: Compile) -> nn.Module:
+def compiled(network: nn.Module, mode: CompileMode) -> nn.Module:
     """The network with its forward and backward compiled in one of MODES; itself for any other mode.
 
     Weights and buffers are shared, so that what changes one changes the other.
@@ -43,22 +43,22 @@ def compiled(network: nn.Module, mode: Compile) -> nn.Module:
     return module
 
 
-def candidates(recipe: Recipe, device: torch.device, team: Team, seconds: float) -> tuple[Compile, ...]:
+def candidates(recipe: RunRecipe, device: torch.device, team: Team, seconds: float) -> tuple[CompileMode, ...]:
     """The MODES worth a try in a training that takes so many seconds without."""
-    may = recipe.compile == "auto" and device.type == "cuda" and not recipe.strict and team.size == 1
+    may = recipe.compile_mode == "auto" and device.type == "cuda" and not recipe.strict and team.size == 1
     if not may or seconds < _WORTHWHILE_SECONDS:
         return ()
     return MODES if recipe.accumulate == 1 else MODES[:1]  # a graph's gradients do not outlive its next replay
 
 
 def quickest(
-    plain: Pace, modes: tuple[Compile, ...], steps: float, measure: Callable[[Compile], Pace]
-) -> tuple[Compile, Pace]:
+    plain: Pace, modes: tuple[CompileMode, ...], steps: float, measure: Callable[[CompileMode], Pace]
+) -> tuple[CompileMode, Pace]:
     """The mode, or "off", in which so many steps end first, the time to compile once more included; and its pace.
 
     plain: without compiling; measure: compiles in a mode and takes a few steps; whatever it raises rules the mode out.
     """
-    mode: Compile = "off"
+    mode: CompileMode = "off"
     best, compile_seconds = plain, 0.0
     for tried in modes:
         start = time.perf_counter()

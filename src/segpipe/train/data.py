@@ -15,7 +15,7 @@ from segpipe.data.store import Store
 from segpipe.train import augment, randomness, rare
 from segpipe.train.augment import Draws
 from segpipe.train.distributed import ALONE, Team
-from segpipe.train.recipe import Recipe
+from segpipe.train.recipe import RunRecipe
 
 _AHEAD = 2  # batches fetched beforehand
 
@@ -94,16 +94,16 @@ class Batch:
 
 
 def training_batches(
-    data: TrainingData, recipe: Recipe, epoch: int, first_step: int, device: torch.device, team: Team = ALONE
+    data: TrainingData, recipe: RunRecipe, epoch: int, first_step: int, device: torch.device, team: Team = ALONE
 ) -> Iterator[Batch]:
     """The epoch's batches from `first_step` on, on `device`, with what is drawn for each picture.
 
     In a team this process's rows of them: everybody draws for the whole batch, so that the draws are the same.
     """
-    order = randomness.order(len(data.train_index), recipe.pictures_per_step, recipe.seed, epoch)
+    order = randomness.order(len(data.train_index), recipe.images_per_step, recipe.seed, epoch)
     positions, size_hw = data.train_index[order], crop_hw(data, recipe)
     rarity = rare.rarity(data.class_pixels[data.train_index])
-    own = team.own_rows(recipe.pictures_per_step, recipe.accumulate)
+    own = team.own_rows(recipe.images_per_step, recipe.accumulate)
 
     def fetch(step: int) -> Batch:
         return _gather(data, positions[step][own], device)
@@ -131,14 +131,14 @@ def validation_batches(
     return _ahead(fetch, lambda _, batch: batch, 0, len(starts), device)
 
 
-def steps_per_epoch(data: TrainingData, recipe: Recipe) -> int:
+def steps_per_epoch(data: TrainingData, recipe: RunRecipe) -> int:
     """How many batches `training_batches` gives for a whole epoch."""
-    return -(-len(data.train_index) // recipe.pictures_per_step)
+    return -(-len(data.train_index) // recipe.images_per_step)
 
 
-def crop_hw(data: TrainingData, recipe: Recipe) -> tuple[int, int]:
+def crop_hw(data: TrainingData, recipe: RunRecipe) -> tuple[int, int]:
     """(height, width) in pixels of what the network sees in training."""
-    return recipe.crop_hw or (data.images.shape[1], data.images.shape[2])
+    return recipe.crop or (data.images.shape[1], data.images.shape[2])
 
 
 def _gather(data: TrainingData, positions: np.ndarray, device: torch.device) -> Batch:

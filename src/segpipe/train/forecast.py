@@ -23,7 +23,7 @@ from segpipe.train.checkpoint import State
 from segpipe.train.compiling import Pace
 from segpipe.train.data import TrainingData
 from segpipe.train.distributed import ALONE, Team
-from segpipe.train.recipe import Compile, Recipe
+from segpipe.train.recipe import CompileMode, RunRecipe
 
 _WARM_STEPS, _COUNTED_STEPS = 1, 3
 _VALIDATION_BATCHES = 2
@@ -47,7 +47,7 @@ class Forecast:
     data_wait_share: float
     memory_bytes: int
     disk_bytes: int
-    compile: Compile = "off"
+    compile: CompileMode = "off"
 
     @property
     def epoch_seconds(self) -> float:
@@ -67,7 +67,7 @@ class Forecast:
 def probe(
     segmenter: Segmenter,
     data: TrainingData,
-    recipe: Recipe,
+    recipe: RunRecipe,
     device: torch.device,
     folder: Path,
     team: Team = ALONE,
@@ -84,7 +84,7 @@ def probe(
         twin = setup.placed(copy.deepcopy(segmenter), device, team)
         optimizer = schedule.OPTIMIZERS[recipe.optimizer](twin, recipe.lr, recipe.weight_decay, 1.0)
 
-        def measure(mode: Compile) -> Pace:
+        def measure(mode: CompileMode) -> Pace:
             network = compiling.compiled(twin, mode)
             warm = _WARM_STEPS if network is twin else compiling.WARM_STEPS
             return _pace(_timed_steps(twin, network, optimizer, data, recipe, device, team, warm), warm)
@@ -100,7 +100,7 @@ def probe(
             memory_bytes=memory.peak_bytes(device),
             disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
         )
-        epochs = measured.epochs_within(recipe.budget_seconds or 0.0) if fills_budget else recipe.epochs
+        epochs = measured.epochs_within(recipe.budget_seconds) if fills_budget else recipe.epochs
         modes = compiling.candidates(recipe, device, team, measured.seconds(epochs))
         mode, pace = compiling.quickest(plain, modes, epochs * measured.steps, measure)
     return replace(measured, compile=mode, step_seconds=pace.step_seconds, data_wait_share=pace.data_wait_share)
@@ -139,7 +139,7 @@ def _timed_steps(
     network: nn.Module,
     optimizer: Optimizer,
     data: TrainingData,
-    recipe: Recipe,
+    recipe: RunRecipe,
     device: torch.device,
     team: Team,
     warm: int,
@@ -165,7 +165,9 @@ def _timed_steps(
         return list(islice(steps, warm + _COUNTED_STEPS))
 
 
-def _timed_validation(twin: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device, team: Team) -> float:
+def _timed_validation(
+    twin: Segmenter, data: TrainingData, recipe: RunRecipe, device: torch.device, team: Team
+) -> float:
     few = data.val_index[: _VALIDATION_BATCHES * recipe.batch_size * team.size]
     if not len(few):
         return 0.0
@@ -181,7 +183,7 @@ def _timed_validation(twin: Segmenter, data: TrainingData, recipe: Recipe, devic
     return once() * len(data.val_index) / len(few)
 
 
-def _timed_save(twin: Segmenter, optimizer: Optimizer, recipe: Recipe, folder: Path) -> float:
+def _timed_save(twin: Segmenter, optimizer: Optimizer, recipe: RunRecipe, folder: Path) -> float:
     path, weights = checkpoint.path_of(folder, "probe"), twin.state_dict()
     state = State(shipped=weights, average={k: v.clone() for k, v in weights.items()} if recipe.ema_decay else None)
     files.remove_parts(path)

@@ -12,7 +12,8 @@ from segpipe.core.versions import code_hash
 # All that segpipe.train.loop imports, but for what only draws pictures; the network and its first weights.
 CODE = (
     *("models", "train", "evaluate/scores.py"),
-    *("core/csv_files.py", "core/errors.py", "core/files.py", "core/machine.py", "core/versions.py"),
+    *("core/csv_files.py", "core/errors.py", "core/files.py", "core/machine.py", "core/settings.py"),
+    "core/versions.py",
     *("data/classes.py", "data/preprocessing.py", "data/split_table.py", "data/store.py"),
 )
 LIBRARIES = ("numpy", "segmentation-models-pytorch", "timm", "torch", "torchvision")

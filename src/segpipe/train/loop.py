@@ -24,7 +24,7 @@ from segpipe.train.distributed import ALONE, Team
 from segpipe.train.events import Event, Predictions, Steps
 from segpipe.train.history import EpochRecord
 from segpipe.train.progress import Progress
-from segpipe.train.recipe import Recipe
+from segpipe.train.recipe import RunRecipe
 from segpipe.train.stopping import Stopped, StopSignals
 from segpipe.train.weight_average import WeightAverage
 
@@ -35,7 +35,7 @@ _TELL_SECONDS = 10.0  # single steps are told about so often, many at once
 def fit(
     segmenter: Segmenter,
     data: TrainingData,
-    recipe: Recipe,
+    recipe: RunRecipe,
     checkpoints: Path,
     inputs: str,
     device: torch.device,
@@ -55,7 +55,7 @@ def fit(
     yield from run.untold_steps()
     for record in run.state.records:
         yield dataclasses.replace(record, resumed=True)
-    with run.signals, Progress(recipe.epochs, run.steps, recipe.pictures_per_step, run.done_steps) as progress:
+    with run.signals, Progress(recipe.epochs, run.steps, recipe.images_per_step, run.done_steps) as progress:
         while run.goes_on():
             with at(f"training, epoch {run.state.epoch}"), run.saved_when_stopped(), determinism.explained():
                 is_complete = yield from run.train_epoch(progress)
@@ -77,14 +77,14 @@ class _Run:
         self,
         segmenter: Segmenter,
         data: TrainingData,
-        recipe: Recipe,
+        recipe: RunRecipe,
         path: Path,
         device: torch.device,
         team: Team,
     ) -> None:
         determinism.prepare(device, recipe.strict)
         self.segmenter = setup.placed(segmenter, device, team)
-        self.compiled = compiling.compiled(self.segmenter, recipe.compile)
+        self.compiled = compiling.compiled(self.segmenter, recipe.compile_mode)
         self.data, self.recipe, self.path, self.device = data, recipe, path, device
         self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)
         self.steps = batches.steps_per_epoch(data, recipe)

@@ -4,7 +4,7 @@ Each is 0, with a gradient of 0, for a batch without any label; classes that tra
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +54,7 @@ class Criterion:
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss of one batch, a scalar."""
         pixels = self._pixels(logits, target)
-        parts = [weight * PARTS[name](pixels) for name, weight in asdict(self.loss).items() if weight]
+        parts = [weight * PARTS[name](pixels) for name, weight in self.loss.model_dump().items() if weight]
         return torch.stack(parts).sum()
 
     def _pixels(self, logits: Tensor, target: Tensor) -> Pixels:

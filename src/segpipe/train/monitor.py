@@ -10,16 +10,16 @@ from segpipe.pictures.sheets import Sample
 from segpipe.train import augment
 from segpipe.train import data as batches
 from segpipe.train.data import TrainingData
-from segpipe.train.recipe import Recipe
+from segpipe.train.recipe import RunRecipe
 
 TRAINING_PICTURES, VALIDATION_PICTURES = 16, 8
 _TIMES = 8  # that predictions are shown in a training, and after its first epoch
 
 
-def training_pictures(data: TrainingData, recipe: Recipe) -> list[Sample]:
+def training_pictures(data: TrainingData, recipe: RunRecipe) -> list[Sample]:
     """The first TRAINING_PICTURES pictures of the first epoch, varied as they will be; fewer if there are no more."""
     size_hw = batches.crop_hw(data, recipe)
-    steps = -(-TRAINING_PICTURES // recipe.pictures_per_step)
+    steps = -(-TRAINING_PICTURES // recipe.images_per_step)
     pictures = []
     for batch in islice(batches.training_batches(data, recipe, 1, 0, torch.device("cpu")), steps):
         assert batch.draws is not None

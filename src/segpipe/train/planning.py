@@ -15,7 +15,7 @@ from segpipe.train import checkpoint, compiling, forecast
 from segpipe.train.checkpoint import NOTHING, Reached
 from segpipe.train.data import TrainingData
 from segpipe.train.distributed import ALONE, Team
-from segpipe.train.recipe import Compile, Recipe
+from segpipe.train.recipe import CompileMode, RunRecipe
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Plan:
     kind of device and how many processes. Raises ValueError for anything else."""
 
     epochs: int
-    compile: Compile
+    compile: CompileMode
     device: str
     processes: int
 
@@ -38,13 +38,13 @@ class Plan:
 def planned(
     segmenter: Segmenter,
     data: TrainingData,
-    recipe: Recipe,
+    recipe: RunRecipe,
     path: Path,
     device: torch.device,
     team: Team = ALONE,
     *,
     fills_budget: bool,
-) -> Recipe:
+) -> RunRecipe:
     """`recipe` for the epochs it says, or for as many as fill its budget, compiled if that pays.
 
     path: the training's checkpoint, there or not. A new training is forecast in the log; one that goes on keeps its
@@ -65,7 +65,7 @@ def planned(
 def made(
     segmenter: Segmenter,
     data: TrainingData,
-    recipe: Recipe,
+    recipe: RunRecipe,
     folder: Path,
     device: torch.device,
     team: Team = ALONE,
@@ -77,7 +77,6 @@ def made(
 
     folder: for checkpoints; nothing stays there. In a team everybody plans what the slowest can do.
     """
-    assert recipe.budget_seconds is not None
     left = max(0.0, recipe.budget_seconds - reached.seconds)
     measured = forecast.probe(segmenter, data, recipe, device, folder, team, fills_budget=fills_budget)
     epochs = recipe.epochs
@@ -106,7 +105,7 @@ def _is_outdated(plan: Plan, path: Path, device: torch.device, team: Team) -> bo
     return True
 
 
-def _followed(recipe: Recipe, plan: Plan) -> Recipe:
+def _followed(recipe: RunRecipe, plan: Plan) -> RunRecipe:
     warmup = recipe.warmup_epochs
     if warmup >= plan.epochs:
         warmup = plan.epochs / 2
@@ -115,4 +114,5 @@ def _followed(recipe: Recipe, plan: Plan) -> Recipe:
             "them; raise train.budget_hours or lower train.warmup_epochs",
             plan.epochs,
         )
-    return dataclasses.replace(recipe, epochs=plan.epochs, compile=plan.compile, warmup_epochs=warmup)
+    planned = {"epochs": plan.epochs, "compile_mode": plan.compile, "warmup_epochs": warmup}
+    return recipe.model_copy(update=planned)

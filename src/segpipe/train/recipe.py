@@ -1,98 +1,158 @@
-"""Everything one may choose about a training run, checked when it is written down."""
+"""The section `train` of params.yaml: the network and how it is trained."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from segpipe.core.settings import Positive, Settings, Share, Side
 
 ClassWeights = Literal["none", "median_frequency", "effective_number"]
 Optimizer = Literal["adamw", "sgd"]
 Schedule = Literal["cosine", "poly"]
 Ship = Literal["best", "last"]
-Compile = Literal["auto", "off", "default", "reduce-overhead"]
+CompileMode = Literal["auto", "off", "default", "reduce-overhead"]
+Weight = Annotated[float, Field(ge=0, le=100)]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Augment:
-    """How strongly pictures are varied; 0 switches a part off.
+class Augment(Settings):
+    """How strongly training images are varied; 0 turns a part off."""
 
-    scale: zoom between 1 / (1 + scale) and 1 + scale; rotate_deg: turned by up to so many degrees either way;
-    flip, flip_vertical: probability of a mirrored picture, left-right and upside down; brightness, contrast,
-    saturation: factors between 1 - x and 1 + x; hue: turned by up to this part of the colour circle either way.
-    """
-
-    scale: float = 0.5
-    rotate_deg: float = 5.0
-    flip: float = 0.5
-    flip_vertical: float = 0.0
-    brightness: float = 0.3
-    contrast: float = 0.3
-    saturation: float = 0.3
-    hue: float = 0.02
+    scale: float = Field(0.25, ge=0, le=4, description="zoom between 1 / (1 + scale) and 1 + scale")
+    rotate_deg: float = Field(10, ge=0, le=180, description="rotation in degrees, up to this angle in both directions")
+    flip: Share = Field(0.5, description="share of the images mirrored left to right")
+    flip_vertical: Share = Field(0.5, description="share of the images mirrored upside down")
+    brightness: Share = Field(0.2, description="factor between 1 - x and 1 + x")
+    contrast: Share = Field(0.2, description="factor between 1 - x and 1 + x")
+    saturation: Share = Field(0.2, description="factor between 1 - x and 1 + x")
+    hue: float = Field(0.02, ge=0, le=0.5, description="shift, up to this part of the colour circle in both directions")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loss:
-    """How much each part counts in the loss (segpipe.train.losses says what each is); 0 leaves it out."""
+class Loss(Settings):
+    """The weight of each part of the loss; 0 leaves a part out. segpipe.train.losses defines the parts."""
 
-    cross_entropy: float = 1.0
-    dice: float = 1.0
-    focal: float = 0.0
-    lovasz: float = 0.0
-    ohem: float = 0.0
-    boundary: float = 0.0
+    cross_entropy: Weight = Field(1, description="cross-entropy of every pixel")
+    dice: Weight = Field(1, description="1 - Dice, from the probabilities")
+    focal: Weight = Field(0, description="cross-entropy in which pixels predicted with certainty hardly count")
+    lovasz: Weight = Field(0, description="a smooth form of 1 - IoU")
+    ohem: Weight = Field(0, description="cross-entropy of the hardest pixels")
+    boundary: Weight = Field(0, description="cross-entropy of the pixels next to another class")
+
+    @model_validator(mode="after")
+    def _has_a_part(self) -> "Loss":
+        if not any(self.model_dump().values()):
+            raise ValueError("at least one part must have a weight above 0")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """How to train.
+def _weights(value: Any) -> Any:
+    """Refuse a path to a file: it has a key of its own, through which DVC sees the file. Raises ValueError."""
+    if isinstance(value, str) and value not in ("imagenet", "file", "random"):
+        raise ValueError("is imagenet, file or random; name a file in train.weights_file and set weights: file")
+    return value
 
-    epochs: passes over the training pictures; batch_size: pictures per step, 2 or more (batch norm);
-    crop_hw: (height, width) in pixels that the network sees in training, None for the store's whole size;
-    accumulate: parts in which a step's batch_size x accumulate pictures go through the network, for want of memory;
-    optimizer, schedule: how weights follow the gradient and how the learning rate falls;
-    lr: the peak learning rate; encoder_lr_factor: times that for the pretrained encoder; warmup_epochs: linear
-    rise, may be a fraction; label_smoothing: part of the truth spread over all classes; clip_norm: limit of the
-    gradient's length;
-    rare_class_share: part of the crops that is placed around a pixel of a rare class;
-    freeze_epochs: so many first epochs leave the encoder as it is; ema_decay: of the average of the weights that is
-    validated and shipped, 0 for the weights themselves; ship: the weights of the best epoch or the last one's;
-    patience: epochs without a better one after which training ends, 0 for none;
-    budget_seconds: wall clock of all runs of this training together, validation included, None for no limit;
-    checkpoint_minutes: at most so much work is lost by a kill; amp: bfloat16 on a GPU (never on a CPU); strict: only
-    algorithms that give equal bytes on a GPU as well; compile: torch.compile's mode, "auto" to be planned.
-    """
 
-    epochs: int
-    batch_size: int = 8
-    accumulate: int = 1
-    crop_hw: tuple[int, int] | None = None
-    optimizer: Optimizer = "adamw"
-    schedule: Schedule = "cosine"
-    lr: float = 1e-3
-    weight_decay: float = 1e-2
-    encoder_lr_factor: float = 0.3
-    warmup_epochs: float = 0.5
-    loss: Loss = field(default_factory=Loss)
-    label_smoothing: float = 0.0
-    class_weights: ClassWeights = "none"
-    clip_norm: float = 5.0
-    rare_class_share: float = 0.0
-    freeze_epochs: int = 0
-    ema_decay: float = 0.0
-    ship: Ship = "best"
-    patience: int = 0
-    augment: Augment = field(default_factory=Augment)
-    budget_seconds: float | None = None
-    checkpoint_minutes: float = 5.0
-    amp: bool = True
-    strict: bool = False
-    compile: Compile = "auto"
-    seed: int = 0
+class Recipe(Settings):
+    """The network and how it is trained."""
 
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 2:
-            raise ValueError(f"epochs {self.epochs} must be at least 1 and batch_size {self.batch_size} at least 2")
+    architecture: str = Field(
+        "unet",
+        description="unet, unetplusplus, fpn, deeplabv3, deeplabv3plus, pspnet, segformer or upernet with an encoder "
+        "of timm or segmentation_models_pytorch; dpt with a vit_... encoder; torchvision's deeplabv3_resnet50, "
+        "deeplabv3_resnet101, fcn_resnet50 (encoder resnet50 or resnet101), deeplabv3_mobilenet_v3_large, "
+        "lraspp_mobilenet_v3_large (encoder mobilenet_v3_large)",
+    )
+    encoder: str = Field("tf_efficientnet_lite0", description="for segformer mit_b0 to mit_b5")
+    weights: Annotated[Literal["imagenet", "file", "random"], BeforeValidator(_weights)] = Field(
+        "imagenet", description="first weights of the encoder"
+    )
+    weights_file: str = Field(
+        "data/weights.pt", min_length=1, description="for weights file: state dict of the encoder, .pt or .safetensors"
+    )
+    epochs: Literal["auto"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
+        16, description="passes over the training images; auto: as many as fit in budget_hours"
+    )
+    batch_size: int = Field(4, ge=2, le=4096, description="images per batch; batch norm needs 2")
+    accumulate: int = Field(1, ge=1, le=1024, description="batches per step of the optimizer")
+    crop: tuple[Side, Side] | None = Field(
+        None, description="[height, width] in pixels, cut out of each training image; null: the whole image"
+    )
+    optimizer: Optimizer = Field("adamw", description="sgd needs a learning rate about ten times as high")
+    schedule: Schedule = Field("cosine", description="how the learning rate falls")
+    lr: float = Field(0.002, gt=0, le=1, description="highest learning rate")
+    encoder_lr_factor: float = Field(1, ge=0, le=1, description="factor of lr for the pretrained encoder")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="decoupled weight decay")
+    warmup_epochs: float = Field(1, ge=0, description="epochs in which the learning rate rises; less than epochs")
+    loss: Loss = Field(default_factory=Loss)
+    label_smoothing: float = Field(0, ge=0, lt=1, description="part of the truth that is spread over all classes")
+    class_weights: ClassWeights = Field("none", description="weights of the classes in the loss, from their pixels")
+    rare_class_share: Share = Field(
+        0, description="share of the crops that are placed around a pixel of a rare class (needs crop or augment.scale)"
+    )
+    freeze_epochs: int = Field(0, ge=0, description="first epochs in which the pretrained encoder does not change")
+    ema_decay: float = Field(
+        0.99, ge=0, lt=1, description="decay of the moving average of the weights, which is the model; 0: no average"
+    )
+    ship: Ship = Field("best", description="the model is that of the best epoch by validation mIoU, or of the last")
+    flip_test: bool = Field(
+        False, description="predict each image mirrored as well and use the mean: twice the time per image"
+    )
+    patience: int = Field(0, ge=0, description="training ends after this many epochs without a better one; 0: never")
+    augment: Augment = Field(default_factory=Augment)
+    budget_hours: Positive = Field(6, description="longest time of one training in hours, validation included")
+    processes: int = Field(1, ge=1, le=64, description="processes that share each batch, one per GPU")
+    amp: bool = Field(True, description="bfloat16 on GPUs that have it (compute capability 8.0 and above)")
+    compile: bool = Field(True, description="torch.compile on one GPU, if a short test shows that it is faster")
+    strict: bool = Field(False, description="equal bytes from equal runs on a GPU too, but slower; a CPU always does")
+
+    clip_norm: ClassVar[float] = 5.0  # upper limit of the gradient's norm
 
     @property
-    def pictures_per_step(self) -> int:
-        """How many pictures one step of the optimiser takes."""
+    def budget_seconds(self) -> float:
+        """The longest time of one training, in seconds."""
+        return self.budget_hours * 3600
+
+    @property
+    def images_per_step(self) -> int:
+        """Images per step of the optimizer."""
         return self.batch_size * self.accumulate
+
+    @model_validator(mode="after")
+    def _batch_is_divisible(self) -> "Recipe":
+        if self.batch_size % self.processes:
+            raise ValueError(f"batch_size {self.batch_size} cannot be divided among {self.processes} processes")
+        return self
+
+    @model_validator(mode="after")
+    def _learning_rate_falls(self) -> "Recipe":
+        if self.epochs == "auto":
+            return self
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"in {self.epochs} epochs with warmup_epochs {self.warmup_epochs:g} the learning rate only rises; set "
+                f"warmup_epochs to {self.epochs / 2:g} or less"
+            )
+        if self.freeze_epochs >= self.epochs and self.weights == "random":
+            raise ValueError(f"freeze_epochs {self.freeze_epochs} keeps a random encoder to the end; set it to 0")
+        return self
+
+
+class RunRecipe(Recipe):
+    """A recipe with what one run of it adds: the seed, and what `planning` decides."""
+
+    epochs: PositiveInt = 1
+    seed: int = 0
+    checkpoint_minutes: float = 5
+    compile_mode: CompileMode = "auto"
+
+    @classmethod
+    def of(cls, recipe: Recipe, seed: int, checkpoint_minutes: float) -> "RunRecipe":
+        """The recipe of a run; with `epochs: auto` for one epoch, until `planning` decides for how many."""
+        run = {
+            "seed": seed,
+            "checkpoint_minutes": checkpoint_minutes,
+            "compile_mode": "auto" if recipe.compile else "off",
+        }
+        if recipe.epochs != "auto":
+            return cls(**dict(recipe), **run)
+        planned = cls(**dict(recipe) | {"epochs": 10_000, "warmup_epochs": 0}, **run)
+        return planned.model_copy(update={"epochs": 1, "warmup_epochs": recipe.warmup_epochs})

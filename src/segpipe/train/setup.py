@@ -8,7 +8,7 @@ from segpipe.train.class_weights import class_weights
 from segpipe.train.data import TrainingData
 from segpipe.train.distributed import Team
 from segpipe.train.losses import Criterion
-from segpipe.train.recipe import Recipe
+from segpipe.train.recipe import RunRecipe
 
 
 def placed(segmenter: Segmenter, device: torch.device, team: Team) -> Segmenter:
@@ -20,7 +20,7 @@ def placed(segmenter: Segmenter, device: torch.device, team: Team) -> Segmenter:
     return segmenter
 
 
-def criterion(segmenter: Segmenter, data: TrainingData, recipe: Recipe, device: torch.device) -> Criterion:
+def criterion(segmenter: Segmenter, data: TrainingData, recipe: RunRecipe, device: torch.device) -> Criterion:
     """What `recipe` says is to be minimised; the segmenter is on `device`."""
     weights = class_weights(recipe.class_weights, data.class_pixels[data.train_index])
     on_device = None if weights is None else torch.from_numpy(weights).to(device)

@@ -16,7 +16,7 @@ from segpipe.train import monitor
 from segpipe.train.data import TrainingData
 from segpipe.train.events import Event, Predictions, Steps
 from segpipe.train.history import EpochRecord
-from segpipe.train.recipe import Recipe
+from segpipe.train.recipe import RunRecipe
 
 _log = logging.getLogger(__name__)
 _AXES = ("epoch", "step")  # of curves, no curves themselves
@@ -39,7 +39,7 @@ def follow(training: Iterable[Event], run: Run, data: TrainingData, folder: Path
     return records
 
 
-def write_training_pictures(path: Path, data: TrainingData, recipe: Recipe) -> None:
+def write_training_pictures(path: Path, data: TrainingData, recipe: RunRecipe) -> None:
     """Draw what the network sees: varied training pictures and what they are to be taken for. Raises OSError."""
     caption = ["Training pictures as the network sees them", "the first ones of the first epoch, varied"]
     _draw(path, monitor.training_pictures(data, recipe), data, caption)

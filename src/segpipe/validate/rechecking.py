@@ -70,7 +70,7 @@ def keys_of(tasks: Sequence[CheckTask], contents: Iterable[str]) -> list[str]:
             without_place(task.image),
             [without_place(instance) for instance in task.instances],
             sorted(task.rules.class_of.items()),
-            repr(task.rules.policies),
+            task.rules.policies.key(),
             task.keep_empty,
         )
         for task, photo_hash in zip(tasks, contents, strict=True)
