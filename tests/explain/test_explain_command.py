@@ -89,7 +89,8 @@ def test_a_hidden_annotation_says_what_lies_over_it(here, capsys):
     lines = told(capsys, "5")
     assert "rasterize    hidden: 50 px by itself, 0 px show" in lines
     assert "             50 px beneath instances.json#6 (dog)" in lines
-    assert "to do        Delete the duplicate, or change who is on top. (params.yaml: rasterize.priority)" in lines
+    remedy = "Delete the duplicate, or change which object is on top. (params.yaml: rasterize.priority)"
+    assert f"to do        {remedy}" in lines
 
 
 @pytest.mark.parametrize(

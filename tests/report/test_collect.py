@@ -99,4 +99,4 @@ def test_rasterize_checks_the_limits_of_codes_that_it_is_the_first_to_know(proje
 def test_split_checks_the_limits_of_codes_that_it_is_the_first_to_know(project):
     last = stopped(project, "split", near_duplicate_photographs=0.0)
     assert last.startswith("error: validate.limits.near_duplicate_photographs = 0 in params.yaml is exceeded by ")
-    assert "Nearly the same photograph" in page_of(project)
+    assert "Nearly the same image" in page_of(project)

@@ -91,7 +91,7 @@ def test_the_class_table_has_every_category(page):
 def test_image_sizes_are_those_after_the_exif_rotation(page):
     text = Text(page).visible
     assert "20 x 10 2 10 x 20 1" in text  # one is turned
-    assert "Turned upright by its EXIF tag" in text
+    assert "Rotated by its EXIF tag" in text
 
 
 def test_classes_that_occur_together(page):
