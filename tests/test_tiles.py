@@ -128,4 +128,4 @@ def test_the_model_file_alone_predicts_large_pictures_as_evaluate_does(project, 
 
 def test_an_explanation_says_over_how_many_tiles(project):
     said = project.run("python", "-m", "segpipe", "explain", "instances.json#1")
-    assert re.search(rf"px at 64 x 64 pixels in \d+ of the photograph's {TILES} tiles", said)
+    assert re.search(rf"px at 64 x 64 pixels in \d+ of the image's {TILES} tiles", said)

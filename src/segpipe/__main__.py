@@ -39,7 +39,7 @@ def _explained(asked: argparse.Namespace) -> list[str]:
             raise
         raise UserError("no stages/ here; run from the project's top folder") from error
     params = load()
-    settings = explain.Settings(
+    settings = explain.RunSettings(
         root=Path(params.ingest.source),
         priority=params.rasterize.priority,
         fit=params.photos.preprocessing,

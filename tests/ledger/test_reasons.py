@@ -3,11 +3,11 @@
 import re
 
 import pytest
-import yaml
 
 from segpipe.ledger.findings import Finding
 from segpipe.ledger.reasons import FINDINGS, FIRST_KNOWN, LIMITED_CODES, REASONS, SETTINGS, TOTALS, markdown, reason_of
 from segpipe.ledger.rows import VERDICTS, Row
+from segpipe.params import Params
 from tests.conftest import ROOT
 
 SOURCE = {path: path.read_text(encoding="utf-8") for path in sorted((ROOT / "src/segpipe").rglob("*.py"))}
@@ -40,7 +40,7 @@ def test_reasons_have_a_verdict_of_the_ledger():
 
 
 def test_settings_exist_and_are_explained():
-    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params = Params().model_dump(by_alias=True)
     named = {key for reason in (*REASONS, *FINDINGS) for key in reason.settings}
     assert named == set(SETTINGS)
     for key in named:

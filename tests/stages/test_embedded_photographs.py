@@ -70,7 +70,7 @@ def test_the_report_and_explain_show_it(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     assert main(["explain", "a.json#0", "--output", "shown.png"]) == 0
     said = capsys.readouterr().out
-    assert "photograph   a.json (key a)" in said
+    assert "image        a.json (key a)" in said
     assert (project / "shown.png").is_file()
 
 

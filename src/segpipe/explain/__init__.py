@@ -1,1 +1,1 @@
-"""`python -m segpipe explain`: what became of one record, and why."""
+"""The command `explain`: the path of one record through the pipeline, and a picture of it."""

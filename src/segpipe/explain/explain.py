@@ -1,157 +1,156 @@
-"""One record's whole way through the pipeline: where it comes from, what each stage made of it, and why."""
+"""The path of one record through the pipeline: where it comes from, what each stage made of it, and why."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from segpipe.core.errors import AnnotationError, UserError, at
 from segpipe.core.files import whole
+from segpipe.core.plurals import counted
 from segpipe.data import photos
 from segpipe.data.preprocessing import Fit, sampled, stored_windows
 from segpipe.data.records import Image, Instance, Photo
-from segpipe.explain import picture as pictures
-from segpipe.explain.lookup import Account, find, read
+from segpipe.explain import picture
+from segpipe.explain.lookup import Outputs, find, read
+from segpipe.explain.picture import Illustration
 from segpipe.ledger.reasons import reason_of
 from segpipe.ledger.rows import Row
-from segpipe.rasterize import image as drawing
+from segpipe.rasterize.image import DrawTask, paint
 
 DATA = Path("data")
 PICTURES = Path("results/explain")
-_SHOWN = 10
-_LISTED = 40
+_MAX_HIDING = 10
+_MAX_LISTED = 40
 _WIDTH = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What the pipeline was run with. root: the source folder."""
+class RunSettings:
+    """The settings of the pipeline that decide how an image is drawn."""
 
-    root: Path
+    root: Path  # the source folder
     priority: str | Sequence[str]
     fit: Fit
 
 
-def explain(asked: str, settings: Settings, output: Path | None = None) -> list[str]:
-    """Lines about the one record that `asked` names, and its picture, drawn to `output` (default: in PICTURES).
+def explain(name: str, settings: RunSettings, output: Path | None = None) -> list[str]:
+    """Lines about the one record that `name` means; its picture is drawn to `output`.
 
-    asked: an annotation's id or what follows its '#', or an image's key, file, file name or id in its record.
-    Raises UserError if the pipeline has not run, or no record or several answer to the name, or the picture cannot be
+    name: an annotation's id or the part after its '#', or an image's key, file, file name or id in its record.
+    output: a PNG file, by default in PICTURES.
+    Raises UserError if the pipeline has not run, if `name` means no record or several, or if the picture cannot be
     written.
     """
-    account = read(DATA)
-    row = find(account, asked)
-    lines, picture = _of_image(account, row, settings) if row.kind == "image" else _of_one(account, row, settings)
-    if isinstance(picture, str):
-        return [*lines, _line("picture", picture)]
-    path = output or PICTURES / f"{_safe(row.id)}.png"
+    outputs = read(DATA)
+    row = find(outputs, name)
+    explained = _of_image if row.kind == "image" else _of_annotation
+    lines, drawn = explained(outputs, row, settings)
+    if isinstance(drawn, str):
+        return [*lines, _line("picture", drawn)]
+    path = output or PICTURES / f"{_safe_file_name(row.id)}.png"
     try:
         with whole(path) as part:
-            picture.image.save(part, "PNG")
+            drawn.image.save(part, "PNG")
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); give another by --output") from error
-    return [*lines, _line("picture", f"{path}: {picture.legend}")]
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from error
+    return [*lines, _line("picture", f"{path}: {drawn.legend}")]
 
 
-def _of_one(account: Account, row: Row, settings: Settings) -> tuple[list[str], pictures.Drawn | str]:
-    """An annotation."""
-    instance, photo = account.instances[row.id], account.photos.get(row.image_key)
+def _of_annotation(outputs: Outputs, row: Row, settings: RunSettings) -> tuple[list[str], Illustration | str]:
+    instance, photo = outputs.instances[row.id], outputs.photos.get(row.image_key)
     lines = [
         _line("annotation", row.id),
         _line("class", _class(row)),
         _line("record", row.place or row.id),
-        _line("photograph", _photograph(account, row.image_key)),
-        _line("ingest", _read_as(instance)),
-        *_validated(account.checked[row.kind, row.id]),
-        *_noted(account, row),
+        _line("image", _image(outputs, row.image_key)),
+        _line("ingest", _shape(instance)),
+        *_validate_lines(outputs.checked[row.kind, row.id]),
+        *_finding_lines(outputs, row),
     ]
-    task = _task(account, photo, settings) if photo else None
+    task = _task(outputs, photo, settings) if photo else None
     position = _position(task, row.id)
     if task is None or position is None:
-        lines += [_line("rasterize", "not drawn"), *_split_lines(account, row)]
-        return [*lines, *_advice(row)], _undrawn_picture(account, instance, settings)
-    seen = _seen(task, position)
-    lines += [*_rasterized(account, row, seen, settings), *_split_lines(account, row), *_advice(row)]
-    pixels = _pixels(task.photo, settings)
-    if isinstance(pixels, str):
-        return lines, pixels
-    return lines, pictures.of_instance(pixels, task.instances[position], seen.mask, seen.visible)
+        lines += [_line("rasterize", "not drawn"), *_split_lines(outputs, row)]
+        return [*lines, *_remedy_lines(row)], _undrawn(outputs, outputs.images.get(row.image_key), settings, instance)
+    pixels = _pixels(task, position)
+    lines += [*_rasterize_lines(outputs, row, pixels, settings), *_split_lines(outputs, row), *_remedy_lines(row)]
+    image = _read_photo(task.photo, settings)
+    if isinstance(image, str):
+        return lines, image
+    return lines, picture.of_instance(image, task.instances[position], pixels.mask, pixels.visible)
 
 
-def _of_image(account: Account, row: Row, settings: Settings) -> tuple[list[str], pictures.Drawn | str]:
-    """A photograph with all its annotations."""
-    image, photo = account.images[row.id], account.photos.get(row.id)
-    own = [other for other in account.rows.values() if other.kind == "annotation" and other.image_key == row.id]
-    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(r.verdict for r in own).most_common())
-    declared = f"{image.width} x {image.height} pixels declared" if image.width else "no size declared"
+def _of_image(outputs: Outputs, row: Row, settings: RunSettings) -> tuple[list[str], Illustration | str]:
+    record, photo = outputs.images[row.id], outputs.photos.get(row.id)
+    annotations = [r for r in outputs.rows.values() if r.kind == "annotation" and r.image_key == row.id]
+    verdicts = Counter(annotation.verdict for annotation in annotations).most_common()
+    declared = f"{record.width} x {record.height} pixels declared" if record.width else "no size declared"
+    more = len(annotations) - _MAX_LISTED
     lines = [
-        _line("photograph", row.id),
-        _line("file", image.file or "none"),
-        _line("record", row.place or image.file),
-        _line("ingest", f"{declared}{f'; {image.detail}' if image.detail else ''}"),
-        *_validated(account.checked[row.kind, row.id]),
-        *_noted(account, row),
-        *(_used(photo, settings.fit) if photo else []),
-        *_split_lines(account, row),
-        _line("annotations", verdicts or "none"),
-        *(_line("", _brief(other)) for other in own[:_LISTED]),
-        *([_line("", f"and {len(own) - _LISTED} more")] if len(own) > _LISTED else []),
-        *_advice(row),
+        _line("image", row.id),
+        _line("file", record.file or "none"),
+        _line("record", row.place or record.file),
+        _line("ingest", f"{declared}{f'; {record.detail}' if record.detail else ''}"),
+        *_validate_lines(outputs.checked[row.kind, row.id]),
+        *_finding_lines(outputs, row),
+        *(_photo_lines(photo, settings.fit) if photo else []),
+        *_split_lines(outputs, row),
+        _line("annotations", ", ".join(f"{count} {verdict}" for verdict, count in verdicts) or "none"),
+        *(_line("", _summary(annotation)) for annotation in annotations[:_MAX_LISTED]),
+        *([_line("", f"and {more} more")] if more > 0 else []),
+        *_remedy_lines(row),
     ]
     if photo is None:
-        return lines, _undrawn_picture(account, None, settings, image)
-    pixels = _pixels(photo, settings)
-    if isinstance(pixels, str):
-        return lines, pixels
-    label_map = drawing.paint(_task(account, photo, settings)).label_map()
-    return lines, pictures.of_photograph(pixels, label_map, account.classes)
+        return lines, _undrawn(outputs, record, settings)
+    image = _read_photo(photo, settings)
+    if isinstance(image, str):
+        return lines, image
+    label_map = paint(_task(outputs, photo, settings)).label_map()
+    return lines, picture.of_image(image, label_map, outputs.classes)
 
 
-def _pixels(photo: Photo, settings: Settings) -> np.ndarray | str:
-    """The photograph as validate saw it, uint8 (H, W, 3), or a word on why there is none."""
+def _read_photo(photo: Photo, settings: RunSettings) -> np.ndarray | str:
+    """The image as validate decoded it, uint8 (H, W, 3), or the reason why there is none."""
     try:
-        pixels = photos.read_rgb(settings.root / photo.file, photo.frame)
+        image = photos.read_rgb(settings.root / photo.file, photo.frame)
     except AnnotationError as error:
         return f"none: {photo.file}: {error}"
-    if pixels.shape[:2] != (photo.height, photo.width):
-        return f"none: {photo.file}: its size changed since validate ran; run `dvc repro`"
-    return pixels
+    if image.shape[:2] != (photo.height, photo.width):
+        return f"none: {photo.file}: its size has changed since validate ran; run `dvc repro`"
+    return image
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What one instance covers and what of it shows, bool (H, W); the others on top of it and how many pixels each.
+class _Pixels:
+    """The pixels of one drawn instance."""
 
-    store_px: pixels of it in each row of the store.
-    """
-
-    mask: np.ndarray
-    visible: np.ndarray
-    hidden_by: list[tuple[Instance, int]]
-    store_px: list[int]
+    mask: np.ndarray  # bool (H, W), the pixels that it covers by itself
+    visible: np.ndarray  # bool (H, W), those of them that the label map shows
+    hidden_by: list[tuple[Instance, int]]  # the instances on top of it, with the pixels that each hides
+    store_px: list[int]  # its visible pixels in each row of the store
 
 
-def _seen(task: drawing.DrawTask, position: int) -> _Seen:
-    owners = drawing.paint(task).owners()
-    mask = pictures.mask_of(task.instances[position], owners.shape, task.root)
+def _pixels(task: DrawTask, position: int) -> _Pixels:
+    owners = paint(task).owners()
+    mask = picture.mask_of(task.instances[position], owners.shape, task.root)
     counts = np.bincount(owners[mask], minlength=len(task.instances) + 1).tolist()
     others = [(task.instances[i - 1], n) for i, n in enumerate(counts) if n and i not in (0, position + 1)]
     visible = owners == position + 1
     store_px = [int(visible[np.ix_(*sampled(window))].sum()) for window in task.windows]
-    return _Seen(mask, visible, sorted(others, key=lambda pair: -pair[1]), store_px)
+    return _Pixels(mask, visible, sorted(others, key=lambda pair: -pair[1]), store_px)
 
 
-def _task(account: Account, photo: Photo, settings: Settings) -> drawing.DrawTask:
-    return drawing.DrawTask(
+def _task(outputs: Outputs, photo: Photo, settings: RunSettings) -> DrawTask:
+    return DrawTask(
         root=settings.root,
         photo=photo,
-        instances=account.drawn.get(photo.key, ()),
-        indices=dict(account.indices),
-        classes=account.classes,
+        instances=outputs.drawn.get(photo.key, ()),
+        indices=dict(outputs.indices),
+        classes=outputs.classes,
         priority=settings.priority if isinstance(settings.priority, str) else tuple(settings.priority),
         fit=settings.fit,
         position=0,
@@ -160,29 +159,29 @@ def _task(account: Account, photo: Photo, settings: Settings) -> drawing.DrawTas
     )
 
 
-def _position(task: drawing.DrawTask | None, id_: str) -> int | None:
+def _position(task: DrawTask | None, id_: str) -> int | None:
     instances = task.instances if task else ()
     return next((i for i, instance in enumerate(instances) if instance.id == id_), None)
 
 
-def _rasterized(account: Account, row: Row, seen: _Seen, settings: Settings) -> list[str]:
-    if not account.rasterized:
+def _rasterize_lines(outputs: Outputs, row: Row, pixels: _Pixels, settings: RunSettings) -> list[str]:
+    if not outputs.rasterized:
         return [_line("rasterize", "has not run yet; run `dvc repro`")]
-    now = int(seen.mask.sum()), int(seen.visible.sum()), sum(seen.store_px)
-    lines = [_line("rasterize", f"{row.verdict}: {row.px_before:,} px by itself, {row.px_after:,} px show")]
+    now = int(pixels.mask.sum()), int(pixels.visible.sum()), sum(pixels.store_px)
+    lines = [_line("rasterize", f"{row.verdict}: {row.px_before:,} px, {row.px_after:,} px visible")]
     if now != (row.px_before, row.px_after, row.px_store):
-        stale = "now they would be {:,} and {:,}, and {:,} at training".format(*now)
-        lines.append(_line("", f"{stale}: params.yaml or the source changed since; run `dvc repro`"))
-    for instance, count in seen.hidden_by[:_SHOWN]:
-        lines.append(_line("", f"{count:,} px beneath {instance.id} ({instance.category or instance.role})"))
-    rows = len(seen.store_px)
-    tiles = f" in {sum(map(bool, seen.store_px))} of the photograph's {rows} tiles" if rows > 1 else ""
-    gone = "" if row.px_store or not row.px_after else ": it vanishes; see photos.height and photos.width"
-    return [*lines, _line("at training", f"{row.px_store:,} px at {_size(settings.fit)}{tiles}{gone}")]
+        new = "now {:,} px, {:,} px visible, {:,} px at training size".format(*now)
+        lines.append(_line("", f"{new}: params.yaml or the source has changed; run `dvc repro`"))
+    for instance, count in pixels.hidden_by[:_MAX_HIDING]:
+        lines.append(_line("", f"{count:,} px under {instance.id} ({instance.category or instance.role})"))
+    rows = len(pixels.store_px)
+    tiles = f" in {sum(map(bool, pixels.store_px))} of the image's {rows} tiles" if rows > 1 else ""
+    vanished = ": it vanishes; see photos.height and photos.width" if row.px_after and not row.px_store else ""
+    return [*lines, _line("at training", f"{row.px_store:,} px at {_size(settings.fit)}{tiles}{vanished}")]
 
 
-def _validated(row: Row) -> list[str]:
-    """The verdict of validate, in plain words."""
+def _validate_lines(row: Row) -> list[str]:
+    """The verdict of validate. row: of the ledger after validate."""
     lines = [_line("validate", f"{row.verdict}{f' ({row.reason})' if row.reason else ''}")]
     if row.reason:
         reason = reason_of(row.verdict, row.reason)
@@ -190,51 +189,50 @@ def _validated(row: Row) -> list[str]:
     if row.detail:
         lines.append(_line("", row.detail))
     if row.area_before is not None and row.area_after is not None and row.reason == "self_crossing":
-        lines.append(_line("", f"{row.area_before:,.1f} square pixels as it runs, {row.area_after:,.1f} corrected"))
+        lines.append(_line("", f"{row.area_before:,.1f} square pixels as drawn, {row.area_after:,.1f} corrected"))
     return lines
 
 
-def _noted(account: Account, row: Row) -> list[str]:
-    """What is worth knowing of the record besides its verdict."""
+def _finding_lines(outputs: Outputs, row: Row) -> list[str]:
     lines = []
-    for finding in account.findings.get((row.kind, row.id), ()):
-        words = reason_of("", finding.code)
+    for finding in outputs.findings.get((row.kind, row.id), ()):
+        reason = reason_of("", finding.code)
         detail = f" ({finding.detail})" if finding.detail else ""
-        lines += [_line("note", f"{words.title}{detail}. {words.meaning}"), _line("", words.done)]
+        lines += [_line("note", f"{reason.title}{detail}. {reason.meaning}"), _line("", reason.done)]
     return lines
 
 
-def _advice(row: Row) -> list[str]:
+def _remedy_lines(row: Row) -> list[str]:
     if not row.reason:
         return []
     reason = reason_of(row.verdict, row.reason)
-    keys = f" (params.yaml: {', '.join(reason.settings)})" if reason.settings else ""
-    return [_line("to do", f"{reason.remedy}{keys}")]
+    settings = f" (params.yaml: {', '.join(reason.settings)})" if reason.settings else ""
+    return [_line("to do", f"{reason.remedy}{settings}")]
 
 
-def _split_lines(account: Account, row: Row) -> list[str]:
-    if account.splits is None:
+def _split_lines(outputs: Outputs, row: Row) -> list[str]:
+    if outputs.splits is None:
         return [_line("split", "has not run yet; run `dvc repro`")]
-    placed = account.splits.get(row.image_key)
-    if placed is None:
-        return [_line("split", "none: the photograph is not used")]
-    fold = f", fold {placed.fold}" if placed.fold else ""
-    group = f"; goes with {placed.group}" if placed.group not in ("", row.image_key) else ""
-    reason = f" ({placed.reason})" if placed.reason else ""
-    return [_line("split", (placed.split or "left out of training") + reason + fold + group)]
+    assigned = outputs.splits.get(row.image_key)
+    if assigned is None:
+        return [_line("split", "none: the image is not used")]
+    fold = f", fold {assigned.fold}" if assigned.fold else ""
+    group = f"; in the group of {assigned.group}" if assigned.group not in ("", row.image_key) else ""
+    reason = f" ({assigned.reason})" if assigned.reason else ""
+    return [_line("split", (assigned.split or "left out of training") + reason + fold + group)]
 
 
 def _class(row: Row) -> str:
-    merged = row.class_name not in ("", row.category)
-    return f"{row.category}, counts as {row.class_name}" if merged else row.category or "none"
+    is_merged = row.class_name not in ("", row.category)
+    return f"{row.category}, counts as {row.class_name}" if is_merged else row.category or "none"
 
 
-def _photograph(account: Account, key: str) -> str:
-    image = account.images.get(key)
-    return f"{image.file or image.place} (key {key})" if image else "none that the source knows"
+def _image(outputs: Outputs, key: str) -> str:
+    image = outputs.images.get(key)
+    return f"{image.file or image.place} (key {key})" if image else "not in the source"
 
 
-def _read_as(instance: Instance) -> str:
+def _shape(instance: Instance) -> str:
     if instance.problem:
         return f"cannot be used: {instance.detail}"
     if instance.rle:
@@ -242,15 +240,15 @@ def _read_as(instance: Instance) -> str:
     elif instance.mask_file:
         shape = f"pixels of value {instance.mask_value} in {instance.mask_file}"
     else:
-        points = sum(len(ring) // 2 for ring in instance.rings)
-        rings = "" if instance.kind in ("line", "point") else f"{len(instance.rings)} ring{_s(len(instance.rings))} of "
-        holes = f", {len(instance.holes)} hole{_s(len(instance.holes))}" if instance.holes else ""
-        shape = f"{rings}{points} point{_s(points)}{holes}"
+        points = counted(sum(len(ring) // 2 for ring in instance.rings), "point")
+        rings = "" if instance.kind in ("line", "point") else f"{counted(len(instance.rings), 'ring')} with "
+        holes = f", {counted(len(instance.holes), 'hole')}" if instance.holes else ""
+        shape = f"{rings}{points}{holes}"
     role = "" if instance.role == "object" else f", role {instance.role}"
     return f"a {instance.kind}{role}: {shape}"
 
 
-def _used(photo: Photo, fit: Fit) -> list[str]:
+def _photo_lines(photo: Photo, fit: Fit) -> list[str]:
     turn = f", EXIF orientation {photo.orientation}" if photo.orientation != 1 else ""
     rows = len(stored_windows((photo.height, photo.width), fit))
     return [
@@ -263,42 +261,38 @@ def _size(fit: Fit) -> str:
     return f"{fit.size_hw[1]} x {fit.size_hw[0]} pixels"
 
 
-def _s(count: int) -> str:
-    return "s" * (count != 1)
+def _summary(row: Row) -> str:
+    px = "" if row.px_before is None else f", {row.px_before:,} px"
+    px += "" if row.px_after is None else f", {row.px_after:,} visible"
+    return f"{row.id}: {row.category or 'no class'}, {row.verdict}{f' ({row.reason})' if row.reason else ''}{px}"
 
 
-def _brief(row: Row) -> str:
-    shown = "" if row.px_before is None else f", {row.px_before:,} px"
-    shown += "" if row.px_after is None else f", {row.px_after:,} show"
-    return f"{row.id}: {row.category or 'no class'}, {row.verdict}{f' ({row.reason})' if row.reason else ''}{shown}"
-
-
-def _undrawn_picture(
-    account: Account, instance: Instance | None, settings: Settings, image: Image | None = None
-) -> pictures.Drawn | str:
-    """The photograph with the outline of an instance that is not drawn; a word if there is no photograph."""
-    image = image or (account.images.get(instance.image_key) if instance else None)
-    if image is None or not image.file or image.problem:  # such a file may lead outside the source
-        return "none: no photograph of it can be read"
-    photo = account.photos.get(image.key)
+def _undrawn(
+    outputs: Outputs, record: Image | None, settings: RunSettings, instance: Instance | None = None
+) -> Illustration | str:
+    """The image with the outline of an instance that is not drawn, if any; the reason if the photo cannot be read."""
+    if record is None or not record.file or record.problem:  # such a file may be outside the source
+        return "none: there is no readable photo of it"
+    photo = outputs.photos.get(record.key)
     try:
-        with at(image.file):
-            pixels = photos.read_rgb(settings.root / image.file, photo.frame if photo else "viewed")
+        with at(record.file):
+            image = photos.read_rgb(settings.root / record.file, photo.frame if photo else "viewed")
     except AnnotationError as error:
         return f"none: {error}"
+    size_hw = image.shape[:2]
     if instance is None:
-        return pictures.of_photograph(pixels, np.zeros(pixels.shape[:2], np.uint8), account.classes)
-    nothing = np.zeros(pixels.shape[:2], bool)
+        return picture.of_image(image, np.zeros(size_hw, np.uint8), outputs.classes)
+    nothing = np.zeros(size_hw, bool)
     try:
-        mask = pictures.mask_of(instance, cast(tuple[int, int], pixels.shape[:2]), settings.root)
+        mask = picture.mask_of(instance, size_hw, settings.root)
     except AnnotationError:
         mask = nothing
-    return pictures.of_instance(pixels, instance, mask, nothing)
+    return picture.of_instance(image, instance, mask, nothing)
 
 
 def _line(name: str, text: str) -> str:
     return f"{name:<{_WIDTH}} {text}"
 
 
-def _safe(id_: str) -> str:
+def _safe_file_name(id_: str) -> str:
     return re.sub(r"[^\w.-]+", "_", id_).lstrip(".")[-100:]

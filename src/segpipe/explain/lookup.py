@@ -1,4 +1,4 @@
-"""What the stages wrote about every record, looked up by id and key, and the one record that a name means."""
+"""The outputs of all stages, looked up by key and id, and the one record that a name means."""
 
 import difflib
 import json
@@ -12,79 +12,74 @@ from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Image, Instance, Photo, by_image
 from segpipe.data.split_table import Assignment
-from segpipe.ledger import findings
-from segpipe.ledger.findings import Finding
+from segpipe.ledger.findings import Finding, read_findings
 from segpipe.ledger.rows import Row, read_ledger
 
-_SHOWN = 10
+_MAX_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What the stages wrote, by id and key. rows: of the last stage that ran; checked: validate's verdicts.
+class Outputs:
+    """The outputs of the stages."""
 
-    splits: rows of data/splits.csv; None where the stage has not run; findings: what else is worth knowing.
-    """
-
-    rows: Mapping[tuple[str, str], Row]
-    checked: Mapping[tuple[str, str], Row]
-    rasterized: bool
-    images: Mapping[str, Image]
-    instances: Mapping[str, Instance]
-    photos: Mapping[str, Photo]
-    drawn: Mapping[str, tuple[Instance, ...]]
+    rows: Mapping[tuple[str, str], Row]  # the ledger after the last stage that ran, by kind and id
+    checked: Mapping[tuple[str, str], Row]  # the ledger after validate, by kind and id
+    rasterized: bool  # whether rasterize ran after validate
+    images: Mapping[str, Image]  # by key
+    instances: Mapping[str, Instance]  # by id, as ingest read them
+    photos: Mapping[str, Photo]  # by key, of the images that are used
+    drawn: Mapping[str, tuple[Instance, ...]]  # the instances that are drawn, by image key
     classes: ClassTable
-    indices: Mapping[str, int]
-    splits: Mapping[str, Assignment] | None
-    findings: Mapping[tuple[str, str], Sequence[Finding]]
+    indices: Mapping[str, int]  # class_index by category
+    splits: Mapping[str, Assignment] | None  # by image key; None if the stage has not run
+    findings: Mapping[tuple[str, str], Sequence[Finding]]  # by kind and id
 
 
-def read(data: Path) -> Account:
-    """Read what the stages left in `data`. Raises UserError, naming `dvc repro`, where they must run first."""
-    first = data / "checked/ledger.parquet"
-    if not first.is_file() or not (data / "records/images.parquet").is_file():
-        raise UserError(f"{first}: no such file; run `dvc repro` first, from the project's top folder")
+def read(data: Path) -> Outputs:
+    """Read the outputs of the stages in the folder `data`. Raises UserError if a stage must run first."""
+    ledger = data / "checked/ledger.parquet"
+    if not ledger.is_file() or not (data / "records/images.parquet").is_file():
+        raise UserError(f"{ledger}: no such file; run `dvc repro` first, from the project's top folder")
     try:
-        account = _read(data)
+        outputs = _read(data)
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{data}: cannot be read ({error}); run `dvc repro`, its files are of another version"
-        ) from error
-    known = {("image", key) for key in account.images} | {("annotation", id_) for id_ in account.instances}
-    if account.checked.keys() != known:
-        raise UserError(f"{first}: is not of the records in {data / 'records'}; run `dvc repro`")
-    return account
+        problem = f"cannot be read ({error}); another version wrote it: run `dvc repro`"
+        raise UserError(f"{data}: {problem}") from error
+    known = {("image", key) for key in outputs.images} | {("annotation", id_) for id_ in outputs.instances}
+    if outputs.checked.keys() != known:
+        raise UserError(f"{ledger}: does not match the records in {data / 'records'}; run `dvc repro`")
+    return outputs
 
 
-def _read(data: Path) -> Account:
+def _read(data: Path) -> Outputs:
     records = tables.read_dataset(data / "records")
     drawn = by_image(tables.read_instances(data / "checked/instances.parquet"))
-    checked = _by_id(read_ledger(data / "checked/ledger.parquet"))
+    checked = _by_record(read_ledger(data / "checked/ledger.parquet"))
     final = data / "ledger.parquet"
-    rows = _by_id(read_ledger(final)) if final.is_file() else {}
-    rasterized = rows.keys() == checked.keys()  # else rasterize has not followed validate yet
-    return Account(
+    rows = _by_record(read_ledger(final)) if final.is_file() else {}
+    rasterized = rows.keys() == checked.keys()  # otherwise rasterize has not run since validate
+    return Outputs(
         rows=rows if rasterized else checked,
         checked=checked,
         rasterized=rasterized,
         images={image.key: image for image in records.images},
         instances={instance.id: instance for instance in records.instances},
         photos={photo.key: photo for photo in tables.read_photos(data / "checked/images.parquet")},
-        drawn={key: tuple(own) for key, own in drawn.items()},
+        drawn={key: tuple(instances) for key, instances in drawn.items()},
         classes=ClassTable.read(data / "checked/classes.json"),
         indices=json.loads((data / "checked/class_indices.json").read_text(encoding="utf-8")),
         splits=_splits(data / "splits.csv"),
-        findings=_by_record(findings.read_findings(data / "checked/findings.parquet")),
+        findings=_findings_by_record(read_findings(data / "checked/findings.parquet")),
     )
 
 
-def _by_id(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
+def _by_record(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
     return {(row.kind, row.id): row for row in rows}
 
 
-def _by_record(found: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
+def _findings_by_record(findings: Iterable[Finding]) -> dict[tuple[str, str], list[Finding]]:
     of_record: dict[tuple[str, str], list[Finding]] = {}
-    for finding in found:
+    for finding in findings:
         of_record.setdefault((finding.kind, finding.id), []).append(finding)
     return of_record
 
@@ -93,32 +88,31 @@ def _splits(path: Path) -> dict[str, Assignment] | None:
     return {row.key: row for row in split_table.read(path)} if path.is_file() else None
 
 
-def find(account: Account, asked: str) -> Row:
-    """The one row that `asked` names, in full if any does, else in part. Raises UserError if none or several do."""
-    names = {row: _names(account, row) for row in account.rows.values()}
-    found = [row for row, (full, _) in names.items() if asked in full]
-    found = found or [row for row, (_, parts) in names.items() if asked in parts]
+def find(outputs: Outputs, name: str) -> Row:
+    """The ledger row of the record that `name` means: a full name comes before an abbreviated one.
+
+    name: as for explain.explain. Raises UserError if it means no record or several.
+    """
+    names = {row: _names(outputs, row) for row in outputs.rows.values()}
+    found = [row for row, (full, _) in names.items() if name in full]
+    found = found or [row for row, (_, short) in names.items() if name in short]
     if len(found) == 1:
         return found[0]
     if found:
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        several = ", ".join(f"{_kind(row)} {row.id}" for row in found[:_SHOWN])
-        raise UserError(f"{asked!r} names {len(found)} records: {several}{more}; give one of these in full")
-    known = sorted({name for full, parts in names.values() for name in [*full, *parts]})
-    close = difflib.get_close_matches(asked, known, n=3)
-    hint = f"; close to it: {', '.join(close)}" if close else "; data/records has the ids and keys"
-    raise UserError(f"no annotation or photograph is named {asked!r}{hint}")
+        more = f" and {len(found) - _MAX_SHOWN} more" if len(found) > _MAX_SHOWN else ""
+        several = ", ".join(f"{row.kind} {row.id}" for row in found[:_MAX_SHOWN])
+        raise UserError(f"{name!r} means {len(found)} records: {several}{more}; use the full name of one")
+    known = sorted({each for full, short in names.values() for each in [*full, *short]})
+    similar = difflib.get_close_matches(name, known, n=3)
+    hint = f"; similar names: {', '.join(similar)}" if similar else "; data/records has the ids and keys"
+    raise UserError(f"no annotation or image has the name {name!r}{hint}")
 
 
-def _names(account: Account, row: Row) -> tuple[list[str], list[str]]:
-    """The full names of a record and those that stand for it if no other has them."""
+def _names(outputs: Outputs, row: Row) -> tuple[list[str], list[str]]:
+    """The full names of a record, and the short ones, which other records may have, too."""
     if row.kind == "annotation":
         return [row.id], list(filter(None, [row.id.rpartition("#")[2], row.id.rpartition("/")[2]]))
-    file = PurePosixPath(account.images[row.id].file)
+    file = PurePosixPath(outputs.images[row.id].file)
     number = re.search(r"\(id (.+)\)$", row.place)
-    parts = [file.name, file.stem, number[1] if number else ""]
-    return [row.id, *([str(file)] if file.name else [])], list(filter(None, parts))
-
-
-def _kind(row: Row) -> str:
-    return "photograph" if row.kind == "image" else "annotation"
+    short = [file.name, file.stem, number[1] if number else ""]
+    return [row.id, *([str(file)] if file.name else [])], list(filter(None, short))
