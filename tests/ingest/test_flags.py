@@ -126,10 +126,10 @@ def test_flags_of_a_group_are_those_of_its_shapes(tmp_path):
         (put_cvat, {"label": ""}, "has no label"),
         (put_labelme_xml, {"name": ""}, "has no name"),
         (put_voc, {"name": ""}, "has no name"),
-        (put_via, {"label": True}, "attribute 'label' is True, which names no class"),
+        (put_via, {"label": True}, "attribute 'label' is True, which is not a class name"),
         (put_supervisely, {"title": "cow"}, "class 'cow' is not in meta.json"),
-        (put_yolo, {"number": 4}, "data.yaml does not name the class 4"),
-        (put_cityscapes, {"label": "lorry"}, "'lorry' is no label of Cityscapes"),
+        (put_yolo, {"number": 4}, "data.yaml has no name for the class 4"),
+        (put_cityscapes, {"label": "lorry"}, "'lorry' is not a label of Cityscapes"),
     ],
 )
 def test_an_outline_of_an_unknown_class_keeps_where_it_is(tmp_path, write, unknown, said):

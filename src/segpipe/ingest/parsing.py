@@ -8,9 +8,10 @@ import json
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, ParamSpec
+from types import MappingProxyType
+from typing import Any, TypeVar, TypeVarTuple
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException, ElementTree
@@ -23,8 +24,11 @@ from segpipe.masks.geometry import Ring
 from segpipe.masks.mask_files import MAX_PIXELS
 
 Id = int | str
-Fields = dict[str, Any]  # fields of an Instance or Image, by name
-Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+Default = TypeVar("Default")
+Arguments = TypeVarTuple("Arguments")
+
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
 UNKNOWN = "unknown_category"
 _EXPORT_AGAIN = "export it again, or remove it from the source"
@@ -193,7 +197,7 @@ def is_whole(value: Any, minimum: int) -> bool:
     return is_number(value) and value == int(value) and value >= minimum
 
 
-def declared_size(height: Any, width: Any) -> Fields:
+def declared_size(height: Any, width: Any) -> dict[str, Any]:
     """The fields height and width of an Image, if both are positive whole numbers.
 
     Without both: no fields. With any other value: the field `detail`, which says why the size is not used.
@@ -258,29 +262,55 @@ def long_enough(ring: Ring, minimum: int) -> Ring:
 # The fields of an instance while its record is read
 
 
-def category_or_problem(
-    read: Callable[Arguments, str], *arguments: Arguments.args, **options: Arguments.kwargs
-) -> Fields:
-    """The field `category` as `read` returns it; for unknown_category the fields `problem` and `detail` instead.
+class Fields:
+    """The fields of one record, read one after another, and the first problem of the record.
 
-    An instance of an unknown class is read on, since its shape may be shown. Other errors of `read` are raised.
+    After a problem every field gets its default. One exception: the fields after unknown_category are read, since the
+    shape of an object without a class may be shown.
+
+    >>> fields = Fields.of_object({"label": "cat", "x": "five"})
+    >>> fields.read(required_text, "label", default=""), fields.read(pixel_numbers, "x", default=[])
+    ('cat', [])
+    >>> fields.problem, fields.detail
+    ('bad_ring', "x 'five' is not a number of pixels; draw it again or delete it")
     """
-    try:
-        return {"category": read(*arguments, **options)}
-    except AnnotationError as error:
-        if error.reason != UNKNOWN:
-            raise
-        return {"problem": error.reason, "detail": str(error)}
 
+    def __init__(self, record: Any) -> None:
+        self.problem = ""  # the reason code of the first problem
+        self.detail = ""  # that problem in words; without a problem, the detail of the fields read together
+        self._record = record
 
-def with_problem(known: Fields, error: AnnotationError) -> Fields:
-    """The fields with the problem and detail of the error, unless they have a problem already."""
-    return known if known.get("problem") else known | {"problem": error.reason, "detail": str(error)}
+    @classmethod
+    def of_object(cls, entry: Any) -> "Fields":
+        """The fields of a JSON object. An entry of another type is a problem."""
+        fields = cls(entry)
+        fields._record = fields.read(json_object, default={})
+        return fields
 
+    def read(
+        self, read: Callable[[Any, *Arguments], Value], *arguments: *Arguments, default: Default
+    ) -> Value | Default:
+        """The result of `read(record, *arguments)`, or the default if it raises AnnotationError or was not called."""
+        if self.problem not in ("", UNKNOWN):
+            return default
+        try:
+            return read(self._record, *arguments)
+        except AnnotationError as error:
+            if not self.problem:
+                self.problem, self.detail = error.reason, str(error)
+            return default
 
-def with_fields(known: Fields, more: Fields) -> Fields:
-    """The fields together with `more`; the detail of a problem is kept."""
-    return known | more | ({"detail": known["detail"]} if known.get("problem") else {})
+    def read_together(
+        self,
+        read: Callable[[Any, *Arguments], dict[str, Any]],
+        *arguments: *Arguments,
+        default: Mapping[str, Any] = NO_FIELDS,
+    ) -> dict[str, Any]:
+        """Several fields of an Instance by name. A field `detail` becomes the detail, unless there is a problem."""
+        fields = dict(self.read(read, *arguments, default=dict(default)))
+        detail = fields.pop("detail", "")
+        self.detail = self.detail or detail
+        return fields
 
 
 def raised_flags(pairs: Iterable[tuple[Any, Any]]) -> tuple[str, ...]:

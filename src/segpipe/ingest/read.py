@@ -17,7 +17,6 @@ from segpipe.ingest.formats import (
     cityscapes,
     coco,
     coco_panoptic,
-    coco_results,
     cvat,
     index_masks,
     labelme,
@@ -83,16 +82,16 @@ def _of_files(
 
 
 def _coco(source: Source, options: MaskOptions) -> Recognised | None:
-    documents = {} if coco_results.recognise(source) else coco.recognise(source)
+    documents = {} if coco.recognise_results(source) else coco.recognise(source)
     what = f"COCO instances JSON: {_some(list(documents))}"
     rows = sum(len(document["annotations"]) for document in documents.values())
     return Recognised(what, partial(coco.read, source, documents), rows) if documents else None
 
 
 def _coco_results(source: Source, options: MaskOptions) -> Recognised | None:
-    results = coco_results.recognise(source)
+    results = coco.recognise_results(source)
     what = f"COCO results: {_some(list(results.lists))}" if results else ""
-    return Recognised(what, partial(coco_results.read, source, results)) if results else None
+    return Recognised(what, partial(coco.read_results, source, results)) if results else None
 
 
 def _coco_panoptic(source: Source, options: MaskOptions) -> Recognised | None:
@@ -140,7 +139,7 @@ def _voc(source: Source, options: MaskOptions) -> Recognised | None:
 FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
     coco.FORMAT: _coco,
     coco_panoptic.FORMAT: _coco_panoptic,
-    coco_results.FORMAT: _coco_results,
+    coco.RESULTS_FORMAT: _coco_results,
     cvat.FORMAT: _of_files("CVAT XML", cvat.recognise, cvat.read),
     labelme.FORMAT: _of_files("LabelMe JSON", labelme.recognise, labelme.read),
     labelme_xml.FORMAT: _of_files("LabelMe 3.0 XML", labelme_xml.recognise, labelme_xml.read),

@@ -37,7 +37,7 @@ def test_the_official_table():
     assert {label.id for label in cityscapes.LABELS if label.instances} == set(range(24, 34))
 
 
-def test_the_photograph_and_its_split(tmp_path):
+def test_the_photo_and_its_split(tmp_path):
     put_pictures(tmp_path, [PHOTO, "leftImg8bit/test/bonn/bonn_000000_000019_leftImg8bit.png"])
     put_json(tmp_path / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": []})
     for ending in ("color", "labelIds", "instanceIds"):
@@ -79,10 +79,10 @@ def test_groups_and_labels_that_are_not_scored(tmp_path, label, category, role):
 @pytest.mark.parametrize(
     ("entry", "reason", "detail"),
     [
-        (drawn("license plate"), "deleted", "a license plate has no id and is not drawn, as in cityscapesScripts"),
+        (drawn("license plate"), "deleted", "license plate has no id; cityscapesScripts does not draw it either"),
         (drawn("car", deleted=1), "deleted", "the file marks it as deleted"),
-        (drawn("lorry"), "unknown_category", "'lorry' is no label of Cityscapes; mend it or delete it"),
-        (drawn("skiesgroup"), "unknown_category", "'skiesgroup' is no label of Cityscapes; mend it or delete it"),
+        (drawn("lorry"), "unknown_category", "'lorry' is not a label of Cityscapes; correct it or delete it"),
+        (drawn("skiesgroup"), "unknown_category", "'skiesgroup' is not a label of Cityscapes; correct it or delete it"),
         (drawn("car", polygon=[[1, 1], [2, 2]]), "bad_ring", "2 points are too few, it needs 3 or more"),
         ({"polygon": SQUARE}, "bad_record", "has no label; add it"),
         (7, "bad_record", "7 is not an object; export it again"),
@@ -93,7 +93,7 @@ def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, e
     assert (found.problem, found.detail[: len(detail)]) == (reason, detail)
 
 
-def test_what_no_object_covers_is_unlabeled(tmp_path):
+def test_pixels_that_no_object_covers_are_unlabeled(tmp_path):
     put_pictures(tmp_path, [PHOTO])
     put_json(tmp_path / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": []})
     (rest,) = read(tmp_path).instances
@@ -102,7 +102,7 @@ def test_what_no_object_covers_is_unlabeled(tmp_path):
     )  # fmt: skip
 
 
-def test_a_broken_file_costs_its_own_photograph(tmp_path):
+def test_a_broken_file_loses_only_its_photo(tmp_path):
     put_pictures(tmp_path, [PHOTO])
     (tmp_path / TRUTH).parent.mkdir(parents=True)
     (tmp_path / f"{TRUTH}_polygons.json").write_text("{")
@@ -121,7 +121,7 @@ def test_a_broken_file_costs_its_own_photograph(tmp_path):
         ("instanceIds", 7, ("road", "object", "")),
     ],
 )
-def test_the_values_of_id_pictures(tmp_path, kind, value, expected):
+def test_the_values_of_id_images(tmp_path, kind, value, expected):
     put_pictures(tmp_path, [PHOTO])
     put_mask(tmp_path / f"{TRUTH}_{kind}.png", [[value, value]], "I;16")
     dataset = read(tmp_path)
@@ -132,7 +132,7 @@ def test_the_values_of_id_pictures(tmp_path, kind, value, expected):
     assert (image.file, image.width, image.height) == (PHOTO, 2, 1)
 
 
-def test_gt_coarse_serves_where_gt_fine_is_not(tmp_path):
+def test_gt_coarse_is_used_without_gt_fine(tmp_path):
     stem = "troisdorf_000000_000073"
     put_pictures(tmp_path, [PHOTO, f"leftImg8bit/train_extra/troisdorf/{stem}_leftImg8bit.png"])
     document = {"imgHeight": 6, "imgWidth": 8, "objects": []}
@@ -146,7 +146,7 @@ def test_gt_coarse_serves_where_gt_fine_is_not(tmp_path):
     assert all(image.annotated and not image.problem for image in read(tmp_path).images)
 
 
-def test_an_unreadable_id_picture_is_said(tmp_path):
+def test_an_unreadable_id_image_is_an_instance_with_a_problem(tmp_path):
     put_pictures(tmp_path, [PHOTO])
     put_mask(tmp_path / f"{TRUTH}_labelIds.png", np.zeros((4, 4), int)).write_bytes(b"no picture")
     (found,) = read(tmp_path).instances

@@ -69,13 +69,13 @@ def test_a_polygon_may_be_a_crowd(tmp_path):
         (7.5, "7.5 is not a list of numbers"),
     ],
 )
-def test_a_ring_that_is_none_is_counted_and_the_others_stay(tmp_path, ring, problem):
+def test_an_invalid_ring_is_counted_and_the_others_stay(tmp_path, ring, problem):
     instance = only(read_one(tmp_path, drawn(segmentation=[TRIANGLE, ring])))
     assert (instance.problem, instance.rings_refused, instance.detail) == ("", 1, f"segmentation[1]: {problem}")
     assert instance.rings == (tuple(TRIANGLE),)
 
 
-def test_an_instance_without_a_ring_left_cannot_be_used(tmp_path):
+def test_an_instance_without_a_valid_ring_cannot_be_used(tmp_path):
     instance = only(read_one(tmp_path, drawn(segmentation=[[1, 1, 5, 1, 5, 4, 7], [1, 1]])))
     assert (instance.problem, instance.rings) == ("bad_ring", ())
     assert instance.detail == (
@@ -84,7 +84,7 @@ def test_an_instance_without_a_ring_left_cannot_be_used(tmp_path):
     assert (instance.image_key, instance.category) == ("a", "cat")  # what could be read stays
 
 
-def test_a_record_with_nothing_but_a_bbox_is_a_box(tmp_path):
+def test_a_record_with_only_a_bbox_is_a_box(tmp_path):
     instance = only(read_one(tmp_path, drawn(segmentation=[], bbox=[1, 1, 4, 2.5])))
     assert (instance.problem, instance.kind, instance.rings) == ("", "box", ((1, 1, 5, 1, 5, 3.5, 1, 3.5),))
 
@@ -117,21 +117,21 @@ def test_a_record_with_nothing_but_a_bbox_is_a_box(tmp_path):
         ({"iscrowd": "yes"}, "bad_record", "iscrowd 'yes' is neither 0 nor 1; write one of them"),
     ],
 )
-def test_what_is_wrong_with_an_annotation_is_said(tmp_path, changes, reason, detail):
+def test_the_detail_says_what_is_wrong_with_an_annotation(tmp_path, changes, reason, detail):
     instance = only(read_one(tmp_path, drawn(**changes)))
     assert instance.problem == reason
     assert instance.detail.startswith(detail)
 
 
 @pytest.mark.parametrize("entry", [None, 5, "text", []])
-def test_an_annotation_that_is_no_object_is_a_record_all_the_same(tmp_path, entry):
+def test_an_annotation_that_is_not_an_object_is_still_a_record(tmp_path, entry):
     instance = only(read_one(tmp_path, entry))
     assert (instance.id, instance.problem, instance.image_key) == ("x.json#@0", "bad_record", "")
     assert instance.place == "x.json: annotations[0]"
 
 
 @pytest.mark.parametrize("image_id", ["1", 1.0, 1])
-def test_an_id_may_be_written_as_text_or_with_a_point(tmp_path, image_id):
+def test_an_id_may_be_written_as_a_text_or_with_a_decimal_point(tmp_path, image_id):
     assert only(read_one(tmp_path, drawn("7", image_id=image_id, category_id="90"))).category == "dog"
 
 
@@ -143,7 +143,7 @@ def test_ids_may_be_texts(tmp_path):
     assert (instance.id, instance.image_key, instance.category) == ("x.json#z", "a", "cat")
 
 
-def test_a_repeated_id_gets_its_position_and_a_missing_one_is_its_position(tmp_path):
+def test_a_repeated_id_gets_its_position_and_a_missing_id_is_its_position(tmp_path):
     dataset = read_one(tmp_path, drawn(5), drawn(5), drawn("5@1"), drawn(id=...), drawn(id=None))
     assert [instance.id for instance in dataset.instances] == [
         "x.json#5", "x.json#5@1", "x.json#5@1@2", "x.json#@3", "x.json#@4",
@@ -152,7 +152,7 @@ def test_a_repeated_id_gets_its_position_and_a_missing_one_is_its_position(tmp_p
 
 
 @pytest.mark.parametrize("area", [..., None, "6", -1, float("inf"), True])
-def test_an_area_that_is_none_is_left_out(tmp_path, area):
+def test_an_invalid_area_is_left_out(tmp_path, area):
     instance = only(read_one(tmp_path, drawn(area=area)))
     assert (instance.area, instance.problem) == (None, "")
 
@@ -172,12 +172,12 @@ def test_an_id_with_two_names_means_neither(tmp_path):
     instance = only(read_one(tmp_path, drawn(), categories=categories))
     assert (instance.problem, instance.detail) == (
         "unknown_category",
-        "category_id 1 stands for two names; correct the categories",
+        "category_id 1 has two names; correct the categories",
     )
 
 
 @pytest.mark.parametrize("entry", [None, {"id": 1}, {"id": 1, "name": 5}, {"id": 1, "name": "\ud800"}, {"name": "cat"}])
-def test_a_category_that_cannot_be_read_is_unknown_and_said(tmp_path, caplog, entry):
+def test_a_category_that_cannot_be_read_is_unknown_and_logged(tmp_path, caplog, entry):
     instance = only(read_one(tmp_path, drawn(), categories=[entry, {"id": 90, "name": "dog"}]))
     assert instance.problem == "unknown_category"
     assert "x.json: categories[0]: " in caplog.text
@@ -192,7 +192,7 @@ def test_an_image_keeps_its_file_declared_size_and_place(tmp_path):
     assert (image.annotated, image.place, image.problem) == (True, "x.json: images[0] (id 1)", "")
 
 
-def test_a_picture_that_no_record_names_is_not_annotated(tmp_path):
+def test_a_photo_that_no_record_names_is_not_annotated(tmp_path):
     put_pictures(tmp_path, ["b.jpg", "c.gif"])
     dataset = read_one(tmp_path, drawn())
     assert [(image.file, image.annotated) for image in dataset.images] == [
@@ -201,7 +201,7 @@ def test_a_picture_that_no_record_names_is_not_annotated(tmp_path):
 
 
 @pytest.mark.parametrize("width", ["8", 0, -8, 8.5, True, float("nan")])
-def test_a_declared_size_that_is_none_is_not_used(tmp_path, width):
+def test_an_invalid_declared_size_is_not_used(tmp_path, width):
     (image,) = read_one(tmp_path, images=[photo() | {"width": width}]).images
     assert (image.width, image.height, image.problem) == (None, None, "")
     assert image.detail.startswith("the declared size ")
@@ -218,7 +218,7 @@ def test_a_declared_size_that_is_none_is_not_used(tmp_path, width):
         (None, "None is not an object; export it again"),
     ],
 )
-def test_what_is_wrong_with_an_image_record_is_said(tmp_path, entry, detail):
+def test_the_detail_says_what_is_wrong_with_an_image_record(tmp_path, entry, detail):
     broken = next(image for image in read_one(tmp_path, images=[entry]).images if image.problem)
     assert (broken.problem, broken.detail, broken.place) == ("bad_record", detail, "x.json: images[0]")
 
@@ -229,7 +229,7 @@ def test_annotations_of_an_image_without_a_file_name_stay_with_it(tmp_path):
     assert only(dataset).image_key == broken.key
 
 
-def test_an_image_whose_file_is_missing_is_kept_and_said(tmp_path):
+def test_an_image_whose_file_is_missing_is_kept_with_a_problem(tmp_path):
     dataset = read_one(tmp_path, drawn(), images=[photo(name="sub/gone.jpg")])
     gone = next(image for image in dataset.images if image.problem)
     assert (gone.file, gone.problem) == ("sub/gone.jpg", "missing_file")
@@ -260,7 +260,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
 
 
 @pytest.mark.parametrize("other", [photo(1, "gone.jpg"), {"id": 1}, {"id": 1.0, "file_name": "b.jpg"}])
-def test_an_id_of_an_image_and_of_one_that_cannot_be_used_means_neither(tmp_path, other):
+def test_an_id_of_a_valid_and_an_invalid_image_means_neither(tmp_path, other):
     put_pictures(tmp_path, ["b.jpg"])
     for images in ([photo(1, "a.jpg"), other], [other, photo(1, "a.jpg")]):
         dataset = read_one(tmp_path, drawn(), images=images)
@@ -268,7 +268,7 @@ def test_an_id_of_an_image_and_of_one_that_cannot_be_used_means_neither(tmp_path
         assert next(image for image in dataset.images if image.file == "a.jpg").problem == "bad_record"
 
 
-def test_texts_that_are_written_alike_as_numbers_only_are_other_ids(tmp_path):
+def test_texts_that_are_equal_only_as_numbers_are_different_ids(tmp_path):
     put_pictures(tmp_path, ["b.jpg", "c.jpg"])
     ids = ["7", "007", "-0"]
     images = [photo(id_, name) for id_, name in zip(ids, ["a.jpg", "b.jpg", "c.jpg"], strict=True)]
@@ -317,7 +317,7 @@ def test_a_moved_path_in_two_annotation_files_is_one_image(tmp_path):
     assert (image.file, [code for code, _ in image.notes]) == ("photos/a.jpg", ["other_folder", "listed_twice"])
 
 
-def test_a_file_that_two_splits_may_mean_is_that_of_neither(tmp_path):
+def test_a_file_that_two_splits_may_mean_belongs_to_neither(tmp_path):
     put_pictures(tmp_path, ["photos/a.jpg"])
     for split in ("train", "val"):
         put_json(tmp_path / f"{split}.json", document([photo()], [drawn()]))
@@ -334,7 +334,7 @@ def test_nothing_outside_the_source_is_found(tmp_path):
     assert not any(".." in image.file or image.file.startswith("/") for image in dataset.images)
 
 
-def test_a_picture_that_is_a_link_out_of_the_source_is_one_unreadable_image(tmp_path):
+def test_a_photo_that_is_a_link_out_of_the_source_is_one_unreadable_image(tmp_path):
     put_pictures(tmp_path, ["outside.jpg", "source/b.jpg"])
     (tmp_path / "source/images").mkdir()
     (tmp_path / "source/images/a.jpg").symlink_to(tmp_path / "outside.jpg")
@@ -376,7 +376,7 @@ def test_roboflow_folders_and_their_splits(tmp_path):
     assert [instance.image_key for instance in dataset.instances] == ["test__a", "train__a", "valid__a"]
 
 
-def test_a_picture_missing_in_one_split_is_not_taken_from_another(tmp_path):
+def test_a_photo_missing_in_one_split_is_not_replaced_by_one_of_another(tmp_path):
     put_pictures(tmp_path, ["valid/a.jpg"])
     for folder in ("train", "valid"):
         put_json(tmp_path / folder / "_annotations.coco.json", document([photo()], [drawn()]))
@@ -387,14 +387,14 @@ def test_a_picture_missing_in_one_split_is_not_taken_from_another(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["images", "images/train", "train/images", "train", "data/images", "."])
-def test_pictures_are_found_in_the_usual_places(tmp_path, folder):
+def test_photos_are_found_in_the_usual_folders(tmp_path, folder):
     put_pictures(tmp_path, [f"{folder}/a.jpg", "other/a.jpg"])
     put_json(tmp_path / "data/annotations/instances_train.json", document([photo()], [drawn()]))
     found = [image.file for image in read(tmp_path).images if image.annotated]
     assert found == [f"{folder}/a.jpg".removeprefix("./")]
 
 
-def test_one_photograph_in_two_files_is_one_image(tmp_path):
+def test_one_photo_in_two_files_is_one_image(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg"])
     for name in ("cats", "dogs"):
         put_json(tmp_path / f"{name}.json", document([photo()], [drawn()]))
@@ -403,7 +403,7 @@ def test_one_photograph_in_two_files_is_one_image(tmp_path):
     assert {instance.image_key for instance in dataset.instances} == {"images__a"}
 
 
-def test_the_split_of_a_photograph_may_be_its_folders(tmp_path):
+def test_the_split_of_a_photo_may_be_the_split_of_its_folder(tmp_path):
     put_pictures(tmp_path, ["images/train/a.jpg", "images/val/b.jpg"])
     put_json(tmp_path / "all.json", document([photo(1, "train/a.jpg"), photo(2, "val/b.jpg")], []))
     assert [image.split for image in read(tmp_path).images] == ["train", "val"]
@@ -424,7 +424,7 @@ def test_captions_panoptic_and_keypoints_beside_instances_are_not_read(tmp_path,
     assert "person_keypoints_train.json: keypoints repeat the objects of the instances files" in caplog.text
 
 
-def test_a_json_file_that_is_not_coco_is_passed_over(tmp_path):
+def test_a_json_file_that_is_not_coco_is_not_read(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     put_json(tmp_path / "instances.json", document([photo()], [drawn()]))
     put_json(tmp_path / "defects.json", {"images": {"unreadable": 1}, "annotations": {"bad_ring": 2}})
@@ -441,7 +441,7 @@ def broken(tmp_path, name, text):
     return str(error.value)
 
 
-def test_broken_json_is_named_with_line_and_remedy(tmp_path):
+def test_broken_json_is_reported_with_line_and_remedy(tmp_path):
     assert broken(tmp_path, "mine.json", '{"images": [],\n "annotations": [,]}') == (
         "mine.json: line 2, column 18: not valid JSON (Expecting value); export it again, or remove it from the source"
     )
@@ -458,13 +458,13 @@ def test_broken_json_is_named_with_line_and_remedy(tmp_path):
         ("", "line 1, column 1: not valid JSON (Expecting value)"),
     ],
 )
-def test_a_file_named_like_cocos_must_be_one(tmp_path, text, problem):
+def test_a_file_with_coco_s_name_must_be_coco(tmp_path, text, problem):
     message = f"instances_a.json: {problem}; export it again, or remove it from the source"
     assert broken(tmp_path, "instances_a.json", text) == message
 
 
 @pytest.mark.parametrize("text", [b'{"images": "\xff"}', '{"images": ' + "9" * 5000 + "}", '{"images": ' + "[" * 99999])
-def test_every_way_of_not_being_json_is_a_user_error(tmp_path, text):
+def test_each_kind_of_broken_json_is_a_user_error(tmp_path, text):
     assert broken(tmp_path, "x.json", text).startswith("x.json: not valid JSON (")
 
 
@@ -475,7 +475,7 @@ def test_json_may_start_with_a_byte_order_mark(tmp_path):
     assert len(read(tmp_path).instances) == 1
 
 
-def test_a_picture_above_is_not_the_lost_one_of_a_folder_whose_other_pictures_are_there(tmp_path):
+def test_a_photo_above_does_not_replace_a_missing_one_of_a_folder_with_other_photos(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg", "video1/images/b.jpg"])
     put_json(tmp_path / "x.json", document([photo(1, "a.jpg")], [drawn(1)]))
     photos = [photo(1, "a.jpg"), photo(2, "b.jpg")]

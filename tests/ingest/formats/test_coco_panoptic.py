@@ -47,7 +47,7 @@ def test_a_segment_is_the_pixels_of_its_colour(tmp_path):
     assert (image.file, image.split) == ("val2017/a.jpg", "val")
 
 
-def test_a_colour_of_no_segment_is_said(tmp_path):
+def test_a_colour_without_a_segment_is_an_instance_with_a_problem(tmp_path):
     found = read(put(tmp_path, [segment(CAT)])).instances[-1]
     assert (found.problem, found.mask_value) == ("unknown_category", GRASS)
     assert found.detail == "no segment has the id 1; add it to segments_info or export the PNG again"
@@ -57,9 +57,9 @@ def test_a_colour_of_no_segment_is_said(tmp_path):
     ("entry", "reason", "detail"),
     [
         (segment(CAT, 7), "unknown_category", "category_id 7 is not among the categories; correct the categories"),
-        (segment("x"), "bad_record", "id 'x' is no colour's number; export it again"),
-        (segment(2**24), "bad_record", "id 16777216 is no colour's number; export it again"),
-        (segment(0), "bad_record", "id 0 is no colour's number; export it again"),
+        (segment("x"), "bad_record", "id 'x' is not the number of a colour; export it again"),
+        (segment(2**24), "bad_record", "id 16777216 is not the number of a colour; export it again"),
+        (segment(0), "bad_record", "id 0 is not the number of a colour; export it again"),
         (segment(CAT, iscrowd=2), "bad_record", "iscrowd 2 is neither 0 nor 1; write one of them"),
         ([], "bad_record", "[] is not an object; export it again"),
     ],
@@ -73,8 +73,8 @@ def test_a_segment_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, e
     ("changes", "reason", "detail"),
     [
         ({"image_id": 5}, "unknown_image", "image_id 5 is not among the images; add its image or delete it"),
-        ({"segments_info": 5}, "bad_record", "segments_info 5 is no list; export it again"),
-        ({"file_name": "b.png"}, "bad_record", "no file 'b.png' in the folder of its PNGs; put it there or delete"),
+        ({"segments_info": 5}, "bad_record", "segments_info 5 is not a list; export it again"),
+        ({"file_name": "b.png"}, "bad_record", "no file 'b.png' in the folder of its PNGs; add it or delete"),
         ({"file_name": 5}, "bad_record", "file_name 5 is not a name; correct it"),
     ],
 )

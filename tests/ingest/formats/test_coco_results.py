@@ -7,7 +7,7 @@ from tests.ingest.folders import TRIANGLE, coco, drawn, photo, put_json, put_pic
 DETECTION = {"image_id": 1, "category_id": 90, "segmentation": [TRIANGLE], "score": 0.9}
 
 
-def test_detections_are_read_by_the_names_of_the_file_beside_them(tmp_path):
+def test_detections_have_the_class_names_of_the_instances_file(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     put_json(tmp_path / "image_info_test.json", coco([photo()], []))
     put_json(tmp_path / "segm_results.json", [DETECTION])
@@ -18,7 +18,7 @@ def test_detections_are_read_by_the_names_of_the_file_beside_them(tmp_path):
     assert [(i.file, i.place) for i in dataset.images] == [("a.jpg", "image_info_test.json: images[0] (id 1)")]
 
 
-def test_detections_beside_annotations_are_left_alone(tmp_path):
+def test_detections_beside_annotations_are_not_read(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     put_json(tmp_path / "instances.json", coco([photo()], [drawn()]))
     put_json(tmp_path / "coco_results.json", [DETECTION])
@@ -29,5 +29,5 @@ def test_detections_beside_annotations_are_left_alone(tmp_path):
 def test_detections_alone_are_refused(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     put_json(tmp_path / "results.json", [DETECTION])
-    with pytest.raises(UserError, match=r"results\.json: detections name their pictures and classes by numbers only"):
+    with pytest.raises(UserError, match=r"results\.json: detections name their images and classes only by numbers"):
         read_source(tmp_path)

@@ -41,12 +41,12 @@ def test_a_polygon(tmp_path):
     assert found.place == "annotations.xml: image[0] (a.jpg): polygon[0]"
 
 
-def test_attributes_are_remarked(tmp_path):
+def test_attributes_are_in_the_detail(tmp_path):
     found = one(tmp_path, '<polygon label="cat" points="1,1;5,1;5,4"><attribute name="age">old</attribute></polygon>')
     assert found.detail == "age: old"
 
 
-def test_a_box_and_one_that_is_turned(tmp_path):
+def test_an_upright_and_a_rotated_box(tmp_path):
     upright = one(tmp_path, '<box label="dog" xtl="1" ytl="1" xbr="5" ybr="3"/>')
     assert (upright.kind, upright.rings) == ("box", ((1.0, 1.0, 5.0, 1.0, 5.0, 3.0, 1.0, 3.0),))
     turned = one(tmp_path, '<box label="dog" xtl="1" ytl="1" xbr="5" ybr="3" rotation="90"/>')
@@ -78,17 +78,17 @@ def test_a_mask_goes_from_rows_of_a_crop_to_columns_of_the_frame(tmp_path):
     ("shape", "reason", "detail"),
     [
         ('<polygon label="cat" points="1,1;5,1"/>', "bad_ring", "2 points are too few, it needs 3 or more"),
-        ('<polygon label="cat" points="1,1;x,1;2,2"/>', "bad_ring", "points: the 2. of them, 'x,1', is not x,y in"),
-        ('<polygon label="cat" points="1,1;nan,1;2,2"/>', "bad_ring", "points: the 2. of them, 'nan,1', is not x,y in"),
-        ('<polygon label="cat"/>', "bad_ring", "points: the 1. of them, '', is not x,y in pixels"),
-        ('<box label="cat" xtl="1" ytl="1" xbr="5"/>', "bad_ring", "ybr None is no number of pixels or degrees"),
-        ('<polygon points="1,1;5,1;5,4"/>', "unknown_category", "has no label; give it one or delete it"),
+        ('<polygon label="cat" points="1,1;x,1;2,2"/>', "bad_ring", "points[1] 'x,1' is not x,y in"),
+        ('<polygon label="cat" points="1,1;nan,1;2,2"/>', "bad_ring", "points[1] 'nan,1' is not x,y in"),
+        ('<polygon label="cat"/>', "bad_ring", "points[0] '' is not x,y in pixels"),
+        ('<box label="cat" xtl="1" ytl="1" xbr="5"/>', "bad_ring", "ybr None is not a number of pixels or degrees"),
+        ('<polygon points="1,1;5,1;5,4"/>', "unknown_category", "has no label; add one or delete it"),
         ('<mask label="cat" rle="1,3" left="0" top="0" width="3" height="2"/>', "bad_rle", "the runs of its mask sum"),
         ('<mask label="cat" rle="1,-3" left="0" top="0" width="3" height="2"/>', "bad_rle", "'-3' in its mask's rle"),
         ('<mask label="cat" rle="6" left="0" top="0" width="-3" height="-2"/>', "bad_rle", "the runs of its mask sum"),
-        ('<mask label="cat" rle="6" top="0" width="3" height="2"/>', "bad_rle", "its mask's left None is no whole"),
-        ('<cuboid label="cat"/>', "not_a_region", "a cuboid is no region; draw the object's outline or delete it"),
-        ('<tag label="cat"/>', "not_a_region", "a tag of the whole image is no region; draw"),
+        ('<mask label="cat" rle="6" top="0" width="3" height="2"/>', "bad_rle", "its mask's left None is not a whole"),
+        ('<cuboid label="cat"/>', "not_a_region", "a cuboid is not a region; draw the object's outline or delete it"),
+        ('<tag label="cat"/>', "not_a_region", "a tag of the whole image is not a region; draw"),
         ('<blob label="cat"/>', "bad_record", "the shape 'blob' is unknown; draw"),
     ],
 )
@@ -99,7 +99,7 @@ def test_a_shape_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, sha
 
 def test_a_mask_needs_the_images_size(tmp_path):
     found = one(tmp_path, '<mask label="cat" rle="1" left="0" top="0" width="1" height="1"/>', size="")
-    assert found.detail == "its image declares no width and height, so that its mask has no place"
+    assert found.detail == "its image declares no width and height, so its mask cannot be placed"
 
 
 def test_the_nearer_shape_comes_later(tmp_path):
@@ -110,7 +110,7 @@ def test_the_nearer_shape_comes_later(tmp_path):
     assert [i.id for i in dataset.instances] == [f"annotations.xml#0.{n}" for n in (1, 2, 0, 3)]
 
 
-def test_a_track_draws_on_the_frames_that_it_does_not_leave(tmp_path):
+def test_a_track_draws_on_the_frames_where_it_is_not_outside(tmp_path):
     put_pictures(tmp_path, ["images/frame_000000.png", "images/frame_000001.png", "images/frame_000002.png"])
     box = 'xtl="1" ytl="1" xbr="5" ybr="3" occluded="0" keyframe="1"'
     boxes = "".join(f'<box frame="{frame}" outside="{outside}" {box}/>' for frame, outside in ((0, 0), (1, 1), (9, 0)))
@@ -151,7 +151,7 @@ def test_a_broken_document_is_a_user_error(tmp_path, text, problem):
     assert str(error.value).startswith(f"annotations.xml: {problem}")
 
 
-def test_other_xml_is_none_of_cvats(tmp_path):
+def test_other_xml_is_not_recognised(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     (tmp_path / "a.xml").write_text("<annotation><object/></annotation>")
     (tmp_path / "b.xml").write_text("<annotations><page/></annotations>")
@@ -170,16 +170,14 @@ def test_tracks_of_two_videos_are_not_drawn_on_the_same_frames(tmp_path, one, tw
         (tmp_path / f"{name}.xml").write_text(text)
     source = list_source(tmp_path)
     if is_refused:
-        words = (
-            r"tracks of several videos \('a.mp4' in one.xml and 'b.mp4' in two.xml\) are over the pictures in images"
-        )
+        words = r"tracks of several videos \('a.mp4' in one.xml and 'b.mp4' in two.xml\) belong to the images in images"
         with pytest.raises(UserError, match=words):
             cvat.read(source, cvat.recognise(source))
     else:
         assert len(cvat.read(source, cvat.recognise(source)).instances) == 2
 
 
-def test_a_task_that_counts_a_thousand_million_frames_has_those_that_are_there(tmp_path):
+def test_a_task_of_a_thousand_million_frames_has_only_the_frames_with_files(tmp_path):
     put_pictures(tmp_path, ["images/frame_000007.png"])
     meta = "<meta><task><start_frame>0</start_frame><stop_frame>999999999</stop_frame></task></meta>"
     dataset = read(tmp_path, '<track id="0" label="cat"/>', meta=meta)

@@ -23,7 +23,7 @@ def put_pair(root, name="a", rows=((0, 0, 1), (2, 255, 1)), mode="L"):
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "I;16"])
-def test_each_stored_value_is_an_instance_with_its_pixels(tmp_path, mode):
+def test_each_value_is_an_instance_with_its_pixels(tmp_path, mode):
     dataset = read(put_pair(tmp_path, mode=mode))
     assert dataset.format == "index_masks"
     assert dataset.categories == ("class_1", "class_2")
@@ -35,13 +35,13 @@ def test_each_stored_value_is_an_instance_with_its_pixels(tmp_path, mode):
     assert {(i.image_key, i.mask_file, i.problem) for i in dataset.instances} == {("images__a", "masks/a.png", "")}
 
 
-def test_the_masks_size_is_the_declared_size_of_the_photograph(tmp_path):
+def test_the_size_of_the_mask_is_the_declared_size_of_the_photo(tmp_path):
     (image,) = read(put_pair(tmp_path)).images
     assert (image.file, image.width, image.height) == ("images/a.jpg", 3, 2)
     assert (image.annotated, image.place, image.problem) == (True, "masks/a.png", "")
 
 
-def test_a_names_file_beside_the_photographs_folder_names_the_values(tmp_path):
+def test_a_names_file_beside_the_folder_of_photos_names_the_values(tmp_path):
     put_pair(tmp_path / "set", rows=[[0, 1], [2, 3]])
     (tmp_path / "set/classes.txt").write_text("sky\nroad\nunlabelled\n")
     dataset = read(tmp_path)
@@ -55,7 +55,7 @@ def test_a_names_file_beside_the_photographs_folder_names_the_values(tmp_path):
     assert dataset.instances[3].detail == "set/classes.txt does not name the value 3; add it there"
 
 
-def test_given_values_fold_ignore_and_refuse(tmp_path):
+def test_values_may_join_classes_ignore_or_be_unknown(tmp_path):
     dataset = read(put_pair(tmp_path, rows=[[0, 1, 2], [3, 4, 5]]), {1: "cat", 2: "cat", 3: "ignore", 4: "background"})
     assert dataset.categories == ("cat",)
     assert [(i.mask_value, i.category, i.role, i.problem) for i in dataset.instances] == [
@@ -66,7 +66,7 @@ def test_given_values_fold_ignore_and_refuse(tmp_path):
     ]
 
 
-def test_a_mask_that_cannot_be_read_is_an_instance_and_its_photograph_stays(tmp_path):
+def test_a_mask_that_cannot_be_read_is_an_instance_and_its_photo_stays(tmp_path):
     put_pair(tmp_path, "a")
     put_pair(tmp_path, "b")
     (tmp_path / "masks/b.png").write_bytes(b"broken")
@@ -79,7 +79,7 @@ def test_a_mask_that_cannot_be_read_is_an_instance_and_its_photograph_stays(tmp_
     ]  # fmt: skip
 
 
-def test_photographs_without_masks_and_masks_without_photographs_are_kept(tmp_path):
+def test_photos_without_masks_and_masks_without_photos_are_kept(tmp_path):
     put_pair(tmp_path)
     put_pictures(tmp_path, ["images/bare.jpg", "elsewhere.jpg"])
     put_mask(tmp_path / "masks/lone.png", [[1]])
@@ -101,12 +101,12 @@ def test_an_empty_mask_is_an_annotated_image_without_instances(tmp_path):
     assert {instance.image_key for instance in dataset.instances} == {"images__a"}
 
 
-def test_masks_of_0_and_255_alone_need_a_word_from_the_user(tmp_path):
+def test_masks_with_only_0_and_255_need_mask_values(tmp_path):
     with pytest.raises(UserError) as error:
         read(put_pair(tmp_path, rows=[[0, 255]]))
     assert str(error.value) == (
-        "the masks store only 0, 255, which by default means background or ignore; "
-        "say what they mean under ingest.mask_values, for example {255: object}"
+        "the masks contain only 0, 255, which the default reads as background or ignore; "
+        "name the classes under ingest.mask_values, for example {255: object}"
     )
     assert read(tmp_path, {255: "object"}).categories == ("object",)
 
@@ -118,7 +118,7 @@ def test_a_source_whose_masks_are_all_unreadable_is_a_user_error(tmp_path):
         read(tmp_path)
 
 
-def test_the_masks_may_be_surveyed_side_by_side(tmp_path):
+def test_masks_may_be_surveyed_in_parallel(tmp_path):
     for name in "abc":
         put_pair(tmp_path, name)
     with ThreadPoolExecutor(2) as pool:
@@ -132,7 +132,7 @@ def put_coloured(root, rows):
     return root
 
 
-def test_a_declared_colour_is_a_class_and_another_is_said(tmp_path):
+def test_a_declared_colour_is_a_class_and_another_has_a_problem(tmp_path):
     rows = [[(0, 0, 0), (128, 0, 0), (128, 0, 0), (0, 128, 0), (1, 2, 3)]]
     (put_coloured(tmp_path, rows) / "labelmap.txt").write_text("background:0,0,0::\ncat:128,0,0::\ndog:0,128,0::\n")
     dataset = read(tmp_path)
@@ -143,7 +143,7 @@ def test_a_declared_colour_is_a_class_and_another_is_said(tmp_path):
     assert dataset.instances[-1].detail == "labelmap.txt does not name the colour 1,2,3; add it there"
 
 
-def test_the_user_may_declare_colours(tmp_path):
+def test_params_may_declare_colours(tmp_path):
     put_coloured(tmp_path, [[(0, 0, 0), (128, 0, 0), (9, 9, 9)]])
     source = list_source(tmp_path)
     colours = {(128, 0, 0): "cat", (9, 9, 9): "ignore"}
@@ -151,14 +151,14 @@ def test_the_user_may_declare_colours(tmp_path):
     assert [(i.category, i.role) for i in dataset.instances] == [("cat", "object"), ("", "ignore")]
 
 
-def test_numbers_written_into_all_three_channels_are_numbers(tmp_path):
+def test_grey_rgb_values_are_numbers(tmp_path):
     dataset = read(put_coloured(tmp_path, [[(0, 0, 0), (1, 1, 1), (255, 255, 255)]]))
     assert [(i.category, i.role, i.mask_value) for i in dataset.instances] == [
         ("class_1", "object", 0x010101), ("", "ignore", 0xFFFFFF),
     ]  # fmt: skip
 
 
-def test_a_palette_mask_goes_by_the_colours_of_the_label_map(tmp_path):
+def test_a_palette_mask_has_the_classes_of_its_colours_in_the_label_map(tmp_path):
     # put_mask gives index i the colour (255 - i, i, 0); the lines of the file are in another order
     (put_pair(tmp_path, rows=[[0, 1, 2]], mode="P") / "labelmap.txt").write_text(
         "dog:253,2,0::\ncat:254,1,0::\nbackground:255,0,0::\n"
@@ -166,7 +166,7 @@ def test_a_palette_mask_goes_by_the_colours_of_the_label_map(tmp_path):
     assert [(i.category, i.mask_value) for i in read(tmp_path).instances] == [("cat", 1), ("dog", 2)]
 
 
-def test_the_colours_of_a_photograph_are_refused(tmp_path):
+def test_the_colours_of_a_photo_are_refused(tmp_path):
     rows = [[(column, row, 7) for column in range(20)] for row in range(20)]
     (put_coloured(tmp_path, rows) / "labelmap.txt").write_text("cat:128,0,0::\n")
     with pytest.raises(UserError, match="400 colours are those of a photograph, or of a mask with blended edges"):

@@ -67,7 +67,7 @@ def test_a_polygon_keeps_its_points_class_and_place(tmp_path):
         (None, TRIANGLE, "region", ((1, 1, 5, 1, 5, 4),)),  # labelme 2 wrote no type
     ],
 )
-def test_every_type_of_shape_says_what_was_drawn(tmp_path, form, points, kind, rings):
+def test_each_type_of_shape_has_its_kind_and_rings(tmp_path, form, points, kind, rings):
     instance = only(read_one(tmp_path, shape(shape_type=form, points=points)))
     assert (instance.problem, instance.kind, instance.rings) == ("", kind, rings)
 
@@ -79,7 +79,7 @@ def test_a_circle_is_its_centre_and_a_point_on_it(tmp_path):
     np.testing.assert_allclose(np.hypot(*(points - [4, 3]).T), 2)
 
 
-def test_a_mask_lies_where_its_first_point_is(tmp_path):
+def test_a_mask_starts_in_the_pixel_of_its_first_point(tmp_path):
     mask = shape(shape_type="mask", points=[[2.4, 1.4], [4.4, 2.4]], mask=png([[1, 0, 1], [1, 1, 0]]))
     # columns of 6 pixels: 2 has rows 1, 2; 3 has row 2; 4 has row 1
     assert only(read_one(tmp_path, mask)).rle == Rle(size_hw=(6, 8), counts=(13, 2, 5, 1, 4, 1, 22))
@@ -92,7 +92,7 @@ def test_shapes_of_one_group_and_class_are_one_instance(tmp_path):
     assert (cat.id, cat.detail, dog.category) == ("a.json#0", "2 shapes of one group", "dog")
 
 
-def test_a_ring_that_is_none_is_counted_in_its_group(tmp_path):
+def test_an_invalid_ring_is_counted_in_its_group(tmp_path):
     instance = only(read_one(tmp_path, shape(group_id=3, points=[[1, 1], [2, 2]]), shape(group_id=3)))
     assert (instance.problem, len(instance.rings), instance.rings_refused) == ("", 1, 1)
 
@@ -102,34 +102,34 @@ def test_pixels_that_labelme_ignores_are_ignored(tmp_path):
     assert (instance.role, instance.category) == ("ignore", "")
 
 
-def test_flags_are_noted(tmp_path):
+def test_flags_are_in_the_detail(tmp_path):
     instance = only(read_one(tmp_path, shape(flags={"difficult": True, "occluded": False})))
     assert instance.detail == "flags: ['difficult']"
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason", "said"),
+    ("changes", "reason", "detail"),
     [
         ({"label": ...}, "bad_record", "has no label; add it"),
         ({"label": " "}, "bad_record", "label ' ' is not a name; correct it"),
         ({"points": [[1, 1], [2, 2]]}, "bad_ring", "2 points are too few, it needs 3 or more"),
         ({"points": [[1, 1], [2, "2"], [3, 3]]}, "bad_ring", "points[1] [2, '2'] is not [x, y] in pixels"),
         ({"points": None}, "bad_ring", "points None is not a list"),
-        ({"shape_type": "circle"}, "bad_ring", "3 points where two belong"),
+        ({"shape_type": "circle"}, "bad_ring", "it has 3 points instead of 2"),
         ({"shape_type": "spiral"}, "bad_record", "shape_type 'spiral' is unknown"),
         ({"shape_type": "mask", "points": [[1, 1], [2, 2]]}, "bad_rle", "None is not base64"),
         ({"shape_type": "mask", "points": [[1, 1], [2, 2]], "mask": "AAAA"}, "bad_rle", "its mask cannot be decoded"),
         (
             {"shape_type": "mask", "points": [[1, 1], [6, 5]], "mask": png([[1]])},
             "bad_rle",
-            "its mask has 1 x 1 pixels, its points span 6 x 5",
+            "its mask has 1 x 1 pixels, but its points span 6 x 5",
         ),
     ],
 )
-def test_a_shape_that_cannot_be_used_says_why(tmp_path, changes, reason, said):
+def test_the_detail_says_why_a_shape_cannot_be_used(tmp_path, changes, reason, detail):
     instance = only(read_one(tmp_path, shape(**changes)))
     assert instance.problem == reason
-    assert said in instance.detail
+    assert detail in instance.detail
 
 
 # ---- photographs
@@ -144,12 +144,12 @@ def test_a_path_of_another_machine_is_found_by_its_name(tmp_path, path):
 
 
 @pytest.mark.parametrize("path", ["gone.jpg", "a.json", "", None, 7])
-def test_a_wrong_path_gives_way_to_the_files_own_name(tmp_path, path):
+def test_a_wrong_path_is_replaced_by_the_name_of_the_file(tmp_path, path):
     (image,) = read_one(tmp_path, shape(), imagePath=path).images
     assert (image.file, image.problem) == ("a.jpg", "")
 
 
-def test_a_path_left_by_copying_does_not_take_another_files_photograph(tmp_path):
+def test_a_copied_path_does_not_claim_the_photo_of_another_file(tmp_path):
     put_pictures(tmp_path, ["a.jpg", "b.jpg"])
     put_json(tmp_path / "a.json", document(shape()))
     put_json(tmp_path / "b.json", document(shape(), shape()))  # its imagePath still says a.jpg
@@ -158,7 +158,7 @@ def test_a_path_left_by_copying_does_not_take_another_files_photograph(tmp_path)
     assert [instance.image_key for instance in dataset.instances] == ["a", "b", "b"]
 
 
-def test_a_photograph_that_is_no_file_is_read_from_inside_the_json(tmp_path):
+def test_a_photo_without_a_file_is_read_from_the_json(tmp_path):
     put_pictures(tmp_path, ["other.jpg"])
     put_json(tmp_path / "train/x.json", document(shape(), imagePath="gone.jpg", imageData=png([[0] * 8] * 6)))
     dataset = read(tmp_path)
@@ -168,7 +168,7 @@ def test_a_photograph_that_is_no_file_is_read_from_inside_the_json(tmp_path):
     assert only(dataset).image_key == "train__x"
 
 
-def test_a_source_may_hold_photographs_inside_json_only(tmp_path):
+def test_a_source_may_have_only_photos_inside_json(tmp_path):
     put_json(tmp_path / "x.json", document(shape(), imageData=png([[0] * 8] * 6)))
     assert [image.file for image in read(tmp_path).images] == ["x.json"]
 
@@ -177,17 +177,17 @@ def test_a_source_may_hold_photographs_inside_json_only(tmp_path):
     ("size_wh", "detail"),
     [
         ((8, 6), ""),
-        ((16, 12), "the photograph inside a.json has 8 x 6 pixels, a.jpg 16 x 12; the file is used"),
+        ((16, 12), "the photo inside a.json has 8 x 6 pixels, a.jpg 16 x 12; the file is used"),
     ],
 )
-def test_a_file_wins_and_another_size_inside_is_told(tmp_path, size_wh, detail):
+def test_the_file_is_used_and_another_size_inside_is_in_the_detail(tmp_path, size_wh, detail):
     put_pictures(tmp_path, ["a.jpg"], size_wh)
     put_json(tmp_path / "a.json", document(shape(), imageData=png([[0] * 8] * 6)))
     (image,) = read(tmp_path).images
     assert (image.file, image.problem, image.detail) == ("a.jpg", "", detail)
 
 
-def test_without_anything_inside_a_missing_photograph_is_missing(tmp_path):
+def test_a_missing_photo_that_is_not_inside_is_missing(tmp_path):
     put_pictures(tmp_path, ["other.jpg"])
     for data in (None, "", 7):
         put_json(tmp_path / "x.json", document(shape(), imageData=data))
@@ -196,7 +196,7 @@ def test_without_anything_inside_a_missing_photograph_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"shapes": 3}', "[]", '{"shapes": [], "imagePath": "a.jpg'])
-def test_a_broken_file_costs_its_own_photograph_only(tmp_path, text):
+def test_a_broken_file_loses_only_its_photo(tmp_path, text):
     put_pictures(tmp_path, ["a.jpg", "b.jpg"])
     put_json(tmp_path / "a.json", document(shape()))
     (tmp_path / "b.json").write_text(text)

@@ -54,25 +54,25 @@ def test_a_polygon_keeps_its_points_class_and_place(tmp_path):
         (polygon(((1, 1),)), "point"),
     ],
 )
-def test_boxes_lines_and_points_are_told_apart(tmp_path, inside, kind):
+def test_boxes_lines_and_points_have_their_kind(tmp_path, inside, kind):
     (instance,) = read_one(tmp_path, thing(inside)).instances
     assert (instance.problem, instance.kind) == ("", kind)
 
 
-def test_a_box_is_turned_by_its_rotation(tmp_path):
+def test_a_box_is_rotated(tmp_path):
     corners = polygon(((2, 2), (6, 2), (6, 4), (2, 4)))  # 4 x 2 about (4, 3); upright after a quarter turn
     inside = f"<type>bounding_box</type>{corners}<attributes>size=big, rotation=90.0</attributes>"
     (instance,) = read_one(tmp_path, thing(inside)).instances
     np.testing.assert_allclose(instance.rings[0], (5, 1, 5, 5, 3, 5, 3, 1))
 
 
-def test_what_the_annotator_deleted_is_a_record_of_its_own_kind(tmp_path):
+def test_a_deleted_object_has_the_problem_deleted(tmp_path):
     (instance,) = read_one(tmp_path, thing(deleted=1)).instances
     assert (instance.problem, instance.category) == ("deleted", "cat")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "L"])
-def test_a_mask_is_read_from_its_own_folder_and_is_no_photograph(tmp_path, mode):
+def test_a_mask_is_read_from_its_folder_and_is_not_a_photo(tmp_path, mode):
     put_pictures(tmp_path, ["Images/set/a.jpg"])
     segment = thing("<segm><box/><mask>a_mask_0.png</mask></segm>")
     put(tmp_path, "Annotations/set/a.xml", text(segment, folder="set"))
@@ -95,16 +95,16 @@ def test_a_mask_is_read_from_its_own_folder_and_is_no_photograph(tmp_path, mode)
         (["Images/x/a.jpg", "Images/y/a.jpg"], ("Images/x/a.jpg", [])),
     ],
 )
-def test_the_folder_that_the_file_writes_counts(tmp_path, files, found):
+def test_the_folder_written_in_the_file_is_used(tmp_path, files, found):
     put(put_pictures(tmp_path, files), "Annotations/set/a.xml", text(thing(), folder="x"))
     image = next(image for image in read(tmp_path).images if image.annotated)
     assert (image.file, [code for code, _ in image.notes]) == found
 
 
 @pytest.mark.parametrize(
-    ("inside", "name", "reason", "said"),
+    ("inside", "name", "reason", "detail"),
     [
-        (None, "", "unknown_category", "has no name; name its class or delete it"),
+        (None, "", "unknown_category", "has no name; add its class or delete it"),
         (polygon(()), "cat", "bad_ring", "0 points are too few"),
         (polygon(((1, "x"), (2, 2), (3, 3))), "cat", "bad_ring", "points[0] [1.0, \"'x'\"] is not [x, y] in pixels"),
         (polygon(((1, "nan"), (2, 2), (3, 3))), "cat", "bad_ring", "points[0] [1.0, nan] is not [x, y] in pixels"),
@@ -112,29 +112,29 @@ def test_the_folder_that_the_file_writes_counts(tmp_path, files, found):
         ("<segm><mask>a.xml</mask></segm>", "cat", "missing_file", "no mask 'a.xml' in Masks"),
     ],
 )
-def test_an_object_that_cannot_be_used_says_why(tmp_path, inside, name, reason, said):
+def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, inside, name, reason, detail):
     (instance,) = read_one(tmp_path, thing(inside, name)).instances
     assert instance.problem == reason
-    assert said in instance.detail
+    assert detail in instance.detail
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "detail"),
     [
         ("<annotation><filename>", "not valid XML"),
         ('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation>&x;</annotation>', "entities or external"),
         ('<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;">]><annotation>&y;</annotation>', "entities or external"),
     ],
 )
-def test_a_broken_file_costs_its_own_photograph_only(tmp_path, content, said):
+def test_a_broken_file_loses_only_its_photo(tmp_path, content, detail):
     put(put_pictures(tmp_path, ["a.jpg", "b.jpg"]), "a.xml", text(thing()))
     put(tmp_path, "b.xml", content)
     good, bad = read(tmp_path).images
     assert (good.file, good.problem, bad.file, bad.problem) == ("a.jpg", "", "b.jpg", "bad_record")
-    assert said in bad.detail
+    assert detail in bad.detail
 
 
-def test_pascal_voc_is_another_format(tmp_path):
+def test_the_xml_of_pascal_voc_is_not_recognised(tmp_path):
     box = "<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>"
     put(put_pictures(tmp_path, ["a.jpg"]), "a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>")
     assert labelme_xml.recognise(list_source(tmp_path)) == ()

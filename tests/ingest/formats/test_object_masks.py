@@ -31,7 +31,7 @@ def read(root, **options):
         (["images/train/a.jpg"], ["masks/train/a_0.png", "masks/train/a_1.png"], ["object"] * 2),
     ],
 )
-def test_each_file_is_an_object_of_its_photograph(tmp_path, photos, masks, categories):
+def test_each_file_is_an_object_of_its_photo(tmp_path, photos, masks, categories):
     dataset = read(put(tmp_path, photos, masks))
     assert [(i.id, i.category, i.mask_value, i.area) for i in dataset.instances] == [
         (mask, category, 255, 1.0) for mask, category in zip(masks, categories, strict=True)
@@ -43,31 +43,31 @@ def test_each_file_is_an_object_of_its_photograph(tmp_path, photos, masks, categ
 @pytest.mark.parametrize(
     "masks", [["masks/a.png"], ["masks/a_mask.png"], ["masks/a.png", "masks/b.png"], ["masks/train/a.png"]]
 )
-def test_one_mask_a_photograph_is_an_index_mask(tmp_path, masks):
+def test_one_mask_per_photo_is_an_index_mask(tmp_path, masks):
     put(tmp_path, ["images/a.jpg", "images/b.jpg"], masks)
     assert object_masks.recognise(list_source(tmp_path)) is None
 
 
-def test_the_longest_name_that_fits_is_the_photographs(tmp_path):
+def test_the_photo_with_the_longest_matching_name_is_used(tmp_path):
     dataset = read(
         put(tmp_path, ["images/a.jpg", "images/a_1.jpg"], ["masks/a_1_0.png", "masks/a_1_1.png", "masks/a_2.png"])
     )
     assert [i.image_key for i in dataset.instances] == ["images__a_1", "images__a_1", "images__a"]
 
 
-def test_the_user_may_name_the_class(tmp_path):
+def test_mask_values_may_name_the_class(tmp_path):
     put(tmp_path, ["images/a.jpg"], ["masks/a_0.png", "masks/a_1.png"])
     assert read(tmp_path, values={0: "background", 255: "nucleus"}).categories == ("nucleus",)
 
 
-def test_a_soft_edge_counts_from_the_middle(tmp_path):
+def test_a_soft_edge_is_cut_at_128(tmp_path):
     put(tmp_path, ["images/a.jpg"], ["masks/a_0.png", "masks/a_1.png"], [[0, 127, 128, 255]])
     found = read(tmp_path).instances[0]
     assert (found.rle.counts, found.area) == ((2, 2), 2.0)
-    assert found.detail == "3 values beside 0, as of soft edges; it counts from 128 on"
+    assert found.detail == "3 values other than 0, as of soft edges; the object is the pixels from 128 on"
 
 
-def test_masks_without_a_photograph_and_masks_that_say_nothing(tmp_path):
+def test_masks_without_a_photo_and_masks_without_an_object(tmp_path):
     put(
         tmp_path,
         ["images/a.jpg"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from segpipe.data.records import Dataset
-from segpipe.ingest.detect import read_source
+from segpipe.ingest.read import read_source
 from tests.ingest.folders import put_pictures
 
 EXPORTS = Path(__file__).parent / "exports"

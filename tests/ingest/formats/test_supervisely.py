@@ -62,14 +62,14 @@ def test_a_polygon_keeps_its_outline_and_holes(tmp_path):
     assert dataset.categories == ("dog", "cat")  # meta.json's order
 
 
-def test_a_hole_that_is_none_is_counted(tmp_path):
+def test_an_invalid_hole_is_counted(tmp_path):
     (instance,) = read_one(tmp_path, figure(interior=[[[1, 1]], [[3, 2], [4, 2], [4, 3]]])).instances
     assert (instance.problem, len(instance.holes), instance.rings_refused) == ("", 1, 1)
     assert instance.detail.startswith("interior[0]: 1 points are too few")
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-def test_a_bitmap_lies_where_its_origin_is(tmp_path, mode):
+def test_a_bitmap_starts_at_its_origin(tmp_path, mode):
     rows = [[1, 0], [1, 1]]
     bitmap = {"classTitle": "dog", "geometryType": "bitmap", "bitmap": {"data": packed(rows, mode), "origin": [2, 3]}}
     # columns of 6 pixels: 2 has rows 3, 4; 3 has row 4
@@ -84,7 +84,7 @@ def test_a_bitmap_lies_where_its_origin_is(tmp_path, mode):
         ("point", [[3, 2]], "point", ((3, 2),)),
     ],
 )
-def test_boxes_lines_and_points_are_told_apart(tmp_path, form, exterior, kind, rings):
+def test_boxes_lines_and_points_have_their_kind(tmp_path, form, exterior, kind, rings):
     (instance,) = read_one(tmp_path, figure(exterior, form=form)).instances
     assert (instance.problem, instance.kind, instance.rings) == ("", kind, rings)
 
@@ -95,31 +95,31 @@ def test_an_object_without_a_type_has_the_shape_of_its_class(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason", "said"),
+    ("bad", "reason", "detail"),
     [
         (None, "bad_record", "None is not an object"),
         (figure(classTitle="cow"), "unknown_category", "class 'cow' is not in meta.json"),
         (figure(form="cuboid"), "bad_record", "geometry 'cuboid' is unknown"),
-        (figure(points=None), "bad_ring", "geometry 'polygon' without points"),
+        (figure(points=None), "bad_ring", "geometry 'polygon' has no points"),
         (figure([[1, 1], [2, 2]]), "bad_ring", "2 points are too few"),
-        (figure(form="rectangle"), "bad_ring", "3 points where a rectangle has two"),
+        (figure(form="rectangle"), "bad_ring", "a rectangle has 2 points, not 3"),
         (figure(form="bitmap"), "bad_record", "None is not an object"),
         (
             figure(form="bitmap", bitmap={"data": "AAAA", "origin": [0, 0]}),
             "bad_rle",
-            "its bitmap is not packed by zlib",
+            "its bitmap is not compressed by zlib",
         ),
         (figure(form="bitmap", bitmap={"data": "", "origin": [0]}), "bad_rle", "bitmap origin [0] is not [x, y]"),
     ],
 )
-def test_an_object_that_cannot_be_used_says_why(tmp_path, bad, reason, said):
+def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, bad, reason, detail):
     (instance,) = read_one(tmp_path, bad).instances
     assert instance.problem == reason
-    assert said in instance.detail
+    assert detail in instance.detail
 
 
 @pytest.mark.parametrize("name", ["a.jpg.json", "a.json"])  # older projects left the picture's suffix out
-def test_a_photograph_is_found_by_the_name_of_its_file(tmp_path, name):
+def test_a_photo_is_found_by_the_name_of_its_annotation_file(tmp_path, name):
     put_pictures(tmp_path, ["one/img/a.jpg", "two/img/a.jpg"])
     for folder in ("one", "two"):
         put_json(tmp_path / folder / "ann" / name, document(figure()))
@@ -129,7 +129,7 @@ def test_a_photograph_is_found_by_the_name_of_its_file(tmp_path, name):
     assert dataset.categories == ("cat",)
 
 
-def test_a_broken_file_costs_its_own_photograph_only(tmp_path):
+def test_a_broken_file_loses_only_its_photo(tmp_path):
     put_pictures(tmp_path, ["ds/img/a.jpg", "ds/img/b.jpg"])
     put_json(tmp_path / "ds/ann/a.jpg.json", document(figure()))
     (tmp_path / "ds/ann/b.jpg.json").write_text("{")

@@ -37,7 +37,7 @@ def test_a_region_keeps_its_points_class_and_place(tmp_path):
     assert (instance.image_key, instance.category, instance.rings) == ("a", "cat", ((1, 1, 5, 1, 5, 4),))
 
 
-def test_photographs_of_one_name_are_told_apart_by_their_size_in_bytes(tmp_path):
+def test_photos_of_one_name_are_distinguished_by_their_size_in_bytes(tmp_path):
     put_pictures(tmp_path, ["f.jpg", "video2/f.jpg", "video3/f.jpg"])
     for number, file in enumerate(["f.jpg", "video2/f.jpg", "video3/f.jpg"], start=1):
         with (tmp_path / file).open("ab") as picture:
@@ -50,7 +50,7 @@ def test_photographs_of_one_name_are_told_apart_by_their_size_in_bytes(tmp_path)
     assert [file_of[instance.image_key] for instance in dataset.instances] == ["video2/f.jpg", "f.jpg", "missing_file"]
 
 
-def test_no_record_is_lost_where_two_have_one_key(tmp_path):
+def test_no_record_is_lost_if_two_have_one_key(tmp_path):
     put_pictures(tmp_path, ["a.jpg", "b.jpg"])
     first, second = (json.dumps(record(region(), name=name)) for name in ("a.jpg", "b.jpg"))
     (tmp_path / "via.json").write_text(f'{{"a.jpg99": {first}, "a.jpg99": {second}}}')
@@ -65,12 +65,12 @@ def test_no_record_is_lost_where_two_have_one_key(tmp_path):
         ({"name": "point", "cx": 3, "cy": 2}, "point", ((3, 2),)),
     ],
 )
-def test_boxes_lines_and_points_are_told_apart(tmp_path, shape, kind, rings):
+def test_boxes_lines_and_points_have_their_kind(tmp_path, shape, kind, rings):
     (instance,) = read_one(tmp_path, region(shape)).instances
     assert (instance.problem, instance.kind, instance.rings) == ("", kind, rings)
 
 
-def test_circles_and_turned_ellipses_are_regions(tmp_path):
+def test_circles_and_rotated_ellipses_are_regions(tmp_path):
     turned = {"name": "ellipse", "cx": 4, "cy": 3, "rx": 2, "ry": 1, "theta": np.pi / 2}
     circle, ellipse = read_one(tmp_path, region({"name": "circle", "cx": 4, "cy": 3, "r": 2}), region(turned)).instances
     np.testing.assert_allclose(np.hypot(*(np.reshape(circle.rings[0], (-1, 2)) - [4, 3]).T), 2)
@@ -94,7 +94,7 @@ def test_exports_and_projects_of_every_version_are_read(tmp_path, document):
     assert [instance.category for instance in dataset.instances] == ["cat"]
 
 
-def test_the_csv_is_read_where_there_is_no_json(tmp_path):
+def test_the_csv_is_read_if_there_is_no_json(tmp_path):
     put_pictures(tmp_path, ["a.jpg", "b.jpg"])
     columns = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
     cells = ['"' + json.dumps(part).replace('"', '""') + '"' for part in (POLYGON, {"label": "cat"})]
@@ -114,13 +114,13 @@ def classes_of(tmp_path, *regions):
     return [instance.category or instance.problem for instance in read_one(tmp_path, *regions).instances]
 
 
-def test_the_class_is_the_attribute_that_most_regions_have(tmp_path, caplog):
+def test_the_class_is_the_attribute_of_most_regions(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     assert classes_of(tmp_path, region(kind="a", note="x"), region(kind="b"), region(note="y", kind="c")) == [*"abc"]
     assert "the class is the region attribute 'kind', in 3 of 3 regions; others are 'note'" in caplog.text
 
 
-def test_of_several_one_that_is_called_like_a_class_counts(tmp_path):
+def test_of_several_attributes_one_named_like_a_class_is_used(tmp_path):
     assert classes_of(tmp_path, region(age="old", label="cat"), region(age="new", label="dog")) == ["cat", "dog"]
 
 
@@ -140,19 +140,19 @@ def test_a_ticked_box_and_an_option_name_a_class(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "reason", "said"),
+    ("bad", "reason", "detail"),
     [
         (7, "bad_record", "7 is not an object"),
-        (region(other="x"), "unknown_category", "attribute 'label' is None, which names no class"),
+        (region(other="x"), "unknown_category", "attribute 'label' is None, which is not a class name"),
         (region({"name": "blob"}), "bad_record", "shape 'blob' is unknown"),
         (region({**POLYGON, "all_points_y": [1]}), "bad_ring", "its x and y are not two lists of equal length"),
         (region({"name": "rect", "x": 1, "y": 1, "width": "3"}), "bad_ring", "width '3' is not a number of pixels"),
     ],
 )
-def test_a_region_that_cannot_be_used_says_why(tmp_path, bad, reason, said):
+def test_the_detail_says_why_a_region_cannot_be_used(tmp_path, bad, reason, detail):
     instance = read_one(tmp_path, region(), region(), bad).instances[2]
     assert instance.problem == reason
-    assert said in instance.detail
+    assert detail in instance.detail
 
 
 def test_records_that_cannot_be_used_are_kept(tmp_path):

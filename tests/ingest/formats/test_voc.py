@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from segpipe.data.classes import voc_colours
-from segpipe.ingest.formats import voc
+from segpipe.ingest.formats import voc, voc_masks
 from segpipe.ingest.source import list_source
 from tests.ingest.folders import put_mask, put_pictures
 
@@ -39,7 +39,7 @@ def put_masks(root, classes, objects=None, mode="L"):
     return root
 
 
-def test_a_box_of_vocs_counts_pixels_from_one_and_includes_the_last(tmp_path):
+def test_a_voc_box_counts_pixels_from_one_and_includes_the_last(tmp_path):
     dataset = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4))))
     (found,) = dataset.instances
     assert (found.category, found.kind, found.rings) == ("cat", "box", ((0.0, 1.0, 5.0, 1.0, 5.0, 4.0, 0.0, 4.0),))
@@ -49,12 +49,12 @@ def test_a_box_of_vocs_counts_pixels_from_one_and_includes_the_last(tmp_path):
 
 
 @pytest.mark.parametrize("other", [(0, 2, 5, 4), (2, 2, 5.5, 4)])
-def test_one_box_that_cannot_be_vocs_says_that_none_is(tmp_path, other):
+def test_one_box_that_cannot_be_voc_s_decides_for_all(tmp_path, other):
     found = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4)), box(edges=other))).instances
     assert found[0].rings == ((1.0, 2.0, 5.0, 2.0, 5.0, 4.0, 1.0, 4.0),)
 
 
-def test_flags_are_told(tmp_path):
+def test_flags_are_in_the_detail(tmp_path):
     flags = "<difficult>1</difficult><truncated>1</truncated><occluded>0</occluded>"
     assert read(put_xml(tmp_path, box(more=flags))).instances[0].detail == "difficult, truncated"
 
@@ -68,10 +68,18 @@ def test_an_outline_beside_the_box_is_a_region(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "reason", "detail"),
     [
-        (box(edges=("x", 1, 2, 3)), "bad_ring", "xmin 'x' is no number of pixels; mend it or delete it"),
-        (box(edges=("nan", 1, 2, 3)), "bad_ring", "xmin 'nan' is no number of pixels; mend it or delete it"),
-        ("<object><name>cat</name></object>", "bad_ring", "xmin '' is no number of pixels; mend it or delete it"),
-        (box(name=""), "unknown_category", "has no name; give it one or delete it"),
+        (box(edges=("x", 1, 2, 3)), "bad_ring", "xmin 'x' is not a number of pixels; correct it or delete the object"),
+        (
+            box(edges=("nan", 1, 2, 3)),
+            "bad_ring",
+            "xmin 'nan' is not a number of pixels; correct it or delete the object",
+        ),
+        (
+            "<object><name>cat</name></object>",
+            "bad_ring",
+            "xmin '' is not a number of pixels; correct it or delete the object",
+        ),
+        (box(name=""), "unknown_category", "has no name; add its class or delete it"),
         (
             box(more="<polygon><x1>1</x1></polygon>"),
             "bad_ring",
@@ -85,7 +93,7 @@ def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, e
     assert found[1].detail == detail
 
 
-def test_a_broken_file_costs_its_own_photograph_only(tmp_path):
+def test_a_broken_file_loses_only_its_photo(tmp_path):
     put_xml(tmp_path, box())
     put_xml(tmp_path, stem="b")
     (tmp_path / "Annotations/b.xml").write_text("<annotation>")
@@ -99,25 +107,25 @@ def test_a_broken_file_costs_its_own_photograph_only(tmp_path):
     )
 
 
-def test_the_photograph_goes_by_the_files_own_name_before_a_name_that_was_copied(tmp_path):
+def test_the_name_of_the_file_comes_before_a_copied_name(tmp_path):
     put_xml(tmp_path, box())
     put_xml(tmp_path, box(), stem="b", photo="a.jpg")
     assert [i.image_key for i in read(tmp_path).instances] == ["JPEGImages__a", "JPEGImages__b"]
 
 
-def test_class_masks_alone_are_vocs_numbers(tmp_path):
+def test_class_masks_alone_have_voc_s_numbers(tmp_path):
     (found,) = read(put_masks(tmp_path, [[0, 15, 15, 255]]), values={15: "person"}).instances[:1]
     assert (found.id, found.category, found.mask_value, found.area) == ("SegmentationClass/a.png#15", "person", 15, 2.0)
 
 
-def test_vocs_own_names_count_where_the_boxes_have_no_other(tmp_path):
+def test_voc_s_names_are_used_if_the_boxes_have_no_others(tmp_path):
     put_masks(tmp_path, [[0, 15, 1, 255]])
     put_xml(tmp_path, box("person", (50, 50, 60, 60)), stem="b")
     dataset = read(tmp_path)
     assert [(i.category, i.role) for i in dataset.instances[:3]] == [
         ("aeroplane", "object"), ("person", "object"), ("", "ignore"),
     ]  # fmt: skip
-    assert dataset.categories == voc.VOC_CLASSES
+    assert dataset.categories == voc_masks.VOC_CLASSES
 
 
 def test_objects_have_the_class_of_most_of_their_pixels(tmp_path):
@@ -130,14 +138,14 @@ def test_objects_have_the_class_of_most_of_their_pixels(tmp_path):
             "person",
             "object",
             3.0,
-            "1 of its 3 pixels are of another class in the class mask",
+            "1 of its 3 pixels have another class in the class mask",
         ),
         ("SegmentationObject/a.png#2", "plane", "object", 2.0, ""),
         ("SegmentationClass/a.png#255", "", "ignore", 1.0, ""),
     ]
 
 
-def test_what_of_a_class_no_object_covers_is_an_instance(tmp_path):
+def test_the_pixels_of_a_class_beyond_the_objects_are_an_instance(tmp_path):
     classes = [[1, 1, 1, 2]]
     objects = [[7, 0, 0, 0]]
     dataset = read(put_masks(tmp_path, classes, objects), values={1: "plane", 2: "sky"})
@@ -149,7 +157,7 @@ def test_what_of_a_class_no_object_covers_is_an_instance(tmp_path):
     assert dataset.instances[1].rle.counts == (1, 2, 1)
 
 
-def test_an_object_without_a_class_is_said(tmp_path):
+def test_an_object_without_a_class_has_a_problem(tmp_path):
     found = read(put_masks(tmp_path, [[0, 1]], [[5, 0]]), values={1: "plane"}).instances
     assert [(i.id, i.problem) for i in found] == [
         ("SegmentationObject/a.png#5", "unknown_category"), ("SegmentationClass/a.png#1", ""),
@@ -160,11 +168,11 @@ def test_an_object_mask_of_another_size_is_not_used(tmp_path):
     (found,) = read(put_masks(tmp_path, [[0, 1]], [[5, 0], [1, 1]]), values={1: "plane"}).instances
     assert (found.id, found.detail) == (
         "SegmentationClass/a.png#1",
-        "SegmentationObject/a.png has 2 x 2 pixels, the class mask 2 x 1; its objects are not told apart",
+        "SegmentationObject/a.png has 2 x 2 pixels, the class mask 2 x 1; it is not used",
     )
 
 
-def test_colours_are_vocs_where_nothing_declares_others(tmp_path):
+def test_colours_are_voc_s_unless_others_are_declared(tmp_path):
     put_masks(tmp_path, [[0, 0, 0]])
     colours = voc_colours(256)
     pixels = [[colours[0], colours[15], colours[255]]]
@@ -172,7 +180,7 @@ def test_colours_are_vocs_where_nothing_declares_others(tmp_path):
     assert [(i.category, i.role) for i in read(tmp_path).instances] == [("class_15", "object"), ("", "ignore")]
 
 
-def test_a_box_whose_class_the_mask_shows_inside_is_a_repetition(tmp_path):
+def test_a_box_is_repeated_if_the_mask_shows_its_class_inside(tmp_path):
     room = [row[:] for row in ROOM]
     room[2][3] = 1
     put_masks(tmp_path, room)
@@ -196,7 +204,7 @@ def test_the_lists_of_main_name_splits_too(tmp_path):
     assert [image.split for image in read(tmp_path).images] == ["train", "val"]
 
 
-def test_labelmes_xml_is_none_of_vocs(tmp_path):
+def test_the_xml_of_labelme_is_not_recognised(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     (tmp_path / "a.xml").write_text(
         "<annotation><filename>a.jpg</filename><object><polygon><pt><x>1</x></pt></polygon></object>"

@@ -26,7 +26,7 @@ def one(root, line, names="names: [cat, dog]\n"):
     return read(root).instances[1]
 
 
-def test_a_polygon_is_in_fractions_of_the_picture(tmp_path):
+def test_a_polygon_is_in_fractions_of_the_image(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg"])
     dataset = read(put(put(tmp_path, "labels/a.txt", TRIANGLE), "data.yaml", "names:\n  0: cat\n  7: dog\n"))
     (found,) = dataset.instances
@@ -42,17 +42,17 @@ def test_a_box_is_its_centre_and_size(tmp_path):
     assert (found.category, found.kind, found.rings) == ("dog", "box", ((3.0, 1.5, 5.0, 1.5, 5.0, 4.5, 3.0, 4.5),))
 
 
-def test_a_confidence_behind_a_box_is_told(tmp_path):
+def test_a_confidence_behind_a_box_is_in_the_detail(tmp_path):
     found = one(tmp_path, "1 0.5 0.5 0.25 0.5 0.9")
     assert (found.kind, found.detail) == ("box", "the numbers behind its box are not used")
 
 
-def test_keypoints_behind_a_box_are_not_taken_for_a_polygon(tmp_path):
+def test_keypoints_behind_a_box_are_not_read_as_a_polygon(tmp_path):
     found = one(tmp_path, "1 0.5 0.5 0.25 0.5 0.1 0.1 2 0.2 0.2 2", "kpt_shape: [2, 3]\nnames: [cat, dog]\n")
     assert (found.kind, len(found.rings[0])) == ("box", 8)
 
 
-def test_the_picture_counts_as_a_viewer_shows_it(tmp_path):
+def test_the_photo_is_oriented_as_a_viewer_shows_it(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg"])
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter: 8 x 6 stored is 6 x 8 seen
@@ -66,12 +66,12 @@ def test_the_picture_counts_as_a_viewer_shows_it(tmp_path):
     [
         ("0 0.1 0.1 0.2", "bad_ring", "3 numbers behind the class are neither a box (4) nor a polygon (an even count"),
         ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "bad_ring", "7 numbers behind the class are neither a box"),
-        ("0 0.1 0.1 0.2 x", "bad_ring", "'x' is no number; mend the line or delete it"),
-        ("0 0.1 0.1 0.2 nan", "bad_ring", "'nan' is no number; mend the line or delete it"),
-        ("0 120 80 40 40", "bad_ring", "100 is no fraction of the picture; YOLO's numbers lie between 0 and 1"),
-        ("cat 0.1 0.1 0.2 0.2", "bad_record", "'cat' is no class number; mend the line or delete it"),
-        ("-1 0.1 0.1 0.2 0.2", "bad_record", "'-1' is no class number; mend the line or delete it"),
-        ("2 0.1 0.1 0.2 0.2", "unknown_category", "data.yaml does not name the class 2; add it there"),
+        ("0 0.1 0.1 0.2 x", "bad_ring", "'x' is not a number; correct the line or delete it"),
+        ("0 0.1 0.1 0.2 nan", "bad_ring", "'nan' is not a number; correct the line or delete it"),
+        ("0 120 80 40 40", "bad_ring", "100 is not a fraction of the image; YOLO's numbers are between 0 and 1"),
+        ("cat 0.1 0.1 0.2 0.2", "bad_record", "'cat' is not a class number; correct the line or delete it"),
+        ("-1 0.1 0.1 0.2 0.2", "bad_record", "'-1' is not a class number; correct the line or delete it"),
+        ("2 0.1 0.1 0.2 0.2", "unknown_category", "data.yaml has no name for the class 2; add it there"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, line, reason, detail):
@@ -79,18 +79,18 @@ def test_a_line_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, line
     assert (found.id, found.problem, found.detail[: len(detail)]) == ("labels/a.txt#2", reason, detail)
 
 
-def test_blank_lines_count_in_line_numbers_only(tmp_path):
+def test_blank_lines_count_only_in_line_numbers(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     assert [i.id for i in read(put(tmp_path, "a.txt", f"\n{TRIANGLE}\n{TRIANGLE}")).instances] == ["a.txt#2", "a.txt#4"]
 
 
-def test_classes_without_names_have_their_numbers(tmp_path):
+def test_classes_without_names_are_named_after_their_numbers(tmp_path):
     put_pictures(tmp_path, ["a.jpg"])
     dataset = read(put(tmp_path, "a.txt", "".join(TRIANGLE.replace("0 ", f"{n} ", 1) for n in (10, 2))))
     assert dataset.categories == ("class_2", "class_10")
 
 
-def test_the_names_nearest_to_the_labels_count(tmp_path):
+def test_the_names_nearest_to_the_labels_are_used(tmp_path):
     put_pictures(tmp_path, ["x/images/a.jpg", "y/images/a.jpg"])
     for folder, names in (("x", "[cat]"), ("y", "[dog]")):
         put(tmp_path, f"{folder}/data.yaml", f"names: {names}\n")
@@ -98,7 +98,7 @@ def test_the_names_nearest_to_the_labels_count(tmp_path):
     assert [i.category for i in read(tmp_path).instances] == ["cat", "dog"]
 
 
-def test_data_yaml_names_the_splits_and_a_picture_without_labels_is_background(tmp_path):
+def test_data_yaml_names_the_splits_and_a_photo_without_labels_is_background(tmp_path):
     put_pictures(tmp_path, ["train/images/a.jpg", "valid/images/b.jpg", "more/c.jpg"])
     put(tmp_path, "data.yaml", "train: ../train/images\nval: ../valid/images\nnames: ['no', cat]\n")
     put(tmp_path, "train/labels/a.txt", TRIANGLE)
@@ -109,7 +109,7 @@ def test_data_yaml_names_the_splits_and_a_picture_without_labels_is_background(t
     ]  # fmt: skip
 
 
-def test_lists_of_pictures_name_splits_and_what_is_missing(tmp_path):
+def test_lists_of_photos_name_splits_and_missing_photos(tmp_path):
     put_pictures(tmp_path, ["obj_train_data/a.jpg", "obj_train_data/b.jpg"])
     put(tmp_path, "obj_train_data/a.txt", TRIANGLE)
     put(tmp_path, "obj.names", "cat\n")
@@ -123,7 +123,7 @@ def test_lists_of_pictures_name_splits_and_what_is_missing(tmp_path):
     ]
 
 
-def test_a_line_never_means_a_picture_of_another_folder_or_of_another_line(tmp_path):
+def test_a_line_never_means_a_photo_of_another_folder_or_of_another_line(tmp_path):
     put_pictures(tmp_path, ["set/x.jpg", "set/y.jpg", "set/video3/z.jpg"])
     put(tmp_path, "set/y.txt", TRIANGLE)
     put(tmp_path, "set/train.txt", "video1/x.jpg\nvideo2/x.jpg\ndata/y.jpg\nvideo1/z.jpg\n")
@@ -136,7 +136,7 @@ def test_a_line_never_means_a_picture_of_another_folder_or_of_another_line(tmp_p
     assert [image.problem for image in dataset.images[:3]] == ["missing_file"] * 3
 
 
-def test_labels_without_a_picture_and_labels_that_are_no_text(tmp_path):
+def test_labels_without_a_photo_and_labels_that_are_not_text(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
     for stem in "ac":
         put(tmp_path, f"labels/{stem}.txt", TRIANGLE)
@@ -148,7 +148,7 @@ def test_labels_without_a_picture_and_labels_that_are_no_text(tmp_path):
     assert [(i.id, i.problem) for i in dataset.instances] == [("labels/a.txt#1", ""), ("labels/c.txt#1", "image_lost")]
 
 
-def test_a_picture_that_cannot_be_read_costs_its_lines(tmp_path):
+def test_the_lines_of_an_unreadable_photo_are_lost(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
     put(put(tmp_path, "labels/a.txt", TRIANGLE), "labels/b.txt", TRIANGLE)
     (tmp_path / "images/b.jpg").write_bytes(b"no picture")
@@ -165,7 +165,7 @@ def test_a_picture_that_cannot_be_read_costs_its_lines(tmp_path):
         ("b.txt", TRIANGLE),
     ],
 )
-def test_other_text_files_are_none_of_yolos(tmp_path, file, text):
+def test_other_text_files_are_not_recognised(tmp_path, file, text):
     put_pictures(tmp_path, ["a.jpg"])
     assert yolo.recognise(list_source(put(tmp_path, file, text))) == {}
 
@@ -174,9 +174,9 @@ def test_other_text_files_are_none_of_yolos(tmp_path, file, text):
     ("text", "problem"),
     [
         ("names: [", "not valid YAML ("),
-        ("names: 7\n", "names holds no name; add the names of the classes"),
-        ("names: {a: cat}\n", "names is neither a list of names nor names by number; mend it"),
-        ("names: [[cat]]\n", "names is neither a list of names nor names by number; mend it"),
+        ("names: 7\n", "names has no name; add the names of the classes"),
+        ("names: {a: cat}\n", "names is neither a list of names nor names by number; correct it"),
+        ("names: [[cat]]\n", "names is neither a list of names nor names by number; correct it"),
     ],
 )
 def test_a_broken_file_of_names_is_a_user_error(tmp_path, text, problem):

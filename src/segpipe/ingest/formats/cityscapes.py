@@ -1,8 +1,16 @@
-"""Cityscapes: leftImg8bit/<split>/<city>/*_leftImg8bit.png with gtFine or gtCoarse polygons, or their id pictures.
+"""Cityscapes: polygons of gtFine or gtCoarse, or the ID images drawn from them.
 
-Source: mcordts/cityscapesScripts, cityscapesscripts/helpers/labels.py (names, ids, hasInstances, ignoreInEval),
-helpers/annotation.py (the JSON), preparation/json2labelImg.py and json2instanceImg.py (later objects on top; a label
-that ends in "group" stands for several objects of that label; what no object covers is "unlabeled").
+    leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png       the photo
+    gtFine/train/aachen/aachen_000000_000019_gtFine_polygons.json       used first
+    gtFine/train/aachen/aachen_000000_000019_gtFine_instanceIds.png     used without polygons
+    gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png        used without both; gtCoarse: used without gtFine
+
+Encoding: an object is a label and one ring [[x, y], ...] in pixels; later objects cover earlier ones. A label that ends
+in "group" is a crowd. Pixels that no object covers are "unlabeled". In ID images a pixel is the id of a label, or
+1000 id + number for an object whose label has instances. Labels that the benchmark does not score are ignored.
+Spec: mcordts/cityscapesScripts, cityscapesscripts/helpers/labels.py (names, ids, hasInstances, ignoreInEval),
+helpers/annotation.py (the JSON), preparation/json2labelImg.py and json2instanceImg.py (drawing).
+Versions: gtFine_trainvaltest and gtCoarse of 2016.
 """
 
 import logging
@@ -22,13 +30,12 @@ from segpipe.ingest.image_records import PhotoReference, folders_around, locate_
 from segpipe.ingest.mask_surveys import Survey, survey
 from segpipe.ingest.parsing import (
     UNKNOWN,
+    Fields,
     declared_size,
     json_document,
     json_list,
-    json_object,
     required_text,
     ring_of_points,
-    with_problem,
 )
 from segpipe.ingest.source import Source, folder_of
 from segpipe.masks import rle
@@ -36,17 +43,16 @@ from segpipe.masks import rle
 logger = logging.getLogger(__name__)
 
 FORMAT = "cityscapes"
-_NOT_SCORED = "unlabeled"
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label. scored: not ignoreInEval; instances: single objects of it are told apart (24 on, in id pictures)."""
+    """One label of the benchmark's table."""
 
     name: str
     id: int
-    scored: bool
-    instances: bool = False
+    scored: bool  # not ignoreInEval
+    instances: bool = False  # hasInstances: its objects have numbers of their own in instanceIds
 
 
 def _scored(first: int, *names: str, instances: bool = False) -> tuple[Label, ...]:
@@ -74,12 +80,12 @@ LABELS = (
 _BY_NAME = {label.name: label for label in LABELS}
 _BY_ID = {label.id: label for label in LABELS}
 _GROUND_TRUTH = re.compile(r"(.+)_(gtFine|gtCoarse)_(polygons\.json|instanceIds\.png|labelIds\.png)")
-_BEST = ("gtFine_polygons.json", "gtFine_instanceIds.png", "gtFine_labelIds.png")
-_PREFERRED = (*_BEST, *(kind.replace("gtFine", "gtCoarse") for kind in _BEST))
+_FINE = ("gtFine_polygons.json", "gtFine_instanceIds.png", "gtFine_labelIds.png")
+_PREFERRED = (*_FINE, *(kind.replace("gtFine", "gtCoarse") for kind in _FINE))
 
 
 def recognise(source: Source) -> tuple[str, ...]:
-    """One ground truth file for each photograph: of all that there are, polygons first, gtFine before gtCoarse."""
+    """The ground truth file of each photo: gtFine before gtCoarse, polygons before ID images."""
     best: dict[str, tuple[int, str]] = {}
     for file in source.files:
         match = _GROUND_TRUTH.fullmatch(posixpath.basename(file))
@@ -91,112 +97,121 @@ def recognise(source: Source) -> tuple[str, ...]:
 
 
 def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
-    """Read the files of `recognise`: one Instance for each object, in the order of the file, the later on top.
+    """The data set of the files of `recognise`: one Instance per object, in the order of the file.
 
-    Labels that the benchmark does not score are regions to ignore, and so is what no object covers, an Instance of
-    its own; both cover what comes before them. A group of objects is a crowd. Never raises for a file or an object.
+    A label that is not scored is a region to ignore. So are the pixels that no object covers, an Instance at the
+    beginning of its image. A file or object that cannot be used has a problem.
     """
-    logger.info("objects lie over each other in the order of the file: set rasterize.priority to record_order")
-    pictures = [file for file in files if file.endswith(".png")]
-    surveys = dict(zip(pictures, mapper(survey, [source.root / file for file in pictures]), strict=True))
-    read_files = [_polygons(source, f) if f not in surveys else _id_picture(f, surveys[f]) for f in files]
+    logger.info("objects overlap in the order of the file: set rasterize.priority to record_order")
+    id_images = [file for file in files if file.endswith(".png")]
+    surveys = dict(zip(id_images, mapper(survey, [source.root / file for file in id_images]), strict=True))
+    documents = [_id_image(file, surveys[file]) if file in surveys else _polygons_file(source, file) for file in files]
     others = [file for file in source.image_files if re.search(r"_gt(Fine|Coarse)_\w+\.png$", file)]
-    images, keys = locate_photos(source, [wanted for wanted, _ in read_files], others)
+    images, keys = locate_photos(source, [photo for photo, _ in documents], others)
     instances = tuple(
-        replace(instance, image_key=key) for key, (_, found) in zip(keys, read_files, strict=True) for instance in found
+        replace(instance, image_key=key) for key, (_, found) in zip(keys, documents, strict=True) for instance in found
     )
     names = {instance.category for instance in instances}
-    known = [label.name for label in LABELS if label.name in names]
-    return Dataset(format=FORMAT, categories=tuple(known), images=tuple(images), instances=instances)
+    categories = tuple(label.name for label in LABELS if label.name in names)
+    return Dataset(format=FORMAT, categories=categories, images=tuple(images), instances=instances)
 
 
-def _wanted(file: str, image: Image) -> PhotoReference:
-    """The photograph of a ground truth file, at the same place below leftImg8bit."""
-    stem = _GROUND_TRUTH.sub(r"\1_leftImg8bit.png", posixpath.basename(file))
+def _photo(file: str, image: Image) -> PhotoReference:
+    """The photo of a ground truth file: at the same place below leftImg8bit."""
+    name = _GROUND_TRUTH.sub(r"\1_leftImg8bit.png", posixpath.basename(file))
     folder = re.sub("gtFine|gtCoarse", "leftImg8bit", folder_of(file))  # gtFine_trainvaltest/gtFine, too
-    return PhotoReference(image=image, name=stem, folders=(folder, *folders_around(file)))
+    return PhotoReference(image=image, name=name, folders=(folder, *folders_around(file)))
 
 
-def _polygons(source: Source, file: str) -> tuple[PhotoReference, list[Instance]]:
+# Polygons
+
+
+def _polygons_file(source: Source, file: str) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
     try:
         document = json_document(source.root / file)
         objects = json_list(document, "objects")
     except AnnotationError as error:
-        return _wanted(file, replace(image, problem=error.reason, detail=str(error))), []
+        return _photo(file, replace(image, problem=error.reason, detail=str(error))), []
     image = replace(image, **declared_size(document.get("imgHeight"), document.get("imgWidth")))
-    found = [*_uncovered(file, image), *_objects(file, objects)]
-    return _wanted(file, fractions.with_problem(image, found)), found
+    instances = [*_uncovered(file, image), *(_object(file, n, entry) for n, entry in enumerate(objects))]
+    return _photo(file, fractions.with_problem(image, instances)), instances
 
 
 def _uncovered(file: str, image: Image) -> Iterator[Instance]:
-    """The whole picture as a region to ignore, beneath all objects: what they leave is unlabeled."""
+    """The whole image as a region to ignore, below all objects: what they leave free is unlabeled."""
     if image.height is not None and image.width is not None:
-        whole_frame = rle.full_frame((image.height, image.width))
-        place, detail = f"{file}: what no object covers", "unlabeled, as the benchmark has it"
         yield Instance(
-            id=f"{file}#{_NOT_SCORED}",
+            id=f"{file}#unlabeled",
+            place=f"{file}: what no object covers",
             image_key="",
             category="",
-            rle=whole_frame,
+            rle=rle.full_frame((image.height, image.width)),
             role="ignore",
-            place=place,
-            detail=detail,
+            detail="unlabeled, as in the benchmark",
         )
 
 
-def _objects(file: str, objects: Sequence[Any]) -> Iterator[Instance]:
-    for position, entry in enumerate(objects):
-        known: dict[str, Any] = {"id": f"{file}#{position}", "place": f"{file}: objects[{position}]"}
-        known |= {"image_key": "", "category": ""}
-        try:
-            record = json_object(entry)
-            label = required_text(record, "label")
-            if record.get("deleted") in (1, True):
-                raise AnnotationError("the file marks it as deleted", "deleted")
-            known |= _class_of(label)
-            known["rings"] = (ring_of_points(record.get("polygon"), minimum=3),)
-        except AnnotationError as error:
-            known = with_problem(known, error)
-        yield Instance(**known)
+def _object(file: str, position: int, entry: Any) -> Instance:
+    """One entry of the list objects."""
+    fields = Fields.of_object(entry)
+    return Instance(
+        id=f"{file}#{position}",
+        place=f"{file}: objects[{position}]",
+        image_key="",
+        **fields.read_together(_class, default={"category": ""}),
+        rings=fields.read(_rings, default=()),
+        problem=fields.problem,
+        detail=fields.detail,
+    )
 
 
-def _class_of(name: str) -> dict[str, Any]:
-    """category, role and layered of a label's name, as cityscapesScripts' assureSingleInstanceName resolves groups."""
+def _class(record: dict[str, Any]) -> dict[str, Any]:
+    """category, role and layered. Groups are as in assureSingleInstanceName of cityscapesScripts."""
+    name = required_text(record, "label")
+    if record.get("deleted") in (1, True):
+        raise AnnotationError("the file marks it as deleted", "deleted")
     label = _BY_NAME.get(name)
-    grouped = label is None and name.endswith("group")
-    if grouped:
+    is_group = label is None and name.endswith("group")
+    if is_group:
         label = _BY_NAME.get(name.removesuffix("group"))
     if label is None:
-        problem = f"{reprlib.repr(name)} is no label of Cityscapes; mend it or delete it"
-        return {"problem": UNKNOWN, "detail": problem}
+        problem = f"{reprlib.repr(name)} is not a label of Cityscapes; correct it or delete it"
+        raise AnnotationError(problem, UNKNOWN)
     if label.id < 0:
-        raise AnnotationError(f"a {name} has no id and is not drawn, as in cityscapesScripts", "deleted")
-    return _drawn_as(label, "crowd" if grouped and label.instances else "object")
+        raise AnnotationError(f"{name} has no id; cityscapesScripts does not draw it either", "deleted")
+    return _drawn_as(label, "crowd" if is_group and label.instances else "object")
 
 
 def _drawn_as(label: Label, role: Role) -> dict[str, Any]:
     if not label.scored:
-        return {"role": "ignore", "layered": True, "detail": f"{label.name}: not scored by the benchmark"}
+        detail = f"{label.name}: not scored by the benchmark"
+        return {"category": "", "role": "ignore", "layered": True, "detail": detail}
     return {"category": label.name, "role": role, "layered": role == "crowd"}
 
 
-def _id_picture(file: str, found: Survey) -> tuple[PhotoReference, list[Instance]]:
+def _rings(record: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
+    return (ring_of_points(record.get("polygon"), minimum=3),)
+
+
+# ID images
+
+
+def _id_image(file: str, found: Survey) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
-    bare = Instance(id=file, image_key="", category="", mask_file=file, place=file)
+    common = Instance(id=file, image_key="", category="", mask_file=file, place=file)
     if found.size_hw is None:
-        return _wanted(file, image), [replace(bare, problem="bad_record", detail=found.problem)]
+        return _photo(file, image), [replace(common, problem="bad_record", detail=found.problem)]
     image = replace(image, height=found.size_hw[0], width=found.size_hw[1])
-    return _wanted(file, image), [_of_value(bare, value, pixels) for value, pixels in found.pixels]
+    return _photo(file, image), [_of_value(common, value, pixels) for value, pixels in found.pixels]
 
 
-def _of_value(bare: Instance, value: int, pixels: int) -> Instance:
-    """The instance of a value: below 1000 an id, or a group where objects are told apart; else id * 1000 + number."""
-    instance = replace(bare, id=f"{bare.place}#{value}", mask_value=value, area=float(pixels))
+def _of_value(common: Instance, value: int, pixels: int) -> Instance:
+    """The pixels of one value: below 1000 an id, a group if the label has instances; else 1000 id + number."""
+    instance = replace(common, id=f"{common.place}#{value}", mask_value=value, area=float(pixels))
     label = _BY_ID.get(value // 1000 if value >= 1000 else value)
     if label is None:
-        detail = f"the value {value} is no id of Cityscapes (helpers/labels.py); export the picture again"
-        return replace(instance, problem="unknown_category", detail=detail)
-    in_instances = bare.place.endswith("instanceIds.png")
-    group = in_instances and value < 1000 and label.instances
-    return replace(instance, **_drawn_as(label, "crowd" if group else "object"))
+        detail = f"the value {value} is not an id of Cityscapes (helpers/labels.py); export the image again"
+        return replace(instance, problem=UNKNOWN, detail=detail)
+    is_group = common.place.endswith("instanceIds.png") and value < 1000 and label.instances
+    return replace(instance, **_drawn_as(label, "crowd" if is_group else "object"))

@@ -1,13 +1,24 @@
-"""COCO instances JSON: one file or several in a source, polygons and both forms of RLE.
+"""COCO: instances JSON, and the results of detection models.
 
-Source: cocodataset.org/#format-data (object detection); cocodataset/cocoapi, PythonAPI/pycocotools/coco.py.
+    annotations/instances_train2017.json    {"images": [...], "annotations": [...], "categories": [...]}
+    train2017/000000000009.jpg              named by file_name: beside the JSON, above it, or in a usual folder
+    segm_results.json                       results: a list of annotations; their images are in an instances JSON
+
+Encoding: `segmentation` is a list of rings, each x, y, x, y ... in pixels, or an RLE with `size` [height, width] and
+`counts` as run lengths or as COCO's compressed string; both are read with iscrowd 0 and 1. An annotation without a
+segmentation is its `bbox` [x, y, width, height]. Ids may have gaps.
+Spec: https://cocodataset.org/#format-data (object detection), https://cocodataset.org/#format-results;
+cocodataset/cocoapi, PythonAPI/pycocotools/coco.py.
+Versions: COCO 2014 and 2017, and the exports of CVAT, Datumaro, Label Studio and Roboflow.
 """
 
+import json
 import logging
 import posixpath
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +28,10 @@ from segpipe.data.records import Dataset, Instance, Rle, Role
 from segpipe.ingest import fractions
 from segpipe.ingest.image_records import image_key, read_images
 from segpipe.ingest.parsing import (
+    Fields,
     Id,
     are_numbers,
-    category_or_problem,
+    file_bytes,
     is_number,
     is_whole,
     json_object,
@@ -28,8 +40,6 @@ from segpipe.ingest.parsing import (
     raised_flags,
     record_id,
     required_text,
-    with_fields,
-    with_problem,
 )
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry
@@ -37,18 +47,22 @@ from segpipe.masks import geometry
 logger = logging.getLogger(__name__)
 
 FORMAT = "coco"
-Document = Mapping[str, Any]
+RESULTS_FORMAT = "coco_results"
+LISTS = ("images", "annotations", "categories")
+Document = Mapping[str, Any]  # an instances JSON
 
-_LISTS = ("images", "annotations", "categories")
 _COCO_NAME = re.compile(r"(instances.*|.*coco.*)\.json", re.IGNORECASE)
 _REMEDY = "export it again, or remove it from the source"
 
 
-def recognise(source: Source) -> dict[str, Document]:
-    """The COCO instances documents of a source by file, each parsed once; empty if there are none.
+# Which files are COCO's
 
-    Keypoints files beside instances files repeat the same objects and are left out, as are captions and panoptic.
-    Raises UserError for a file that is COCO's by its name or keys and cannot be read as such.
+
+def recognise(source: Source) -> dict[str, Document]:
+    """The instances JSON documents of a source by file, each parsed once.
+
+    Captions and panoptic documents are left out, and keypoints documents too if there are others: they repeat the
+    objects. Raises UserError for a file whose name or keys are COCO's and which cannot be read as COCO.
     """
     found = {file: doc for file in source.with_suffix(".json") if (doc := _document(source.root, file)) is not None}
     instances = {file: doc for file, doc in found.items() if not _has_keypoints(doc)}
@@ -59,85 +73,86 @@ def recognise(source: Source) -> dict[str, Document]:
 
 
 def _document(root: Path, file: str) -> Document | None:
-    """The parsed file if it is COCO instances JSON, else None."""
-    named = _COCO_NAME.fullmatch(posixpath.basename(file)) is not None
+    """The parsed file, or None if it is not an instances JSON."""
+    has_coco_name = _COCO_NAME.fullmatch(posixpath.basename(file)) is not None
     with at(file):
         try:
             data = (root / file).read_bytes()
         except OSError as error:
             machine.stop_if_at_fault(error, str(root / file))
             raise UserError(f"cannot be read ({error.strerror}); restore it or remove it from the source") from error
-        if not named and b'"images"' not in data:
+        if not has_coco_name and b'"images"' not in data:
             return None
-        return _checked(parsed_json(data), named)
+        return _checked(parsed_json(data), has_coco_name)
 
 
-def _checked(document: Any, named: bool) -> Document | None:
-    """The document if it has COCO's lists. Raises UserError if it has not, though it is `named` like COCO's."""
-    if are_results(document):
+def _checked(document: Any, has_coco_name: bool) -> Document | None:
+    """The document if it has COCO's lists. Raises UserError if it has not, although its name is COCO's."""
+    if is_results(document):
         return None
     if not isinstance(document, dict):
         problem = "not a JSON object with the lists images, annotations and categories"
     elif _is_panoptic(document) or _is_captions(document):
         return None
     else:
-        missing = [key for key in _LISTS if not isinstance(document.get(key), list)]
+        missing = [key for key in LISTS if not isinstance(document.get(key), list)]
         if not missing:
             return document
         problem = f"has no list {missing[0]!r}"
-    if named:
+    if has_coco_name:
         raise UserError(f"{problem}; {_REMEDY}")
     return None
 
 
-def are_results(document: Any) -> bool:
-    """Whether it is a list of detections (COCO results), which has no images and categories of its own."""
-    return any("image_id" in entry and "category_id" in entry for entry in _objects(document))
+def is_results(document: Any) -> bool:
+    """Whether a JSON document is a results list: annotations without images and categories."""
+    return any("image_id" in entry and "category_id" in entry for entry in _first_object(document))
 
 
 def _is_panoptic(document: Document) -> bool:
-    return any("segments_info" in entry for entry in _objects(document.get("annotations")))
+    return any("segments_info" in entry for entry in _first_object(document.get("annotations")))
 
 
 def _is_captions(document: Document) -> bool:
-    return any("caption" in entry for entry in _objects(document.get("annotations")))
+    return any("caption" in entry for entry in _first_object(document.get("annotations")))
 
 
 def _has_keypoints(document: Document) -> bool:
-    return any("keypoints" in entry for entry in _objects(document["categories"]))
+    return any("keypoints" in entry for entry in _first_object(document["categories"]))
 
 
-def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    """The first entry of a list, if it is an object: enough to tell the kind of a document."""
+def _first_object(value: Any) -> Iterator[dict[str, Any]]:
+    """The first entry of a list, if it is an object: enough to tell kinds of documents apart."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         yield value[0]
 
 
-def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
-    """Read the documents of `recognise` as one data set: one class table by name, images joined by their file.
+# Instances JSON
 
-    Never raises for a single record: each annotation becomes one Instance, each image record one Image (records
-    of the same file join), with `problem` and `detail` where it cannot be used. Raises UserError for a file in
-    fractions of the pictures.
+
+def read(source: Source, documents: Mapping[str, Document]) -> Dataset:
+    """The data set of the documents of `recognise`: one Instance per annotation, one Image per photo.
+
+    Categories of one name are one class, image records of one photo are one image. A record that cannot be used has
+    a problem and a detail. Raises UserError for a file whose coordinates are fractions of the images.
     """
-    images, image_of = read_images(source, {file: doc["images"] for file, doc in documents.items()})
-    classes = {file: class_names(file, doc) for file, doc in documents.items()}
+    images, key_of = read_images(source, {file: doc["images"] for file, doc in documents.items()})
+    names = {file: class_names(file, doc) for file, doc in documents.items()}
     instances: list[Instance] = []
     for file, doc in documents.items():
-        found = list(_instances(file, doc, classes[file], image_of[file]))
-        fractions.refuse(file, found)
-        instances += found
-    names = dict.fromkeys(name for table in classes.values() for name in table.values() if name)
+        of_file = list(_instances(file, doc, names[file], key_of[file]))
+        fractions.refuse(file, of_file)
+        instances += of_file
     return Dataset(
         format=FORMAT,
-        categories=tuple(names),
+        categories=tuple(dict.fromkeys(name for table in names.values() for name in table.values() if name)),
         images=tuple(sorted(images, key=lambda image: (image.file, image.place))),
         instances=tuple(instances),
     )
 
 
 def class_names(file: str, document: Document) -> dict[Id, str]:
-    """The name of each category id of one file; "" for an id that stands for two names."""
+    """The class names of one file by category id; "" for an id with two names."""
     names: dict[Id, str] = {}
     for position, entry in enumerate(document["categories"]):
         try:
@@ -145,7 +160,7 @@ def class_names(file: str, document: Document) -> dict[Id, str]:
                 record = json_object(entry)
                 number, name = record_id(record, "id"), required_text(record, "name").strip()
         except AnnotationError as error:
-            logger.warning("%s; its annotations count as of an unknown category", error)
+            logger.warning("%s; its annotations have an unknown category", error)
             continue
         if names.setdefault(number, name) != name:
             logger.warning("%s: category id %s has two names, %r and %r", file, number, names[number], name)
@@ -153,7 +168,7 @@ def class_names(file: str, document: Document) -> dict[Id, str]:
     return names
 
 
-def _instances(file: str, document: Document, classes: dict[Id, str], image_of: dict[Id, str]) -> Iterator[Instance]:
+def _instances(file: str, document: Document, names: Mapping[Id, str], key_of: Mapping[Id, str]) -> Iterator[Instance]:
     used: set[str] = set()
     for position, entry in enumerate(document["annotations"]):
         number = optional_id(entry)
@@ -163,55 +178,56 @@ def _instances(file: str, document: Document, classes: dict[Id, str], image_of: 
             name += f"@{position}"
         used.add(name)
         place = f"{file}: annotations[{position}]" + ("" if number is None else f" (id {number})")
-        known = {"id": name, "place": place, "image_key": "", "category": "", "note": note}
-        yield _instance(known, entry, classes, image_of)
+        yield _instance(entry, {"id": name, "place": place, "note": note}, names, key_of)
 
 
-def _instance(known: dict[str, Any], entry: Any, classes: dict[Id, str], image_of: dict[Id, str]) -> Instance:
-    """The instance of what is known and what the entry says, as far as it can be read, with its first problem."""
-    try:
-        record = json_object(entry)
-        known["image_key"] = image_key(record, image_of)
-        known |= category_or_problem(category_name, record, classes)
-        known |= {"role": role(record), "area": _area(record), "flags": _flags(record)}
-        known = with_fields(known, _shape(record))
-    except AnnotationError as error:
-        known = with_problem(known, error)
-    return Instance(**known)
+def _instance(entry: Any, identity: dict[str, Any], names: Mapping[Id, str], key_of: Mapping[Id, str]) -> Instance:
+    """One entry of the list annotations. identity: its id, place and note."""
+    fields = Fields.of_object(entry)
+    return Instance(
+        **identity,
+        image_key=fields.read(image_key, key_of, default=""),
+        category=fields.read(category_name, names, default=""),
+        role=fields.read(role, default="object"),
+        area=fields.read(_area, default=None),
+        flags=fields.read(_flags, default=()),
+        **fields.read_together(_shape),
+        problem=fields.problem,
+        detail=fields.detail,
+    )
 
 
-def category_name(record: dict[str, Any], classes: Mapping[Id, str]) -> str:
-    """The name of the category_id of a record. Raises AnnotationError (unknown_category if it has no single name)."""
+def category_name(record: dict[str, Any], names: Mapping[Id, str]) -> str:
+    """The name of the record's category_id. Raises AnnotationError; unknown_category if the id has no single name."""
     number = record_id(record, "category_id")
-    if not classes.get(number):
-        problem = "stands for two names" if number in classes else "is not among the categories"
+    if not names.get(number):
+        problem = "has two names" if number in names else "is not among the categories"
         raise AnnotationError(f"category_id {number} {problem}; correct the categories", "unknown_category")
-    return classes[number]
+    return names[number]
 
 
 def role(record: dict[str, Any]) -> Role:
-    """Crowd or object, as iscrowd says. Raises AnnotationError."""
+    """Crowd or object, by the record's iscrowd. Raises AnnotationError."""
     flag = record.get("iscrowd")
     if flag not in (None, 0, 1, "0", "1"):
         raise AnnotationError(f"iscrowd {reprlib.repr(flag)} is neither 0 nor 1; write one of them")
     return "crowd" if flag in (1, "1") else "object"
 
 
-def _flags(record: dict[str, Any]) -> tuple[str, ...]:
-    """CVAT's and datumaro's attributes; VOC's "difficult" is "ignore" in its conversions to COCO."""
-    attributes = record.get("attributes")
-    said = list(attributes.items()) if isinstance(attributes, dict) else []
-    return raised_flags([*said, *record.items(), ("difficult", record.get("ignore"))])
-
-
 def _area(record: dict[str, Any]) -> float | None:
-    """The declared area, None if it is no number that an area can be."""
+    """The declared area, None if it cannot be one."""
     area: Any = record.get("area")
     return float(area) if is_number(area) and area >= 0 else None
 
 
+def _flags(record: dict[str, Any]) -> tuple[str, ...]:
+    """Flags of the record and of its `attributes` (CVAT, Datumaro). VOC's "difficult" is "ignore" in COCO files."""
+    attributes = record.get("attributes")
+    pairs = list(attributes.items()) if isinstance(attributes, dict) else []
+    return raised_flags([*pairs, *record.items(), ("difficult", record.get("ignore"))])
+
+
 def _shape(record: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an Instance that say where it is."""
     segmentation = record.get("segmentation")
     if isinstance(segmentation, dict) and segmentation:
         return {"rle": _rle(segmentation)}
@@ -222,19 +238,21 @@ def _shape(record: dict[str, Any]) -> dict[str, Any]:
     raise AnnotationError(f"segmentation {reprlib.repr(segmentation)} is neither a list of rings nor an RLE")
 
 
-def _box(bbox: Any) -> dict[str, Any]:
-    """What a record without segmentation shows: its box [x, y, width, height]."""
-    if not bbox:
-        raise AnnotationError("has no segmentation and no bbox; draw its outline or delete it")
-    if not isinstance(bbox, list) or len(bbox) != 4 or not are_numbers(bbox) or min(bbox[2:]) <= 0:
-        problem = f"has no segmentation, and its bbox {reprlib.repr(bbox)} is not [x, y, width, height] in pixels"
-        raise AnnotationError(f"{problem}; draw its outline or delete it")
-    left, top, width, height = map(float, bbox)
-    return {"kind": "box", "rings": (geometry.box(left, top, left + width, top + height),)}
+def _rle(segmentation: dict[str, Any]) -> Rle:
+    size, counts = segmentation.get("size"), segmentation.get("counts")
+    if not isinstance(size, list) or len(size) != 2 or not all(is_whole(value, minimum=1) for value in size):
+        raise AnnotationError(f"RLE size {reprlib.repr(size)} is not [height, width]; export it again", "bad_rle")
+    size_hw = (int(size[0]), int(size[1]))
+    if isinstance(counts, str) and counts and all("0" <= c <= "o" for c in counts):  # maskApi.c, rleToString
+        return Rle(size_hw=size_hw, counts=counts)
+    if isinstance(counts, list) and counts and all(is_whole(value, minimum=0) for value in counts):
+        return Rle(size_hw=size_hw, counts=tuple(map(int, counts)))
+    problem = f"RLE counts {reprlib.repr(counts)} are neither run lengths nor COCO's compressed string"
+    raise AnnotationError(f"{problem}; export it again", "bad_rle")
 
 
 def _rings(segmentation: list[Any]) -> dict[str, Any]:
-    """The rings that are some, the count of the others, and what is wrong with the first of those."""
+    """The valid rings, the number of the others, and what is wrong with the first of the others."""
     rings, problems = [], []
     for position, ring in enumerate(segmentation):
         problem = _ring_problem(ring)
@@ -258,14 +276,63 @@ def _ring_problem(ring: Any) -> str:
     return f"{reprlib.repr(wrong)} is not a number of pixels"
 
 
-def _rle(segmentation: dict[str, Any]) -> Rle:
-    size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or not all(is_whole(value, minimum=1) for value in size):
-        raise AnnotationError(f"RLE size {reprlib.repr(size)} is not [height, width]; export it again", "bad_rle")
-    size_hw = (int(size[0]), int(size[1]))
-    if isinstance(counts, str) and counts and all("0" <= c <= "o" for c in counts):  # maskApi.c, rleToString
-        return Rle(size_hw=size_hw, counts=counts)
-    if isinstance(counts, list) and counts and all(is_whole(value, minimum=0) for value in counts):
-        return Rle(size_hw=size_hw, counts=tuple(map(int, counts)))
-    problem = f"RLE counts {reprlib.repr(counts)} are neither run lengths nor COCO's string of them"
-    raise AnnotationError(f"{problem}; export it again", "bad_rle")
+def _box(bbox: Any) -> dict[str, Any]:
+    if not bbox:
+        raise AnnotationError("has no segmentation and no bbox; draw its outline or delete it")
+    if not isinstance(bbox, list) or len(bbox) != 4 or not are_numbers(bbox) or min(bbox[2:]) <= 0:
+        problem = f"has no segmentation, and its bbox {reprlib.repr(bbox)} is not [x, y, width, height] in pixels"
+        raise AnnotationError(f"{problem}; draw its outline or delete it")
+    left, top, width, height = map(float, bbox)
+    return {"kind": "box", "rings": (geometry.box(left, top, left + width, top + height),)}
+
+
+# Results
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The results of a source."""
+
+    lists: Mapping[str, list[Any]]  # the detections, by file
+    instances: Mapping[str, Document]  # the instances JSON documents beside them, by file
+
+
+def recognise_results(source: Source) -> Results | None:
+    """The results lists of a source; None if there are none, or if there are annotations: then they are predictions."""
+    lists = {file: found for file in source.with_suffix(".json") if (found := _detections(source, file)) is not None}
+    if not lists:
+        return None
+    instances = recognise(source)
+    if any(document["annotations"] for document in instances.values()):
+        logger.info("%s: predictions beside annotations; not read", ", ".join(lists))
+        return None
+    return Results(lists, instances)
+
+
+def _detections(source: Source, file: str) -> list[Any] | None:
+    data = file_bytes(source.root / file)
+    if not data.lstrip().startswith(b"[") or b'"image_id"' not in data:
+        return None
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return document if is_results(document) else None
+
+
+def read_results(source: Source, results: Results) -> Dataset:
+    """The data set of results: one Instance per detection.
+
+    Raises UserError unless there is exactly one instances JSON, which names the images and classes.
+    """
+    if len(results.instances) != 1:
+        found = f"{len(results.instances)} instances files" if results.instances else "no instances file"
+        raise UserError(
+            f"{', '.join(results.lists)}: detections name their images and classes only by numbers, and there is "
+            f"{found} beside them to explain the numbers; put the instances file that belongs to them there"
+        )
+    ((file, document),) = results.instances.items()
+    dataset = read(source, {name: {**document, "annotations": found} for name, found in results.lists.items()})
+    images = [replace(i, place=i.place.replace(f"{i.place.split(': ')[0]}: ", f"{file}: ", 1)) for i in dataset.images]
+    instances = [replace(i, place=i.place.replace(": annotations[", ": [", 1)) for i in dataset.instances]
+    return replace(dataset, format=RESULTS_FORMAT, images=tuple(images), instances=tuple(instances))

@@ -1,6 +1,14 @@
-"""COCO panoptic: a JSON of segments, and a folder of PNGs whose colours are the segments' ids.
+"""COCO panoptic: a JSON of segments, and a folder of PNGs whose colours are the ids of the segments.
 
-Source: cocodataset.org/#format-data (panoptic segmentation); cocodataset/panopticapi, panopticapi/utils.py (rgb2id).
+    annotations/panoptic_val2017.json       {"images": [...], "annotations": [...], "categories": [...]}
+    annotations/panoptic_val2017/x.png      named by file_name of an annotation; the folder may have other names
+    val2017/x.jpg                           named by file_name of an image
+
+Encoding: an annotation is one image; each entry of its `segments_info` is one object. The pixels of a segment have the
+colour R + 256 G + 65536 B = its id. Black pixels are in no segment and are ignored.
+Spec: https://cocodataset.org/#format-data (panoptic segmentation); cocodataset/panopticapi, panopticapi/utils.py
+(rgb2id) and panopticapi/evaluation.py (VOID).
+Versions: COCO 2017 and 2018.
 """
 
 import posixpath
@@ -13,29 +21,16 @@ from typing import Any
 from segpipe.core.errors import AnnotationError, at
 from segpipe.core.parallel import Mapper
 from segpipe.data.records import Dataset, Instance
-from segpipe.ingest.formats.coco import category_name, class_names, role
+from segpipe.ingest.formats.coco import LISTS, Document, category_name, class_names, role
 from segpipe.ingest.image_records import image_key, read_images
 from segpipe.ingest.mask_surveys import Survey, survey
-from segpipe.ingest.parsing import (
-    Id,
-    category_or_problem,
-    file_bytes,
-    is_whole,
-    json_object,
-    parsed_json,
-    record_id,
-    required_text,
-    with_problem,
-)
+from segpipe.ingest.parsing import Fields, Id, file_bytes, is_whole, json_object, parsed_json, record_id, required_text
 from segpipe.ingest.photo_finder import PhotoFinder
 from segpipe.ingest.source import Source, folder_of, with_parents
 
 FORMAT = "coco_panoptic"
-Document = Mapping[str, Any]
-
-_VOID = 0  # panopticapi/evaluation.py: VOID, pixels of no segment, which count for nothing
-_LARGEST_ID = 2**24 - 1
-_LISTS = ("images", "annotations", "categories")
+_VOID = 0  # the colour of pixels in no segment
+_MAX_ID = 2**24 - 1
 
 
 def recognise(source: Source) -> dict[str, Document]:
@@ -49,144 +44,162 @@ def _document(source: Source, file: str) -> Document | None:
         return None
     with at(file):
         document = parsed_json(data)
-    whole = isinstance(document, dict) and all(isinstance(document.get(key), list) for key in _LISTS)
-    return document if whole else None
+    has_lists = isinstance(document, dict) and all(isinstance(document.get(key), list) for key in LISTS)
+    return document if has_lists else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """One record of the list annotations. png: its file of the source, "" if there is none; problem: why."""
+class _Annotation:
+    """One entry of the list annotations: the segments of one image."""
 
     file: str
     position: int
-    record: Any
-    png: str
-    problem: str
+    entry: Any
+    png: str  # its file in the source, "" if there is none
+    problem: str  # why there is none
 
 
 def read(source: Source, documents: Mapping[str, Document], mapper: Mapper = map) -> Dataset:
-    """Read the documents of `recognise` as one data set: one Instance for each segment, the pixels of its colour.
+    """The data set of the documents of `recognise`: one Instance per segment, the pixels of its colour.
 
-    Pixels of no segment (black) are an Instance to ignore; a colour that no segment has, and a record that cannot be
-    used, is one with a problem. Never raises for a single record.
+    The pixels of no segment are an Instance to ignore. A colour without a segment, and a record that cannot be used,
+    is an Instance with a problem.
     """
     finder = PhotoFinder(source)
-    entries = [
-        _entry(source, finder, file, n, r, _photo_names(doc))
+    annotations = [
+        _annotation(source, finder, file, position, entry, _photo_names(doc))
         for file, doc in documents.items()
-        for n, r in enumerate(doc["annotations"])
+        for position, entry in enumerate(doc["annotations"])
     ]
-    pngs = sorted({entry.png for entry in entries if entry.png})
+    pngs = sorted({annotation.png for annotation in annotations if annotation.png})
     surveys = dict(zip(pngs, mapper(survey, [source.root / png for png in pngs]), strict=True))
-    images, keys = read_images(_without(source, pngs), {file: doc["images"] for file, doc in documents.items()})
-    classes = {file: class_names(file, doc) for file, doc in documents.items()}
+    images, key_of = read_images(_without(source, pngs), {file: doc["images"] for file, doc in documents.items()})
+    names = {file: class_names(file, doc) for file, doc in documents.items()}
     instances = [
         instance
-        for entry in entries
-        for instance in _instances(entry, surveys.get(entry.png), keys[entry.file], classes[entry.file])
+        for found in annotations
+        for instance in _instances(found, surveys.get(found.png), key_of[found.file], names[found.file])
     ]
-    names = dict.fromkeys(name for table in classes.values() for name in table.values() if name)
     return Dataset(
         format=FORMAT,
-        categories=tuple(names),
+        categories=tuple(dict.fromkeys(name for table in names.values() for name in table.values() if name)),
         images=tuple(sorted(images, key=lambda image: (image.file, image.place))),
-        instances=tuple(_with_own_ids(instances)),
+        instances=tuple(_with_unique_ids(instances)),
     )
 
 
 def _without(source: Source, pngs: Sequence[str]) -> Source:
-    """The source without the PNGs, which are no photographs."""
-    taken = frozenset(pngs)
-    return Source(source.root, tuple(file for file in source.files if file not in taken), source.refused)
+    """The source without the PNGs, which are not photos."""
+    left_out = frozenset(pngs)
+    return Source(source.root, tuple(file for file in source.files if file not in left_out), source.refused)
 
 
 def _photo_names(document: Document) -> frozenset[str]:
-    named = (record.get("file_name") for record in document["images"] if isinstance(record, dict))
-    return frozenset(name for name in named if isinstance(name, str))
+    names = (record.get("file_name") for record in document["images"] if isinstance(record, dict))
+    return frozenset(name for name in names if isinstance(name, str))
 
 
-def _entry(
-    source: Source, finder: PhotoFinder, file: str, position: int, record: Any, photos: frozenset[str]
-) -> _Entry:
-    """The entry of a record. photos: the names of photographs, which stand elsewhere than a PNG of the same name."""
+def _annotation(
+    source: Source, finder: PhotoFinder, file: str, position: int, entry: Any, photo_names: frozenset[str]
+) -> _Annotation:
     try:
-        name = required_text(json_object(record), "file_name")
+        name = required_text(json_object(entry), "file_name")
     except AnnotationError as error:
-        return _Entry(file, position, record, "", str(error))
-    png = finder.as_written(name, _folders(file, also_of_photos=name not in photos))
+        return _Annotation(file, position, entry, "", str(error))
+    png = finder.as_written(name, _png_folders(file, may_be_with_photos=name not in photo_names))
     if png in source.refused:
-        return _Entry(file, position, record, "", f"{png} {source.refused[png]}")
-    problem = "" if png else f"no file {name!r} in the folder of its PNGs; put it there or delete the record"
-    return _Entry(file, position, record, png or "", problem)
+        return _Annotation(file, position, entry, "", f"{png} {source.refused[png]}")
+    problem = "" if png else f"no file {name!r} in the folder of its PNGs; add it or delete the record"
+    return _Annotation(file, position, entry, png or "", problem)
 
 
-def _folders(json_file: str, also_of_photos: bool) -> list[str]:
-    """Where the PNGs may stand: in a folder of the JSON's name, beside it or above it.
+def _png_folders(json_file: str, may_be_with_photos: bool) -> list[str]:
+    """Where the PNGs may be: in a folder named after the JSON or like "panoptic", beside the JSON or above it.
 
-    also_of_photos: in the folder of the split's name too, which may be that of the photographs.
+    may_be_with_photos: also in the folder named after the split, which may be the folder of the photos.
     """
     stem = posixpath.splitext(posixpath.basename(json_file))[0]
-    bases = with_parents(folder_of(json_file))
-    split = [re.sub(r"^panoptic_", "", stem)] if also_of_photos else []
+    split = [re.sub(r"^panoptic_", "", stem)] if may_be_with_photos else []
     names = (stem, *split, "panoptic", "masks", "annotations")
-    return [posixpath.join(base, name) for name in names for base in bases]
+    return [posixpath.join(base, name) for name in names for base in with_parents(folder_of(json_file))]
 
 
 def _instances(
-    entry: _Entry, found: Survey | None, keys: Mapping[Id, str], classes: Mapping[Id, str]
+    annotation: _Annotation, png: Survey | None, key_of: Mapping[Id, str], names: Mapping[Id, str]
 ) -> Iterator[Instance]:
-    place = f"{entry.file}: annotations[{entry.position}]"
-    bare = Instance(id=f"{entry.file}#@{entry.position}", image_key="", category="", place=place)
-    try:
-        record = json_object(entry.record)
-        number = record_id(record, "image_id")
-        bare = replace(bare, id=f"{entry.file}#{number}", image_key=image_key(record, keys))
-        segments = record.get("segments_info")
-        if not isinstance(segments, list):
-            raise AnnotationError(f"segments_info {reprlib.repr(segments)} is no list; export it again")
-    except AnnotationError as error:
-        yield replace(bare, problem=error.reason, detail=str(error))
+    """The segments of one image, then the colours of its PNG that are in no segment."""
+    fields = Fields.of_object(annotation.entry)
+    number = fields.read(record_id, "image_id", default="")
+    key = fields.read(image_key, key_of, default="")
+    segments = fields.read(_segments, default=[])
+    common = Instance(
+        id=f"{annotation.file}#{number}" if key else f"{annotation.file}#@{annotation.position}",
+        image_key=key,
+        category="",
+        place=f"{annotation.file}: annotations[{annotation.position}]",
+        problem=fields.problem,
+        detail=fields.detail,
+    )
+    if common.problem:
+        yield common
         return
-    known = [_segment(bare, n, segment, entry, found, classes) for n, segment in enumerate(segments)]
-    yield from known
-    if found is not None and not found.problem:
-        yield from _unlisted(bare, entry.png, found, {_segment_id(segment) for segment in segments})
+    found = [_segment(common, position, entry, annotation, png, names) for position, entry in enumerate(segments)]
+    yield from found
+    if png is not None and not png.problem:
+        yield from _other_colours(common, annotation.png, png, {segment.mask_value for segment in found})
+
+
+def _segments(record: dict[str, Any]) -> list[Any]:
+    segments = record.get("segments_info")
+    if not isinstance(segments, list):
+        raise AnnotationError(f"segments_info {reprlib.repr(segments)} is not a list; export it again")
+    return segments
 
 
 def _segment(
-    bare: Instance, position: int, segment: Any, entry: _Entry, found: Survey | None, classes: Mapping[Id, str]
+    common: Instance, position: int, entry: Any, annotation: _Annotation, png: Survey | None, names: Mapping[Id, str]
 ) -> Instance:
-    known: dict[str, Any] = {
-        "id": f"{bare.id}.@{position}", "place": f"{bare.place}.segments_info[{position}]",
-    }  # fmt: skip
-    try:
-        record = json_object(segment)
-        value = _segment_id(record)
-        if value is None:
-            raise AnnotationError(f"id {reprlib.repr(record.get('id'))} is no colour's number; export it again")
-        known |= {"id": f"{bare.id}.{value}", "place": f"{known['place']} (id {value})"}
-        if found is None or found.problem:
-            raise AnnotationError(entry.problem or f"{entry.png} {found.problem if found else ''}")
-        pixels = dict(found.pixels).get(value, 0)
-        known |= {"mask_file": entry.png, "mask_value": value, "area": float(pixels)}
-        known |= category_or_problem(category_name, record, classes)
-        known["role"] = role(record)
-    except AnnotationError as error:
-        known = with_problem(known, error)
-    return replace(bare, **known)
+    """One entry of segments_info. common: the fields of all segments of its image."""
+    fields = Fields.of_object(entry)
+    value = fields.read(_colour_value, default=None)
+    place = f"{common.place}.segments_info[{position}]"
+    return replace(
+        common,
+        id=f"{common.id}.@{position}" if value is None else f"{common.id}.{value}",
+        place=place if value is None else f"{place} (id {value})",
+        **fields.read_together(_mask, value, annotation, png),
+        category=fields.read(category_name, names, default=""),
+        role=fields.read(role, default="object"),
+        problem=fields.problem,
+        detail=fields.detail,
+    )
 
 
-def _segment_id(segment: Any) -> int | None:
-    number = segment.get("id") if isinstance(segment, dict) else None
-    return int(number) if number is not None and is_whole(number, 1) and number <= _LARGEST_ID else None
+def _colour_value(record: dict[str, Any]) -> int | None:
+    """The id of a segment, which is the number of its colour."""
+    number = record.get("id")
+    if number is None or not is_whole(number, 1) or number > _MAX_ID:
+        raise AnnotationError(f"id {reprlib.repr(number)} is not the number of a colour; export it again")
+    return int(number)
 
 
-def _unlisted(bare: Instance, png: str, found: Survey, listed: set[int | None]) -> Iterator[Instance]:
-    """The pixels of no segment, and each colour that no segment has."""
-    for value, pixels in found.pixels:
-        if value not in listed:
+def _mask(record: dict[str, Any], value: int | None, annotation: _Annotation, png: Survey | None) -> dict[str, Any]:
+    if png is None or png.problem:
+        raise AnnotationError(annotation.problem or f"{annotation.png} {png.problem if png else ''}")
+    return {"mask_file": annotation.png, "mask_value": value, "area": float(dict(png.pixels).get(value or 0, 0))}
+
+
+def _other_colours(common: Instance, file: str, png: Survey, segments: set[int | None]) -> Iterator[Instance]:
+    """The pixels of no segment, and each colour that is not in `segments`."""
+    for value, pixels in png.pixels:
+        if value not in segments:
             instance = replace(
-                bare, id=f"{png}#{value}", place=f"{png}: {value}", mask_file=png, mask_value=value, area=float(pixels)
+                common,
+                id=f"{file}#{value}",
+                place=f"{file}: {value}",
+                mask_file=file,
+                mask_value=value,
+                area=float(pixels),
             )
             if value == _VOID:
                 yield replace(instance, role="ignore", detail="pixels of no segment")
@@ -195,8 +208,8 @@ def _unlisted(bare: Instance, png: str, found: Survey, listed: set[int | None]) 
                 yield replace(instance, problem="unknown_category", detail=detail)
 
 
-def _with_own_ids(instances: Sequence[Instance]) -> Iterator[Instance]:
-    """The instances, with a mark behind an id that an earlier one has."""
+def _with_unique_ids(instances: Sequence[Instance]) -> Iterator[Instance]:
+    """The instances; an id that an earlier instance has gets its position behind it."""
     used: set[str] = set()
     for position, instance in enumerate(instances):
         name = instance.id if instance.id not in used else f"{instance.id}@{position}"

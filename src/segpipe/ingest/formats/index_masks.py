@@ -1,4 +1,12 @@
-"""Folders of index masks: one picture a photograph, whose pixel values are class numbers."""
+"""Index masks: an image file per photo whose pixel values are class numbers, or colours.
+
+    images/a.jpg + masks/a.png         other layouts: mask_layouts.py, or ingest.image_pattern and ingest.mask_pattern
+    classes.txt, labelmap.txt ...      the meaning of values and colours: mask_classes.py, or ingest.mask_values
+
+Encoding: a PNG, BMP or TIFF of 8 or 16 bits, of palette indices, or of RGB colours that a file declares. Without names
+0 is background, 255 is ignored and the others are class_1, class_2 ...
+Spec: none; CamVid, ADE20K and many other sets are stored like this.
+"""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -27,13 +35,13 @@ def read(
     mapper: Mapper = map,
     colours: Mapping[Colour, str] | None = None,
 ) -> Dataset:
-    """Read the masks of `layout`: one Instance for each value that a mask stores, but none for background.
+    """The data set of the masks of `layout`: one Instance per value of a mask, without background.
 
-    values: class name, "background" or "ignore" by stored value; without it a names file of the source counts, and
-    without that the values are named class_1, class_2 ...; 0 is background and 255 ignore unless they are named.
-    colours: the same by colour, for colour-coded masks; without it a file of the source counts (colour_classes.py).
-    A value that nothing names and a mask that cannot be read give an Instance with a problem.
-    Raises UserError if no mask can be read, or none holds a class.
+    A value without a name, and a mask that cannot be read, is an Instance with a problem. Raises UserError if no mask
+    can be read or no mask has a class.
+
+    values: class name, "background" or "ignore" by value; without them a file of names in the source is used.
+    colours: the same by colour, for masks with colours; without them a file of colours in the source is used.
     """
     masks = sorted([*layout.mask_of.values(), *layout.unmatched])
     classes = MaskClasses(
@@ -58,7 +66,7 @@ def read(
 
 
 def usable(found: Survey, classes: MaskClasses) -> Survey:
-    """The survey, with a problem where its colours cannot be told."""
+    """The survey, with a problem if the meaning of its colours is unknown."""
     return replace(found, problem=found.problem or classes.problem(found))
 
 
@@ -69,10 +77,10 @@ def _categories(surveys: Mapping[str, Survey], classes: MaskClasses) -> tuple[st
         raise UserError(f"none of the {len(surveys)} masks can be read; the first, {mask}: {found.problem}")
     categories = classes.categories(readable)
     if not categories:
-        present = sorted({value for found in readable for value, _ in found.pixels})
+        present = ", ".join(map(str, sorted({value for found in readable for value, _ in found.pixels})))
         raise UserError(
-            f"the masks store only {', '.join(map(str, present))}, which {classes.named_by or 'by default'} means "
-            "background or ignore; say what they mean under ingest.mask_values, for example {255: object}"
+            f"the masks contain only {present}, which {classes.named_by or 'the default'} reads as background or "
+            "ignore; name the classes under ingest.mask_values, for example {255: object}"
         )
     return categories
 
@@ -96,16 +104,16 @@ def _photo(file: str, layout: Layout, surveys: Mapping[str, Survey]) -> Image:
 
 
 def instances_of(mask: str, image_key: str, found: Survey, classes: MaskClasses) -> Iterator[Instance]:
-    """One Instance for each value of a mask, but none for background; one with a problem if it cannot be used."""
-    bare = Instance(id=mask, image_key=image_key, category="", mask_file=mask, place=mask)
+    """One Instance per value of a mask, without background; one with a problem if the mask cannot be used."""
+    of_mask = Instance(id=mask, image_key=image_key, category="", mask_file=mask, place=mask)
     if found.problem:
-        yield replace(bare, problem="bad_record", detail=found.problem)
+        yield replace(of_mask, problem="bad_record", detail=found.problem)
         return
     for value, pixels in found.pixels:
         meaning = classes.meaning(found, value)
         if meaning == BACKGROUND:
             continue
-        instance = replace(bare, id=f"{mask}#{value}", mask_value=value, area=float(pixels))
+        instance = replace(of_mask, id=f"{mask}#{value}", mask_value=value, area=float(pixels))
         if meaning is None:
             yield replace(instance, problem="unknown_category", detail=classes.unnamed(found, value))
         elif meaning == IGNORE:

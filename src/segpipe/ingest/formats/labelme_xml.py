@@ -1,6 +1,14 @@
-"""LabelMe 3.0 XML, of the web tool and of CVAT's export: one file a photograph, polygons, boxes and mask pictures.
+"""LabelMe 3.0 XML, of the web tool and of CVAT: one file per photo, with polygons, boxes and mask images.
 
-Source: CSAILVision/LabelMeAnnotationTool, annotationTools/js/xml.js; LabelMeToolbox.
+    Annotations/set/a.xml             or a.xml beside a.jpg
+    Images/set/a.jpg                  named by <filename> and <folder>, or by the name of the XML
+    Masks/set/a_mask_0.png            named by <segm><mask>, of the size of the photo
+
+Encoding: <polygon> has <pt> with <x>, <y> in pixels; one point is a point, two are a line. <type>bounding_box</type> is
+an upright box; CVAT writes its rotation in degrees among the <attributes>. A mask is the opaque pixels of its image, or
+the pixels that are not black. <deleted>1</deleted> marks objects that the annotator deleted.
+Spec: CSAILVision/LabelMeAnnotationTool, annotationTools/js/xml.js; CSAILVision/LabelMeToolbox.
+Versions: LabelMe 3.0, and the exports of CVAT and Datumaro.
 """
 
 import logging
@@ -17,13 +25,12 @@ from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.ingest import fractions
 from segpipe.ingest.image_records import PhotoReference, image_files_by_stem, locate_photos, sibling_photo
 from segpipe.ingest.parsing import (
-    category_or_problem,
+    UNKNOWN,
+    Fields,
     declared_size,
     file_bytes,
     raised_flags,
     ring_of_points,
-    with_fields,
-    with_problem,
     xml_root,
     xml_text,
 )
@@ -35,38 +42,38 @@ from segpipe.masks.geometry import Ring
 logger = logging.getLogger(__name__)
 
 FORMAT = "labelme_xml"
-DELETED = "deleted"
 _ROOT = re.compile(rb"<annotation[\s>]")
-_OWN = re.compile(rb"<(imagesize|sourceAnnotation|deleted|segm|polygon>\s*<(username|pt))[\s>]?")
+_LABELME = re.compile(rb"<(imagesize|sourceAnnotation|deleted|segm|polygon>\s*<(username|pt))[\s>]?")
+_VOC = re.compile(rb"<(size|bndbox)>")
 _ROTATION = re.compile(r"\brotation=(-?\d{1,4}(?:\.\d{1,9})?)\b")
-_FOREIGN = re.compile(rb"<(size|bndbox)>")  # PASCAL VOC's
 
 
 def recognise(source: Source) -> tuple[str, ...]:
-    """The LabelMe 3.0 files of a source; with them the other XML files that have a picture of their name beside."""
+    """The LabelMe 3.0 files of a source, and with them the other XML files beside a photo of their name."""
     files = source.with_suffix(".xml")
     marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
-    pictures = image_files_by_stem(source)
-    return tuple(file for file in files if marked and (file in marked or sibling_photo(pictures, file)))
+    stems = image_files_by_stem(source)
+    return tuple(file for file in files if marked and (file in marked or sibling_photo(stems, file)))
 
 
 def _is_marked(data: bytes) -> bool:
-    return bool(_ROOT.search(data) and _OWN.search(data) and not _FOREIGN.search(data))
+    return bool(_ROOT.search(data) and _LABELME.search(data) and not _VOC.search(data))
 
 
 def read(source: Source, files: Sequence[str]) -> Dataset:
-    """Read the files of `recognise`: one Image each, and one Instance for each object.
+    """The data set of the files of `recognise`: one Image per file, one Instance per object.
 
-    Objects that their annotator deleted have the problem `deleted`. Never raises for a single file or object.
+    An object that its annotator deleted has the problem `deleted`. A file or object that cannot be used has a problem,
+    too.
     """
-    pictures, finder = image_files_by_stem(source), PhotoFinder(source)
-    documents = [_document(source, finder, file, sibling_photo(pictures, file)) for file in files]
-    masks = {mask for _, _, named in documents for mask in named}
-    images, keys = locate_photos(source, [wanted for wanted, _, _ in documents], masks)
+    stems, finder = image_files_by_stem(source), PhotoFinder(source)
+    documents = [_document(source, finder, file, sibling_photo(stems, file)) for file in files]
+    mask_names = {mask for _, _, masks in documents for mask in masks}
+    images, keys = locate_photos(source, [photo for photo, _, _ in documents], mask_names)
     instances = tuple(
         replace(instance, image_key=key)
-        for key, (_, drawn, _) in zip(keys, documents, strict=True)
-        for instance in drawn
+        for key, (_, found, _) in zip(keys, documents, strict=True)
+        for instance in found
     )
     return Dataset(
         format=FORMAT,
@@ -77,34 +84,34 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
 
 
 def _document(
-    source: Source, finder: PhotoFinder, file: str, own: str
+    source: Source, finder: PhotoFinder, file: str, sibling: str
 ) -> tuple[PhotoReference, list[Instance], list[str]]:
-    """The photograph, the objects and the mask pictures of one file."""
+    """The photo, the instances and the mask files of one XML file."""
     image = Image(key="", file="", place=file)
     try:
         root = xml_root(source, file)
     except AnnotationError as error:
-        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=own), [], []
-    size = declared_size(_whole(xml_text(root, "imagesize/nrows")), _whole(xml_text(root, "imagesize/ncols")))
+        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=sibling), [], []
+    size = declared_size(*(_int_or_text(xml_text(root, f"imagesize/{key}")) for key in ("nrows", "ncols")))
     folder = xml_text(root, "folder").replace("\\", "/")
-    reader = _Masks(source, finder, _beside(file, "Masks", folder))
-    found = [_instance(file, i, e, reader) for i, e in enumerate(root.iter("object"))]
-    wanted = PhotoReference(
-        image=fractions.with_problem(replace(image, **size), found),
+    masks = _Masks(source, finder, _folders_named("Masks", file, folder))
+    instances = [_instance(file, n, element, masks) for n, element in enumerate(root.iter("object"))]
+    photo = PhotoReference(
+        image=fractions.with_problem(replace(image, **size), instances),
         name=xml_text(root, "filename"),
         folder=folder,
-        folders=(folder_of(file), *_beside(file, "Images", folder)),
-        sibling=own,
+        folders=(folder_of(file), *_folders_named("Images", file, folder)),
+        sibling=sibling,
     )
-    return wanted, found, reader.named
+    return photo, instances, masks.found
 
 
-def _whole(text: str) -> int | str | None:
+def _int_or_text(text: str) -> int | str | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text or None
 
 
-def _beside(file: str, name: str, folder: str) -> list[str]:
-    """Folders `name`/`folder` and `name`, beside the file and beside each folder above it."""
+def _folders_named(name: str, file: str, folder: str) -> list[str]:
+    """`name`/`folder` and `name`, beside the file and beside each folder above it."""
     return [
         posixpath.join(base, name, inner)
         for base in with_parents(folder_of(file))
@@ -113,55 +120,55 @@ def _beside(file: str, name: str, folder: str) -> list[str]:
 
 
 class _Masks:
-    """The mask pictures that the objects of one file name. named: those found, none of which is a photograph."""
+    """The mask images that the objects of one file name."""
 
     def __init__(self, source: Source, finder: PhotoFinder, folders: list[str]) -> None:
+        self.found: list[str] = []  # their files, which are not photos
         self._source, self._finder, self._folders = source, finder, folders
-        self.named: list[str] = []
 
     def rle(self, name: str) -> Rle:
-        """Read a mask of the whole picture: what is opaque, or what is not black."""
+        """The mask of the whole image with that file name. The stage validate compares its size with the photo's."""
         file = self._finder.as_written(name, self._folders) if name else None
         if file is None or file in self._source.refused or not is_image_file(file):
-            raise AnnotationError(f"no mask {name!r} in Masks; put it there or delete the object", "missing_file")
-        self.named.append(file)
-        # validate holds its size against the photograph
+            raise AnnotationError(f"no mask {name!r} in Masks; add the file or delete the object", "missing_file")
+        self.found.append(file)
         return rle.encode_mask(mask_files.decode_mask(file_bytes(self._source.root / file)))
 
 
 def _instance(file: str, position: int, element: Element, masks: _Masks) -> Instance:
-    """The instance of one object, as far as it can be read, with its first problem."""
-    place = f"{file}: object[{position}]"
-    known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
-    try:
-        if xml_text(element, "deleted") == "1":
-            known["category"] = xml_text(element, "name")
-            raise AnnotationError("its annotator deleted it", DELETED)
-        known |= category_or_problem(_name, element)
-        flags = _flags(element)
-        known = with_fields(known, {"flags": flags, "detail": ", ".join(flags)})
-        known |= _shape(element, masks)
-    except AnnotationError as error:
-        known = with_problem(known, error)
-    return Instance(**known)
+    """One <object>."""
+    identity: dict[str, Any] = {"id": f"{file}#{position}", "place": f"{file}: object[{position}]", "image_key": ""}
+    if xml_text(element, "deleted") == "1":
+        return Instance(
+            **identity, category=xml_text(element, "name"), problem="deleted", detail="its annotator deleted it"
+        )
+    fields = Fields(element)
+    return Instance(
+        **identity,
+        category=fields.read(_class_name, default=""),
+        **fields.read_together(_flags),
+        **fields.read_together(_drawn, masks),
+        problem=fields.problem,
+        detail=fields.detail,
+    )
 
 
-def _flags(element: Element) -> tuple[str, ...]:
-    """The tool's own mark, and CVAT's "occluded=yes, difficult=true" among its attributes in words."""
-    attributes = (pair.partition("=") for pair in xml_text(element, "attributes").split(","))
-    said = [(name, value) for name, _, value in attributes]
-    return raised_flags([*said, ("occluded", xml_text(element, "occluded"))])
-
-
-def _name(element: Element) -> str:
+def _class_name(element: Element) -> str:
     name = xml_text(element, "name")
     if not name:
-        raise AnnotationError("has no name; name its class or delete it", "unknown_category")
+        raise AnnotationError("has no name; add its class or delete it", UNKNOWN)
     return name
 
 
-def _shape(element: Element, masks: _Masks) -> dict[str, Any]:
-    """The fields of an Instance that say where an object is. One point is a point, two are a line."""
+def _flags(element: Element) -> dict[str, Any]:
+    """<occluded>, and flags among CVAT's attributes in words: "occluded=yes, difficult=true"."""
+    pairs = [pair.partition("=")[::2] for pair in xml_text(element, "attributes").split(",")]
+    flags = raised_flags([*pairs, ("occluded", xml_text(element, "occluded"))])
+    return {"flags": flags, "detail": ", ".join(flags)}
+
+
+def _drawn(element: Element, masks: _Masks) -> dict[str, Any]:
+    """kind and rings, or rle."""
     if element.find("segm") is not None:
         return {"rle": masks.rle(xml_text(element, "segm/mask"))}
     ring = _ring(element)
@@ -173,7 +180,7 @@ def _shape(element: Element, masks: _Masks) -> dict[str, Any]:
 
 
 def _rotation_deg(element: Element) -> float:
-    """CVAT's export writes the corners of an upright box and its rotation beside them."""
+    """The rotation among CVAT's attributes; the corners in the file are those of the upright box."""
     found = _ROTATION.search(xml_text(element, "attributes"))
     return float(found[1]) if found else 0.0
 

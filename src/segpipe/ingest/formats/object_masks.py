@@ -1,11 +1,17 @@
-"""Folders of masks with one file an object: what is not 0 in it is the object.
+"""Object masks: an image file per object, whose pixels that are not 0 are the object.
 
-<x>/images/a.png + <x>/masks/*.png (Data Science Bowl 2018); images/a.jpg + masks/a/*.png, masks/a_0.png, a_cat_1.png
-..., or masks/<class>/a.png, with folders for the splits above or below.
+    x1/images/x1.png + x1/masks/*.png                  one photo per folder (Data Science Bowl 2018)
+    images/a.jpg + masks/a/*.png                       a folder per photo
+    images/a.jpg + masks/a_0.png, masks/a_cat_1.png    the photo's name, then the class or a number
+    images/a.jpg + masks/cat/a.png                     a folder per class
+
+Folders of the splits may be above or below. mask_layouts.py has other names for images and masks.
+Encoding: 0 and one other value; an 8-bit mask with soft edges counts from 128 on.
+Spec: none; https://www.kaggle.com/c/data-science-bowl-2018/data is the best known set.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -33,42 +39,40 @@ _NO_CLASS = frozenset(
     {"mask", "masks", "object", "obj", "instance", "inst", "label", "seg", "segmentation", "gt", "id"}
 )
 _HASH = re.compile(r"[0-9a-fA-F]{8,}")
-_HALF = 128  # of 8-bit masks with soft edges
+_HALF = 128  # the smallest value of an object in 8-bit masks with soft edges
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMasks:
-    """photo_of: (photograph, class name) by mask file; images: all photographs of the layout; lone: other masks."""
+    """The masks of a source."""
 
-    photo_of: Mapping[str, tuple[str, str]]
-    images: tuple[str, ...]
-    lone: tuple[str, ...]
+    photo_of: Mapping[str, tuple[str, str]]  # the photo and the class name, by mask file
+    photos: tuple[str, ...]  # all photos of the layout
+    unmatched: tuple[str, ...]  # masks without a photo
 
 
 def recognise(source: Source) -> ObjectMasks | None:
-    """The masks of several objects a photograph; None unless a photograph has two, or if they are index masks."""
+    """The object masks of a source; None if no photo has two, or if more masks match their photo as index masks."""
     photo_of: dict[str, tuple[str, str]] = {}
-    images: set[str] = set()
+    all_photos: set[str] = set()
     all_masks: set[str] = set()
     for image_folder, mask_folder in mask_layouts.plain_folders(source):
         photos, masks = files_below(source.image_files, image_folder), files_below(source.image_files, mask_folder)
-        images.update(photos)
+        all_photos.update(photos)
         all_masks.update(masks)
-        photo_of.update(_by_stem(photos, image_folder, masks, mask_folder) or _of_one(photos, masks))
-    of_photo = defaultdict(list)
-    for mask, (photo, _) in photo_of.items():
-        of_photo[photo].append(mask)
+        photo_of.update(_by_stem(photos, image_folder, masks, mask_folder) or _of_single_photo(photos, masks))
+    masks_of = Counter(photo for photo, _ in photo_of.values())
     index_layout = mask_layouts.recognise(source)
     as_index = len(index_layout.mask_of) if index_layout else 0
-    if as_index >= len(photo_of) or max(map(len, of_photo.values()), default=0) < 2:
+    if as_index >= len(photo_of) or max(masks_of.values(), default=0) < 2:
         return None
     return ObjectMasks(
-        dict(sorted(photo_of.items())), tuple(sorted(images)), tuple(sorted(all_masks - photo_of.keys()))
+        dict(sorted(photo_of.items())), tuple(sorted(all_photos)), tuple(sorted(all_masks - photo_of.keys()))
     )
 
 
-def _of_one(photos: Sequence[str], masks: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """All masks of the one photograph of a folder; none if it has several, or a mask has its name."""
+def _of_single_photo(photos: Sequence[str], masks: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """All masks of a folder with a single photo; none if there are several photos, or a mask has the photo's name."""
     if len(photos) != 1 or any(PurePosixPath(mask).stem == PurePosixPath(photos[0]).stem for mask in masks):
         return {}
     return dict.fromkeys(masks, (photos[0], OBJECT))
@@ -95,28 +99,28 @@ def _stem(file: str, folder: str) -> str:
 
 
 def _class_in(rest: str) -> str:
-    """The class that the rest of a mask's name tells, without numbers and words like "mask"; else OBJECT."""
+    """The class in the rest of a mask's name, without numbers and words like "mask"; OBJECT without a class."""
     last = rest.strip(_SEPARATORS).rpartition("/")[2]
     words = [word for word in re.split(r"[^A-Za-z]+", last) if word and word.lower() not in _NO_CLASS]
     return OBJECT if _HASH.fullmatch(last) or not words else "_".join(words)
 
 
 def read(source: Source, found: ObjectMasks, values: Mapping[int, str] | None = None, mapper: Mapper = map) -> Dataset:
-    """Read the masks of `recognise`: one Instance each. values: may name the class of masks whose files name none.
+    """The data set of the masks of `recognise`: one Instance per mask. A mask that cannot be used has a problem.
 
-    A mask with soft edges counts from 128 on. Never raises for a single file.
+    values: the first class among them is the class of the masks without a class in their names.
     """
-    masks = sorted([*found.photo_of, *found.lone])
-    surveys = dict(zip(masks, mapper(look, [source.root / mask for mask in masks]), strict=True))
-    images = with_keys(_images(source, found, surveys))
+    masks = sorted([*found.photo_of, *found.unmatched])
+    contents = dict(zip(masks, mapper(read_mask, [source.root / mask for mask in masks]), strict=True))
+    images = with_keys(_images(source, found, contents))
     key_of = {image.file or image.place: image.key for image in images}
     default = next(
         (n for n in map(meaning_in_params, (values or {}).values()) if n not in (BACKGROUND, IGNORE)), OBJECT
     )
-    owners = {mask: found.photo_of.get(mask, (mask, OBJECT)) for mask in masks}
+    photo_and_class = {mask: found.photo_of.get(mask, (mask, OBJECT)) for mask in masks}
     instances = [
-        _instance(mask, key_of[photo], default if name == OBJECT else name, surveys[mask])
-        for mask, (photo, name) in owners.items()
+        _instance(mask, key_of[photo], default if name == OBJECT else name, contents[mask])
+        for mask, (photo, name) in photo_and_class.items()
     ]
     return Dataset(
         format=FORMAT,
@@ -126,12 +130,12 @@ def read(source: Source, found: ObjectMasks, values: Mapping[int, str] | None = 
     )
 
 
-def _images(source: Source, found: ObjectMasks, surveys: Mapping[str, "Look"]) -> list[Image]:
-    size_of = {photo: surveys[mask].size_hw for mask, (photo, _) in found.photo_of.items()}
-    why = "no photograph has the beginning of its name; put it there or remove the mask"
-    missing = [Image(key="", file="", place=mask, problem="missing_file", detail=why) for mask in found.lone]
-    listed = frozenset([*found.images, *found.photo_of, *found.lone])
-    photos = [_image(photo, photo in size_of, size_of.get(photo)) for photo in found.images]
+def _images(source: Source, found: ObjectMasks, contents: Mapping[str, "ObjectMask"]) -> list[Image]:
+    size_of = {photo: contents[mask].size_hw for mask, (photo, _) in found.photo_of.items()}
+    why = "its name does not begin with the name of a photo; add the photo or remove the mask"
+    missing = [Image(key="", file="", place=mask, problem="missing_file", detail=why) for mask in found.unmatched]
+    listed = frozenset([*found.photos, *found.photo_of, *found.unmatched])
+    photos = [_image(photo, photo in size_of, size_of.get(photo)) for photo in found.photos]
     return [*photos, *missing, *unlisted_images(source, listed)]
 
 
@@ -140,18 +144,18 @@ def _image(photo: str, annotated: bool, size_hw: tuple[int, int] | None) -> Imag
     return replace(image, height=size_hw[0], width=size_hw[1]) if size_hw else image
 
 
-def _instance(mask: str, key: str, name: str, seen: "Look") -> Instance:
-    bare = Instance(id=mask, image_key=key, category=name, place=mask, detail=seen.detail)
-    if seen.problem:
-        return replace(bare, problem="bad_record", detail=seen.problem)
-    if seen.rle is not None:
-        return replace(bare, rle=seen.rle, area=float(seen.pixels))
-    return replace(bare, mask_file=mask, mask_value=seen.value, area=float(seen.pixels))
+def _instance(mask: str, key: str, name: str, content: "ObjectMask") -> Instance:
+    instance = Instance(id=mask, image_key=key, category=name, place=mask, detail=content.detail)
+    if content.problem:
+        return replace(instance, problem="bad_record", detail=content.problem)
+    if content.rle is not None:
+        return replace(instance, rle=content.rle, area=float(content.pixels))
+    return replace(instance, mask_file=mask, mask_value=content.value, area=float(content.pixels))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
-    """What one mask shows: the one value of the object, or where soft edges make several, its run lengths."""
+class ObjectMask:
+    """The object of one mask: its value, or its run lengths if soft edges have several values."""
 
     size_hw: tuple[int, int] | None = None
     value: int = 1
@@ -161,36 +165,37 @@ class Look:
     detail: str = ""
 
 
-def look(path: Path) -> Look:
-    """Read one mask."""
+def read_mask(path: Path) -> ObjectMask:
+    """The object of one mask, or its problem."""
     try:
         stored = read_stored(path)
     except AnnotationError as error:
-        return Look(problem=str(error))
-    seen = survey_of(stored)
-    size_hw = seen.size_hw
-    drawn = [(value, pixels) for value, pixels in seen.pixels if value]
+        return ObjectMask(problem=str(error))
+    found = survey_of(stored)
+    size_hw = found.size_hw
+    drawn = [(value, pixels) for value, pixels in found.pixels if value]
     if len(drawn) < 2:
         value, pixels = drawn[0] if drawn else (1, 0)
-        return Look(size_hw=size_hw, value=value, pixels=pixels)
-    grey = _grey(stored, seen.is_grey)
+        return ObjectMask(size_hw=size_hw, value=value, pixels=pixels)
+    grey = _grey(stored, found.is_grey)
     if grey is None:
-        return Look(
-            size_hw=size_hw, problem=f"it stores {len(drawn)} values beside 0, which are no object's; export it again"
+        return ObjectMask(
+            size_hw=size_hw,
+            problem=f"it has {len(drawn)} values other than 0, so it is not the mask of one object; export it again",
         )
     shown = grey >= _HALF
-    detail = f"{len(drawn)} values beside 0, as of soft edges; it counts from {_HALF} on"
-    return Look(size_hw=size_hw, rle=rle.encode_mask(shown), pixels=int(shown.sum()), detail=detail)
+    detail = f"{len(drawn)} values other than 0, as of soft edges; the object is the pixels from {_HALF} on"
+    return ObjectMask(size_hw=size_hw, rle=rle.encode_mask(shown), pixels=int(shown.sum()), detail=detail)
 
 
 def _grey(stored: Stored, is_grey: bool) -> np.ndarray | None:
-    """The mask as grey of 8 bits, None if it is none."""
+    """The 8-bit grey values of a mask, None if it has others."""
     if is_grey:
         return stored.values & 255
     return stored.values if stored.values.dtype == np.uint8 and not stored.palette and not stored.coloured else None
 
 
 def masks_in_words(found: ObjectMasks) -> str:
-    """How many masks of how many photographs."""
-    photos = len({photo for photo, _ in found.photo_of.values()})
-    return f"{len(found.photo_of)} masks of one object each, of {photos} photographs"
+    """The number of masks and photos, for messages."""
+    masks, photos = len(found.photo_of), len({photo for photo, _ in found.photo_of.values()})
+    return f"{masks} masks of one object each, of {photos} photo{'' if photos == 1 else 's'}"

@@ -1,7 +1,14 @@
-"""Supervisely projects: meta.json with the classes, and one JSON a photograph: DATASET/ann/NAME.jpg.json.
+"""Supervisely projects: one JSON per photo, and meta.json with the classes.
 
-Coordinates are read as they stand, (0, 0) the corner of the first pixel.
-Source: developer.supervisely.com, Supervisely annotation format (project structure, objects).
+    meta.json              {"classes": [{"title": "dog", "shape": "bitmap"}, ...], "tags": [...]}
+    ds/img/a.jpg           the photo, in img beside ann
+    ds/ann/a.jpg.json      {"size": {"height": ..., "width": ...}, "tags": [...], "objects": [...]}; older: a.json
+
+Encoding: an object has a `classTitle`, a `geometryType`, and `points` with `exterior` and `interior` [[x, y], ...] in
+pixels, (0, 0) the top-left corner of the first pixel; or a `bitmap`: `data` is a PNG, compressed by zlib and written
+as base64, `origin` [x, y] the position of its first pixel.
+Spec: https://developer.supervisely.com (Supervisely annotation format: project structure, objects).
+Versions: the format of 2020 and later; `geometryType` may be missing, as in older projects.
 """
 
 import logging
@@ -18,8 +25,9 @@ from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.ingest import fractions
 from segpipe.ingest.image_records import PhotoReference, folders_around, image_files_by_stem, locate_photos
 from segpipe.ingest.parsing import (
+    UNKNOWN,
+    Fields,
     are_numbers,
-    category_or_problem,
     declared_size,
     file_bytes,
     frame_hw,
@@ -29,67 +37,41 @@ from segpipe.ingest.parsing import (
     raised_flags,
     required_text,
     ring_of_points,
-    with_fields,
-    with_problem,
 )
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry, mask_files, rle
+from segpipe.masks.geometry import Ring
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "supervisely"
 _META = "meta.json"
-_LONGEST_PNG = 2**28  # bytes; what a bitmap may unpack to
+_MAX_PNG_BYTES = 2**28  # of a decompressed bitmap
 
 
 def recognise(source: Source) -> tuple[str, ...]:
-    """The annotation files of a source: in folders called ann, or named after a picture (NAME.jpg.json)."""
-    pictures = frozenset(source.image_files)
+    """The annotation files of a source, and with them the other JSON files that are named after a photo."""
+    photos = frozenset(source.image_files)
     files = [file for file in source.with_suffix(".json") if posixpath.basename(file) != _META]
     marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
-    return tuple(file for file in files if marked and (file in marked or _own(file, pictures, {})))
+    return tuple(file for file in files if marked and (file in marked or _sibling(file, photos, {})))
 
 
 def _is_marked(data: bytes) -> bool:
     return b'"objects"' in data and b'"size"' in data and (b'"classTitle"' in data or b'"tags"' in data)
 
 
-def _classes(source: Source) -> dict[str, str]:
-    """Title and shape of every class that a meta.json of the source lists."""
-    found: dict[str, str] = {}
-    for file in source.with_suffix(_META):
-        try:
-            entries = json_list(json_document(source.root / file), "classes")
-            for entry in entries:
-                record = json_object(entry)
-                found.setdefault(required_text(record, "title"), str(record.get("shape", "")))
-        except AnnotationError as error:
-            logger.warning("%s: %s", file, error)
-    return found
-
-
-def _own(file: str, pictures: Iterable[str], by_stem: Mapping[str, str]) -> str:
-    """The picture of an annotation file: NAME.jpg of NAME.jpg.json, or of the same stem; in img beside ann, or here."""
-    path = PurePosixPath(file)
-    folders = [path.parent.parent / "img"] if path.parent.name == "ann" else []
-    for folder in [*folders, path.parent]:
-        candidate = str(folder / path.stem)
-        if candidate in pictures or candidate in by_stem:
-            return candidate if candidate in pictures else by_stem[candidate]
-    return ""
-
-
 def read(source: Source, files: Sequence[str]) -> Dataset:
-    """Read the files of `recognise`: one Image each, and one Instance for each object; the classes are meta.json's.
+    """The data set of the files of `recognise`: one Image per file, one Instance per object.
 
-    Never raises for a single file or object: each has its `problem` and `detail` where it cannot be used.
+    The classes are those of meta.json, if there is one. A file or object that cannot be used has a problem.
     """
-    pictures, by_stem = frozenset(source.image_files), image_files_by_stem(source)
+    photos, by_stem = frozenset(source.image_files), image_files_by_stem(source)
     classes = _classes(source)
-    documents = [_document(source, file, _own(file, pictures, by_stem), classes) for file in files]
-    images, keys = locate_photos(source, [wanted for wanted, _ in documents])
+    documents = [_document(source, file, _sibling(file, photos, by_stem), classes) for file in files]
+    images, keys = locate_photos(source, [photo for photo, _ in documents])
     instances = tuple(
-        replace(instance, image_key=key) for key, (_, drawn) in zip(keys, documents, strict=True) for instance in drawn
+        replace(instance, image_key=key) for key, (_, found) in zip(keys, documents, strict=True) for instance in found
     )
     used = sorted({instance.category for instance in instances if instance.category})
     return Dataset(
@@ -100,59 +82,91 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     )
 
 
-def _document(source: Source, file: str, own: str, classes: Mapping[str, str]) -> tuple[PhotoReference, list[Instance]]:
+def _classes(source: Source) -> dict[str, str]:
+    """The shape of each class in the meta.json files of a source, by its title."""
+    shapes: dict[str, str] = {}
+    for file in source.with_suffix(_META):
+        try:
+            for entry in json_list(json_document(source.root / file), "classes"):
+                record = json_object(entry)
+                shapes.setdefault(required_text(record, "title"), str(record.get("shape", "")))
+        except AnnotationError as error:
+            logger.warning("%s: %s", file, error)
+    return shapes
+
+
+def _sibling(file: str, photos: Iterable[str], by_stem: Mapping[str, str]) -> str:
+    """The photo with the name of an annotation file: a.jpg for a.jpg.json or a.json; in img beside ann, or here."""
+    path = PurePosixPath(file)
+    folders = [path.parent.parent / "img"] if path.parent.name == "ann" else []
+    for folder in [*folders, path.parent]:
+        candidate = str(folder / path.stem)
+        if candidate in photos or candidate in by_stem:
+            return candidate if candidate in photos else by_stem[candidate]
+    return ""
+
+
+def _document(
+    source: Source, file: str, sibling: str, classes: Mapping[str, str]
+) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
     try:
         document = json_document(source.root / file)
         objects = json_list(document, "objects")
     except AnnotationError as error:
-        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=own), []
+        return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=sibling), []
     size = document.get("size")
     size = size if isinstance(size, dict) else {}
     image = replace(image, **declared_size(size.get("height"), size.get("width")))
-    found = [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
-    image = fractions.with_problem(image, found)
-    return PhotoReference(
-        image=image, name=PurePosixPath(file).stem, folders=folders_around(file, "../img"), sibling=own
-    ), found
+    instances = [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
+    photo = PhotoReference(
+        image=fractions.with_problem(image, instances),
+        name=PurePosixPath(file).stem,
+        folders=folders_around(file, "../img"),
+        sibling=sibling,
+    )
+    return photo, instances
 
 
 def _instance(file: str, position: int, entry: Any, size: dict[str, Any], classes: Mapping[str, str]) -> Instance:
-    """The instance of one object, as far as it can be read, with its first problem."""
-    place = f"{file}: objects[{position}]"
-    known: dict[str, Any] = {"id": f"{file}#{position}", "image_key": "", "category": "", "place": place}
-    try:
-        record = json_object(entry)
-        known |= category_or_problem(_class, record, classes)
-        flags = _flags(record.get("tags"))
-        known = with_fields(known, {"flags": flags, "detail": ", ".join(flags)})
-        form = record.get("geometryType") or classes.get(known["category"], "")
-        known = with_fields(known, _shape(record, form, size))
-    except AnnotationError as error:
-        known = with_problem(known, error)
-    return Instance(**known)
+    """One entry of the list objects. size: the declared size of the image; classes: shapes by class."""
+    fields = Fields.of_object(entry)
+    category = fields.read(_class_name, classes, default="")
+    flags = fields.read(_flags, default=())
+    return Instance(
+        id=f"{file}#{position}",
+        place=f"{file}: objects[{position}]",
+        image_key="",
+        category=category,
+        flags=flags,
+        **fields.read_together(_drawn, classes.get(category, ""), size),
+        problem=fields.problem,
+        detail=fields.detail or ", ".join(flags),
+    )
 
 
-def _flags(tags: Any) -> tuple[str, ...]:
-    """Tags of the object; one without a value is raised by being there."""
+def _class_name(record: dict[str, Any], classes: Mapping[str, str]) -> str:
+    title = required_text(record, "classTitle")
+    if classes and title not in classes:
+        raise AnnotationError(f"class {title!r} is not in {_META}; add it there", UNKNOWN)
+    return title
+
+
+def _flags(record: dict[str, Any]) -> tuple[str, ...]:
+    """The flags among the object's tags. A tag without a value is set."""
+    tags = record.get("tags")
     entries = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
     return raised_flags((tag.get("name"), True if tag.get("value") is None else tag["value"]) for tag in entries)
 
 
-def _class(record: dict[str, Any], classes: Mapping[str, str]) -> str:
-    title = required_text(record, "classTitle")
-    if classes and title not in classes:
-        raise AnnotationError(f"class {title!r} is not in {_META}; add it there", "unknown_category")
-    return title
-
-
-def _shape(record: dict[str, Any], form: Any, size: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an Instance that say where an object is."""
+def _drawn(record: dict[str, Any], shape_of_class: str, size: dict[str, Any]) -> dict[str, Any]:
+    """kind, rings, holes and rings_refused, or rle."""
+    form = record.get("geometryType") or shape_of_class
     if form == "bitmap" or (not form and record.get("bitmap")):
         return {"rle": _bitmap(record.get("bitmap"), size)}
     points = record.get("points")
     if not isinstance(points, dict):
-        raise AnnotationError(f"geometry {reprlib.repr(form)} without points; draw it again or delete it", "bad_ring")
+        raise AnnotationError(f"geometry {reprlib.repr(form)} has no points; draw it again or delete it", "bad_ring")
     if form == "rectangle":
         return {"kind": "box", "rings": (_box(points.get("exterior")),)}
     if form in ("line", "polyline"):
@@ -165,21 +179,21 @@ def _shape(record: dict[str, Any], form: Any, size: dict[str, Any]) -> dict[str,
     raise AnnotationError(f"geometry {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
 
-def _box(corners: Any) -> geometry.Ring:
+def _box(corners: Any) -> Ring:
     ring = ring_of_points(corners, minimum=2)
     if len(ring) != 4:
-        problem = f"{len(ring) // 2} points where a rectangle has two"
+        problem = f"a rectangle has 2 points, not {len(ring) // 2}"
         raise AnnotationError(f"{problem}; draw it again or delete it", "bad_ring")
     return geometry.box(*ring)
 
 
 def _polygon(points: dict[str, Any]) -> dict[str, Any]:
-    """The outline and its holes; a hole that is none is told and left out."""
+    """The outline and its valid holes, the number of the others, and what is wrong with the first of the others."""
     rings = (ring_of_points(points.get("exterior"), minimum=3),)
     interior = points.get("interior") or []
     if not isinstance(interior, list):
-        raise AnnotationError(f"interior {reprlib.repr(interior)} is no list of rings; export it again", "bad_ring")
-    holes: list[geometry.Ring] = []
+        raise AnnotationError(f"interior {reprlib.repr(interior)} is not a list of rings; export it again", "bad_ring")
+    holes: list[Ring] = []
     problems: list[str] = []
     for position, hole in enumerate(interior):
         try:
@@ -191,18 +205,18 @@ def _polygon(points: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bitmap(bitmap: Any, size: Mapping[str, Any]) -> Rle:
-    """A zlib-packed PNG whose first pixel is `origin` [x, y] of the picture."""
     record = json_object(bitmap)
     origin: Sequence[Any] = record.get("origin") or ()
     if not isinstance(origin, list) or len(origin) != 2 or not are_numbers(origin):
         raise AnnotationError(f"bitmap origin {reprlib.repr(origin)} is not [x, y]; export it again", "bad_rle")
-    mask = mask_files.decode_mask(_unpacked(mask_files.decode_base64(record.get("data"))))
+    mask = mask_files.decode_mask(_decompressed(mask_files.decode_base64(record.get("data"))))
     size_hw = frame_hw(size.get("height"), size.get("width"))
     return rle.encode_crop(mask, int(origin[0]), int(origin[1]), size_hw)
 
 
-def _unpacked(data: bytes) -> bytes:
+def _decompressed(data: bytes) -> bytes:
     try:
-        return zlib.decompressobj().decompress(data, _LONGEST_PNG)
+        return zlib.decompressobj().decompress(data, _MAX_PNG_BYTES)
     except zlib.error as error:
-        raise AnnotationError(f"its bitmap is not packed by zlib ({error}); export it again", "bad_rle") from error
+        problem = f"its bitmap is not compressed by zlib ({error})"
+        raise AnnotationError(f"{problem}; export it again", "bad_rle") from error

@@ -1,53 +1,76 @@
-"""Pascal VOC: class and object masks, and the boxes of Annotations/*.xml; CVAT's VOC 1.1 export too.
+"""PASCAL VOC: boxes of Annotations/*.xml, class masks and object masks.
 
-Source: The PASCAL VOC Challenge 2012 Development Kit, sections 3 and 4 (pixel values, object masks, boxes from 1 on).
+    JPEGImages/2007_000032.jpg
+    Annotations/2007_000032.xml             boxes, and polygons in Roboflow's export
+    SegmentationClass/2007_000032.png       a pixel is the number or colour of a class
+    SegmentationObject/2007_000032.png      a pixel is the number or colour of an object
+    ImageSets/Segmentation/train.txt        one name per line; ImageSets/Main likewise
+    labelmap.txt                            CVAT: the colours of the classes
+
+Encoding: VOC's boxes count pixels from 1 and include the last pixel; other tools write edges, see `_from_one_based`. In
+masks 0 is background, 255 is ignored.
+Spec: The PASCAL VOC Challenge 2012 Development Kit, sections 3 and 4 (pixel values, object masks, boxes).
+Versions: VOC 2007 to 2012, LabelImg, Roboflow, and CVAT's VOC 1.1.
+
+This module reads the XML files and joins them with the masks, which voc_masks.py reads.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from xml.etree.ElementTree import Element
 
+from segpipe.core.errors import AnnotationError
 from segpipe.core.parallel import Mapper
-from segpipe.data.classes import BACKGROUND, voc_colours
-from segpipe.data.records import Dataset, Image, Instance
+from segpipe.data.records import FLAGS, Dataset, Image, Instance
 from segpipe.data.split_words import SPLIT_WORDS
-from segpipe.ingest import mask_layouts
-from segpipe.ingest.formats import voc_objects
-from segpipe.ingest.formats.index_masks import instances_of, usable
-from segpipe.ingest.formats.voc_masks import Overlay, Pair, overlay
-from segpipe.ingest.formats.voc_objects import Document, VocObject
+from segpipe.ingest import fractions, mask_layouts
+from segpipe.ingest.formats import voc_masks
+from segpipe.ingest.formats.voc_masks import Bounds
 from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos
-from segpipe.ingest.mask_classes import IGNORE, ColourClasses, MaskClasses, ValueClasses, colour_classes, value_classes
+from segpipe.ingest.mask_classes import MaskClasses
 from segpipe.ingest.mask_layouts import Layout
-from segpipe.ingest.mask_surveys import Survey
-from segpipe.ingest.parsing import declared_size, file_bytes
+from segpipe.ingest.parsing import (
+    UNKNOWN,
+    Fields,
+    are_numbers,
+    declared_size,
+    file_bytes,
+    is_number,
+    is_whole,
+    long_enough,
+    number_or_nan,
+    raised_flags,
+    xml_root,
+    xml_text,
+)
 from segpipe.ingest.source import Source, folder_of
-from segpipe.masks.mask_files import Colour, colour_number
+from segpipe.masks import geometry
+from segpipe.masks.geometry import Ring
+from segpipe.masks.mask_files import Colour
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "voc"
-VOC_CLASSES = (
-    *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog"),
-    *("horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
-)
 _PHOTO_FOLDERS = ("../JPEGImages", "../images", "../Images")
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True, slots=True)
 class VocFiles:
-    """The annotation files of a source. masks: class masks by photograph, None if there are none."""
+    """The annotation files of a source."""
 
     xml: tuple[str, ...]
-    masks: Layout | None
+    masks: Layout | None  # the class masks, None if there are none
 
     def __bool__(self) -> bool:
         return bool(self.xml or self.masks)
 
 
 def recognise(source: Source) -> VocFiles:
-    """The XML files of boxes, with them any other in their folders, and the class masks."""
+    """The XML files of VOC, with them the other XML files in their folders, and the class masks."""
     files = source.with_suffix(".xml")
     marked = {file for file in files if _is_voc(file_bytes(source.root / file))}
     folders = {folder_of(file) for file in marked}
@@ -55,7 +78,7 @@ def recognise(source: Source) -> VocFiles:
 
 
 def _is_voc(data: bytes) -> bool:
-    """Whether it is VOC's: LabelMe's XML has an imagesize and polygons instead."""
+    """Whether it is an XML file of VOC. LabelMe's XML has an imagesize and polygons instead."""
     has_photo = b"<filename>" in data or b"<folder>" in data or b"<path>" in data
     return (
         b"<annotation" in data
@@ -71,78 +94,88 @@ def read(
     mapper: Mapper = map,
     colours: Mapping[Colour, str] | None = None,
 ) -> Dataset:
-    """Read boxes and masks: an Instance for each object of an XML file, and for each object or class of a mask.
+    """The data set of the files of `recognise`: one Instance per object of XML files and masks, and per class of masks.
 
-    An object of an XML file is a box; where the photograph's class mask shows its class inside, it has the problem
-    `repeated`. values, colours: what class masks store, before labelmap.txt; without both, VOC's own numbers and
-    colours, and VOC's own names if the XML files have no other. Never raises for a single file or record.
+    A box has the problem `repeated` if the class mask of its photo shows its class inside. A file or record that cannot
+    be used has a problem, too.
+
+    values, colours: the classes of numbers and colours in class masks; both are used before labelmap.txt. Without any
+    they are VOC's numbers and colours, with VOC's names if the XML files have no other names.
     """
-    read_documents = [voc_objects.document(source, file) for file in files.xml]
-    documents = dict(zip(files.xml, voc_objects.from_one_based(read_documents), strict=True))
-    images, key_of = _images(source, files, documents)
-    boxes = _boxes_by_key(documents, key_of)
-    overlays = _overlays(source, files.masks, key_of, boxes, mapper)
-    classes = _classes(source, files, documents, values, colours)
-    overlays = {mask: replace(it, classes=usable(it.classes, classes)) for mask, it in overlays.items()}
+    read_files = [_xml_file(source, file) for file in files.xml]
+    xml_files = dict(zip(files.xml, _from_one_based(read_files), strict=True))
+    images, key_of = _images(source, files.masks, xml_files)
+    objects_of: dict[str, list[VocObject]] = {}
+    for file, xml_file in xml_files.items():
+        objects_of.setdefault(key_of[file], []).extend(xml_file.objects)
+    names = {box.name for found in objects_of.values() for box in found if box.name}
+    classes = voc_masks.classes_of(source, files.masks, names, values, colours)
+    bounds_of = {key: [box.bounds for box in found] for key, found in objects_of.items()}
+    masks = voc_masks.read_masks(source, files.masks, key_of, bounds_of, classes, mapper)
     repeated = {
-        id(box)
-        for mask, it in overlays.items()
-        for box, shown in zip(boxes.get(key_of[mask], []), it.in_boxes, strict=False)
-        if box.name in {classes.meaning(it.classes, value) for value in shown}
+        box.id
+        for mask, found in masks.items()
+        for box, shown in zip(objects_of.get(key_of[mask], []), found.in_boxes, strict=False)
+        if box.name in {classes.meaning(found.classes, value) for value in shown}
     }
-    drawn = [instance for mask, it in overlays.items() for instance in _of_masks(mask, key_of[mask], it, classes)]
-    listed = [_of_object(box, key_of[file], id(box) in repeated) for file, d in documents.items() for box in d.objects]
-    names = classes.categories(it.classes for it in overlays.values()) if overlays else ()
-    boxed = sorted({instance.category for instance in listed if instance.category})
+    of_masks = [i for mask, found in masks.items() for i in voc_masks.instances_of(mask, key_of[mask], found, classes)]
+    of_boxes = [
+        _instance(box, key_of[file], box.id in repeated) for file, found in xml_files.items() for box in found.objects
+    ]
+    in_masks = classes.categories(found.classes for found in masks.values()) if masks else ()
+    in_boxes = sorted({instance.category for instance in of_boxes if instance.category})
     return Dataset(
         format=FORMAT,
-        categories=tuple(dict.fromkeys([*names, *_in_order(boxed, classes)])),
-        images=tuple(_sized(image, overlays) for image in images),
-        instances=(*drawn, *listed),
+        categories=tuple(dict.fromkeys([*in_masks, *_in_table_order(in_boxes, classes)])),
+        images=tuple(voc_masks.sized(image, masks) for image in images),
+        instances=(*of_masks, *of_boxes),
     )
 
 
-def _in_order(names: Sequence[str], classes: MaskClasses) -> list[str]:
-    """The names in the order of the class table, if that knows them all, else as they are."""
+def _in_table_order(names: Sequence[str], classes: MaskClasses) -> list[str]:
+    """The names in the order of the class table, if it has them all, else as they are."""
     table = [*(classes.colours.names.values() if classes.colours else ()), *classes.numbers.names.values()]
     known = dict.fromkeys(table)
     return [name for name in known if name in names] if known.keys() >= set(names) else list(names)
 
 
-def _images(source: Source, files: VocFiles, documents: Mapping[str, Document]) -> tuple[list[Image], dict[str, str]]:
+# Photos
+
+
+def _images(
+    source: Source, layout: Layout | None, xml_files: Mapping[str, "XmlFile"]
+) -> tuple[list[Image], dict[str, str]]:
     """All images, and the image key by annotation file, mask or XML."""
-    own = {PurePosixPath(file).with_suffix("").as_posix(): file for file in reversed(source.image_files)}
-    wanted = {file: _wanted_of_xml(file, document, own) for file, document in documents.items()}
-    layout = files.masks
+    by_stem = {PurePosixPath(file).with_suffix("").as_posix(): file for file in reversed(source.image_files)}
+    photos = {file: _photo_of_xml(file, xml_file, by_stem) for file, xml_file in xml_files.items()}
     if layout is not None:
-        wanted |= {
+        photos |= {
             mask: PhotoReference(image=Image(key="", file="", place=mask, notes=layout.notes(photo)), sibling=photo)
             for photo, mask in layout.mask_of.items()
         }
-        wanted |= {
+        photos |= {
             mask: PhotoReference(image=Image(key="", file="", place=mask, problem="missing_file", detail=why))
             for mask, why in [*layout.unmatched.items(), *layout.missing.items()]
         }
     others = [*layout.mask_of.values(), *layout.unmatched, *layout.other_files] if layout else []
-    images, keys = locate_photos(source, list(wanted.values()), others)
+    images, keys = locate_photos(source, list(photos.values()), others)
     splits = _splits(source, layout, images)
-    return [replace(i, split=splits.get(i.file, i.split)) for i in images], dict(zip(wanted, keys, strict=True))
+    return [replace(i, split=splits.get(i.file, i.split)) for i in images], dict(zip(photos, keys, strict=True))
 
 
-def _wanted_of_xml(file: str, document: Document, own: Mapping[str, str]) -> PhotoReference:
-    image = Image(key="", file="", place=file, problem=document.problem, detail=document.detail)
-    if not document.problem:
-        image = replace(image, **declared_size(*document.size_hw))
+def _photo_of_xml(file: str, xml_file: "XmlFile", by_stem: Mapping[str, str]) -> PhotoReference:
+    image = Image(key="", file="", place=file, problem=xml_file.problem, detail=xml_file.detail)
+    if not xml_file.problem:
+        image = replace(image, **declared_size(*xml_file.size_hw))
     stem = PurePosixPath(file).stem
     folders = folders_around(file, *_PHOTO_FOLDERS)
-    found = next(
-        (own[path] for folder in folders if (path := stem if folder == "." else f"{folder}/{stem}") in own), ""
-    )
-    return PhotoReference(image=image, name=document.photo or stem, folders=folders, sibling=found)
+    paths = [stem if folder == "." else f"{folder}/{stem}" for folder in folders]
+    sibling = next((by_stem[path] for path in paths if path in by_stem), "")
+    return PhotoReference(image=image, name=xml_file.photo or stem, folders=folders, sibling=sibling)
 
 
 def _splits(source: Source, layout: Layout | None, images: Sequence[Image]) -> dict[str, str | None]:
-    """The split of each photograph as a list of ImageSets/Segmentation names it, else of ImageSets/Main."""
+    """The split of each photo in the lists of ImageSets/Segmentation, else of ImageSets/Main."""
     split_of = dict(layout.split_of) if layout else {}
     file_of = {PurePosixPath(i.file).with_suffix("").as_posix(): i.file for i in images if i.file}
     for split in SPLIT_WORDS:
@@ -155,109 +188,128 @@ def _splits(source: Source, layout: Layout | None, images: Sequence[Image]) -> d
     return {file: split for file, split in split_of.items() if split}
 
 
-def _boxes_by_key(documents: Mapping[str, Document], key_of: Mapping[str, str]) -> dict[str, list[VocObject]]:
-    found: dict[str, list[VocObject]] = {}
-    for file, document in documents.items():
-        found.setdefault(key_of[file], []).extend(document.objects)
-    return found
+# XML files
 
 
-def _overlays(
-    source: Source,
-    layout: Layout | None,
-    key_of: Mapping[str, str],
-    boxes: Mapping[str, Sequence[VocObject]],
-    mapper: Mapper,
-) -> dict[str, Overlay]:
-    masks = sorted([*layout.mask_of.values(), *layout.unmatched]) if layout else []
-    objects = {_object_key(PurePosixPath(file)): file for file in layout.other_files} if layout else {}
-    pairs = [_pair(source, mask, objects, boxes.get(key_of[mask], [])) for mask in masks]
-    return dict(zip(masks, mapper(overlay, pairs), strict=True))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VocObject:
+    """One <object>."""
+
+    id: str
+    place: str
+    name: str = ""
+    bounds: Bounds | None = None  # of its box, None if it cannot be read
+    outline: Ring = ()  # its polygon, if it has one
+    flags: tuple[str, ...] = ()  # of FLAGS
+    problem: str = ""
+    detail: str = ""
+
+    @property
+    def ring(self) -> Ring:
+        """The four corners of its box, () without a box."""
+        return geometry.box(*self.bounds) if self.bounds else ()
 
 
-def _pair(source: Source, mask: str, objects: Mapping[str, str], boxes: Sequence[VocObject]) -> Pair:
-    path = PurePosixPath(mask)
-    object_mask = objects.get(_object_key(path.parent.parent / "SegmentationObject" / path.name), "")
-    return Pair(
-        class_mask=source.root / mask,
-        object_mask=source.root / object_mask if object_mask else None,
-        object_file=object_mask,
-        boxes=tuple(box.bounds or (0.0, 0.0, 0.0, 0.0) for box in boxes),
+@dataclass(frozen=True, kw_only=True, slots=True)
+class XmlFile:
+    """One XML file."""
+
+    photo: str = ""  # its name as written
+    size_hw: tuple[int | None, int | None] = (None, None)  # as declared
+    objects: tuple[VocObject, ...] = ()
+    problem: str = ""
+    detail: str = ""
+
+
+def _xml_file(source: Source, file: str) -> XmlFile:
+    try:
+        root = xml_root(source, file)
+    except AnnotationError as error:
+        return XmlFile(problem=error.reason, detail=str(error))
+    objects = [_object(f"{file}#{n}", f"{file}: object[{n}]", e) for n, e in enumerate(root.iterfind("object"))]
+    in_fractions = fractions.are_all([ring for found in objects for ring in (found.outline, found.ring)])
+    return XmlFile(
+        photo=xml_text(root, "filename"),
+        size_hw=(_size(root, "height"), _size(root, "width")),
+        objects=tuple(objects),
+        problem=fractions.REASON if in_fractions else "",
+        detail=fractions.PROBLEM if in_fractions else "",
     )
 
 
-def _object_key(path: PurePosixPath) -> str:
-    return path.with_suffix("").as_posix().casefold()
+def _size(root: Element, key: str) -> int | None:
+    number = number_or_nan(xml_text(root, f"size/{key}"))
+    return int(number) if is_whole(number, minimum=1) else None  # LabelImg writes 0 for an unknown size
 
 
-def _classes(
-    source: Source,
-    files: VocFiles,
-    documents: Mapping[str, Document],
-    values: Mapping[int, str] | None,
-    colours: Mapping[Colour, str] | None,
-) -> MaskClasses:
-    """What class masks store: what is declared, else VOC's own numbers, in VOC's own colours where they are RGB."""
-    folders = files.masks.folders if files.masks else (".",)
-    numbers = value_classes(source, folders, values)
-    declared = colour_classes(source, folders, colours)
-    if not numbers.named_by:
-        names = {box.name for document in documents.values() for box in document.objects if box.name}
-        if names and names <= set(VOC_CLASSES):
-            numbers = ValueClasses(dict(enumerate((BACKGROUND, *VOC_CLASSES))), "the development kit of VOC")
-    if declared is None:
-        by_colour = {colour_number(c): numbers.meaning(i) for i, c in enumerate(voc_colours(256))}
-        named = {colour: name for colour, name in by_colour.items() if name}
-        return MaskClasses(numbers, ColourClasses(named, numbers.named_by or "the palette of VOC"))
-    return MaskClasses(numbers, ColourClasses({_VOID: IGNORE, **declared.names}, declared.named_by))
-
-
-_VOID = colour_number(voc_colours(256)[255])
-
-
-def _of_masks(mask: str, key: str, found: Overlay, classes: MaskClasses) -> Iterator[Instance]:
-    """The objects of the object mask, then the classes of the class mask where they lie beyond the objects."""
-    of_classes = list(instances_of(mask, key, found.classes, classes))
-    if not found.objects or found.classes.problem:
-        note = (
-            f"{found.object_file} {found.object_problem}; its objects are not told apart"
-            if found.object_problem
-            else ""
-        )
-        yield from (replace(i, detail=i.detail or note) for i in of_classes)
-        return
-    for value, cover in found.objects.items():
-        yield _of_object_mask(found, value, cover, key, classes)
-    for instance in of_classes:
-        rest = found.beyond.get(instance.mask_value if instance.mask_value is not None else -1)
-        if rest is None:
-            yield instance
-        elif rest.pixels:
-            yield replace(instance, mask_file="", mask_value=None, rle=rest.rle, area=float(rest.pixels))
-
-
-def _of_object_mask(found: Overlay, value: int, cover: Mapping[int, int], key: str, classes: MaskClasses) -> Instance:
-    """The object, of the class that most of its pixels have. cover: its pixels by the class mask's value."""
-    place = f"{found.object_file}#{value}"
-    area = float(sum(cover.values()))
-    bare = Instance(
-        id=place, image_key=key, category="", mask_file=found.object_file, mask_value=value, area=area, place=place
+def _object(number: str, place: str, element: Element) -> VocObject:
+    fields = Fields(element)
+    name = fields.read(_class_name, default="")
+    bounds, outline = fields.read(_bounds_and_outline, default=(None, ()))
+    flags = raised_flags((flag, xml_text(element, flag)) for flag in FLAGS)
+    return VocObject(
+        id=number,
+        place=place,
+        name=name,
+        bounds=bounds,
+        outline=outline,
+        flags=flags,
+        problem=fields.problem,
+        detail=fields.detail or ", ".join(flags),
     )
-    votes: dict[str, int] = {}
-    for class_value, pixels in cover.items():
-        name = classes.meaning(found.classes, class_value)
-        if name not in (None, BACKGROUND, IGNORE):
-            votes[str(name)] = votes.get(str(name), 0) + pixels
-    if not votes:
-        problem = "the class mask shows no class where this object is; export both masks again"
-        return replace(bare, problem="unknown_category", detail=problem)
-    name = max(votes, key=lambda vote: votes[vote])
-    strange = int(area) - votes[name]
-    detail = f"{strange} of its {int(area)} pixels are of another class in the class mask" if strange else ""
-    return replace(bare, category=name, detail=detail)
 
 
-def _of_object(box: VocObject, key: str, repeated: bool) -> Instance:
+def _class_name(element: Element) -> str:
+    name = xml_text(element, "name")
+    if not name:
+        raise AnnotationError("has no name; add its class or delete it", UNKNOWN)
+    return name
+
+
+def _bounds_and_outline(element: Element) -> tuple[Bounds | None, Ring]:
+    outline = _outline(element)
+    if element.find("bndbox") is None and outline:
+        return (min(outline[::2]), min(outline[1::2]), max(outline[::2]), max(outline[1::2])), outline
+    edges = [number_or_nan(xml_text(element, f"bndbox/{key}")) for key in _EDGES]
+    wrong = next((key for key, edge in zip(_EDGES, edges, strict=True) if not is_number(edge)), None)
+    if wrong is not None:
+        problem = f"{wrong} {reprlib.repr(xml_text(element, f'bndbox/{wrong}'))} is not a number of pixels"
+        raise AnnotationError(f"{problem}; correct it or delete the object", "bad_ring")
+    left, top, right, bottom = edges
+    return (left, top, right, bottom), outline
+
+
+def _outline(element: Element) -> Ring:
+    """Roboflow's <polygon>: x1, y1, x2, y2 ... as elements."""
+    polygon = element.find("polygon")
+    if polygon is None:
+        return ()
+    numbers = [number_or_nan((part.text or "").strip()) for part in polygon]
+    if len(numbers) % 2 or not are_numbers(numbers):
+        raise AnnotationError("its polygon is not x1, y1, x2, y2 ... in pixels; draw it again", "bad_ring")
+    return long_enough(tuple(numbers), 3)
+
+
+def _from_one_based(files: Sequence[XmlFile]) -> list[XmlFile]:
+    """The files with boxes whose edges count from 0: VOC's boxes count pixels from 1 and include the last pixel.
+
+    All boxes are VOC's, unless one edge is below 1 or between two pixels: then all are edges already.
+    """
+    edges = [edge for file in files if not file.problem for box in file.objects for edge in box.bounds or ()]
+    if not edges or any(edge < 1 or edge != int(edge) for edge in edges):
+        return list(files)
+    logger.info("all box edges are whole numbers from 1 on: read as VOC's boxes, which count pixels from 1")
+    return [replace(file, objects=tuple(_from_zero(box) for box in file.objects)) for file in files]
+
+
+def _from_zero(box: VocObject) -> VocObject:
+    if box.bounds is None:
+        return box
+    left, top, right, bottom = box.bounds
+    return replace(box, bounds=(left - 1, top - 1, right, bottom))
+
+
+def _instance(box: VocObject, key: str, is_repeated: bool) -> Instance:
     instance = Instance(
         id=box.id,
         image_key=key,
@@ -269,14 +321,7 @@ def _of_object(box: VocObject, key: str, repeated: bool) -> Instance:
         problem=box.problem,
         detail=box.detail,
     )
-    if repeated and not box.problem:
-        detail = "the class mask shows its class inside the box; the mask says where"
+    if is_repeated and not box.problem:
+        detail = "the class mask shows its class inside the box, so the mask is used"
         return replace(instance, problem="repeated", detail=detail)
     return instance
-
-
-def _sized(image: Image, overlays: Mapping[str, Overlay]) -> Image:
-    found: Survey | None = overlays[image.place].classes if image.place in overlays else None
-    if found is None or found.size_hw is None or image.width is not None:
-        return image
-    return replace(image, height=found.size_hw[0], width=found.size_hw[1])

@@ -1,4 +1,7 @@
-"""The files of a YOLO data set: labels and the picture of each, class names, lists, and splits."""
+"""The files of a YOLO data set: label files and their photos, class names, lists of photos, and splits.
+
+The folders and the formats of these files are described in yolo.py.
+"""
 
 import logging
 import posixpath
@@ -19,67 +22,75 @@ from segpipe.ingest.source import Source, folder_of, is_image_file
 
 logger = logging.getLogger(__name__)
 
-YoloFiles = Mapping[str, str]  # the picture, or "" if there is none, by label file
+YoloFiles = Mapping[str, str]  # the photo, or "" if there is none, by label file
 
 _LINE = re.compile(rb"\s*[0-9]+(\.0*)?([ \t]+[-+]?[0-9.]+([eE][-+]?[0-9]+)?){4,}[ \t]*(\r?\n|$)")
-_HEAD = 1 << 16
+_HEAD_BYTES = 1 << 16
 _NAMES_FILES = ("obj.names", "classes.names", "coco.names", "classes.txt")
+_OWN_FILES = ("data.yaml", "dataset.yaml", "obj.names", "obj.data")
 
 
 @dataclass(frozen=True, slots=True)
 class ClassNames:
-    """names: by class number; file: that says so; splits: its train, val, test as written; has_keypoints: on lines."""
+    """A data.yaml or a file of names."""
 
-    names: Mapping[int, str]
+    names: Mapping[int, str]  # by class number
     file: str
-    splits: Mapping[str, tuple[str, ...]]
-    has_keypoints: bool = False
+    splits: Mapping[str, tuple[str, ...]]  # its train, val and test, as written
+    has_keypoints: bool = False  # lines have keypoints behind the box
+
+
+# Label files
 
 
 def find(source: Source) -> YoloFiles:
-    """The label files with their pictures; none unless a line of one beside a picture is YOLO's, or all are empty
-    and a file of YOLO's own names the classes."""
+    """The label files with their photos.
+
+    None, unless the first line of a text file beside a photo is YOLO's; or all of these files are empty, and the source
+    has a file like data.yaml.
+    """
     texts = [file for file in source.with_suffix(".txt") if posixpath.basename(file).lower() != "classes.txt"]
-    stems = {str(PurePosixPath(file).with_suffix("")): file for file in reversed(source.image_files)}
-    paired = {file: picture for file in texts if (picture := _picture(file, stems))}
+    by_stem = {str(PurePosixPath(file).with_suffix("")): file for file in reversed(source.image_files)}
+    paired = {file: photo for file in texts if (photo := _photo_of(file, by_stem))}
     heads = {file: _head(source, file) for file in texts}
     if not any(_LINE.match(heads[file]) for file in paired) and not (paired and _all_empty(source, heads, paired)):
         return {}
     folders = {folder_of(file) for file in paired}
-    lone = {
+    without_photo = {
         file: "" for file in texts if file not in paired and folder_of(file) in folders and _LINE.match(heads[file])
     }
-    return dict(sorted({**paired, **lone}.items()))
+    return dict(sorted({**paired, **without_photo}.items()))
 
 
-def _picture(file: str, stems: Mapping[str, str]) -> str:
-    """The picture beside a label file, or in the folder "images" where the labels are in "labels"."""
+def _photo_of(file: str, by_stem: Mapping[str, str]) -> str:
+    """The photo beside a label file, or in the folder "images" if the label file is in "labels"."""
     path = PurePosixPath(file).with_suffix("")
-    if str(path) in stems:
-        return stems[str(path)]
+    if str(path) in by_stem:
+        return by_stem[str(path)]
     parts = path.parts
     for position in range(len(parts) - 2, -1, -1):
         if parts[position].lower() == "labels":
             moved = [
                 str(PurePosixPath(*parts[:position], name, *parts[position + 1 :])) for name in ("images", "Images")
             ]
-            return next((stems[path] for path in moved if path in stems), "")
+            return next((by_stem[path] for path in moved if path in by_stem), "")
     return ""
 
 
 def _head(source: Source, file: str) -> bytes:
-    return file_bytes(source.root / file)[:_HEAD].removeprefix(b"\xef\xbb\xbf")
+    return file_bytes(source.root / file)[:_HEAD_BYTES].removeprefix(b"\xef\xbb\xbf")
 
 
 def _all_empty(source: Source, heads: Mapping[str, bytes], paired: Mapping[str, str]) -> bool:
-    named = any(
-        posixpath.basename(file) in ("data.yaml", "dataset.yaml", "obj.names", "obj.data") for file in source.files
-    )
-    return named and not any(heads[file].strip() for file in paired)
+    has_own_file = any(posixpath.basename(file) in _OWN_FILES for file in source.files)
+    return has_own_file and not any(heads[file].strip() for file in paired)
+
+
+# Class names and splits
 
 
 def class_names(source: Source) -> dict[str, ClassNames]:
-    """The class names by the folder that they stand in. Raises UserError for a broken file of them."""
+    """The class names by the folder of their file. Raises UserError for a broken file."""
     tables: dict[str, ClassNames] = {}
     for file in [*source.with_suffix(".yaml"), *source.with_suffix(".yml")]:
         if b"names" not in file_bytes(source.root / file):
@@ -100,25 +111,25 @@ def class_names(source: Source) -> dict[str, ClassNames]:
 
 def _of_yaml(text: str, file: str) -> ClassNames | None:
     try:
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # every scalar a text, no objects
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # every scalar is a text, no other objects
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = f"not valid YAML ({' '.join(str(error).split())[:120]})"
-        raise UserError(f"{problem}; mend it, or remove it from the source") from error
+        raise UserError(f"{problem}; correct it, or remove it from the source") from error
     if not isinstance(document, dict) or "names" not in document:
         return None
     return ClassNames(_names(document["names"]), file, _splits(document), "kpt_shape" in document)
 
 
 def _names(entry: Any) -> dict[int, str]:
-    """A list of names, or names by number."""
+    """The names by number. entry: a list of names, or names by number."""
     pairs = enumerate(entry) if isinstance(entry, list) else entry.items() if isinstance(entry, dict) else ()
     names = {}
     for key, name in pairs:
         if not isinstance(name, str) or not name.strip() or not re.fullmatch("[0-9]{1,9}", str(key)):
-            raise UserError("names is neither a list of names nor names by number; mend it")
+            raise UserError("names is neither a list of names nor names by number; correct it")
         names[int(key)] = name.strip()
     if not names:
-        raise UserError("names holds no name; add the names of the classes")
+        raise UserError("names has no name; add the names of the classes")
     return names
 
 
@@ -132,33 +143,46 @@ def _splits(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str, str]:
-    """The split of each folder of pictures that a data.yaml names, however it writes the way there."""
+    """The split of each folder of photos that a data.yaml names, from wherever its path starts."""
     folders = sorted({str(above) for file in source.image_files for above in PurePosixPath(file).parents})
     found: dict[str, str] = {}
     for base, table in tables.items():
         below = [folder for folder in folders if base == "." or folder == base or folder.startswith(f"{base}/")]
         for split, places in table.splits.items():
             for place in places:
-                tail = path_inside(place.strip())
+                end = path_inside(place.strip())
                 for folder in below:
-                    if tail and f"/{folder}".endswith(f"/{tail}"):
+                    if end and f"/{folder}".endswith(f"/{end}"):
                         found.setdefault(folder, split)
     return found
 
 
-def listed_pictures(source: Source, labels: Mapping[str, str]) -> dict[str, Image]:
-    """An image for each line of the lists of pictures (train.txt ...), by its place; missing where there is none."""
+# Lists of photos
+
+
+def listed_photos(source: Source, labels: YoloFiles) -> dict[str, Image]:
+    """An image for each line of the lists (train.txt ...), by its place; a problem if its photo is missing."""
     finder = PhotoFinder(source)
     lists = [file for file in source.with_suffix(".txt") if file not in labels]
-    lines = [_listed(finder, file, *entry) for file in lists for entry in _picture_lines(source, file)]
+    lines = [_listed(finder, file, *entry) for file in lists for entry in _list_entries(source, file)]
     guesses = finder.similar(
-        [None if image.file else name for image, name in lines], {i.file: i.place for i, _ in lines}
+        [None if image.file else name for image, name in lines], {image.file: image.place for image, _ in lines}
     )
     return {image.place: _guessed(image, name, guess) for (image, name), guess in zip(lines, guesses, strict=True)}
 
 
+def _list_entries(source: Source, file: str) -> Iterator[tuple[int, str]]:
+    """The (number, text) of each line of a text file whose first line is the path of an image file."""
+    first = _head(source, file).split(b"\n", 1)[0].strip().decode("utf-8", "replace")
+    if not is_image_file(first):
+        return
+    for number, line in enumerate(source.text(file).splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
 def _listed(finder: PhotoFinder, file: str, number: int, line: str) -> tuple[Image, PhotoName]:
-    """The picture of a line: its path without what leads up, from the list's folder or one above it."""
+    """The image of a line: its path, without a leading "..", from the folder of the list or one above it."""
     place, path = f"{file}: line {number}", path_inside(line)
     folders = tuple(str(folder) for folder in PurePosixPath(file).parents)
     found = finder.as_written(path, folders)
@@ -168,24 +192,14 @@ def _listed(finder: PhotoFinder, file: str, number: int, line: str) -> tuple[Ima
         split=split_named(posixpath.basename(file)),
         place=place,
     )
-    return image, PhotoName(path=path, folders=folders, place=place, origin="")  # several lists may name one picture
+    return image, PhotoName(path=path, folders=folders, place=place, origin="")  # several lists may name one photo
 
 
 def _guessed(image: Image, name: PhotoName, guess: FoundPhoto | AnnotationError | None) -> Image:
     if image.file:
         return image
     if isinstance(guess, FoundPhoto) and guess.note[0] == FOUND_ELSEWHERE:
-        # expected: paths start where the tool that wrote the list ran
+        # no note: paths start where the tool that wrote the list ran
         return replace(image, file=guess.file)
-    detail = f"no file {name.path!r} in the source; put the picture there or take it off the list"
+    detail = f"no file {name.path!r} in the source; add the photo or remove the line"
     return replace(image, problem="missing_file", detail=detail)
-
-
-def _picture_lines(source: Source, file: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text file if its first is the path of a picture."""
-    first = _head(source, file).split(b"\n", 1)[0].strip().decode("utf-8", "replace")
-    if not is_image_file(first):
-        return
-    for number, line in enumerate(source.text(file).splitlines(), start=1):
-        if line.strip():
-            yield number, line.strip()
