@@ -1,4 +1,4 @@
-"""The committed demo folder: its manifest against a plain reading of its files, without the pipeline."""
+"""The committed demo folder: its manifest compared with its files, read without the pipeline."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SELECTED = {1, 3, 7, 12, 90}  # coin, brick, star, ring, leaf; 91 is pebble
 
 
 class Reading:
-    """What the folder holds, in plain lists."""
+    """The contents of the folder, in plain lists."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -37,7 +37,7 @@ class Reading:
         return [record for record in self.annotations if record.get("image_id") == image["id"]]
 
     def usable(self) -> list[dict]:
-        """Annotations with all keys, of selected classes, on pictures that exist, not crowd."""
+        """Annotations without a defect on images without a defect."""
         lost = {image["id"] for image in self.images.values() if image_defect(self, image)}
         return [r for r in self.annotations if not record_defect(self, r) and r["image_id"] not in lost]
 
@@ -49,9 +49,9 @@ def image_defect(demo: Reading, image: dict) -> str:
     if path.suffix in (".svg", ".heic"):
         return "unsupported_format"
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            sizes = {picture.size, picture.size[::-1] if picture.getexif().get(0x0112, 1) >= 5 else picture.size}
+        with Image.open(path) as photo:
+            photo.load()
+            sizes = {photo.size, photo.size[::-1] if photo.getexif().get(0x0112, 1) >= 5 else photo.size}
     except OSError:
         return "unreadable"
     if (image["width"], image["height"]) not in sizes:
@@ -60,8 +60,8 @@ def image_defect(demo: Reading, image: dict) -> str:
 
 
 def record_defect(demo: Reading, record: dict) -> str:
-    whole = {"image_id", "category_id", "segmentation"} <= record.keys()
-    if not whole or isinstance(record["segmentation"], str) or isinstance(record["category_id"], list):
+    complete = {"image_id", "category_id", "segmentation"} <= record.keys()
+    if not complete or isinstance(record["segmentation"], str) or isinstance(record["category_id"], list):
         return "bad_record"
     if record["image_id"] not in demo.images:
         return "unknown_image"
@@ -80,18 +80,18 @@ def shape_defect(record: dict, height: int, width: int) -> str:
     if isinstance(shape, dict):
         counts = shape["counts"] if isinstance(shape["counts"], list) else rle.run_lengths(shape["counts"].encode())
         return "bad_rle" if sum(counts) != height * width else "crowd" if record["iscrowd"] else ""
-    good = [ring for ring in shape if len(ring) >= 6 and len(ring) % 2 == 0]
-    if not good:
+    valid = [ring for ring in shape if len(ring) >= 6 and len(ring) % 2 == 0]
+    if not valid:
         return "bad_ring"
-    points = np.concatenate([np.reshape(ring, (-1, 2)) for ring in good])
+    points = np.concatenate([np.reshape(ring, (-1, 2)) for ring in valid])
     low, high = points.min(axis=0), points.max(axis=0)
     if (high <= 0).any() or (low >= (width, height)).any():
         return "outside_frame"
-    if not coco_mask.area(coco_mask.merge(coco_mask.frPyObjects(good, height, width))):
+    if not coco_mask.area(coco_mask.merge(coco_mask.frPyObjects(valid, height, width))):
         return "zero_area"
-    if not all(Polygon(np.reshape(ring, (-1, 2))).is_valid for ring in good):
+    if not all(Polygon(np.reshape(ring, (-1, 2))).is_valid for ring in valid):
         return "self_crossing"
-    if len(good) < len(shape):
+    if len(valid) < len(shape):
         return "ring_removed"
     return "past_border" if (low < 0).any() or (high > (width, height)).any() else ""
 
@@ -103,7 +103,7 @@ def demo() -> Reading:
 
 @pytest.fixture(scope="module")
 def found(demo) -> dict[int, str]:
-    """The reason code of each annotation by a plain reading; the later of two equal records covers the first."""
+    """The reason code of each annotation; the later of two equal records covers the first."""
     reasons = {record["id"]: record_defect(demo, record) for record in demo.annotations}
     seen: dict[str, int] = {}
     for record in demo.annotations:
@@ -115,25 +115,25 @@ def found(demo) -> dict[int, str]:
     return reasons
 
 
-def test_the_folder_is_small_and_has_enough_pictures(demo):
+def test_the_folder_is_small_and_has_enough_images(demo):
     sizes = [path.stat().st_size for path in DEMO.rglob("*") if path.is_file()]
     assert sum(sizes) <= 3_000_000
     assert demo.manifest["expected"]["images"]["verdicts"]["kept"] >= 240
 
 
-def test_every_annotation_of_the_manifest_has_its_defect_and_no_other_has_one(demo, found):
-    planned = {i: entry["reason"] for entry in demo.manifest["planted"] for i in entry.get("ids", [])}
-    assert {number: reason for number, reason in found.items() if reason} == planned
+def test_the_annotations_with_a_defect_are_those_of_the_manifest(demo, found):
+    expected = {i: entry["reason"] for entry in demo.manifest["planted"] for i in entry.get("ids", [])}
+    assert {number: reason for number, reason in found.items() if reason} == expected
 
 
-def test_the_manifest_counts_annotations_as_a_plain_reading_does(demo, found):
+def test_the_annotation_counts_of_the_manifest_are_right(demo, found):
     expected = demo.manifest["expected"]["annotations"]
     assert expected["rows"] == len(demo.annotations) == sum(expected["verdicts"].values())
     assert Counter(filter(None, found.values())) == expected["reasons"]
     assert list(found.values()).count("") == expected["verdicts"]["kept"]
 
 
-def test_the_manifest_counts_images_as_a_plain_reading_does(demo):
+def test_the_image_counts_of_the_manifest_are_right(demo):
     expected = demo.manifest["expected"]["images"]
     listed = {image["file_name"] for image in demo.images.values()}
     reasons = Counter(image_defect(demo, image) for image in demo.images.values())
@@ -144,7 +144,7 @@ def test_the_manifest_counts_images_as_a_plain_reading_does(demo):
     assert expected["rows"] == len(listed | demo.on_disk) == sum(expected["verdicts"].values())
 
 
-def test_every_defect_of_the_list_is_planted_in_a_number_of_its_own(demo):
+def test_every_defect_is_planted_at_least_twice(demo):
     reasons = demo.manifest["expected"]["images"]["reasons"] | demo.manifest["expected"]["annotations"]["reasons"]
     assert reasons.keys() == {
         *("missing_file", "unreadable", "unsupported_format", "size_mismatch"),
@@ -155,32 +155,32 @@ def test_every_defect_of_the_list_is_planted_in_a_number_of_its_own(demo):
     assert min(reasons.values()) >= 2
 
 
-def test_few_enough_are_dropped_for_the_default_limits(demo):
+def test_dropped_records_are_below_the_default_limits(demo):
     for counts in demo.manifest["expected"].values():
         assert counts["verdicts"]["dropped"] < 0.05 * counts["rows"]
 
 
-def test_pictures_with_an_empty_mask_have_one_annotation_that_draws_nothing(demo, found):
+def test_images_with_an_empty_mask_have_one_annotation_without_pixels(demo, found):
     by_file = {f"images/{image['file_name']}": image for image in demo.images.values()}
     for file in demo.manifest["empty_mask"]:
         assert [found[record["id"]] for record in demo.of(by_file[file])] == ["zero_area"]
 
 
-def test_turned_photographs_fit_the_frame_that_the_manifest_says(demo):
+def test_photos_with_an_exif_rotation_fit_the_frame_in_the_manifest(demo):
     by_file = {f"images/{image['file_name']}": image for image in demo.images.values()}
     for frame, files in demo.manifest["orientation"].items():
         for file in files:
-            with Image.open(DEMO / file) as picture:
-                stored, turned = picture.size, picture.getexif()[0x0112]
+            with Image.open(DEMO / file) as photo:
+                stored, orientation = photo.size, photo.getexif()[0x0112]
             declared = by_file[file]["width"], by_file[file]["height"]
             fits = {"viewed": declared == stored[::-1], "stored": declared == stored}
-            assert turned == 6
+            assert orientation == 6
             assert [name for name, fit in fits.items() if fit] == (
                 ["viewed", "stored"] if frame == "undecidable" else [frame]
             )
 
 
-def test_duplicates_are_equal_or_near(demo):
+def test_duplicates_have_equal_bytes_or_similar_pixels(demo):
     pairs = demo.manifest["duplicates"]
     assert len(pairs["equal"]) == 3
     assert len(pairs["near"]) == 4
@@ -192,18 +192,18 @@ def test_duplicates_are_equal_or_near(demo):
         assert 0 < difference.mean() < 16
 
 
-def test_annotations_are_written_one_a_line_in_utf_8():
+def test_annotations_are_written_in_utf_8_one_per_line():
     text = (DEMO / "annotations/instances.json").read_bytes().decode("utf-8")
     assert "砂浜" in text
     assert "\r" not in text
     assert len(re.findall(r'^\{"id":\d+', text, re.MULTILINE)) > 1500
 
 
-def test_the_folder_is_what_its_command_makes(tmp_path):
+def test_the_command_makes_the_committed_folder(tmp_path):
     assert main([str(tmp_path / "again"), "--workers", "2"]) == 0
     again = {path.relative_to(tmp_path / "again"): path for path in (tmp_path / "again").rglob("*") if path.is_file()}
     assert again.keys() == {path.relative_to(DEMO) for path in DEMO.rglob("*") if path.is_file()}
     for file in (Path("annotations/instances.json"), Path("defects.json")):
         assert again[file].read_bytes() == (DEMO / file).read_bytes()
-    for file in sorted(again)[::20]:  # other processors may round one grey level otherwise
+    for file in sorted(again)[::20]:  # other processors may round a grey level differently
         assert abs(again[file].stat().st_size - (DEMO / file).stat().st_size) < 200

@@ -1,4 +1,4 @@
-"""The COCO folder: the same bytes for any number of workers, and records that say what was drawn."""
+"""The COCO folder: equal bytes for any number of workers, and records that agree with the drawn images."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from pycocotools import mask as coco_mask
 from segpipe.demo import folder
 from segpipe.demo.__main__ import main
 
-COUNT, SIZE = 45, 64  # the 41st picture holds a crowd
+COUNT, SIZE = 45, 64  # the 41st image has a crowd
 
 
 def made(out: Path, workers: int) -> dict[str, bytes]:
@@ -30,23 +30,23 @@ def document(files) -> dict:
     return json.loads(files["annotations/instances.json"])
 
 
-def test_the_number_of_workers_changes_no_byte(files, tmp_path):
+def test_the_files_do_not_depend_on_the_number_of_workers(files, tmp_path):
     assert made(tmp_path / "two", workers=2) == files
 
 
-def test_a_clean_folder_has_every_listed_picture_and_no_other_file(files, document):
+def test_a_clean_folder_has_every_listed_photo_and_no_other_file(files, document):
     listed = {f"images/{image['file_name']}" for image in document["images"]}
     assert listed | {"annotations/instances.json"} == files.keys()
     assert len(listed) == COUNT
     assert any(not name.isascii() and " " in name for name in listed)
 
 
-def test_declared_sizes_are_the_pictures_own(files, document, tmp_path):
+def test_declared_sizes_are_those_of_the_photos(files, document, tmp_path):
     for image in document["images"]:
-        path = tmp_path / "picture"
+        path = tmp_path / "photo"
         path.write_bytes(files[f"images/{image['file_name']}"])
-        with Image.open(path) as picture:
-            assert picture.size == (image["width"], image["height"])
+        with Image.open(path) as photo:
+            assert photo.size == (image["width"], image["height"])
 
 
 def test_area_and_box_are_those_of_the_mask_that_pycocotools_draws(document):
@@ -66,15 +66,15 @@ def test_all_three_forms_of_segmentation_occur(document):
     assert [r["iscrowd"] for r in document["annotations"]].count(1) == 1
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path, capsys):
+def test_a_folder_that_is_not_empty_is_not_changed(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     assert main([str(tmp_path), "--clean", "--count", "1"]) == 1
-    assert capsys.readouterr().err == f"{tmp_path}: is not an empty folder; remove it or name another\n"
+    assert capsys.readouterr().err == f"{tmp_path}: is not an empty folder; remove it or choose another folder\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.parametrize("wrong", [["--count", "99"], ["--size", "63"], ["--seed", "-1"], ["--workers", "-1"]])
-def test_numbers_out_of_range_end_in_one_line(wrong, tmp_path, capsys):
+def test_a_number_out_of_range_is_an_error_of_one_line(wrong, tmp_path, capsys):
     assert main([str(tmp_path / "out"), *wrong]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""A drawn picture and its truth: decided by seed and index, exact, and drawn in the order that masks are painted in."""
+"""A drawn image and its truth: determined by seed and index, exact, and in the painting order of masks."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ def drawn() -> list[scenes.Scene]:
     return [scenes.draw(3, index, SIZE) for index in range(45)]
 
 
-def test_seed_and_index_decide_every_pixel(drawn):
+def test_seed_and_index_determine_every_pixel(drawn):
     again = scenes.draw(3, 7, SIZE)
     np.testing.assert_array_equal(again.pixels, drawn[7].pixels)
     assert again.truths == drawn[7].truths
     assert scenes.draw(4, 7, SIZE).pixels.tobytes() != drawn[7].pixels.tobytes()
 
 
-def test_truths_stand_in_the_order_that_masks_are_painted_in(drawn):
+def test_truths_are_in_the_painting_order_of_masks(drawn):
     for scene in drawn:
         objects = [truth for truth in scene.truths if truth.category != scenes.UNSELECTED]
         paints = [Paint(truth.category, rle.area_px(truth.region), truth.crowd) for truth in objects]
@@ -34,8 +34,8 @@ def test_no_object_is_nearly_hidden(drawn):
     for scene in drawn:
         objects = [truth for truth in scene.truths if truth.category != scenes.UNSELECTED and not truth.crowd]
         owners = raster.paint([truth.region for truth in objects], scene.pixels.shape[:2])
-        seen = np.bincount(owners.ravel(), minlength=len(objects) + 1)[1:]
-        assert all(seen[i] > 0.25 * rle.area_px(truth.region) for i, truth in enumerate(objects))
+        visible = np.bincount(owners.ravel(), minlength=len(objects) + 1)[1:]
+        assert all(visible[i] > 0.25 * rle.area_px(truth.region) for i, truth in enumerate(objects))
 
 
 def test_rings_are_valid_and_inside_the_frame(drawn):
@@ -52,10 +52,10 @@ def test_all_classes_holes_parts_and_a_crowd_occur(drawn):
     assert {truth.category for truth in truths} == {*scenes.CLASSES, scenes.UNSELECTED}
     assert any(len(truth.shape.geoms) > 1 for truth in truths)
     assert any(part.interiors for truth in truths for part in truth.shape.geoms)
-    assert sum(truth.crowd for truth in truths) == 1  # of pictures 0..44 the 41st has one
+    assert sum(truth.crowd for truth in truths) == 1  # of images 0..44 only the 41st has one
 
 
-def test_paint_covers_what_is_annotated():
+def test_coverage_is_the_annotated_area():
     ring = box(10, 20, 50, 60).difference(box(25, 30, 40, 50))  # 40 x 40 with a hole of 15 x 20
     window = (slice(15, 70), slice(5, 60))
     coverage = scenes._coverage(ring, window)

@@ -1,4 +1,4 @@
-"""Outlines: sound, of about unit radius, with the holes and parts that their names promise."""
+"""Outlines: valid, of about unit radius, with the expected holes and parts."""
 
 import numpy as np
 import pytest
@@ -32,19 +32,19 @@ def test_a_broken_object_is_two_parts_that_do_not_touch(name: str):
     assert halves.area == pytest.approx(whole.area, rel=1e-6)
 
 
-def test_placed_scales_then_turns_then_moves():
-    # a bar of 2 x 1, made three times as large, is 6 x 3; turned by 90 degrees 3 x 6; its centre moves to (10, 20)
+def test_placed_scales_then_rotates_then_moves():
+    # a bar of 2 x 1, made three times as large, is 6 x 3; rotated by 90 degrees, 3 x 6; its centre moves to (10, 20)
     bar = shapes.placed(box(-1, -0.5, 1, 0.5), (10, 20), 3, 90)
     assert bar.bounds == pytest.approx((8.5, 17, 11.5, 23))
 
 
-def test_parts_come_largest_first_without_crumbs():
+def test_parts_are_ordered_by_area_without_small_ones():
     small, crumb, large = box(0, 0, 2, 2), box(5, 5, 5.5, 5.5), box(10, 10, 14, 14)
     assert [part.area for part in shapes.parts_of(MultiPolygon([small, crumb, large]), 1.0).geoms] == [16, 4]
     assert shapes.parts_of(Polygon(), 1.0).is_empty
 
 
-def test_a_twig_crosses_the_whole_picture():
+def test_a_twig_crosses_the_whole_image():
     for seed in range(20):
         twig = shapes.twig(np.random.default_rng(seed), (128, 160), 6.0)
         assert len(shapes.parts_of(box(0, 0, 160, 128).difference(twig), 1.0).geoms) >= 2

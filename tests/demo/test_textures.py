@@ -1,4 +1,4 @@
-"""Noise and grounds: decided by the generator, in range, without a trace of the grid they are made on."""
+"""Noise and grounds: determined by the generator, in range and smooth."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from segpipe.demo import textures
 
 
-def test_smooth_noise_is_smooth_and_repeats_with_its_seed():
+def test_smooth_noise_is_smooth_and_determined_by_its_seed():
     first = textures.smooth_noise(np.random.default_rng(4), (40, 60), (10, 10))
     again = textures.smooth_noise(np.random.default_rng(4), (40, 60), (10, 10))
     assert first.shape == (40, 60)
@@ -31,11 +31,11 @@ def test_every_ground_has_contrast(family):
     assert pattern.std() > 0.03
 
 
-def test_a_wide_blur_is_the_narrow_one_made_larger():
+def test_a_wide_blur_has_the_form_of_a_narrow_blur():
     plane = np.zeros((200, 203), np.float32)
     plane[60:140, 70:130] = 1.0
     wide = textures.blurred(plane, 16)
-    # two box means of 33 pixels reach 32: untouched beyond, half at the edge, full in the depth
+    # two box means of 33 pixels reach 32 pixels: 0 beyond, half at the edge, 1 inside
     assert wide.shape == (200, 203)
     assert wide[100, 100] == pytest.approx(1.0, abs=0.06)
     assert wide[60, 100] == pytest.approx(0.5, abs=0.05)

@@ -1,7 +1,7 @@
-"""`python -m segpipe.demo OUT`: draw a COCO folder of demo photographs, with planted defects unless --clean.
+"""`python -m segpipe.demo OUT`: draw a COCO folder of demo photos, with planted defects unless --clean.
 
-data/demo was made by    python -m segpipe.demo data/demo
-and a scale test takes   python -m segpipe.demo OUT --count 8000 --size 640 --workers 0 --clean
+data/demo was made with   python -m segpipe.demo data/demo
+a large data set          python -m segpipe.demo OUT --count 8000 --size 640 --workers 0 --clean
 """
 
 import argparse
@@ -11,20 +11,20 @@ from pathlib import Path
 
 from segpipe.core.errors import UserError
 from segpipe.demo import defects, folder
-from segpipe.demo.planting import LEAST_COUNT
+from segpipe.demo.planting import MIN_COUNT
 
-_LEAST_SIZE = 64
+_MIN_SIZE = 64
 DEFAULT_COUNT = 256
 DEFAULT_SIZE = 160
 DEFAULT_SEED = 20
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; 0, or 1 after one line of what is wrong."""
-    asked = _parser().parse_args(arguments)
+    """Run the command line. Returns 0, or 1 after a line that names the error."""
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        make(asked.out, asked.count, asked.size, asked.seed, asked.workers, asked.clean)
+        make(options.out, options.count, options.size, options.seed, options.workers, options.clean)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -32,11 +32,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def make(out: Path, count: int, size_px: int, seed: int, workers: int, clean: bool) -> None:
-    """Draw the whole folder. Raises UserError for numbers out of range and if `out` is not empty."""
-    least = 1 if clean else LEAST_COUNT
-    if count < least or size_px < _LEAST_SIZE or seed < 0 or workers < 0:
+    """Draw the whole folder.
+
+    Raises UserError for a number out of range, and if `out` is not empty.
+    """
+    minimum = 1 if clean else MIN_COUNT
+    if count < minimum or size_px < _MIN_SIZE or seed < 0 or workers < 0:
         raise UserError(
-            f"--count must be {least} or more{'' if clean else ' (1 with --clean)'}, --size {_LEAST_SIZE} or more, "
+            f"--count must be {minimum} or more{'' if clean else ' (1 with --clean)'}, --size {_MIN_SIZE} or more, "
             "--seed and --workers 0 or more"
         )
     document = folder.make(out, count, size_px, seed, workers)
@@ -47,12 +50,19 @@ def make(out: Path, count: int, size_px: int, seed: int, workers: int, clean: bo
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m segpipe.demo", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("out", type=Path, help="folder to make; must be absent or empty")
-    parser.add_argument("--count", type=int, default=DEFAULT_COUNT, help="pictures to draw (default %(default)s)")
-    parser.add_argument("--size", type=int, default=DEFAULT_SIZE, help="pixels of a side, about (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="another seed, other pictures (%(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="processes; 0: one a core; changes no byte")
-    parser.add_argument("--clean", action="store_true", help="plant no defects")
+    parser.add_argument("out", type=Path, help="folder to create; must be absent or empty")
+    parser.add_argument("--count", type=int, default=DEFAULT_COUNT, help="number of images (default %(default)s)")
+    parser.add_argument(
+        "--size", type=int, default=DEFAULT_SIZE, help="pixels of a side, approximately (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="seed of the images (default %(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes, 0 for one per core (default %(default)s)",
+    )
+    parser.add_argument("--clean", action="store_true", help="without defects")
     return parser
 
 

@@ -1,13 +1,13 @@
-"""Break a clean folder on purpose, a known number of times for each way, and write down which.
+"""All defects of the demo folder, planted a known number of times, and their manifest.
 
-Every defect has pictures of its own, and every record ends with one reason only, so that no count depends on
-another. Additions lie inside an object of the same class: the label map of a usable picture stays exact.
+Defects do not share images, and every record has at most one reason, so the counts do not depend on each other. Added
+annotations are inside an object of the same class, so the label map of a usable image stays exact.
 The manifest, OUT/defects.json:
-    expected.images, expected.annotations   rows (all that come in), verdicts and reasons, as the final ledger counts
+    expected.images, expected.annotations   rows (all records), verdicts and reasons, as in the final ledger
     planted      one entry for each defect: name, about (images or annotations), verdict, reason, count, why, and
                  the files or annotation ids
-    orientation  EXIF-turned photographs: viewed, stored (the frame the annotation fits), undecidable (both fit)
-    duplicates   pairs of files: equal (the same bytes), near (encoded anew, brightened)
+    orientation  photos with an EXIF rotation: viewed, stored (the frame that fits the annotation), undecidable (both)
+    duplicates   pairs of files: equal (identical bytes), near (brightened and encoded again)
     greyscale    files with one channel
 """
 
@@ -20,14 +20,14 @@ from segpipe.core.errors import UserError
 from segpipe.core.files import write_json
 from segpipe.demo import file_defects, record_defects
 from segpipe.demo.folder import Document
-from segpipe.demo.planting import LEAST_COUNT, Plot
+from segpipe.demo.planting import MIN_COUNT, Planting
 from segpipe.demo.scenes import CLASSES
 
 MANIFEST = Path("defects.json")
 
 
-_STEPS: tuple[Callable[[Plot], None], ...] = (
-    record_defects.past_border,  # first the ones that need a special picture
+_STEPS: tuple[Callable[[Planting], None], ...] = (
+    record_defects.past_border,  # first those that need a special image
     file_defects.turned,
     file_defects.unmatched,
     file_defects.missing_files,
@@ -52,31 +52,31 @@ _STEPS: tuple[Callable[[Plot], None], ...] = (
 
 
 def plant(out: Path, document: Document) -> None:
-    """Break the pictures in `out` and the document, in place, and write the manifest.
+    """Plant all defects in the photos in `out` and in the document, in place, and write the manifest.
 
-    Raises UserError if there are too few pictures.
+    Raises UserError if there are too few images.
     """
-    if len(document.images) < LEAST_COUNT:
+    if len(document.images) < MIN_COUNT:
         raise UserError(
-            f"--count {len(document.images)} is too few to plant all defects; {LEAST_COUNT} or more, or --clean"
+            f"--count {len(document.images)} is too small to plant all defects; use {MIN_COUNT} or more, or --clean"
         )
-    plot = Plot(out, document, list(document.images))
+    planting = Planting(out, document, list(document.images))
     for step in _STEPS:
-        step(plot)
-    write_json(out / MANIFEST, _manifest(plot))
+        step(planting)
+    write_json(out / MANIFEST, _manifest(planting))
 
 
-def _manifest(plot: Plot) -> dict[str, Any]:
-    unlisted = sum(entry["count"] for entry in plot.planted if entry["reason"] == "not_annotated")
-    rows = {"images": len(plot.document.images) + unlisted, "annotations": len(plot.document.annotations)}
-    expected = {about: _expected(plot, about, count) for about, count in rows.items()}
-    return {"selected_classes": list(CLASSES), "expected": expected, "planted": plot.planted, **plot.notes}
+def _manifest(planting: Planting) -> dict[str, Any]:
+    unlisted = sum(entry["count"] for entry in planting.planted if entry["reason"] == "not_annotated")
+    rows = {"images": len(planting.document.images) + unlisted, "annotations": len(planting.document.annotations)}
+    expected = {about: _expected(planting, about, count) for about, count in rows.items()}
+    return {"selected_classes": list(CLASSES), "expected": expected, "planted": planting.planted, **planting.notes}
 
 
-def _expected(plot: Plot, about: str, rows: int) -> dict[str, Any]:
+def _expected(planting: Planting, about: str, rows: int) -> dict[str, Any]:
     verdicts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for entry in plot.planted:
+    for entry in planting.planted:
         if entry["about"] == about:
             verdicts[entry["verdict"]] += entry["count"]
             reasons[entry["reason"]] += entry["count"]

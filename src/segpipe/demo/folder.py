@@ -1,4 +1,4 @@
-"""Many scenes as a COCO folder: OUT/images/... and OUT/annotations/instances.json."""
+"""A COCO folder of drawn scenes: OUT/images/... and OUT/annotations/instances.json."""
 
 import io
 import json
@@ -29,7 +29,7 @@ _FIRST_IMAGE_ID = 1001
 
 @dataclass(slots=True)
 class Document:
-    """COCO's two lists, to be added to and written."""
+    """The image and annotation records of a COCO file."""
 
     images: list[Record]
     annotations: list[Record]
@@ -44,15 +44,16 @@ class _Job:
 
 
 def make(out: Path, count: int, size_px: int, seed: int, workers: int) -> Document:
-    """Draw `count` pictures into out/images; the same bytes for any number of workers. Writes no annotations yet.
+    """Draw `count` images into out/images and return their records. The annotation file is not written yet.
 
-    Raises UserError if `out` is there and not an empty folder.
+    size_px: approximate length of an image's sides; workers: processes, 0 for one per core; the files do not depend on
+    it. Raises UserError if `out` exists and is not an empty folder.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is not an empty folder; remove it or name another")
+        raise UserError(f"{out}: is not an empty folder; remove it or choose another folder")
     document = Document([], [])
     jobs = [_Job(out, seed, index, size_px) for index in range(count)]
-    for image, annotations in ordered(_picture, jobs, workers, "pictures"):
+    for image, annotations in ordered(_image, jobs, workers, "images"):
         document.images.append(image)
         first = len(document.annotations) + 1
         document.annotations += [{"id": first + i} | record for i, record in enumerate(annotations)]
@@ -60,7 +61,7 @@ def make(out: Path, count: int, size_px: int, seed: int, workers: int) -> Docume
 
 
 def write(out: Path, document: Document) -> None:
-    """Write the document as instances.json, one record a line."""
+    """Write the document as instances.json, one record per line."""
     categories = [{"id": number, "name": name} for name, number in CATEGORY_IDS.items()]
     lists = {"images": document.images, "annotations": document.annotations, "categories": categories}
     parts = [f"{json.dumps(name)}: [\n{_lines(records)}\n]" for name, records in lists.items()]
@@ -72,7 +73,7 @@ def _lines(records: list[Record]) -> str:
 
 
 def file_name(index: int) -> str:
-    """The name of picture `index` inside images/: mostly plain; some with folders, spaces, accents, kanji."""
+    """The path of image `index` inside images/: most are plain, some have folders, spaces, accents or kanji."""
     number = f"{index:05}"
     if index % 29 == 11:
         return f"Küche/Tablett {number}.jpg"
@@ -84,14 +85,14 @@ def file_name(index: int) -> str:
 
 
 def jpeg(pixels: np.ndarray, quality: int = JPEG_QUALITY, exif: Image.Exif | None = None) -> bytes:
-    """Encode uint8 (H, W, 3) or (H, W) as a JPEG file."""
+    """The bytes of a JPEG file. pixels: uint8 (H, W, 3) or (H, W)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, optimize=True, exif=exif or Image.Exif())
     return buffer.getvalue()
 
 
-def _picture(job: _Job) -> tuple[Record, list[Record]]:
-    """Draw and write one picture; its image record and its annotation records, these without ids."""
+def _image(job: _Job) -> tuple[Record, list[Record]]:
+    """Draw and write one image. Returns its record, and its annotation records without ids."""
     scene = scenes.draw(job.seed, job.index, job.size_px)
     name = file_name(job.index)
     write_bytes(job.out / IMAGES / name, jpeg(scene.pixels))
@@ -113,7 +114,7 @@ def _annotation(image_id: int, truth: Truth, size_hw: tuple[int, int], compress:
 
 
 def _segmentation(truth: Truth, compress: bool) -> list[list[float]] | Record:
-    """Rings where rings can say it; run lengths for a crowd or a hole: a string if `compress`, else a list."""
+    """Rings; run lengths for a crowd or a shape with holes, as a string if `compress`, otherwise as a list."""
     if not truth.crowd and not any(part.interiors for part in truth.shape.geoms):
         return [scenes.flat_ring(part.exterior.coords) for part in truth.shape.geoms]
     region = truth.region

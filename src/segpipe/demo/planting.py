@@ -1,4 +1,4 @@
-"""The demo folder while it is broken: which pictures are still free, what was planted, and tools of all defects."""
+"""The demo folder while defects are planted: its unchanged images, the planted defects, and helpers of all defects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,61 +15,61 @@ from segpipe.demo.scenes import CLASSES, UNSELECTED
 from segpipe.masks import raster, rle
 
 FIRST_FREE_IMAGE_ID = 900_001
-LEAST_COUNT = 100  # pictures: fewer do not hold enough of what the defects need
+MIN_COUNT = 100  # images: fewer have too few objects for all defects
 
 _SELECTED_IDS = {CATEGORY_IDS[name] for name in CLASSES}
 _UNSELECTED_ID = CATEGORY_IDS[UNSELECTED]
 
 
 @dataclass(slots=True)
-class Plot:
-    """A folder under treatment. free: image records that no defect has touched."""
+class Planting:
+    """A folder and the defects planted in it so far."""
 
     out: Path
     document: Document
-    free: list[Record]
-    planted: list[Record] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
+    free: list[Record]  # image records that no defect has changed
+    planted: list[Record] = field(default_factory=list)  # entries of the manifest
+    notes: dict[str, Any] = field(default_factory=dict)  # further keys of the manifest
 
     def take(self, count: int, fits: Callable[[Record], bool]) -> list[Record]:
-        """The last `count` free image records that fit; they are free no more."""
-        found = [image for image in reversed(self.free) if fits(image)][:count]
-        if len(found) < count:
-            raise UserError(f"too few pictures to plant all defects; give a --count above {LEAST_COUNT}")
-        self.free = [image for image in self.free if image not in found]
-        return found
+        """Remove and return the last `count` image records of `free` that fit. UserError if there are too few."""
+        taken = [image for image in reversed(self.free) if fits(image)][:count]
+        if len(taken) < count:
+            raise UserError(f"too few images to plant all defects; use a --count above {MIN_COUNT}")
+        self.free = [image for image in self.free if image not in taken]
+        return taken
 
     def annotations(self, image: Record) -> list[Record]:
         """The annotation records of an image."""
         return [record for record in self.document.annotations if record.get("image_id") == image["id"]]
 
     def keep_only(self, image: Record, keeps: Callable[[Record], bool]) -> None:
-        """Take away the annotation records of an image that `keeps` refuses."""
+        """Remove the annotation records of an image for which `keeps` is false."""
         self.document.annotations = [
             record for record in self.document.annotations if record.get("image_id") != image["id"] or keeps(record)
         ]
 
     def add(self, **fields: Any) -> int:
-        """Append an annotation record; its id."""
+        """Append an annotation record and return its id."""
         number = max(record["id"] for record in self.document.annotations) + 1
         self.document.annotations.append({"id": number} | fields)
         return number
 
     def path(self, image: Record) -> Path:
-        """Where the image's file is."""
+        """The path of the image's file."""
         return self.out / IMAGES / str(image["file_name"])
 
     def pixels(self, image: Record) -> np.ndarray:
         """The stored pixels, uint8 (H, W, 3), EXIF orientation not applied."""
-        with Image.open(self.path(image)) as picture:
-            return np.asarray(picture)
+        with Image.open(self.path(image)) as photo:
+            return np.asarray(photo)
 
     def about_images(self, defect: str, outcome: tuple[str, str], images: list[Record], why: str) -> None:
-        """Note planted image defects. outcome: the ledger's verdict and reason code."""
+        """Add planted image defects to the manifest. outcome: the ledger's verdict and reason code."""
         self._note(defect, "images", outcome, len(images), why, {"files": sorted(files_of(images))})
 
     def about_annotations(self, defect: str, outcome: tuple[str, str], ids: list[int], why: str) -> None:
-        """Note planted annotation defects. outcome: the ledger's verdict and reason code."""
+        """Add planted annotation defects to the manifest. outcome: the ledger's verdict and reason code."""
         self._note(defect, "annotations", outcome, len(ids), why, {"ids": sorted(ids)})
 
     def _note(
@@ -80,45 +80,45 @@ class Plot:
 
 
 def is_object(record: Record) -> bool:
-    """Of a selected class, and no crowd."""
+    """Whether the record is of a selected class and not a crowd."""
     return record.get("category_id") in _SELECTED_IDS and not record["iscrowd"]
 
 
 def is_pebble(record: Record) -> bool:
-    """Of the class that is not selected."""
+    """Whether the record is of the class that is not selected."""
     return record.get("category_id") == _UNSELECTED_ID
 
 
 def is_polygon(record: Record) -> bool:
-    """An object drawn by one ring."""
+    """Whether the record is an object of one ring."""
     return is_object(record) and isinstance(record["segmentation"], list) and len(record["segmentation"]) == 1
 
 
 def is_oblong(image: Record) -> bool:
-    """Higher than wide, or wider than high."""
+    """Whether the image is not square."""
     return bool(image["width"] != image["height"])
 
 
-def has_objects(plot: Plot) -> Callable[[Record], bool]:
-    """Tells of an image record whether a selected object is annotated on it."""
-    return lambda image: any(map(is_object, plot.annotations(image)))
+def has_objects(planting: Planting) -> Callable[[Record], bool]:
+    """A condition on image records: a selected object is annotated."""
+    return lambda image: any(map(is_object, planting.annotations(image)))
 
 
-def has_host(plot: Plot) -> Callable[[Record], bool]:
-    """Tells of an image record whether it has an object that takes additions without a change of the label map."""
-    return lambda image: _host_or_none(plot, image) is not None
+def has_host(planting: Planting) -> Callable[[Record], bool]:
+    """A condition on image records: additions inside one of its objects do not change the label map."""
+    return lambda image: _host_or_none(planting, image) is not None
 
 
-def host_of(plot: Plot, image: Record) -> Record:
-    """The object of a picture into which additions go: see has_host."""
-    host = _host_or_none(plot, image)
-    assert host is not None, "take() was asked for pictures with a host"
+def host_of(planting: Planting, image: Record) -> Record:
+    """The object of an image that additions are placed in, see has_host."""
+    host = _host_or_none(planting, image)
+    assert host is not None, "take() must be called with has_host"
     return host
 
 
-def _host_or_none(plot: Plot, image: Record) -> Record | None:
-    """The smallest object of the picture, so nothing lies on it, if it is one ring with room in its middle."""
-    objects = sorted(filter(is_object, plot.annotations(image)), key=lambda record: record["area"])
+def _host_or_none(planting: Planting, image: Record) -> Record | None:
+    """The smallest object of the image, which no other object covers, if it is one ring with room in its middle."""
+    objects = sorted(filter(is_object, planting.annotations(image)), key=lambda record: record["area"])
     if not objects or not is_polygon(objects[0]):
         return None
     x, y, reach = middle(objects[0])
@@ -128,19 +128,19 @@ def _host_or_none(plot: Plot, image: Record) -> Record | None:
 
 
 def middle(host: Record) -> tuple[float, float, float]:
-    """x, y of the middle of a record's ring, and how far one can go from there."""
+    """x, y of the middle of a record's ring, and a distance from it that stays inside, in pixels."""
     outline = Polygon(np.reshape(host["segmentation"][0], (-1, 2)))
     return round(outline.centroid.x, 1), round(outline.centroid.y, 1), round(0.2 * outline.area**0.5, 1)
 
 
 def assert_pixels(ring: list[float], image: Record, wanted: bool) -> None:
-    """Hold our own drawing against the pixel rule: a ring covers some pixel of the image, or none."""
+    """Assert that a ring covers some pixel of the image (wanted), or none."""
     pixels = rle.area_px(raster.draw([ring], (image["height"], image["width"])))
     assert bool(pixels) == wanted, f"{ring} covers {pixels} pixels"
 
 
 def fields_of(category: str, segmentation: Any, area: float) -> Record:
-    """An annotation record without id and image_id."""
+    """An annotation record without id and image_id. segmentation: rings or run lengths."""
     ring = segmentation[0] if isinstance(segmentation, list) else [0.0, 0.0, 10.0, 10.0]
     return {
         "category_id": CATEGORY_IDS[category],
@@ -152,7 +152,7 @@ def fields_of(category: str, segmentation: Any, area: float) -> Record:
 
 
 def bbox_of(ring: list[float]) -> list[float]:
-    """x, y, width, height of a ring, flat x, y ...; a last odd number is left out."""
+    """x, y, width, height of a ring, flat x, y ...; of an odd number of values the last is ignored."""
     x, y = ring[: len(ring) // 2 * 2 : 2], ring[1::2]
     return tenths([min(x), min(y), max(x) - min(x), max(y) - min(y)])
 
@@ -163,15 +163,15 @@ def square(x: float, y: float) -> list[float]:
 
 
 def tenths(numbers: list[float]) -> list[float]:
-    """The numbers to the annotations' precision."""
+    """The numbers rounded to the precision of the annotations."""
     return [round(float(number), 1) for number in numbers]
 
 
 def without(record: Record, key: str) -> Record:
-    """The record less one key."""
+    """The record without one key."""
     return {name: value for name, value in record.items() if name != key}
 
 
 def files_of(images: list[Record]) -> list[str]:
-    """The files of image records, as paths inside the folder."""
+    """The files of image records, as POSIX paths inside the folder."""
     return [(IMAGES / str(image["file_name"])).as_posix() for image in images]

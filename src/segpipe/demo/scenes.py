@@ -1,4 +1,4 @@
-"""One drawn photograph and its exact truth, decided by (seed, index) alone."""
+"""A drawn photo and its exact truth, determined by (seed, index) alone."""
 
 from dataclasses import dataclass
 
@@ -15,21 +15,21 @@ from segpipe.masks import raster, rle
 
 CLASSES = ("coin", "brick", "star", "ring", "leaf")
 UNSELECTED = "pebble"
-CROWD_EVERY = 41  # every 41st picture shows a heap of small coins
+CROWD_EVERY = 41  # every 41st image shows a heap of small coins
 
 _SIDES = ((1.0, 1.0), (1.0, 1.0), (0.8, 1.0), (1.0, 0.8), (0.9, 1.1), (1.1, 0.9))
 _RADII = (0.18, 0.28)  # of the shorter side
 _GRID = 0.1  # pixels: the annotations' precision
-_LEAST_PART_PX = 6.0  # square pixels: smaller parts of an object are not drawn by annotators either
+_MIN_PART_PX = 6.0  # square pixels: annotators do not draw smaller parts of an object either
 _SAMPLES = 4  # per pixel and axis
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """An object before anything covers it. shape: in pixels, past the border as it comes."""
+    """An object before others cover it."""
 
     category: str
-    shape: BaseGeometry
+    shape: BaseGeometry  # in pixels, may exceed the border
     centre_xy: tuple[float, float]
     radius_px: float
     angle_deg: float
@@ -38,7 +38,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is annotated: the part of an object inside the frame and not under the twig, with its pixels."""
+    """An annotation: the part of an object inside the frame and not under the twig, and its pixels."""
 
     category: str
     shape: MultiPolygon
@@ -48,26 +48,26 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """pixels: uint8 (H, W, 3) RGB; truths: where two overlap, the one of fewer pixels is on top."""
+    """A drawn photo and its annotations."""
 
-    pixels: np.ndarray
-    truths: tuple[Truth, ...]
+    pixels: np.ndarray  # uint8 (H, W, 3) RGB
+    truths: tuple[Truth, ...]  # where two overlap, that of fewer pixels is on top
 
 
 def draw(seed: int, index: int, size_px: int) -> Scene:
-    """Draw picture number `index` of a seed; size_px: about the length of its sides, 32 or more."""
+    """Draw image number `index` of a seed. size_px: approximate length of its sides, 32 or more."""
     rng = np.random.default_rng([seed, index])
     sides = _SIDES[int(rng.integers(len(_SIDES)))]
     size_hw = (round(size_px * sides[0] / 16) * 16, round(size_px * sides[1] / 16) * 16)
     unit = min(size_hw) / 160
     over = shapes.twig(rng, size_hw, rng.uniform(4, 8) * unit) if rng.random() < 0.2 else Polygon()
-    seen = _truths(_things(rng, size_hw, crowd=index % CROWD_EVERY == CROWD_EVERY - 1), over, size_hw)
-    canvas = _painted(rng, [thing for thing, _ in seen], over, size_hw)
-    return Scene(_photographed(rng, canvas, unit), _one_crowd([truth for _, truth in seen], size_hw))
+    visible = _truths(_things(rng, size_hw, crowd=index % CROWD_EVERY == CROWD_EVERY - 1), over, size_hw)
+    canvas = _painted(rng, [thing for thing, _ in visible], over, size_hw)
+    return Scene(_photographed(rng, canvas, unit), _one_crowd([truth for _, truth in visible], size_hw))
 
 
 def _things(rng: Rng, size_hw: tuple[int, int], crowd: bool) -> list[Thing]:
-    """Objects that leave each other visible; pebbles and the heap lie beneath, so they come first."""
+    """Objects that do not hide each other. Pebbles and the heap are below them, so they come first."""
     placed: list[Thing] = []
     for _ in range(int(rng.integers(3, 7))):
         category = CLASSES[int(rng.integers(len(CLASSES)))]
@@ -115,14 +115,14 @@ def _heap(rng: Rng, size_hw: tuple[int, int]) -> list[Thing]:
 
 
 def _truths(things: list[Thing], over: Polygon, size_hw: tuple[int, int]) -> list[tuple[Thing, Truth]]:
-    """Each thing of which something is seen, with that, from the bottom to the top."""
+    """Each thing with a visible part, and this part, from the bottom to the top."""
     pairs = [(thing, _truth(thing, over, size_hw)) for thing in things]
-    seen = [(thing, truth) for thing, truth in pairs if truth is not None]
-    return sorted(seen, key=lambda pair: _height(*pair))
+    visible = [(thing, truth) for thing, truth in pairs if truth is not None]
+    return sorted(visible, key=lambda pair: _height(*pair))
 
 
 def _height(thing: Thing, truth: Truth) -> tuple[int, int]:
-    """As masks.priority: objects by falling pixel count, ties in record order; what is no object lies beneath."""
+    """A key for the painting order of masks: pebbles and crowds, then objects by decreasing pixel count."""
     if thing.crowd or thing.category == UNSELECTED:
         return (0, 0)
     return (1, -rle.area_px(truth.region))
@@ -130,7 +130,7 @@ def _height(thing: Thing, truth: Truth) -> tuple[int, int]:
 
 def _truth(thing: Thing, over: Polygon, size_hw: tuple[int, int]) -> Truth | None:
     inside = thing.shape.intersection(box(0, 0, size_hw[1], size_hw[0])).difference(over)
-    shape = shapes.parts_of(set_precision(inside, _GRID), _LEAST_PART_PX)
+    shape = shapes.parts_of(set_precision(inside, _GRID), _MIN_PART_PX)
     if shape.is_empty:
         return None
     return Truth(thing.category, shape, _region(shape, size_hw), thing.crowd)
@@ -143,13 +143,13 @@ def _region(shape: MultiPolygon, size_hw: tuple[int, int]) -> rle.Region:
 
 
 def flat_ring(coords: object) -> list[float]:
-    """x, y, x, y ... of a closed shapely line, on the annotations' grid, its last point (the first again) left out."""
+    """x, y, x, y ... of a closed shapely line, on the grid of the annotations, without the repeated last point."""
     points = np.asarray(coords, np.float64)[:-1]
     return [round(float(value), 1) + 0.0 for value in points.ravel()]
 
 
 def _one_crowd(truths: list[Truth], size_hw: tuple[int, int]) -> tuple[Truth, ...]:
-    """The truths with all crowd pieces made one."""
+    """The truths, with all parts of the crowd merged into one."""
     heap = [truth for truth in truths if truth.crowd]
     if not heap:
         return tuple(truths)
@@ -172,7 +172,7 @@ def _painted(rng: Rng, things: list[Thing], over: Polygon, size_hw: tuple[int, i
 
 
 def _scatter(rng: Rng, canvas: np.ndarray, unit: float) -> None:
-    """Crumbs and a soft shadow from outside the picture: texture that is no object."""
+    """Draw crumbs and a soft shadow from outside the image: texture that is not an object."""
     size_hw = canvas.shape[:2]
     for _ in range(int(rng.integers(0, 40))):
         y, x = (int(value) for value in rng.uniform(0, 1, 2) * size_hw)
@@ -184,17 +184,19 @@ def _scatter(rng: Rng, canvas: np.ndarray, unit: float) -> None:
 
 
 def _put(rng: Rng, canvas: np.ndarray, thing: Thing, light: Light) -> None:
-    """Paint one thing and its shadow, in its own box only."""
+    """Paint one thing and its shadow, inside its box only."""
     reach = thing.radius_px * 0.45 + 3
     window = _window(thing.shape, reach, canvas.shape[:2])
     alpha = _coverage(thing.shape, window)
     _cast_shadow(canvas[window], alpha, light, thing.radius_px * 0.14, thing.radius_px * 0.12)
-    colour = lit(thing.category, rng, Patch(canvas[window], alpha, *_own_frame(thing, window), thing.radius_px), light)
+    colour = lit(
+        thing.category, rng, Patch(canvas[window], alpha, *_object_frame(thing, window), thing.radius_px), light
+    )
     canvas[window] += (colour - canvas[window]) * alpha[..., None]
 
 
-def _own_frame(thing: Thing, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-    """(u, v) of each pixel centre: the thing's own coordinates, centre 0, radius 1."""
+def _object_frame(thing: Thing, window: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    """(u, v) of each pixel centre in the thing's frame: its centre is 0, its radius 1."""
     y = (np.arange(window[0].start, window[0].stop) + 0.5 - thing.centre_xy[1]) / thing.radius_px
     x = (np.arange(window[1].start, window[1].stop) + 0.5 - thing.centre_xy[0]) / thing.radius_px
     turn = np.deg2rad(thing.angle_deg)
@@ -218,7 +220,7 @@ def _window(shape: BaseGeometry, reach: float, size_hw: tuple[int, ...]) -> tupl
 
 
 def _coverage(shape: BaseGeometry, window: tuple[slice, slice]) -> np.ndarray:
-    """How much of each pixel of a window the shape covers, float32 0..1, from _SAMPLES x _SAMPLES samples."""
+    """The share of each pixel of a window that the shape covers, float32 0..1, from _SAMPLES x _SAMPLES samples."""
     rows, columns = window
     height, width = rows.stop - rows.start, columns.stop - columns.start
     local = affinity.translate(shape, -columns.start, -rows.start)
@@ -231,7 +233,7 @@ def _coverage(shape: BaseGeometry, window: tuple[slice, slice]) -> np.ndarray:
 
 
 def _cast_shadow(canvas: np.ndarray, alpha: np.ndarray, light: Light, offset_px: float, blur_px: float) -> None:
-    """Darken the canvas, in place, where a raised shape keeps the light off."""
+    """Darken the canvas, in place, where a raised shape blocks the light."""
     right, down = (round(-offset_px * part) for part in light.direction_xy)
     margin = max(abs(right), abs(down))
     wide = np.pad(blurred(alpha, blur_px), margin)
@@ -240,7 +242,7 @@ def _cast_shadow(canvas: np.ndarray, alpha: np.ndarray, light: Light, offset_px:
 
 
 def _photographed(rng: Rng, canvas: np.ndarray, unit: float) -> np.ndarray:
-    """Uneven light, tint, a little blur, noise: uint8 (H, W, 3)."""
+    """The canvas with uneven light, a tint, a slight blur and noise, uint8 (H, W, 3)."""
     height, width = canvas.shape[:2]
     y, x = np.linspace(-1, 1, height, dtype=np.float32)[:, None], np.linspace(-1, 1, width, dtype=np.float32)
     slope = rng.normal(0, 0.12, 2).astype(np.float32)

@@ -8,11 +8,11 @@ from shapely.geometry import LineString, MultiPolygon, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 _STEPS = 36  # points of a full turn
-_LEAST_PART = 0.05  # of an area: smaller crumbs of a broken object are left out
+_MIN_PART = 0.05  # of the unit area: smaller parts of a broken object are left out
 
 
 def coin(rng: np.random.Generator) -> Polygon:
-    """A disc seen at a slant."""
+    """A disc seen at an angle."""
     return _ellipse(1.0, rng.uniform(0.8, 1.0))
 
 
@@ -25,7 +25,7 @@ def brick(rng: np.random.Generator) -> Polygon:
 
 
 def star(rng: np.random.Generator) -> Polygon:
-    """Five or six blunt rays."""
+    """A star of five or six blunt rays."""
     rays = int(rng.integers(5, 7))
     radius = np.tile([1.08, rng.uniform(0.54, 0.64)], rays)
     angle = np.arange(2 * rays) * np.pi / rays
@@ -78,18 +78,18 @@ def broken(outline: Polygon, rng: np.random.Generator) -> MultiPolygon:
     push = np.deg2rad(tilt - 90)
     step = np.array([np.cos(push), np.sin(push)]) * gap / 2
     moved = [affinity.translate(half, *step), affinity.translate(other, *-step)]
-    return parts_of(moved[0].union(moved[1]), _LEAST_PART)
+    return parts_of(moved[0].union(moved[1]), _MIN_PART)
 
 
 def placed(outline: BaseGeometry, centre_xy: tuple[float, float], radius_px: float, angle_deg: float) -> BaseGeometry:
-    """The outline at its place in a picture, in pixels."""
+    """The outline at its place in an image, in pixels: scaled, then rotated, then moved."""
     sized = affinity.scale(outline, radius_px, radius_px, origin=(0, 0))
     turned = affinity.rotate(sized, angle_deg, origin=(0, 0))
     return affinity.translate(turned, *centre_xy)
 
 
 def twig(rng: np.random.Generator, size_hw: tuple[int, int], width_px: float) -> Polygon:
-    """A bent bar right across the picture, to lie over whatever is there."""
+    """A bent bar across the whole image, which covers objects."""
     height, width = size_hw
     reach = 0.75 * (height + width)
     along = np.linspace(-reach, reach, 25)
@@ -100,10 +100,10 @@ def twig(rng: np.random.Generator, size_hw: tuple[int, int], width_px: float) ->
     return Polygon(line.buffer(width_px / 2, cap_style="flat", quad_segs=2).exterior)
 
 
-def parts_of(geometry: BaseGeometry, least_area: float) -> MultiPolygon:
-    """The polygons of a geometry with at least this area, in a fixed order."""
+def parts_of(geometry: BaseGeometry, min_area: float) -> MultiPolygon:
+    """The polygons of a geometry with at least this area, the largest first."""
     pieces = list(geometry.geoms) if hasattr(geometry, "geoms") else [geometry]
-    kept = [piece for piece in pieces if isinstance(piece, Polygon) and piece.area >= least_area]
+    kept = [piece for piece in pieces if isinstance(piece, Polygon) and piece.area >= min_area]
     return MultiPolygon(sorted(kept, key=lambda piece: (-piece.area, piece.bounds)))
 
 

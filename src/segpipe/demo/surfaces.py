@@ -1,4 +1,4 @@
-"""What an object of each class looks like: relief and colour from coordinates in its own frame, then light."""
+"""The look of an object of each class: relief and colour from coordinates in its frame, then light."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from segpipe.demo.textures import Rng, blurred, cloudy, smooth_noise
 
-# Colours that every class may have, RGB 0..1
+# RGB 0..1; every class may have each of them
 _PAINTS = np.array(
     [
         [0.80, 0.66, 0.30],
@@ -28,22 +28,19 @@ _PAINTS = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Where light comes from: direction_xy a unit vector towards it, in the picture; soft 0..1 hides shadows."""
+    """The light of a scene."""
 
-    direction_xy: tuple[float, float]
-    soft: float
+    direction_xy: tuple[float, float]  # a unit vector towards the light, in the image plane
+    soft: float  # 0..1; 1 makes the weakest shadows
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """The part of the picture that an object covers.
+    """The part of the image that an object covers."""
 
-    behind: what is there before, float32 (h, w, 3); alpha: coverage 0..1; u, v: the object's frame, radius 1.
-    """
-
-    behind: np.ndarray
-    alpha: np.ndarray
-    u: np.ndarray
+    behind: np.ndarray  # the image before, float32 (h, w, 3)
+    alpha: np.ndarray  # coverage, float32 (h, w), 0..1
+    u: np.ndarray  # coordinates in the object's frame, radius 1, float32 (h, w)
     v: np.ndarray
     radius_px: float
 
@@ -103,7 +100,7 @@ _GLOSS = {"coin": 0.5, "brick": 0.0, "star": 0.35, "ring": 0.6, "leaf": 0.15, "p
 
 
 def lit(category: str, rng: Rng, patch: Patch, light: Light) -> np.ndarray:
-    """Colour of each pixel of the patch, float32 (h, w, 3), 0..1."""
+    """The colour of each pixel of the patch, float32 (h, w, 3), about 0..1."""
     height, tone = _RELIEFS[category](rng, patch)
     edge = blurred(patch.alpha, max(patch.radius_px * 0.09, 1.0)) * patch.radius_px * 0.22
     shade, gleam = _shading(np.asarray(height, np.float32) + edge, light)
@@ -115,14 +112,14 @@ def lit(category: str, rng: Rng, patch: Patch, light: Light) -> np.ndarray:
 
 
 def _two_paints(rng: Rng, behind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of three paints the one that stands out most from what is behind, and any other."""
+    """The paint of three with the strongest contrast to the image behind, and a random paint."""
     paints = _PAINTS[rng.integers(len(_PAINTS), size=4)] * rng.uniform(0.8, 1.15, (4, 3)).astype(np.float32)
     contrast = np.abs(paints[:3] - behind[::4, ::4].mean(axis=(0, 1))).sum(axis=1)
     return paints[int(contrast.argmax())], paints[3]
 
 
 def _shading(height: np.ndarray, light: Light) -> tuple[np.ndarray, np.ndarray]:
-    """Diffuse factor about 1 and highlight 0..1 of a relief in pixels."""
+    """The diffuse factor, about 1, and the highlight, 0..1, of a relief in pixels."""
     slope_y, slope_x = np.gradient(height)
     facing = -(slope_x * np.float32(light.direction_xy[0]) + slope_y * np.float32(light.direction_xy[1]))
     facing = facing / np.sqrt(1 + slope_x**2 + slope_y**2)

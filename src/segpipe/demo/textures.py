@@ -1,4 +1,4 @@
-"""Noise and the grounds that the demo's objects lie on. All arrays are float32, patterns (H, W) about 0..1."""
+"""Noise, and the grounds under the demo's objects. All arrays are float32; patterns are (H, W), about 0..1."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ Rng = np.random.Generator
 
 
 def smooth_noise(rng: Rng, size_hw: tuple[int, int], cell_yx: tuple[float, float]) -> np.ndarray:
-    """Random values on a grid of cell_yx pixels, joined by bicubic curves: (H, W), about 0..1."""
+    """Random values on a grid of cell_yx pixels, interpolated by bicubic curves, (H, W), about 0..1."""
     height, width = size_hw
     rows, columns = int(height / cell_yx[0]) + 4, int(width / cell_yx[1]) + 4
     grid = Image.fromarray(rng.random((rows, columns), np.float32))
@@ -19,7 +19,7 @@ def smooth_noise(rng: Rng, size_hw: tuple[int, int], cell_yx: tuple[float, float
 
 
 def cloudy(rng: Rng, size_hw: tuple[int, int], cell_px: float, octaves: int = 4, stretch: float = 1.0) -> np.ndarray:
-    """Noise of several sizes, each half as large and as strong as the one before. stretch: longer along x."""
+    """Noise of several sizes, each half as large and half as strong as the previous. stretch: length along x."""
     total = np.zeros(size_hw, np.float32)
     for octave in range(octaves):
         cell = max(cell_px / 2**octave, 1.0)
@@ -28,8 +28,8 @@ def cloudy(rng: Rng, size_hw: tuple[int, int], cell_px: float, octaves: int = 4,
 
 
 def blurred(plane: np.ndarray, radius_px: float) -> np.ndarray:
-    """A (H, W) plane smoothed by two box means of 2 * radius_px + 1 pixels; outside it counts as 0."""
-    step = max(1, int(radius_px / 4))  # a wide mean loses nothing on every step-th pixel
+    """A plane (H, W) smoothed by two box means of 2 * radius_px + 1 pixels. Outside the plane is 0."""
+    step = max(1, int(radius_px / 4))  # a wide mean needs only every step-th pixel
     height, width = plane.shape
     small = np.asarray(Image.fromarray(plane).reduce(step)) if step > 1 else plane
     half = max(1, round(radius_px / step))
@@ -122,13 +122,13 @@ _TONES = np.array(
 
 
 def ground(rng: Rng, size_hw: tuple[int, int], unit: float) -> np.ndarray:
-    """A ground of a random family in random colours, float32 (H, W, 3), 0..1. unit: pixels per 1/160 of the side."""
+    """A ground of a random pattern in random colours, float32 (H, W, 3), 0..1. unit: 1/160 of the side, in pixels."""
     pattern = np.clip(GROUNDS[int(rng.integers(len(GROUNDS)))](rng, size_hw, unit), 0, 1)
     dark, light = _TONES[int(rng.integers(len(_TONES)))]
     stain = _TONES[int(rng.integers(len(_TONES)))].mean(axis=0)
     patches = np.clip(cloudy(rng, size_hw, 60 * unit, 2) * 1.6 - 0.7, 0, 0.6)
     canvas = np.empty((*size_hw, 3), np.float32)
-    for channel in range(3):  # plane by plane: half the time of one broadcast over the last axis
+    for channel in range(3):  # channel by channel: half the time of a broadcast over the last axis
         colour = dark[channel] + (light[channel] - dark[channel]) * pattern
         canvas[..., channel] = colour + (stain[channel] * (0.6 + 0.5 * pattern) - colour) * patches
     return canvas
