@@ -26,7 +26,7 @@ from segpipe.core import machine
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.data import rgb
 from segpipe.data.classes import ClassTable
-from segpipe.data.photos import read_size, see
+from segpipe.data.photos import decode, read_size
 from segpipe.inference.find_pictures import Found, Picture, find
 from segpipe.inference.predict import predict_each
 from segpipe.inference.read_ahead import read_ahead
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(_parsed(arguments))
     except (MemoryError, RuntimeError) as error:
-        if not machine.is_want_of_memory(error):
+        if not machine.is_out_of_memory(error):
             raise
         print("inference.py: not enough memory; free some, or lower --batch-size, and run it again", file=sys.stderr)
         return 1
@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
             except NotWrittenError as error:
                 tqdm.write(f"FAILED {picture.file}: {error}", file=sys.stderr)
             bar.update()
-    for line in rgb.lines(changed):
+    for line in rgb.summary_lines(changed):
         print(f"NOTE {line}", file=sys.stderr)
     _report(found, done, time.perf_counter() - start)
     return 0 if 0 < done == len(found.pictures) else 1
@@ -122,8 +122,8 @@ def _pixels(picture: Picture) -> int:
 
 def _read(picture: Picture) -> tuple[np.ndarray, tuple[rgb.Change, ...]] | UserError:
     try:
-        seen = see(picture.file)
-        return np.asarray(seen.picture), seen.changes
+        photo = decode(picture.file)
+        return np.asarray(photo.image), photo.changes
     except AnnotationError as error:
         error.where.insert(0, str(picture.file))
         return error

@@ -29,7 +29,7 @@ def pillow_draft(path: Path) -> np.ndarray:
 def decoders() -> dict[str, Callable[[Path], np.ndarray]]:
     """Those that are installed."""
     found: dict[str, Callable[[Path], np.ndarray]] = {
-        "photos.read": lambda path: photos.read(path),  # Pillow, without the copy to an array
+        "photos.read": lambda path: photos.read_image(path),  # Pillow, without the copy to an array
         "photos.read_rgb": photos.read_rgb,
         "Pillow, draft": pillow_draft,
     }

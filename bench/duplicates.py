@@ -91,12 +91,12 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def own_hash(path: Path) -> str:
-    return duplicates.fingerprint(photos.read(path))
+    return duplicates.fingerprint(photos.read_image(path))
 
 
 def copies_hashes(path: Path) -> list[str]:
     """The hashes of every kind of copy of a photograph."""
-    return _of_copies(photos.read(path))
+    return _of_copies(photos.read_image(path))
 
 
 def lookalike_hash(of: tuple[str, int]) -> str:
@@ -181,9 +181,9 @@ def real(sheets: Path | None) -> None:
     folders = {name: sorted((DATA / name).glob("*.jpg")) for name in SETS}
     paths = [path for found in folders.values() for path in found]
     copied = [p for name, count in SETS.items() for p in folders[name][:: max(1, len(folders[name]) // count)]]
-    texts = list(parallel.ordered(own_hash, paths, 0, "photographs hashed"))
+    texts = list(parallel.map_ordered(own_hash, paths, 0, "photographs hashed"))
     originals = [texts[paths.index(path)] for path in copied]
-    made = list(zip(*parallel.ordered(copies_hashes, copied, 0, "photographs copied"), strict=True))
+    made = list(zip(*parallel.map_ordered(copies_hashes, copied, 0, "photographs copied"), strict=True))
 
     video = np.array(["camvid" in str(path) for path in paths])
     follows = [i for i in range(len(paths) - 1) if video[i] and paths[i].stem[:6] == paths[i + 1].stem[:6]]
@@ -221,7 +221,7 @@ def real(sheets: Path | None) -> None:
 def independent() -> None:
     """Pairs of the lookalikes, none of which is a copy, and copies of them."""
     texts = {
-        name: list(parallel.ordered(lookalike_hash, [(name, i) for i in range(COUNT)], 0, f"{name} hashed"))
+        name: list(parallel.map_ordered(lookalike_hash, [(name, i) for i in range(COUNT)], 0, f"{name} hashed"))
         for name in LOOKALIKES
     }
     rows = []
@@ -249,7 +249,7 @@ def independent() -> None:
     print(f"\nCopies of {COPIED} of each, percentage found: by the hashes at 8 bits, confirmed at 8, confirmed at 10\n")
     made = {}
     for name in LOOKALIKES:
-        copied = parallel.ordered(lookalike_copies, [(name, i) for i in range(COPIED)], 0, f"{name} copied")
+        copied = parallel.map_ordered(lookalike_copies, [(name, i) for i in range(COPIED)], 0, f"{name} copied")
         made[name] = dict(zip(COPIES, zip(*copied, strict=True), strict=True))
 
     def cell(name: str, kind: str) -> str:

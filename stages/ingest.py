@@ -21,7 +21,9 @@ def main() -> None:
         colours=colours,
         image_pattern=params.ingest.image_pattern,
         mask_pattern=params.ingest.mask_pattern,
-        mapper=partial(parallel.ordered, workers=params.compute.workers, dask=params.compute.dask, what="masks read"),
+        mapper=partial(
+            parallel.map_ordered, workers=params.compute.workers, dask=params.compute.dask, what="masks read"
+        ),
     )
     dataset = read_source(Path(params.ingest.source), params.ingest.format, masks)
     tables.write_dataset(Path("data/records"), dataset)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from segpipe.core.command import run
-from segpipe.core.files import whole, write_text
+from segpipe.core.files import atomic_write, write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.evaluate import per_image, score_tables
@@ -73,7 +73,7 @@ def _draw_sheets(
         for number, sample in enumerate(samples[group], start=1):
             result = next(rest)
             caption = per_image.caption(sample.score, f"{group} {number} of {of}")
-            with whole(Path("results") / sample.file) as part:
+            with atomic_write(Path("results") / sample.file) as part:
                 sheets.sheet(result.image, result.truth, result.pred, classes, caption).save(part, "PNG")
     return samples
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from segpipe.core.command import run
-from segpipe.core.errors import UserError, closes
+from segpipe.core.errors import UserError, check_total
 from segpipe.core.files import write_json, write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
@@ -28,7 +28,7 @@ def main() -> None:
     settings = params.split
     class_pixels = np.load("data/store/class_pixels.npy")
     photos = tables.read_photos(Path("data/checked/images.parquet"))
-    closes(len(photos) == len(class_pixels), f"{len(photos)} photographs checked, {len(class_pixels)} drawn")
+    check_total(len(photos) == len(class_pixels), f"{len(photos)} photographs checked, {len(class_pixels)} drawn")
     candidates = _candidates(photos, class_pixels, settings)
     _tell_copies(candidates)
     pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, params.seed)

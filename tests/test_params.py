@@ -176,7 +176,7 @@ def test_folds_are_two_or_more_and_counted_from_0(tmp_path, folds, fold):
 def test_a_stage_without_its_input_names_the_file_and_the_remedy(tmp_path):
     tmp_path.joinpath("params.yaml").write_text(TEXT)
     done = command(tmp_path, "stages.validate")
-    message = "error: data/records/categories.parquet: no such file; `dvc repro` runs the stages that make it\n"
+    message = "error: data/records/categories.parquet: no such file; `dvc repro` runs the stages that write it\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segpipe.convert import convert
 from segpipe.core import parallel
-from segpipe.core.errors import AccountError, UserError
+from segpipe.core.errors import LedgerError, UserError
 from segpipe.explain import explain
 from segpipe.ingest.mask_classes import by_number_and_colour
 from segpipe.ingest.names import AUTO
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         lines = _explained(asked) if asked.command == "explain" else _converted(asked)
-    except (UserError, AccountError) as error:
+    except (UserError, LedgerError) as error:
         print(f"segpipe {asked.command}: {error}", file=sys.stderr)
         return 1
     _say("\n".join(lines))
@@ -54,7 +54,7 @@ def _converted(asked: argparse.Namespace) -> list[str]:
     masks = MaskOptions(
         values=values,
         colours=colours,
-        mapper=partial(parallel.ordered, workers=asked.workers, what="pictures"),
+        mapper=partial(parallel.map_ordered, workers=asked.workers, what="pictures"),
     )
     return convert.convert(
         asked.source,

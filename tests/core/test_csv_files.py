@@ -23,7 +23,7 @@ def test_any_text_comes_back(tmp_path_factory, rows):
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=5))
 def test_any_names_come_back_from_one_cell(names):
-    assert csv_files.parted(csv_files.joined(names)) == tuple(names)
+    assert csv_files.split_names(csv_files.join_names(names)) == tuple(names)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -40,6 +40,6 @@ def test_ordinary_tables_are_what_pythons_writer_makes_of_them():
 
 
 def test_ordinary_names_are_joined_by_semicolons():
-    assert csv_files.joined(["background", 'traffic "light", red', "=x"]) == 'background; traffic "light", red; =x'
-    assert csv_files.joined(["a; b", "", " c"]) == '"a; b"; ""; " c"'
-    assert csv_files.joined([]) == ""
+    assert csv_files.join_names(["background", 'traffic "light", red', "=x"]) == 'background; traffic "light", red; =x'
+    assert csv_files.join_names(["a; b", "", " c"]) == '"a; b"; ""; " c"'
+    assert csv_files.join_names([]) == ""

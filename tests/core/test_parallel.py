@@ -11,7 +11,7 @@ import pytest
 
 from segpipe.core import parallel
 from segpipe.core.errors import UserError
-from segpipe.core.parallel import ordered, pace
+from segpipe.core.parallel import map_ordered, pace
 
 
 def _square(number: int) -> int:
@@ -22,8 +22,8 @@ def test_results_come_in_order_whatever_the_number_of_workers():
     numbers = list(range(101))
     expected = [n * n for n in numbers]
     for workers in (1, 2, 3):
-        assert list(ordered(_square, numbers, workers, "numbers")) == expected
-    assert list(ordered(_square, [], 2, "numbers")) == []
+        assert list(map_ordered(_square, numbers, workers, "numbers")) == expected
+    assert list(map_ordered(_square, [], 2, "numbers")) == []
 
 
 class Thing:
@@ -46,7 +46,7 @@ def _counted(thing: Thing) -> Thing:
 def test_neither_workers_nor_the_stage_hold_more_than_is_in_flight():
     things = [Thing() for _ in range(1000)]
     peak, at_work = 0, []
-    for result in ordered(_counted, things, 2, "things"):
+    for result in map_ordered(_counted, things, 2, "things"):
         peak = max(peak, len(Thing.alive))
         at_work.append(result.held)
     assert max(at_work) <= parallel._MAX_CHUNK
@@ -56,19 +56,17 @@ def test_neither_workers_nor_the_stage_hold_more_than_is_in_flight():
 def test_the_last_line_tells_the_pace(caplog):
     caplog.set_level(logging.INFO)
     for workers in (1, 2):
-        results = ordered(_square, [1, 2, 3, 4], workers, "numbers")
+        results = map_ordered(_square, [1, 2, 3, 4], workers, "numbers")
         for _ in range(4):
             next(results)  # a reader that asks for no more than there is
         (line,) = [record.getMessage() for record in caplog.records]
-        assert re.fullmatch(r"4 numbers in [\d.]+ s, [\d.]+ a second; \d+% of it computing: .* it", line)
+        assert re.fullmatch(r"4 numbers in [\d.]+ s, [\d.]+ per second; \d+% of the time .*: limited by .*", line)
         caplog.clear()
 
 
 def test_the_pace_names_what_limits_it():
-    assert (
-        pace(90, "masks", 3.0, 0.9) == "90 masks in 3.0 s, 30.0 a second; 90% of it computing: the processors limit it"
-    )
-    assert pace(1, "masks", 2.0, 0.5).endswith("50% of it computing: reading, writing or other work limits it")
+    assert pace(90, "masks", 3.0, 0.9).endswith("; 90% of the time computing: limited by the processors")
+    assert pace(1, "masks", 2.0, 0.5).endswith("; 50% of the time computing: limited by reading, writing or other work")
 
 
 def _die_of_memory(number: int) -> int:
@@ -78,9 +76,9 @@ def _die_of_memory(number: int) -> int:
 
 def test_a_worker_that_the_system_ends_is_told_in_one_line():
     with pytest.raises(UserError) as error:
-        list(ordered(_die_of_memory, [1, 2], 2, "numbers"))
+        list(map_ordered(_die_of_memory, [1, 2], 2, "numbers"))
     assert str(error.value) == (
-        "a worker process was ended from outside, most often for want of memory; lower compute.workers in params.yaml "
+        "the system ended a worker process, most often because memory ran out; lower compute.workers in params.yaml "
         "and run `dvc repro` again"
     )
 
@@ -91,15 +89,15 @@ def _survive_ctrl_c(number: int) -> int:
 
 
 def test_ctrl_c_is_for_the_stage_not_for_its_workers():
-    assert list(ordered(_survive_ctrl_c, [1, 2], 2, "numbers")) == [1, 2]
+    assert list(map_ordered(_survive_ctrl_c, [1, 2], 2, "numbers")) == [1, 2]
 
 
 def test_workers_of_a_stage_start_without_a_word(tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work/stage.py").write_text(
-        "from segpipe.core.parallel import ordered\n"
+        "from segpipe.core.parallel import map_ordered\n"
         "if __name__ == '__main__':\n"
-        "    print(list(ordered(abs, [-1, -2], 2, 'numbers')))\n"
+        "    print(list(map_ordered(abs, [-1, -2], 2, 'numbers')))\n"
     )
     done = subprocess.run([sys.executable, "-m", "work.stage"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[1, 2]\n", "")  # Python warns of a module that was imported before it ran

@@ -47,8 +47,8 @@ def test_the_pixels_size_and_hash_are_those_of_the_file(tmp_path, form):
     np.testing.assert_array_equal(photos.read_rgb(path), photos.read_rgb(tmp_path / "file"))
     assert photos.read_size(path) == ((10, 20), 1)
     for file in (path, tmp_path / "file"):
-        with photos.opened(file) as opened:
-            opened.seen("viewed")
+        with photos.open_photo(file) as opened:
+            opened.decode("viewed")
             assert opened.sha256() == hashlib.sha256(data).hexdigest()
     assert photos.suffix(path) == {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}[form]
 

@@ -20,8 +20,8 @@ MASKED = np.where([True, True, True, False], FOUR, np.where(FOUR > 99, 255, 0)).
 
 def see(path):
     """The pixels, and the codes of what is noted."""
-    seen = photos.see(path)
-    return np.asarray(seen.picture), [change.code for change in seen.changes]
+    seen = photos.decode(path)
+    return np.asarray(seen.image), [change.code for change in seen.changes]
 
 
 def in_8_bits(values):
@@ -58,7 +58,7 @@ def test_12_bit_grey_keeps_its_contrast(tmp_path, layout):
 
 def test_the_values_and_the_pages_are_named(tmp_path):
     Image.fromarray(GREY_12).save(tmp_path / "a.tif", save_all=True, append_images=[Image.new("L", (60, 40))])
-    assert [change.detail for change in photos.see(tmp_path / "a.tif").changes] == [
+    assert [change.detail for change in photos.decode(tmp_path / "a.tif").changes] == [
         "only page 1 of 2 is used",
         f"its 16-bit values from {GREY_12.min()} to {GREY_12.max()} are scaled to 0 to 255",
     ]
@@ -196,8 +196,8 @@ def test_a_first_page_that_is_the_smaller_version_of_another_is_noted(tmp_path):
     small, large = Image.new("RGB", (30, 20)), Image.new("RGB", (60, 40))
     large.encoderinfo = {"tiffinfo": {}}
     small.save(tmp_path / "a.tif", tiffinfo={254: 1}, save_all=True, append_images=[large])
-    seen = photos.see(tmp_path / "a.tif")
-    assert (seen.picture.size, [change.detail for change in seen.changes]) == ((30, 20), ["only page 1 of 2 is used"])
+    seen = photos.decode(tmp_path / "a.tif")
+    assert (seen.image.size, [change.detail for change in seen.changes]) == ((30, 20), ["only page 1 of 2 is used"])
 
 
 @pytest.mark.parametrize(("kind", "codes"), [(b"\2\0\2\0", ["first_page_only"]), (b"\0\0\0\0", [])])
@@ -227,5 +227,5 @@ def test_a_second_view_of_a_camera_is_noted_and_a_preview_is_not(tmp_path, kind,
 def test_a_tiff_that_is_not_read_is_named_as_what_it_is(tmp_path, values, layout, words):
     tiffs.put(tmp_path / "a.tif", values, **{"photometric": 1} | layout)
     with pytest.raises(AnnotationError, match=f"^TIFF pictures of {words} are not supported; write") as caught:
-        photos.see(tmp_path / "a.tif")
+        photos.decode(tmp_path / "a.tif")
     assert caught.value.reason == "unsupported_format"

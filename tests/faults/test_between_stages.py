@@ -101,7 +101,7 @@ def test_an_output_that_vanishes_is_named_with_what_makes_it(world, stage, file)
     cat_and_dog(world)
     with pytest.raises(SystemExit) as end:
         run(lambda: void(go(world, (world.work / file).unlink, before=stage)))
-    assert end.value.code == f"error: {file}: no such file; `dvc repro` runs the stages that make it"
+    assert end.value.code == f"error: {file}: no such file; `dvc repro` runs the stages that write it"
 
 
 def void(account: object) -> None:

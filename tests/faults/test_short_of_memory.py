@@ -28,7 +28,7 @@ from segpipe.core.errors import AnnotationError, UserError
 
 there = resource.RLIM_INFINITY
 readers = {
-    "photo": lambda path: photos.read(path).getpixel((0, 0)) == (0, 0, 0),
+    "photo": lambda path: photos.read_image(path).getpixel((0, 0)) == (0, 0, 0),
     "size": lambda path: photos.viewed_wh(path) == (2000, 2000),
     "mask": lambda path: path.suffix != ".png" or not mask_files.read_stored(path).values.any(),
 }
@@ -100,7 +100,7 @@ def test_validate_stops_and_keeps_no_verdict(tmp_path):
     sources.put(tmp_path / "source", "instances.json", document)
     Image.new("L", (SIDE, SIDE)).save(tmp_path / "source/a.png")
     end, verdicts = python(CHECK, tmp_path / "source", tmp_path / "cache").splitlines()
-    problem = "not enough memory; free some, or let fewer processes work at once (compute.workers in params.yaml)"
+    problem = "not enough memory; free some, or run fewer processes (compute.workers in params.yaml)"
     assert end == f"error: {tmp_path / 'source/a.png'}: {problem}"
     assert verdicts == "['kept', 'kept']"
 
@@ -120,7 +120,7 @@ def test_too_many_open_files_stop_the_reading(tmp_path):
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
     try:
         with pytest.raises(UserError, match=r"a\.png: too many open files; raise `ulimit -n`") as caught:
-            photos.read(tmp_path / "a.png")
+            photos.read_image(tmp_path / "a.png")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert not isinstance(caught.value, AnnotationError)
@@ -131,4 +131,4 @@ def test_what_a_path_is_stays_a_verdict(tmp_path, name):
     (tmp_path / "a.png").symlink_to("a.png")
     (tmp_path / "b").write_text("")
     with pytest.raises(AnnotationError):
-        photos.read(Path(tmp_path, name))
+        photos.read_image(Path(tmp_path, name))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from segpipe.core.errors import AccountError, UserError
+from segpipe.core.errors import LedgerError, UserError
 from segpipe.ingest.formats import coco as coco_reader
 from segpipe.ingest.names import FORMAT_NAMES
 from segpipe.ingest.read import FORMATS, MaskOptions, read_source
@@ -137,5 +137,5 @@ def test_a_record_that_the_reader_loses_or_doubles_stops_the_stage(tmp_path, mon
         return replace(dataset, **{name: change(getattr(dataset, name)) for name, change in lost.items()})
 
     monkeypatch.setattr(coco_reader, "read", forgetful)
-    with pytest.raises(AccountError, match=said):
+    with pytest.raises(LedgerError, match=said):
         read_source(tmp_path)

@@ -1,6 +1,6 @@
 import pytest
 
-from segpipe.core.errors import AccountError
+from segpipe.core.errors import LedgerError
 from segpipe.ledger.rows import Row, check_totals, read_ledger, summary, warnings, write_ledger
 
 
@@ -20,7 +20,7 @@ def test_sums_that_close_pass():
 
 @pytest.mark.parametrize("change", [lambda r: r[:-1], lambda r: [*r, r[-1]]])
 def test_a_lost_or_doubled_record_stops_the_stage(change):
-    with pytest.raises(AccountError, match="ledger"):
+    with pytest.raises(LedgerError, match="ledger"):
         check_totals(change(rows()), images_in=1, annotations_in=10)
 
 

@@ -12,7 +12,7 @@ MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 
 
 def drawn(ring: tuple[float, ...], mask: np.ndarray) -> np.ndarray:
-    return outlines.mask(raster.draw([ring], mask.shape))
+    return outlines.to_mask(raster.draw([ring], mask.shape))
 
 
 def test_a_square_is_traced_by_its_four_corners():
@@ -21,7 +21,7 @@ def test_a_square_is_traced_by_its_four_corners():
         .##.
         .##.
     """).astype(bool)
-    (ring,) = outlines.traced(mask)
+    (ring,) = outlines.trace(mask)
     assert sorted(zip(ring[0::2], ring[1::2], strict=True)) == [(1, 1), (1, 3), (3, 1), (3, 3)]
 
 
@@ -31,7 +31,7 @@ def test_a_hole_and_a_second_part_are_loops_of_their_own():
         #.#.#
         ###..
     """).astype(bool)
-    assert sorted(map(len, outlines.traced(mask))) == [8, 8, 8]
+    assert sorted(map(len, outlines.trace(mask))) == [8, 8, 8]
 
 
 def test_rings_beside_and_within_each_other_become_one_that_draws_the_same():
@@ -44,14 +44,14 @@ def test_rings_beside_and_within_each_other_become_one_that_draws_the_same():
         #...#...
         #####...
     """)
-    mask = drawn(outlines.joined([outer, hole, part]), expected)
+    mask = drawn(outlines.join_rings([outer, hole, part]), expected)
     np.testing.assert_array_equal(mask.astype(np.uint8), expected)
 
 
 @settings(max_examples=300, deadline=None)
 @given(MASKS)
 def test_any_mask_traced_and_joined_draws_its_own_pixels(mask):
-    loops = outlines.traced(mask)
+    loops = outlines.trace(mask)
     assert bool(loops) == bool(mask.any())
     if loops:
-        np.testing.assert_array_equal(drawn(outlines.joined(loops), mask).astype(np.uint8), mask.astype(np.uint8))
+        np.testing.assert_array_equal(drawn(outlines.join_rings(loops), mask).astype(np.uint8), mask.astype(np.uint8))

@@ -114,7 +114,7 @@ def test_one_changed_bit_in_the_memory_is_found(tmp_path, caplog):
     data[len(data) // 2] ^= 1
     index.write_bytes(data)
     assert rasterize(tmp_path, tmp_path / "out", tmp_path / "kept", {1: 3.0}) == ["p1"]
-    assert "index.pickle cannot be used (damaged): everything is worked out anew" in caplog.text
+    assert "index.pickle cannot be used (damaged): every result is computed again" in caplog.text
 
 
 def test_one_changed_bit_in_a_kept_mask_draws_that_picture_anew(tmp_path):

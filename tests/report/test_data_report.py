@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from segpipe.core.errors import AccountError
+from segpipe.core.errors import LedgerError
 from segpipe.ledger.rows import SKIPPED, summary
 from segpipe.report import data_report
 from segpipe.report.data_report import html
@@ -151,5 +151,5 @@ def test_a_class_without_drawn_objects_is_in_the_table(tmp_path):
 def test_a_verdict_that_the_page_does_not_know_is_an_accounting_error(tmp_path):
     data = report(tmp_path)
     wrong = replace(data.rows[1], verdict=SKIPPED)  # a verdict of images only
-    with pytest.raises(AccountError, match="skipped"):
+    with pytest.raises(LedgerError, match="skipped"):
         data_report.html(replace(data, rows=(wrong,)))

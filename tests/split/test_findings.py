@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from segpipe.core.errors import AccountError
+from segpipe.core.errors import LedgerError
 from segpipe.data import duplicates
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
@@ -58,7 +58,7 @@ def test_a_split_of_all_that_is_used_closes():
     ],
 )
 def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
-    with pytest.raises(AccountError, match=said):
+    with pytest.raises(LedgerError, match=said):
         findings.check_totals(sides, ROWS)
 
 

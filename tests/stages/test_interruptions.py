@@ -29,9 +29,9 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp
     ("code", "said"),
     [
         (errno.ENOSPC, "error: data/masks/a.png: No space left on device; free some space on the disk, "),
-        (errno.EACCES, "error: data/masks/a.png: Permission denied; make it yours to read and write, "),
-        (errno.EROFS, "error: data/masks/a.png: Read-only file system; work on a disk that can be written to, "),
-        (errno.EIO, "error: data/masks/a.png: Input/output error; mend it, "),
+        (errno.EACCES, "error: data/masks/a.png: Permission denied; give yourself permission to read and write it, "),
+        (errno.EROFS, "error: data/masks/a.png: Read-only file system; work on a disk that is not read-only, "),
+        (errno.EIO, "error: data/masks/a.png: Input/output error; fix it, "),
     ],
 )
 def test_what_the_disk_refuses_is_one_line(code, said):
@@ -58,9 +58,11 @@ def test_want_of_memory_is_one_line_also_in_pytorchs_words():
     ],
 )
 def test_a_signal_is_one_line_at_any_moment(tmp_path, moment, number, name):
-    at_work = "stages.running.run(lambda: (print(1, flush=True), time.sleep(60)))"
+    at_work = "command.run(lambda: (print(1, flush=True), time.sleep(60)))"
     importing = "print(1, flush=True); time.sleep(60)"
-    code = f"import time, stages, stages.running; {at_work if moment == 'while it works' else importing}"
+    code = (
+        f"import time, stages; from segpipe.core import command; {at_work if moment == 'while it works' else importing}"
+    )
     stage = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -17,7 +17,7 @@ from segpipe.validate import image
 from tests import data_half
 from tests.ingest.folders import coco, drawn, photo, put_json, put_pictures
 
-END = "; run `dvc repro --force`, and if it comes again, report it: the mistake is segpipe's"
+END = "; run `dvc repro --force`, and if it happens again, report it: this is a bug in segpipe"
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ OF_AN_ANNOTATION = {
 )
 def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeypatch, key, change, said):
     wrapped(monkeypatch, image, "check", lambda c: change(c) if c.rows[0].id == key else c)
-    assert last_line(project, "validate") == f"error: the account does not close: {said}{END}"
+    assert last_line(project, "validate") == f"error: the totals do not add up: {said}{END}"
     assert not (project / "data/checked").exists()
 
 
@@ -102,20 +102,20 @@ def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeyp
 def test_rasterize_draws_all_that_validate_keeps(project, monkeypatch, holder, name, first):
     line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda all_: all_[:-1]))
     said = f"the ledger keeps 5 records, the stage passes on 4; first difference: {first}"
-    assert line == f"error: the account does not close: {said}{END}"
+    assert line == f"error: the totals do not add up: {said}{END}"
     assert not (project / "data/ledger.parquet").exists()
 
 
 def test_rasterize_leaves_no_pixel_without_a_value(project, monkeypatch):
     line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, Painting, "pixels", lambda counts: counts // 2))
-    assert line == f"error: the account does not close: a: the label map has 24 pixels, the image 48{END}"
+    assert line == f"error: the totals do not add up: a: the label map has 24 pixels, the image 48{END}"
     assert not list((project / "data/masks").glob("*.png"))
 
 
 def test_rasterize_paints_no_value_outside_the_class_table(project):
     path = project / "data/checked/class_indices.json"
     line = last_line(project, "rasterize", lambda: path.write_text(json.dumps({"cat": 7})))
-    assert line == f"error: the account does not close: a: values outside the class table{END}"
+    assert line == f"error: the totals do not add up: a: values outside the class table{END}"
     assert not list((project / "data/masks").glob("*.png"))
 
 
@@ -129,18 +129,18 @@ def test_rasterize_paints_no_value_outside_the_class_table(project):
 )
 def test_split_places_each_photograph_once(project, monkeypatch, change, said):
     line = last_line(project, "split", lambda: wrapped(monkeypatch, assign, "placed", change))
-    assert line == f"error: the account does not close: {said}{END}"
+    assert line == f"error: the totals do not add up: {said}{END}"
     assert not (project / "data/splits.csv").exists()
 
 
 def test_split_is_of_the_photographs_that_were_drawn(project, monkeypatch):
     line = last_line(project, "split", lambda: wrapped(monkeypatch, tables, "read_photos", lambda all_: all_[1:]))
-    assert line == f"error: the account does not close: 2 photographs checked, 3 drawn{END}"
+    assert line == f"error: the totals do not add up: 2 photographs checked, 3 drawn{END}"
 
 
 def test_ingest_and_convert_read_every_record(project, monkeypatch, capsys):
     wrapped(monkeypatch, coco_reader, "read", lambda d: replace(d, instances=d.instances[1:]))
-    said = f"the account does not close: 2 annotations in the files, 1 read{END}"
+    said = f"the totals do not add up: 2 annotations in the files, 1 read{END}"
     assert last_line(project, "ingest") == f"error: {said}"
     with chdir(project):
         assert command(["convert", "source", "out", "--to", "yolo"]) == 1

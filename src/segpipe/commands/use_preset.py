@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from segpipe import params
 from segpipe.core.errors import UserError
-from segpipe.core.files import whole
+from segpipe.core.files import atomic_write
 
 PRESETS = Path("presets")
 
@@ -27,7 +27,7 @@ def use(preset: Path, target: Path) -> None:
     yaml.width = 120
     document = yaml.load(target.read_text(encoding="utf-8"))
     _merge(document, YAML(typ="safe").load(preset.read_text(encoding="utf-8")))
-    with whole(target) as part:
+    with atomic_write(target) as part:
         with part.open("w", encoding="utf-8") as file:
             yaml.dump(document, file)
         _check(part, preset)

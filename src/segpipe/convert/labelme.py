@@ -71,7 +71,7 @@ def _shapes(
     """One shape for each ring, of one group where there are several."""
     label = instance.category if instance.role == "object" else _IGNORED
     if not instance.rings or _has_holes(instance):
-        shapes = [_mask_shape(label, outlines.mask(outlines.region(instance, size_hw, root)))]
+        shapes = [_mask_shape(label, outlines.to_mask(outlines.region(instance, size_hw, root)))]
     elif instance.kind == "box" and (corners := _corners(instance)):
         shapes = [_shape(label, "rectangle", corners)]
     else:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from segpipe.core.errors import AnnotationError, UserError
-from segpipe.core.files import whole
+from segpipe.core.files import atomic_write
 from segpipe.core.parallel import Mapper
 from segpipe.data import photos
 from segpipe.data.records import Dataset, Image, Instance, by_image
@@ -35,7 +35,7 @@ class Target:
         """Copy a photograph of the source to `place` in the target, if photographs are copied at all."""
         if not self.copy_images:
             return
-        with whole(self.out / place, durable=False) as part:
+        with atomic_write(self.out / place, durable=False) as part:
             if photos.is_embedded(self.root / file):
                 part.write_bytes(photos.embedded_file(self.root / file))
             else:

@@ -81,15 +81,15 @@ def _fractions(instance: Instance, size_hw: tuple[int, int], root: Path, written
         written.changed["boxes became outlines of four corners"] += 1
     inside = bool(instance.rings) and all(_is_inside(ring, size_hw) for ring in [*instance.rings, *instance.holes])
     if inside:
-        fractions = _scaled(outlines.joined([*instance.rings, *instance.holes]), size_hw)
+        fractions = _scaled(outlines.join_rings([*instance.rings, *instance.holes]), size_hw)
         if _pixels(fractions, size_hw) == drawn:
             joined = len(instance.rings) + len(instance.holes) > 1
             written.changed["outlines joined to one, of the same pixels"] += joined
             return fractions
-    loops = outlines.traced(outlines.mask(drawn))
+    loops = outlines.trace(outlines.to_mask(drawn))
     if not loops:
         raise AnnotationError("it covers no pixel; draw it again or delete it", "zero_area")
-    fractions = _scaled(outlines.joined(loops), size_hw)
+    fractions = _scaled(outlines.join_rings(loops), size_hw)
     if _pixels(fractions, size_hw) != drawn:
         raise AnnotationError("no single outline draws its pixels", "not_one_ring")
     written.changed["outlines drawn anew along the edges of the same pixels"] += 1

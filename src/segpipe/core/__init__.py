@@ -1,1 +1,1 @@
-"""Code that knows no image: errors, files, processes."""
+"""Code that knows no image: errors, files, processes, commands."""

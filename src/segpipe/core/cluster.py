@@ -1,4 +1,4 @@
-"""A Dask cluster as the executor of per-image work; its workers see the project's folder on a disk that all share."""
+"""A Dask cluster as the executor of per-image work. Its workers see the project's folder on a shared disk."""
 
 import os
 from collections.abc import Iterator
@@ -11,21 +11,21 @@ from typing import Any
 from segpipe.core import memory
 from segpipe.core.errors import UserError
 
-_HERE = Path(".segpipe")
-_PATIENCE = "10s"
+_SHARED = Path(".segpipe")
 
 
 @contextmanager
-def joined(scheduler: str) -> Iterator[tuple[Executor, int]]:
-    """An executor over the cluster of a scheduler (host:port or tcp://host:port), and how many tasks it runs at once.
+def connect(scheduler: str, timeout: str = "10s") -> Iterator[tuple[Executor, int]]:
+    """An executor over the cluster of a scheduler, and how many tasks it runs at the same time.
 
-    Raises UserError if no scheduler answers, it has no worker, or a worker runs outside the project's folder (paths
-    in tasks are relative to it) or with other code or libraries.
+    scheduler: host:port or tcp://host:port; timeout: how long to wait for its answer, as Dask writes durations.
+    Raises UserError if no scheduler answers, if it has no worker, or if a worker runs outside the project's folder
+    (paths in tasks are relative to it) or with other code or libraries.
     """
-    from distributed import Client  # a second of imports, for nothing where there is no cluster
+    from distributed import Client  # takes a second to import, which only a cluster is worth
 
     try:
-        client = Client(scheduler, timeout=_PATIENCE, set_as_default=False)
+        client = Client(scheduler, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:
         problem = f"no scheduler answers at {scheduler} ({type(error).__name__})"
         raise UserError(f"compute.dask: {problem}; start one with `dask scheduler`, or leave it empty") from error
@@ -40,24 +40,25 @@ def joined(scheduler: str) -> Iterator[tuple[Executor, int]]:
 
 
 def _require_this_folder(client: Any) -> None:
-    _HERE.mkdir(exist_ok=True)
-    with NamedTemporaryFile(dir=_HERE, prefix="seen-by-") as token:
-        sees = client.run(os.path.isfile, os.path.relpath(token.name))
-    strangers = sorted(worker for worker, it_does in sees.items() if not it_does)
-    if strangers:
+    _SHARED.mkdir(exist_ok=True)
+    with NamedTemporaryFile(dir=_SHARED, prefix="seen-by-") as token:
+        is_seen = client.run(os.path.isfile, os.path.relpath(token.name))
+    elsewhere = sorted(worker for worker, is_here in is_seen.items() if not is_here)
+    if elsewhere:
         raise UserError(
-            f"compute.dask: {strangers[0]} does not run in this folder; start its workers in {Path.cwd()}, "
+            f"compute.dask: {elsewhere[0]} does not run in this folder; start its workers in {Path.cwd()}, "
             "on a disk that all machines share"
         )
 
 
 def _require_this_code(client: Any) -> None:
     try:
-        others = sorted(worker for worker, theirs in client.run(memory.version).items() if theirs != memory.version())
-    except (ImportError, AttributeError) as error:  # no segpipe there, or one that is too old
+        versions = client.run(memory.version)
+        others = sorted(worker for worker, version in versions.items() if version != memory.version())
+    except (ImportError, AttributeError) as error:  # the worker has no segpipe, or an old one
         others = [f"a worker ({error})"]
     if others:
         raise UserError(
             f"compute.dask: {others[0]} has other code or other libraries than this project; start its workers with "
-            f"PYTHONPATH={Path('src').absolute()} and with what requirements.txt pins"
+            f"PYTHONPATH={Path('src').absolute()} and with the versions in requirements.txt"
         )

@@ -1,4 +1,4 @@
-"""How a stage runs as a command: what it logs, and how what the user can mend ends it."""
+"""How a stage runs as a command: its log, and one line for an error that the user can fix."""
 
 import errno
 import logging
@@ -10,57 +10,55 @@ from collections.abc import Callable
 from types import FrameType
 
 from segpipe.core import machine
-from segpipe.core.errors import REPORTED, AccountError, StoppedError, UserError, is_first_to_report
+from segpipe.core.errors import REPORTED, LedgerError, StoppedError, UserError, is_first_to_report
 
-_LOST = re.compile("gloo/transport|NCCL")  # in what PyTorch raises where another process of a training is gone
+_LOST_PROCESS = re.compile("gloo/transport|NCCL")  # PyTorch's message when another process of a training has ended
 _REMEDIES = {
     errno.ENOSPC: "free some space on the disk",
     errno.EDQUOT: "free some of your space on the disk",
-    errno.EACCES: "make it yours to read and write",
-    errno.EPERM: "make it yours to read and write",
-    errno.EROFS: "work on a disk that can be written to",
+    errno.EACCES: "give yourself permission to read and write it",
+    errno.EPERM: "give yourself permission to read and write it",
+    errno.EROFS: "work on a disk that is not read-only",
 }
-
-
-_MEMORY = f"{machine.MEMORY}, then run `dvc repro` again"
+_OUT_OF_MEMORY = f"{machine.OUT_OF_MEMORY}, then run `dvc repro` again"
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a stage: log lines to stderr; what the user can mend ends it with one line and exit code 1.
+    """Run a stage: its log goes to stderr; an error that the user can fix ends it with one line and exit code 1.
 
     SIGTERM ends it as Ctrl-C does, so that a tracked run is closed.
     """
-    signal.signal(signal.SIGTERM, _stopped)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         main()
     except MemoryError:
-        sys.exit(_last_words(_MEMORY))
+        sys.exit(_error_line(_OUT_OF_MEMORY))
     except FileNotFoundError as error:
-        sys.exit(_last_words(f"{error.filename or error}: no such file; `dvc repro` runs the stages that make it"))
+        sys.exit(_error_line(f"{error.filename or error}: no such file; `dvc repro` runs the stages that write it"))
     except OSError as error:
         if error.errno not in _REMEDIES and not error.filename:
-            raise  # of no file: a mistake of ours
-        sys.exit(_last_words(_refused(error)))
+            raise  # not about a file: a bug in segpipe
+        sys.exit(_error_line(_file_problem(error)))
     except RuntimeError as error:
-        if machine.is_want_of_memory(error):
-            sys.exit(_last_words(_MEMORY))
-        if not _LOST.search(str(error)):
+        if machine.is_out_of_memory(error):
+            sys.exit(_error_line(_OUT_OF_MEMORY))
+        if not _LOST_PROCESS.search(str(error)):
             raise
-        if REPORTED not in os.environ:  # else who started the processes knows which of them is gone
-            sys.stderr.write(f"{_last_words(f'the other processes are gone ({str(error)[:200]})')}\n")
+        if REPORTED not in os.environ:  # otherwise the launcher of the processes reports which one has ended
+            sys.stderr.write(f"{_error_line(f'another process has ended ({str(error)[:200]})')}\n")
         sys.stderr.flush()
-        os._exit(1)  # an orderly exit now and then ends in an abort by PyTorch's threads
+        os._exit(1)  # after an orderly exit PyTorch's threads sometimes abort the process
     except StoppedError as error:
-        sys.exit(1 if _rank() else _last_words(str(error)))  # all are stopped, the first has saved
-    except (AccountError, UserError) as error:
-        sys.exit(_last_words(str(error)))
+        sys.exit(1 if _rank() else _error_line(str(error)))  # every process is stopped; rank 0 has saved
+    except (LedgerError, UserError) as error:
+        sys.exit(_error_line(str(error)))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _last_words(problem: str) -> str | int:
-    """The line that ends this process; of several that train together the first to fail speaks, with its number."""
+def _error_line(problem: str) -> str | int:
+    """The exit value of this process: its error line, or 1 if another process of the training has reported one."""
     rank = _rank()
     if not is_first_to_report():
         return 1
@@ -68,15 +66,15 @@ def _last_words(problem: str) -> str | int:
 
 
 def _rank() -> int:
-    """This process's number in a team; a RANK without one is of another program's."""
+    """The rank of this process; RANK without WORLD_SIZE belongs to another program."""
     return int(os.environ.get("RANK", "0")) if os.environ.get("WORLD_SIZE", "1") != "1" else 0
 
 
-def _stopped(number: int, frame: FrameType | None) -> None:
-    sys.exit(1 if _rank() else _last_words(f"stopped by {signal.Signals(number).name}; run it again"))
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    sys.exit(1 if _rank() else _error_line(f"stopped by {signal.Signals(number).name}; run it again"))
 
 
-def _refused(error: OSError) -> str:
-    """Where the disk or the system refused, and what to do."""
-    said, remedy = os.strerror(error.errno or 0), _REMEDIES.get(error.errno or 0, "mend it")
-    return f"{error.filename or 'writing'}: {said}; {remedy}, then run `dvc repro` again"
+def _file_problem(error: OSError) -> str:
+    code = error.errno or 0
+    remedy = _REMEDIES.get(code, "fix it")
+    return f"{error.filename or 'writing'}: {os.strerror(code)}; {remedy}, then run `dvc repro` again"

@@ -1,4 +1,4 @@
-"""CSV files that any tool opens: no text in them is a formula to a spreadsheet, and it is read back as it was."""
+"""CSV files that are safe to open in a spreadsheet: no text in them is a formula. `read` undoes this."""
 
 import csv
 import io
@@ -11,13 +11,17 @@ from segpipe.core.files import write_text
 # Source: https://owasp.org/www-community/attacks/CSV_Injection; the last four are = + - @ in full width
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-][0-9]+(\.[0-9]+)?")
-_JOIN = "; "  # between the names of one cell
+_SEPARATOR = "; "  # between the names in one cell
 
 
 def text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The table as CSV with LF line ends; text that would be a formula gets an apostrophe before it, a number none."""
+    r"""The table as CSV with LF line ends. Text that a spreadsheet would compute gets an apostrophe in front.
+
+    >>> text(["file", "share"], [["=1+1.png", -0.5], ["-0.5", 1]])
+    "file,share\n'=1+1.png,-0.5\n-0.5,1\n"
+    """
     line = io.StringIO()
-    writer = csv.writer(line, lineterminator="\r\n")  # or a cell with one of the two would not be quoted
+    writer = csv.writer(line, lineterminator="\r\n")  # with "\n", a cell that contains "\r" would not be quoted
     lines = []
     for row in (header, *rows):
         writer.writerow([_safe(cell) if isinstance(cell, str) else cell for cell in row])
@@ -33,33 +37,38 @@ def write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 
 def read(path: Path) -> list[dict[str, str]]:
-    """The rows of a table of `write`, by column, without the apostrophes. Raises OSError."""
+    """The rows that `write` wrote, each a dict by column, without the apostrophes. Raises OSError."""
     with path.open(encoding="utf-8", newline="") as file:
         table = csv.reader(file)
-        header = [_plain(cell) for cell in next(table, [])]
-        return [dict(zip(header, map(_plain, row), strict=False)) for row in table]
+        header = [_unescaped(cell) for cell in next(table, [])]
+        return [dict(zip(header, map(_unescaped, row), strict=False)) for row in table]
 
 
-def joined(names: Iterable[str]) -> str:
-    """Several names as the text of one cell; a name that would be read as two, or as another, is quoted."""
-    return _JOIN.join(_quoted(name) for name in names)
+def join_names(names: Iterable[str]) -> str:
+    """Several names as the text of one cell. Ambiguous names are quoted.
+
+    >>> join_names(["cat", "a; b"])
+    'cat; "a; b"'
+    """
+    return _SEPARATOR.join(_quoted(name) for name in names)
 
 
-def parted(cell: str) -> tuple[str, ...]:
-    """The names that `joined` wrote."""
-    return tuple(next(csv.reader(io.StringIO(cell, newline=""), delimiter=_JOIN[0], skipinitialspace=True), ()))
+def split_names(cell: str) -> tuple[str, ...]:
+    """The names that `join_names` wrote."""
+    reader = csv.reader(io.StringIO(cell, newline=""), delimiter=_SEPARATOR[0], skipinitialspace=True)
+    return tuple(next(reader, ()))
 
 
 def _safe(cell: str) -> str:
     return f"'{cell}" if _is_formula(cell) else cell
 
 
-def _plain(cell: str) -> str:
+def _unescaped(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell
 
 
 def _is_formula(cell: str) -> bool:
-    """Also with apostrophes before it: then one more can be put there and removed again."""
+    """Whether the cell is a formula, or one behind apostrophes: those get one more, so that reading removes only it."""
     return bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell)
 
 

@@ -1,17 +1,18 @@
-"""What is wrong with the user's files or settings, said so that a user can act on it."""
+"""Errors in the user's files or settings, written so that the user can fix them."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-REPORTED = "SEGPIPE_REPORTED"  # names a file: of processes that train together the one that makes it reports its error
+# An environment variable with the path of a file: of several training processes, the one that creates it reports.
+REPORTED = "SEGPIPE_REPORTED"
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used as a whole: the run ends with this one line and exit code 1.
+    """An error in the user's files or settings that ends the run with one line and exit code 1.
 
-    `str(error)` joins the places from the outermost in and the problem: "file: record: problem; remedy".
+    `str(error)` joins the places, the outermost first, and the problem: "file: record: problem; remedy".
     """
 
     def __init__(self, problem: str) -> None:
@@ -24,10 +25,7 @@ class UserError(Exception):
 
 
 class AnnotationError(UserError):
-    """One record cannot be used: the reader turns it into a ledger row and goes on.
-
-    `reason` is the ledger's reason code.
-    """
+    """One record cannot be used. The reader turns the error into a ledger row with the code `reason` and continues."""
 
     def __init__(self, problem: str, reason: str = "bad_record") -> None:
         super().__init__(problem)
@@ -35,26 +33,32 @@ class AnnotationError(UserError):
 
 
 class StoppedError(UserError):
-    """A signal ended the run: nothing is wrong, and the next run goes on from there."""
+    """A signal ended the run. Nothing is wrong: the next run continues from there."""
 
 
-class AccountError(AssertionError):
-    """A sum of the account does not close: a mistake of ours, not in the user's data. Nothing may go on from there."""
+class LedgerError(AssertionError):
+    """Totals do not add up: a bug in segpipe, not an error in the user's data. The run must end."""
 
     def __str__(self) -> str:
-        problem = f"the account does not close: {super().__str__()}"
-        return f"{problem}; run `dvc repro --force`, and if it comes again, report it: the mistake is segpipe's"
+        problem = f"the totals do not add up: {super().__str__()}"
+        return f"{problem}; run `dvc repro --force`, and if it happens again, report it: this is a bug in segpipe"
 
 
-def closes(true: bool, problem: str) -> None:
-    """Raise AccountError(problem) unless a sum is true. No assert: `python -O` leaves those out."""
-    if not true:
-        raise AccountError(problem)
+def check_total(is_equal: bool, problem: str) -> None:
+    """Raise LedgerError(problem) unless `is_equal`. Not an assert: `python -O` removes those."""
+    if not is_equal:
+        raise LedgerError(problem)
 
 
 @contextmanager
 def at(place: str) -> Iterator[None]:
-    """Put `place` in front of any UserError raised inside."""
+    """Put `place` in front of any UserError raised inside.
+
+    >>> with at("a.json"), at("record 3"):
+    ...     raise UserError("has no id; add one")
+    Traceback (most recent call last):
+    segpipe.core.errors.UserError: a.json: record 3: has no id; add one
+    """
     try:
         yield
     except UserError as error:
@@ -68,6 +72,6 @@ def is_first_to_report() -> bool:
         Path(os.environ[REPORTED]).touch(exist_ok=False)
     except FileExistsError:
         return False
-    except (KeyError, OSError):  # alone, or started by torchrun
+    except (KeyError, OSError):  # a single process, or started by torchrun
         pass
     return True

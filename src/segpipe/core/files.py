@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the same bytes for the same content."""
+"""Files that are written whole or not at all, with equal bytes for equal content."""
 
 import glob
 import hashlib
@@ -15,10 +15,10 @@ _PART = ".part"
 
 
 @contextmanager
-def whole(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Give a path to write to beside `path`; on success what is there takes `path`'s place, on any error it is removed.
+def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
+    """The path of a temporary file beside `path`. On success it replaces `path`, on any error it is removed.
 
-    durable: on the disk itself before it takes the place, so that not even a power cut leaves half a file.
+    durable: flush it to the disk before it replaces `path`, so that even a power cut cannot leave half a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_part_prefix(path)}{os.urandom(8).hex()}{_PART}")
@@ -31,13 +31,13 @@ def whole(path: Path, durable: bool = True) -> Iterator[Path]:
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and not error.filename:
-            # a full disk does not say whose writing it refused
+            # the error of a full disk does not name the file
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what processes that were killed while they wrote `path` left beside it."""
+    """Remove the temporary files of processes that were killed while they wrote `path`."""
     for part in path.parent.glob(f"{glob.escape(_part_prefix(path))}*{_PART}"):
         part.unlink(missing_ok=True)
 
@@ -47,8 +47,8 @@ def _part_prefix(path: Path) -> str:
 
 
 def write_bytes(path: Path, data: bytes | memoryview, durable: bool = True) -> None:
-    """Write `data` to `path`, whole or not at all; durable as for `whole`."""
-    with whole(path, durable) as part:
+    """Write `data` to `path`, whole or not at all; durable: as for `atomic_write`."""
+    with atomic_write(path, durable) as part:
         part.write_bytes(data)
 
 
@@ -58,7 +58,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark. Raises UserError for a file that is none."""
+    """The text of a UTF-8 file, without a byte order mark. Raises UserError if it is missing or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

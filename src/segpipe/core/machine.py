@@ -1,4 +1,4 @@
-"""Errors of the machine, which say nothing of the file that was read: of its memory, open files, disks and network."""
+"""Errors of the machine (memory, open files, disk, network). They prove nothing about the file that was read."""
 
 import errno
 import gc
@@ -9,71 +9,71 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
-# All that are read: where memory is short a plugin cannot be loaded any more, and Pillow calls a sound file no picture.
+# All supported formats: with little memory left Pillow cannot import a plugin, and does not recognise a valid file.
 from PIL import BmpImagePlugin, Image, MpoImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 from segpipe.core.errors import UserError
 
-MEMORY = "not enough memory; free some, or let fewer processes work at once (compute.workers in params.yaml)"
-_FILES = "too many open files; raise `ulimit -n`, or let fewer processes work at once (compute.workers in params.yaml)"
-_REMEDIES = {errno.ENOMEM: MEMORY, errno.EMFILE: _FILES, errno.ENFILE: _FILES}
-_OF_THE_FILE = (
+OUT_OF_MEMORY = "not enough memory; free some, or run fewer processes (compute.workers in params.yaml)"
+_OPEN_FILES = "too many open files; raise `ulimit -n`, or run fewer processes (compute.workers in params.yaml)"
+_REMEDIES = {errno.ENOMEM: OUT_OF_MEMORY, errno.EMFILE: _OPEN_FILES, errno.ENFILE: _OPEN_FILES}
+_FILE_ERRORS = (
     errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
-    errno.ENXIO, errno.ENODEV, errno.ESPIPE, errno.EINVAL, errno.EOVERFLOW,  # the last two: offsets in a damaged file
+    errno.ENXIO, errno.ENODEV, errno.ESPIPE, errno.EINVAL, errno.EOVERFLOW,  # the last two: bad offsets in the file
 )  # fmt: skip
-# Bytes a pixel that decoding needs at most: libjpeg holds the coefficients of a progressive JPEG, libwebp two frames
-_NEEDED, _NEEDED_WEBP = 12, 24
-_SPARE = 1 << 24
+# Most bytes per pixel that decoding needs: libjpeg keeps the coefficients of a progressive JPEG, libwebp two frames
+_BYTES_PER_PIXEL, _BYTES_PER_WEBP_PIXEL = 12, 24
+_RESERVE = 1 << 24
 _NO_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")
 
 
-def stop_if_at_fault(error: Exception, what: str, picture: Path | BinaryIO | None = None) -> None:
-    """Raise UserError if the machine may be at fault for an error while `what` was read: nothing may be judged then.
+def raise_if_machine_fault(error: Exception, what: str, image: Path | BinaryIO | None = None) -> None:
+    """Raise UserError if the machine may have caused `error` while `what` was read; then the file cannot be judged.
 
-    picture: the file that could not be decoded. libjpeg and libwebp take want of memory for damage: that is believed
-    only where there is memory enough for the whole picture.
+    image: the file that could not be decoded. libjpeg and libwebp report too little memory as a damaged file, so a
+    file counts as damaged only if there is enough memory for the whole image.
     """
-    is_memory = is_want_of_memory(error)
+    is_memory = is_out_of_memory(error)
     if isinstance(error, OSError) and error.errno:
-        if error.errno not in _OF_THE_FILE:
+        if error.errno not in _FILE_ERRORS:
             remedy = f"{os.strerror(error.errno)}; check the disk or the network, then run again"
             raise UserError(f"{what}: {_REMEDIES.get(error.errno, remedy)}") from error
-    elif is_memory or (picture and not _has_memory_for(picture)):
-        raise UserError(f"{what}: {MEMORY}") from error
+    elif is_memory or (image and not _has_memory_for(image)):
+        raise UserError(f"{what}: {OUT_OF_MEMORY}") from error
 
 
-def is_want_of_memory(error: BaseException) -> bool:
-    """Whether memory was short, also in the words of Pillow's decoders and of PyTorch."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; Pillow's decoders and PyTorch report this in their message only."""
     return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
 
 
-def _has_memory_for(picture: Path | BinaryIO) -> bool:
+def _has_memory_for(image: Path | BinaryIO) -> bool:
     try:
-        with picture.open("rb") if isinstance(picture, Path) else nullcontext(picture) as file:
-            bytearray(_bytes_needed(file) + _SPARE)
+        with image.open("rb") if isinstance(image, Path) else nullcontext(image) as file:
+            bytearray(_bytes_needed(file) + _RESERVE)
     except MemoryError:
         return False
     return True
 
 
 def _bytes_needed(file: BinaryIO) -> int:
-    """To decode a picture, by its header; 0 where that cannot be read."""
+    """Bytes to decode an image, by its header; 0 if that cannot be read."""
     file.seek(0)
     head = file.read(30)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":  # to open one takes nearly as much
-        return _NEEDED_WEBP * _webp_pixels(head)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":  # opening a WebP needs nearly as much
+        return _BYTES_PER_WEBP_PIXEL * _webp_pixels(head)
     file.seek(0)
     try:
         with Image.open(file) as image:
-            return _NEEDED * image.width * image.height
+            return _BYTES_PER_PIXEL * image.width * image.height
     except MemoryError:
         raise
-    except Exception:  # Pillow's plugins raise whatever the bytes make them raise
+    except Exception:  # Pillow's plugins raise any exception on damaged bytes
         return 0
 
 
 def _webp_pixels(head: bytes) -> int:
-    """Of the canvas: WebP Container Specification, RFC 9649, 2.5 to 2.7."""
+    """Pixels of the canvas. Source: WebP Container Specification, RFC 9649, 2.5 to 2.7."""
     if head[12:16] == b"VP8X":
         return (1 + int.from_bytes(head[24:27], "little")) * (1 + int.from_bytes(head[27:30], "little"))
     if head[12:16] == b"VP8L":
@@ -84,7 +84,7 @@ def _webp_pixels(head: bytes) -> int:
 
 @contextmanager
 def garbage_collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector from looking for reference cycles.
+    """Python's garbage collector does not look for reference cycles.
 
     With hundreds of thousands of records, none of them in a cycle, the search costs a fifth of the time.
     """

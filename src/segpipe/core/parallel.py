@@ -1,4 +1,4 @@
-"""One function mapped over images by processes, here or on a cluster; results come in order, whoever works."""
+"""A function mapped over items by several processes, on this machine or a cluster; results come in order."""
 
 import logging
 import multiprocessing
@@ -23,14 +23,14 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 _REPORT_SECONDS = 15.0
-_IN_FLIGHT = 4  # chunks a worker may have waiting: bounds memory, hides uneven items
+_IN_FLIGHT = 4  # chunks queued per worker: limits memory, and keeps workers busy when items differ in size
 _MAX_CHUNK = 16
-_BUSY = 0.75  # of the workers' time; one that waits for others' results is not computing either
+_BUSY = 0.75  # share of the workers' time; a worker also idles while earlier results are awaited
 
 
 @dataclass(frozen=True, slots=True)
-class Worked(Generic[Result]):
-    """The results of a chunk of items and the processor time that they took."""
+class _Chunk(Generic[Result]):
+    """The results of some items, and the processor time that they took."""
 
     results: list[Result]
     busy_seconds: float
@@ -42,13 +42,14 @@ class Mapper(Protocol):
     def __call__(self, function: Callable[[Item], Result], items: Sequence[Item], /) -> Iterable[Result]: ...
 
 
-def ordered(
+def map_ordered(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str, dask: str = ""
 ) -> Iterator[Result]:
-    """Yield function(item) for each item, in order. workers: processes; 0 means one for each core; 1 runs here.
+    """Yield function(item) for each item, in order. `function` and items must pickle.
 
-    dask: the address of a scheduler whose cluster does the work instead. function and items must pickle; what names
-    the items in the progress lines, which tell items a second and what limits them.
+    workers: number of processes; 0: one per core; 1: no other process.
+    what: the items' name in the progress lines, which report items per second and what limits them.
+    dask: address of a scheduler; its cluster then does the work.
     """
     if not items:
         return
@@ -58,42 +59,42 @@ def ordered(
 
 @contextmanager
 def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
-    """What runs the tasks, and how many at once; None: this process."""
+    """The executor, and how many tasks it runs at the same time. None: this process runs them."""
     if dask:
-        with cluster.joined(dask) as joined:
-            yield joined
+        with cluster.connect(dask) as executor:
+            yield executor
     elif workers == 1:
         yield None, 1
     else:
-        # fork is unsafe beside threads and spawn starts slowly; forkserver is neither, and imports once for all workers
+        # fork is unsafe with threads, spawn starts slowly; forkserver is safe and imports once for all workers
         warm_up(workers)
         context = multiprocessing.get_context("forkserver")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_ctrl_c_to_the_stage)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_ctrl_c)
         try:
             yield pool, workers
         except BrokenProcessPool as error:
-            problem = "a worker process was ended from outside, most often for want of memory"
+            problem = "the system ended a worker process, most often because memory ran out"
             raise UserError(f"{problem}; lower compute.workers in params.yaml and run `dvc repro` again") from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def warm_up(workers: int, dask: str = "") -> None:
-    """Let the process that workers are forked from import what they need while the caller reads what they will do."""
+    """Start the server process that workers are forked from, so that it imports while the caller reads its inputs."""
     if workers != 1 and not dask:
         multiprocessing.set_forkserver_preload(_imported())
         forkserver.ensure_running()
 
 
-def _leave_ctrl_c_to_the_stage() -> None:
-    """A terminal sends it to every process; one of them says so."""
+def _ignore_ctrl_c() -> None:
+    """A terminal sends Ctrl-C to every process; the stage alone reports it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _imported() -> list[str]:
-    """What this process has imported of the project, so that workers find it there: all but the module that runs.
+    """The project's modules that this process has imported, for workers to find imported, without the main module.
 
-    Each worker runs that one anew, and Python warns of one that is imported already.
+    Each worker runs the main module itself, and Python warns if it is imported already.
     """
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     packages = {name.partition(".")[0] for name in (__name__, spec.name if spec else __name__)}
@@ -102,13 +103,13 @@ def _imported() -> list[str]:
 
 def _spread(
     function: Callable[[Item], Result], items: Sequence[Item], pool: Executor | None, workers: int
-) -> Iterator[Worked[Result]]:
+) -> Iterator[_Chunk[Result]]:
     if pool is None:
         yield from (_each(function, [item]) for item in items)
         return
     size = max(1, min(_MAX_CHUNK, len(items) // (workers * _IN_FLIGHT)))
     chunks = [items[i : i + size] for i in range(0, len(items), size)]
-    waiting: deque[Future[Worked[Result]]] = deque()
+    waiting: deque[Future[_Chunk[Result]]] = deque()
     for chunk in chunks:
         waiting.append(pool.submit(_each, function, chunk))
         if len(waiting) > workers * _IN_FLIGHT:
@@ -117,27 +118,32 @@ def _spread(
         yield waiting.popleft().result()
 
 
-def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> Worked[Result]:
+def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> _Chunk[Result]:
     before = time.process_time()
     results = [function(item) for item in chunk]
-    return Worked(results, time.process_time() - before)
+    return _Chunk(results, time.process_time() - before)
 
 
-def _reported(worked: Iterator[Worked[Result]], total: int, workers: int, what: str) -> Iterator[Result]:
+def _reported(chunks: Iterator[_Chunk[Result]], total: int, workers: int, what: str) -> Iterator[Result]:
     start = last = time.monotonic()
     done, busy = 0, 0.0
-    for part in worked:
-        done, busy, now = done + len(part.results), busy + part.busy_seconds, time.monotonic()
+    for chunk in chunks:
+        done, busy, now = done + len(chunk.results), busy + chunk.busy_seconds, time.monotonic()
         seconds = max(now - start, 1e-9)
         if done == total:
             logger.info(pace(total, what, seconds, min(1.0, busy / (seconds * workers))))
         elif now - last > _REPORT_SECONDS:
             last = now
-            logger.info("%d of %d %s, %.1f a second", done, total, what, done / seconds)
-        yield from part.results
+            logger.info("%d of %d %s, %.1f per second", done, total, what, done / seconds)
+        yield from chunk.results
 
 
 def pace(count: int, what: str, seconds: float, busy: float) -> str:
-    """A line on how fast items went and what limits it. busy: the share of the workers' time spent computing, 0..1."""
-    limit = "the processors limit it" if busy >= _BUSY else "reading, writing or other work limits it"
-    return f"{count} {what} in {seconds:.1f} s, {count / seconds:.1f} a second; {busy:.0%} of it computing: {limit}"
+    """A line on items per second and what limits them. busy: share of the workers' time spent computing, 0..1.
+
+    >>> pace(90, "masks", 3.0, 0.9)
+    '90 masks in 3.0 s, 30.0 per second; 90% of the time computing: limited by the processors'
+    """
+    limit = "the processors" if busy >= _BUSY else "reading, writing or other work"
+    rate = f"{count} {what} in {seconds:.1f} s, {count / seconds:.1f} per second"
+    return f"{rate}; {busy:.0%} of the time computing: limited by {limit}"

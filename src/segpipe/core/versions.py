@@ -1,4 +1,4 @@
-"""What code computed a result: a hash of the sources and of the libraries that decide it."""
+"""A hash of the code and the libraries that computed a result."""
 
 import hashlib
 from functools import cache
@@ -16,6 +16,6 @@ def code_hash(parts: tuple[str, ...], libraries: tuple[str, ...]) -> str:
 
 
 def code_files(parts: tuple[str, ...]) -> list[Path]:
-    """segpipe's Python files, sorted: "data/classes.py" names one, "models" all of that package, at any depth."""
+    """segpipe's Python files, sorted: "data/classes.py" is one file, "models" all of that package at any depth."""
     paths = [Path(__file__).parent.parent / part for part in parts]
     return sorted(file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path]))

@@ -20,7 +20,7 @@ _FARTHEST = 0.3  # half sides of the picture that any part of the motion may com
 _ITERATIONS = (6, 3, 2)  # on a quarter of the pixels a side, half of them, and all
 
 
-def same(one: np.ndarray, other: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def same_content(one: np.ndarray, other: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """Whether pictures show the same, bool (K,).
 
     one, other: grey levels, (K, DETAIL, DETAIL), turned alike; bits: (K,), by how many their hashes differ.

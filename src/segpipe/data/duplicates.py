@@ -100,7 +100,7 @@ def _confirmed(pairs: np.ndarray, of: np.ndarray, small: np.ndarray, distance: i
         bits = apart[np.arange(len(pairs)), way]
         left = np.flatnonzero(~agree & (bits <= distance))
         one, other = _viewed(small, pairs[left].T, ways[way[left]].T)
-        agree[left] = comparing.same(one, other, bits[left])
+        agree[left] = comparing.same_content(one, other, bits[left])
     return agree
 
 

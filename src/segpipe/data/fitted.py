@@ -21,7 +21,7 @@ from zlib_ng import zlib_ng
 
 from segpipe.core import memory
 from segpipe.data.photos import Stamp, stamp_of
-from segpipe.data.preprocessing import Fit, fit_picture, stored_windows
+from segpipe.data.preprocessing import Fit, fit_pil_image, stored_windows
 from segpipe.data.records import Frame, Record
 
 FOLDER = memory.FOLDER / "fitted"
@@ -93,7 +93,7 @@ class Fitted:
 
 def fit_all(picture: Image.Image, fit: Fit) -> list[np.ndarray]:
     """The rows of the store that a photograph becomes."""
-    return [fit_picture(picture, fit, window) for window in stored_windows((picture.height, picture.width), fit)]
+    return [fit_pil_image(picture, fit, window) for window in stored_windows((picture.height, picture.width), fit)]
 
 
 def begin(fit: Fit) -> Fitted:

@@ -41,15 +41,15 @@ _BACK = {**_UPRIGHT, 6: _FLIP.ROTATE_90, 8: _FLIP.ROTATE_270}
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Decoded:
     """The pixels of a photograph that are used, mode RGB, and how they differ from those of its file."""
 
-    picture: Image.Image
+    image: Image.Image
     changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenPhoto:
     """A photograph's file whose header is read, while it is open: stored (height, width), EXIF orientation or 1.
 
     raw_mode: how its values lie in the file, in Pillow's terms.
@@ -62,15 +62,15 @@ class Opened:
     image: ImageFile
     file: File
 
-    def seen(self, frame: Frame) -> Seen:
+    def decode(self, frame: Frame) -> Decoded:
         """All of its pixels; `viewed` applies the orientation, `stored` does not."""
-        picture, changes = rgb.as_rgb(self.image, self.file, self.raw_mode)
+        picture, changes = rgb.to_rgb(self.image, self.file, self.raw_mode)
         turns = _BACK if _is_turned_by_pillow(self.image) else _UPRIGHT
         is_turned = (frame == "viewed") != _is_turned_by_pillow(self.image)
         if is_turned and self.orientation in turns:
             picture = picture.transpose(turns[self.orientation])
         picture.load()
-        return Seen(picture, changes)
+        return Decoded(picture, changes)
 
     def sha256(self) -> str:
         """The hash of its file in hex, of those bytes alone where it stands inside an annotation file."""
@@ -79,7 +79,7 @@ class Opened:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Opened]:
+def open_photo(path: Path) -> Iterator[OpenPhoto]:
     """Open a photograph to take from it what is needed, read from the disk once.
 
     Raises AnnotationError, without the file's name, with reason missing_file, unsupported_format or unreadable, and
@@ -94,28 +94,28 @@ def opened(path: Path) -> Iterator[Opened]:
                     raw_mode, turn = rgb.raw_mode(image), orientation(image)
                     size_hw = (image.height, image.width)
                     stored_hw = viewed_hw(size_hw, turn) if _is_turned_by_pillow(image) else size_hw
-                    yield Opened(stamp, stored_hw, turn, raw_mode, image, file)
+                    yield OpenPhoto(stamp, stored_hw, turn, raw_mode, image, file)
             except UserError:
                 raise
             except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-                machine.stop_if_at_fault(error, str(path), file)
+                machine.raise_if_machine_fault(error, str(path), file)
                 raise _unreadable(error) from error
 
 
 def read_rgb(path: Path, frame: Frame = "viewed") -> np.ndarray:
     """Decode a photograph, uint8 (H, W, 3) RGB. Raises as `opened`."""
-    return np.asarray(read(path, frame))
+    return np.asarray(read_image(path, frame))
 
 
-def read(path: Path, frame: Frame = "viewed") -> Image.Image:
+def read_image(path: Path, frame: Frame = "viewed") -> Image.Image:
     """The same as Pillow's picture, mode RGB: to resize, its pixels need not be copied to an array and back."""
-    return see(path, frame).picture
+    return decode(path, frame).image
 
 
-def see(path: Path, frame: Frame = "viewed") -> Seen:
+def decode(path: Path, frame: Frame = "viewed") -> Decoded:
     """The same, and how it differs from the file."""
-    with opened(path) as photo:
-        return photo.seen(frame)
+    with open_photo(path) as photo:
+        return photo.decode(frame)
 
 
 def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:
@@ -123,9 +123,9 @@ def read_reduced(path: Path, frame: Frame, scale: float) -> np.ndarray:
 
     A JPEG is decoded at the eighth, quarter or half that is large enough, much faster than in full. Raises as `opened`.
     """
-    with opened(path) as photo:
+    with open_photo(path) as photo:
         photo.image.draft(None, (math.ceil(photo.image.width * scale), math.ceil(photo.image.height * scale)))
-        return np.asarray(photo.seen(frame).picture)
+        return np.asarray(photo.decode(frame).image)
 
 
 def read_size(path: Path) -> tuple[tuple[int, int], int]:
@@ -133,7 +133,7 @@ def read_size(path: Path) -> tuple[tuple[int, int], int]:
 
     Raises AnnotationError as `opened` does.
     """
-    with opened(path) as photo:
+    with open_photo(path) as photo:
         return photo.stored_hw, photo.orientation
 
 
@@ -147,7 +147,7 @@ def suffix(path: Path) -> str:
     """What a photograph's file ends in; inside an annotation file, what its format's files do. Raises as `opened`."""
     if not is_embedded(path):
         return path.suffix
-    with opened(path) as photo:
+    with open_photo(path) as photo:
         return ".jpg" if photo.image.format in ("JPEG", "MPO") else f".{str(photo.image.format).lower()}"
 
 
@@ -171,7 +171,7 @@ def _file(path: Path) -> tuple[Stamp, File]:
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
     except (OSError, MemoryError) as error:
-        machine.stop_if_at_fault(error, str(path))
+        machine.raise_if_machine_fault(error, str(path))
         raise _unreadable(error) from error
 
 
@@ -185,7 +185,7 @@ def _image(file: File, path: Path) -> ImageFile:
     try:
         image = Image.open(file)
     except UnidentifiedImageError as error:
-        machine.stop_if_at_fault(error, str(path), file)
+        machine.raise_if_machine_fault(error, str(path), file)
         raise _not_a_picture(file, path) from None
     if image.format not in FORMATS:
         raise _unsupported(f"{image.format} pictures")
@@ -227,7 +227,7 @@ def viewed_wh(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             return _viewed_wh(picture)
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-        machine.stop_if_at_fault(error, str(path), path)
+        machine.raise_if_machine_fault(error, str(path), path)
         problem = f"the size of {path.name} cannot be read ({type(error).__name__})"
         raise AnnotationError(f"{problem}; restore the picture", "image_lost") from error
 
@@ -289,7 +289,7 @@ def embedded_size_wh(text: str) -> tuple[int, int] | None:
             with Image.open(io.BytesIO(_decoded(part))) as picture:
                 return _viewed_wh(picture)
         except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-            machine.stop_if_at_fault(error, f"the picture of {IMAGE_DATA}")
+            machine.raise_if_machine_fault(error, f"the picture of {IMAGE_DATA}")
     return None
 
 

@@ -104,7 +104,7 @@ def fit_image(image: np.ndarray, fit: Fit, window: Window) -> np.ndarray:
     return _placed(Image.fromarray(image[window.rows, window.columns]), fit, window)
 
 
-def fit_picture(picture: Image.Image, fit: Fit, window: Window) -> np.ndarray:
+def fit_pil_image(picture: Image.Image, fit: Fit, window: Window) -> np.ndarray:
     """The same of Pillow's picture, mode RGB."""
     box = (window.columns.start, window.rows.start, window.columns.stop, window.rows.stop)
     whole = box == (0, 0, picture.width, picture.height)

@@ -23,10 +23,10 @@ class Record:
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind: Any = type(self)
-        return made, (kind, _values_of(kind)(self))
+        return from_values, (kind, _values_of(kind)(self))
 
 
-def made(kind: Any, values: tuple[Any, ...]) -> Any:
+def from_values(kind: Any, values: tuple[Any, ...]) -> Any:
     """A record of the values of its fields, in their order."""
     record = object.__new__(kind)
     for name, value in zip(_names_of(kind), values, strict=True):

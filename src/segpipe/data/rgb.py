@@ -32,7 +32,7 @@ class Change(Record):
     detail: str
 
 
-def lines(noted: Iterable[Noted]) -> list[str]:
+def summary_lines(noted: Iterable[Noted]) -> list[str]:
     """One line for each code, with the first picture that has it."""
     of_code: dict[str, list[str]] = {}
     for name, code, detail in noted:
@@ -45,7 +45,7 @@ def raw_mode(image: ImageFile) -> str:
     return tiffs.raw_mode(image.tile[0]) if image.tile else ""
 
 
-def as_rgb(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, tuple[Change, ...]]:
+def to_rgb(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, tuple[Change, ...]]:
     """All pixels as a picture of mode RGB, transparent ones laid on white, and how it differs from the file.
 
     raw: the raw_mode. GDAL, OpenCV and Pillow declare any fourth band as transparency, near infrared as well: that of a

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from segpipe.core.files import whole, write_json
+from segpipe.core.files import atomic_write, write_json
 from segpipe.data.classes import ClassTable
 from segpipe.data.preprocessing import Fit, Window
 
@@ -121,5 +121,5 @@ def finish(
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    with whole(path) as part, part.open("wb") as file:
+    with atomic_write(path) as part, part.open("wb") as file:
         np.save(file, array)

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segpipe.core.files import whole
-from segpipe.data.records import Conflict, Dataset, Image, Instance, Photo, Rle, made
+from segpipe.core.files import atomic_write
+from segpipe.data.records import Conflict, Dataset, Image, Instance, Photo, Rle, from_values
 
 Made = TypeVar("Made")
 
@@ -67,7 +67,7 @@ def write_records(path: Path, records: Sequence[Any], schema: pa.Schema) -> None
 def _write(path: Path, columns: Iterable[Sequence[Any]], schema: pa.Schema) -> None:
     packed = [column(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
     table = pa.Table.from_arrays(packed, schema=schema)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         pq.write_table(table, part, compression="zstd", store_schema=False)
 
 
@@ -91,7 +91,7 @@ def _columns(path: Path) -> dict[str, list[Any]]:
 def _records(kind: type[Made], columns: Mapping[str, Sequence[Any]]) -> list[Made]:
     own: Any = kind
     rows = zip(*(columns[field.name] for field in fields(own)), strict=True)
-    return [made(kind, row) for row in rows]
+    return [from_values(kind, row) for row in rows]
 
 
 def write_instances(path: Path, instances: Sequence[Instance]) -> None:

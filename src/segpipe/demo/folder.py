@@ -12,7 +12,7 @@ from PIL import Image
 
 from segpipe.core.errors import UserError
 from segpipe.core.files import write_bytes, write_text
-from segpipe.core.parallel import ordered
+from segpipe.core.parallel import map_ordered
 from segpipe.demo import scenes
 from segpipe.demo.scenes import Truth
 from segpipe.masks import raster, rle
@@ -53,7 +53,7 @@ def make(out: Path, count: int, size_px: int, seed: int, workers: int) -> Docume
         raise UserError(f"{out}: is not an empty folder; remove it or choose another folder")
     document = Document([], [])
     jobs = [_Job(out, seed, index, size_px) for index in range(count)]
-    for image, annotations in ordered(_image, jobs, workers, "images"):
+    for image, annotations in map_ordered(_image, jobs, workers, "images"):
         document.images.append(image)
         first = len(document.annotations) + 1
         document.annotations += [{"id": first + i} | record for i, record in enumerate(annotations)]

@@ -40,7 +40,7 @@ def write_per_image(path: Path, images: Iterable[ImageScore], class_names: Seque
     rows = [
         [
             *(image.key, image.split, image.pixels, _number(image.mean_iou), _number(image.pixel_accuracy)),
-            *(csv_files.joined(names) for names in (image.found, image.missed, image.invented)),
+            *(csv_files.join_names(names) for names in (image.found, image.missed, image.invented)),
             *(_number(image.iou.get(name)) for name in class_names),
         ]
         for image in images
@@ -58,9 +58,9 @@ def read_per_image(path: Path) -> list[ImageScore]:
             mean_iou=_maybe(row["mean_iou"]),
             pixel_accuracy=_maybe(row["pixel_accuracy"]),
             iou={name.removeprefix(_IOU): float(row[name]) for name in row if name.startswith(_IOU) and row[name]},
-            found=csv_files.parted(row["found"]),
-            missed=csv_files.parted(row["missed"]),
-            invented=csv_files.parted(row["invented"]),
+            found=csv_files.split_names(row["found"]),
+            missed=csv_files.split_names(row["missed"]),
+            invented=csv_files.split_names(row["invented"]),
         )
         for row in csv_files.read(path)
     ]

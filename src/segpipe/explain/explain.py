@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from segpipe.core.errors import AnnotationError, UserError, at
-from segpipe.core.files import whole
+from segpipe.core.files import atomic_write
 from segpipe.core.plurals import counted
 from segpipe.data import photos
 from segpipe.data.preprocessing import Fit, sampled, stored_windows
@@ -53,7 +53,7 @@ def explain(name: str, settings: RunSettings, output: Path | None = None) -> lis
         return [*lines, _line("picture", drawn)]
     path = output or PICTURES / f"{_safe_file_name(row.id)}.png"
     try:
-        with whole(path) as part:
+        with atomic_write(path) as part:
             drawn.image.save(part, "PNG")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); name another file with --output") from error

@@ -36,7 +36,7 @@ def mask_of(instance: Instance, size_hw: tuple[int, ...], root: Path) -> np.ndar
     """The pixels that an instance covers by itself, bool (H, W). Raises AnnotationError if it cannot be drawn."""
     if instance.problem or (instance.rings and min(map(len, instance.rings)) < 6):
         raise AnnotationError(instance.detail or "it has no area")
-    return outlines.mask(outlines.region(instance, (size_hw[0], size_hw[1]), root))
+    return outlines.to_mask(outlines.region(instance, (size_hw[0], size_hw[1]), root))
 
 
 def of_instance(image: np.ndarray, instance: Instance, mask: np.ndarray, visible: np.ndarray) -> Illustration:
@@ -50,7 +50,7 @@ def of_instance(image: np.ndarray, instance: Instance, mask: np.ndarray, visible
         tinted[pixels] += _TINT * (np.array(colour, np.float32) - tinted[pixels])
     view = _view(mask.shape, _box(instance, mask))
     drawn = _cut(tinted.round().astype(np.uint8), view)
-    rings = [*instance.rings, *instance.holes] or outlines.traced(mask)
+    rings = [*instance.rings, *instance.holes] or outlines.trace(mask)
     _draw_lines(drawn, [view.scaled(ring) for ring in rings], closed=instance.kind not in ("line", "point"))
     legend = "green pixels are visible, pink ones are hidden or not drawn, the white line is the annotation's outline"
     return Illustration(drawn, legend)

@@ -47,7 +47,7 @@ def file_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        machine.stop_if_at_fault(error, str(path))
+        machine.raise_if_machine_fault(error, str(path))
         return b""
 
 
@@ -102,7 +102,7 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        machine.stop_if_at_fault(error, str(path))
+        machine.raise_if_machine_fault(error, str(path))
         raise AnnotationError(f"cannot be read ({error.strerror}); restore it or remove it from the source") from error
 
 

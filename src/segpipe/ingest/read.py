@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from segpipe.core.errors import UserError, at, closes
+from segpipe.core.errors import UserError, at, check_total
 from segpipe.core.parallel import Mapper
 from segpipe.data.records import Dataset
 from segpipe.ingest import mask_layouts
@@ -218,7 +218,9 @@ def _read(place: _Place) -> Part:
     logger.info("%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.what)
     dataset = place.recognised.read()
     rows = place.recognised.rows
-    closes(rows in (None, len(dataset.instances)), f"{rows} annotations in the files, {len(dataset.instances)} read")
+    check_total(
+        rows in (None, len(dataset.instances)), f"{rows} annotations in the files, {len(dataset.instances)} read"
+    )
     _close(place, dataset)
     return Part(place.folder, place.source, dataset)
 
@@ -226,14 +228,14 @@ def _read(place: _Place) -> Part:
 def _close(place: _Place, dataset: Dataset) -> None:
     """Hold the images against the folder: a picture that is no mask has one record, and no picture has two.
 
-    Raises AccountError.
+    Raises LedgerError.
     """
     files = Counter(image.file for image in dataset.images if image.file)
     twice = [file for file, count in files.items() if count > 1]
-    closes(not twice, f"pictures with several records of their own: {twice[:_SHOWN]}")
+    check_total(not twice, f"pictures with several records of their own: {twice[:_SHOWN]}")
     if place.format in _WITHOUT_MASKS:
         lost = [file for file in place.source.image_files if file not in files]
-        closes(not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}")
+        check_total(not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}")
 
 
 def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:

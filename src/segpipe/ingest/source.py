@@ -48,7 +48,7 @@ class Source:
         try:
             return (self.root / file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            machine.stop_if_at_fault(error, file)
+            machine.raise_if_machine_fault(error, file)
             raise UserError(
                 f"{file}: cannot be read as UTF-8 text; save it so, or remove it from the source"
             ) from error
@@ -101,7 +101,7 @@ def _embeds(path: Path) -> bool:
     try:
         return _EMBEDDED.search(path.read_bytes()) is not None
     except OSError as error:
-        machine.stop_if_at_fault(error, str(path))
+        machine.raise_if_machine_fault(error, str(path))
         return False
 
 
@@ -149,7 +149,7 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
         except OSError as error:
             if not prefix:
                 raise UserError(f"{folder}: cannot be listed ({error.strerror}); change its permissions") from error
-            machine.stop_if_at_fault(error, prefix)
+            machine.raise_if_machine_fault(error, prefix)
             logger.warning("%s: cannot be listed (%s); its files are left out", prefix, error.strerror)
             continue
         for entry in found:
@@ -172,7 +172,7 @@ def _link(path: Path, root: Path, file: str) -> Iterator[tuple[str, str]]:
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:  # the latter of a link to itself
-        machine.stop_if_at_fault(error, file)
+        machine.raise_if_machine_fault(error, file)
         yield _named(file, "is a link to nothing; restore the file or remove the link")
         return
     if target.is_dir():

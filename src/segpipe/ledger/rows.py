@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from segpipe.core.errors import closes
+from segpipe.core.errors import check_total
 from segpipe.core.plurals import counted
 from segpipe.data.records import Record
 from segpipe.data.tables import read_records, write_records
@@ -98,26 +98,26 @@ def with_visible_px(row: Row, px_after: int, px_store: int | None = None) -> Row
 def check_totals(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:
     """Check that the ledger has each record of the source exactly once, with a known verdict.
 
-    images_in, annotations_in: the numbers of records in the source. Raises AccountError.
+    images_in, annotations_in: the numbers of records in the source. Raises LedgerError.
     """
     for kind, count_in in (("image", images_in), ("annotation", annotations_in)):
         ids = [row.id for row in rows if row.kind == kind]
-        closes(len(ids) == count_in, f"the source has {count_in} {kind} records, the ledger has {len(ids)}")
-        closes(len(set(ids)) == len(ids), f"some {kind} ids are in the ledger more than once")
+        check_total(len(ids) == count_in, f"the source has {count_in} {kind} records, the ledger has {len(ids)}")
+        check_total(len(set(ids)) == len(ids), f"some {kind} ids are in the ledger more than once")
     unknown = sorted({row.verdict for row in rows} - set(VERDICTS))
-    closes(not unknown, f"unknown verdicts in the ledger: {unknown}")
+    check_total(not unknown, f"unknown verdicts in the ledger: {unknown}")
 
 
 def check_kept(rows: Iterable[Row], images: Iterable[str], annotations: Iterable[str]) -> None:
     """Check that a stage passes on exactly the images that the ledger keeps and the annotations that it draws.
 
-    images: keys; annotations: ids. Raises AccountError.
+    images: keys; annotations: ids. Raises LedgerError.
     """
     verdicts = {"image": (KEPT,), "annotation": DRAWN}
     kept = Counter(f"{row.kind} {row.id}" for row in rows if row.verdict in verdicts[row.kind])
     passed_on = Counter([*(f"image {key}" for key in images), *(f"annotation {id_}" for id_ in annotations)])
     first = min((kept - passed_on) + (passed_on - kept), default="none")
-    closes(
+    check_total(
         kept == passed_on,
         f"the ledger keeps {counted(kept.total(), 'record')}, the stage passes on {passed_on.total()}; "
         f"first difference: {first}",

@@ -66,7 +66,7 @@ def read_stored(path: Path) -> Stored:
     except UserError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-        machine.stop_if_at_fault(error, str(path), path)
+        machine.raise_if_machine_fault(error, str(path), path)
         raise AnnotationError(f"cannot be decoded ({type(error).__name__}); export the mask again") from error
     if values.ndim == 3:
         return Stored(_colour_numbers(values), coloured=True)
@@ -126,7 +126,7 @@ def decode_mask(data: bytes) -> np.ndarray:
     except AnnotationError:
         raise
     except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-        machine.stop_if_at_fault(error, "a mask stored as a picture", io.BytesIO(data))
+        machine.raise_if_machine_fault(error, "a mask stored as a picture", io.BytesIO(data))
         problem = f"its mask cannot be decoded ({type(error).__name__})"
         raise AnnotationError(f"{problem}; export it again", "bad_rle") from error
 

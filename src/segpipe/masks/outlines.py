@@ -24,12 +24,12 @@ def region(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region:
     return region_of(replace(instance, rings=shape.rings, holes=shape.holes), size_hw, root)
 
 
-def mask(drawn: Region) -> np.ndarray:
+def to_mask(drawn: Region) -> np.ndarray:
     """A region as bool (H, W)."""
     return raster.paint([drawn], drawn.size_hw) > 0
 
 
-def joined(rings: Sequence[Ring]) -> Ring:
+def join_rings(rings: Sequence[Ring]) -> Ring:
     """One ring of several: from the first point there and back to each of the others.
 
     The pixel rule turns inside and outside at each line it meets, so ways there and back draw nothing, rings within
@@ -41,7 +41,7 @@ def joined(rings: Sequence[Ring]) -> Ring:
     return (*first, *first[:2], *(x for ring in others for x in (*ring, *ring[:2], *first[:2])))
 
 
-def traced(mask: np.ndarray) -> list[Ring]:
+def trace(mask: np.ndarray) -> list[Ring]:
     """Closed lines along the pixel edges of a mask, bool (H, W), holes and parts alike, in whole pixels.
 
     Every corner has one edge across and one down: in each row of corners, and in each column, they pair up in order.

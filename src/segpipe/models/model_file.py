@@ -107,7 +107,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, Mod
             problem = f"damaged, or no model file of this program ({_brief(error)})"
             raise UserError(f"{problem}; copy it again, or train one with `dvc repro`") from error
         except MemoryError as error:
-            raise UserError(machine.MEMORY) from error
+            raise UserError(machine.OUT_OF_MEMORY) from error
         except OSError as error:
             raise UserError(f"cannot be read ({error.strerror}); check the file and its permissions") from error
         _check_numbers(document["state"])

@@ -49,7 +49,7 @@ def rasterize(
     """Draw the label map of every image, and pack images and label maps at training size.
 
     checked: the folder that validate wrote; root: the source folder; masks: the folder for the label maps;
-    packed: the folder for the store; priority: the setting rasterize.priority; workers, dask: as for parallel.ordered.
+    packed: the folder for the store; priority: the setting rasterize.priority; workers, dask: as for map_ordered.
     Raises UserError if a photo has changed since validate ran, or `priority` names an unknown class.
     """
     earlier = memory.FOLDER / "rasterize"
@@ -63,7 +63,7 @@ def rasterize(
     to_draw = draw_tasks(photos, instances, root, indices, classes, priority, fit, masks, packed, left)
     row_windows = store_rows(to_draw)
     store.begin(packed, len(row_windows), fit)
-    spread = partial(parallel.ordered, image.draw, workers=workers, dask=dask, what="label maps drawn")
+    spread = partial(parallel.map_ordered, image.draw, workers=workers, dask=dask, what="label maps drawn")
     keys = redrawing.keys_of(to_draw)
     drawn = redrawing.draw_all(to_draw, keys, earlier, spread)
     with ThreadPoolExecutor() as disk:  # the disk writes the store while this process counts
@@ -126,7 +126,7 @@ def with_pixels(rows: Sequence[Row], tasks: Sequence[DrawTask], drawn: Sequence[
     """The ledger with the visible pixels of each drawn annotation; objects without any are hidden.
 
     rows: the ledger of validate; drawn: the result of each task.
-    Raises AccountError unless the tasks have exactly the images and annotations that validate kept.
+    Raises LedgerError unless the tasks have exactly the images and annotations that validate kept.
     """
     visible = {
         instance.id: (after, at_store)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.core.errors import AnnotationError, UserError, closes
+from segpipe.core.errors import AnnotationError, UserError, check_total
 from segpipe.data import photos, store
 from segpipe.data.classes import IGNORE_INDEX, ClassTable
 from segpipe.data.fitted import Left, fit_all
@@ -79,7 +79,7 @@ class Painted:
 def draw(task: DrawTask) -> DrawnImage:
     """Write the label map and the store's rows of one image.
 
-    Raises UserError if the photo has changed since validate ran, AccountError if the label map is not sound.
+    Raises UserError if the photo has changed since validate ran, LedgerError if the label map is not sound.
     """
     painted = paint(task)
     drawn = _counted(task, painted)
@@ -158,12 +158,12 @@ def _owned_in(window: Window, painting: Painting, count: int) -> np.ndarray:
 def _check_pixels(task: DrawTask, pixels: np.ndarray) -> None:
     """Check that every pixel of the image has exactly one value, and one of the class table.
 
-    pixels: int64 (256,), of each value. Raises AccountError.
+    pixels: int64 (256,), of each value. Raises LedgerError.
     """
     known = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
-    closes(known == pixels.sum(), f"{task.photo.key}: values outside the class table")
+    check_total(known == pixels.sum(), f"{task.photo.key}: values outside the class table")
     size = task.photo.height * task.photo.width
-    closes(known == size, f"{task.photo.key}: the label map has {known} pixels, the image {size}")
+    check_total(known == size, f"{task.photo.key}: the label map has {known} pixels, the image {size}")
 
 
 def _rows(task: DrawTask) -> Sequence[np.ndarray]:
@@ -174,7 +174,7 @@ def _rows(task: DrawTask) -> Sequence[np.ndarray]:
     if left is not None:
         return left
     try:
-        picture = photos.read(path, photo.frame)
+        picture = photos.read_image(path, photo.frame)
     except AnnotationError as error:
         raise UserError(f"{path}: {error}; {_CHANGED}") from error
     if picture.size != (photo.width, photo.height):

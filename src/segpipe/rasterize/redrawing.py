@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from segpipe.core import memory
-from segpipe.core.files import whole, write_bytes
+from segpipe.core.files import atomic_write, write_bytes
 from segpipe.data import store
 from segpipe.data.records import without_place
 from segpipe.rasterize import image
@@ -33,7 +33,7 @@ class Kept:
 def draw_all(tasks: Sequence[DrawTask], keys: Sequence[str], folder: Path, spread: Spread) -> list[DrawnImage]:
     """Write the label map and rows of every task, and return the counts in order; unchanged ones come from `folder`.
 
-    keys: as `keys_of` returns them; spread: draws tasks and returns their results in order (parallel.ordered over
+    keys: as `keys_of` returns them; spread: draws tasks and returns their results in order (parallel.map_ordered over
     image.draw). Call `keep` after the store is finished.
     """
     drawn = _restored(tasks, keys, folder)
@@ -75,7 +75,7 @@ def keep(tasks: Sequence[DrawTask], keys: Sequence[str], drawn: Sequence[DrawnIm
     for name in (_IMAGES, _LABELS):
         memory.keep_file(tasks[0].store / name, folder / name)
     kept = {}
-    with whole(folder / _MASKS, durable=False) as part, part.open("wb") as masks:
+    with atomic_write(folder / _MASKS, durable=False) as part, part.open("wb") as masks:
         for task, key, result in zip(tasks, keys, drawn, strict=True):
             png = image.mask_path(task).read_bytes()
             kept[key] = Kept(task.position, result, masks.tell(), len(png), hashlib.sha256(png).digest())

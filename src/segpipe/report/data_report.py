@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from segpipe.core.errors import closes
+from segpipe.core.errors import check_total
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Dataset, Instance, Photo
 from segpipe.data.split_table import Assignment
@@ -144,14 +144,14 @@ def _sum(rows: Sequence[Row], kind: RecordKind) -> Sum:
     counts = Counter(row.verdict for row in rows if row.kind == kind)
     total = sum(counts.values())
     terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _MEANINGS[kind].items())
-    closes(sum(term.count for term in terms) == total, f"the page does not know a verdict of {kind}s: {counts}")
+    check_total(sum(term.count for term in terms) == total, f"the page does not know a verdict of {kind}s: {counts}")
     return Sum(kind, "in", total, terms)
 
 
 def _split_sum(placed: Sequence[Assignment]) -> Sum:
     counts = Counter(side.split for side in placed)
     terms = tuple(Term("", side or "left out", counts[side], meaning) for side, meaning in _SPLIT_MEANINGS.items())
-    closes(sum(term.count for term in terms) == len(placed), f"the page does not know a split: {counts}")
+    check_total(sum(term.count for term in terms) == len(placed), f"the page does not know a split: {counts}")
     return Sum("image", "used", len(placed), terms)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from segpipe.core.errors import closes
+from segpipe.core.errors import check_total
 from segpipe.data.duplicates import equal_pairs, firsts, joining_pairs
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
@@ -18,13 +18,13 @@ from segpipe.split.leaks import partners
 def check_totals(sides: Sequence[Assignment], rows: Sequence[Row]) -> None:
     """Compare the split with the ledger: each image that is used has exactly one split, or a reason why it has none.
 
-    Raises AccountError.
+    Raises LedgerError.
     """
     used = [row.id for row in rows if row.kind == "image" and row.verdict == "kept"]
     placed = [side.key for side in sides]
-    closes(sorted(placed) == sorted(used), f"{len(used)} images are used, {len(placed)} are in the split")
+    check_total(sorted(placed) == sorted(used), f"{len(used)} images are used, {len(placed)} are in the split")
     unexplained = [side.key for side in sides if not side.split and not side.reason]
-    closes(not unexplained, f"left out of the split without a reason: {unexplained[:5]}")
+    check_total(not unexplained, f"left out of the split without a reason: {unexplained[:5]}")
 
 
 def with_reasons(rows: Sequence[Row], sides: Sequence[Assignment]) -> list[Row]:

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from segpipe.core.files import remove_parts, whole
+from segpipe.core.files import atomic_write, remove_parts
 
 _log = logging.getLogger(__name__)
 _FILE = "sqlite:///"
@@ -27,7 +27,7 @@ def make(place: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # a second of imports, for nothing with a server
 
     remove_parts(path)
-    with whole(path, durable=False) as part:
+    with atomic_write(path, durable=False) as part:
         SqlAlchemyStore(f"{_FILE}{part.as_posix()}", f"./{_ARTIFACTS}").engine.dispose()
 
 

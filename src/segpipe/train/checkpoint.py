@@ -136,7 +136,7 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | N
         state = _state(document)
         optimizer.load_state_dict(document["optimizer"])
     except (OSError, *sealed.UNREADABLE) as error:
-        machine.stop_if_at_fault(error, f"checkpoint {path}")
+        machine.raise_if_machine_fault(error, f"checkpoint {path}")
         _log.warning("checkpoint %s cannot be used (%s): training starts afresh", path, error)
         return None
     segmenter.load_state_dict(document["segmenter"])

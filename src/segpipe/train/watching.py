@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.core.files import whole
+from segpipe.core.files import atomic_write
 from segpipe.data.classes import ClassTable
 from segpipe.pictures import sheets
 from segpipe.pictures.sheets import Sample
@@ -61,5 +61,5 @@ def _show(event: Predictions, run: Run, data: TrainingData, path: Path) -> None:
 
 
 def _draw(path: Path, pictures: Sequence[Sample], data: TrainingData, caption: Sequence[str]) -> None:
-    with whole(path) as part:
+    with atomic_write(path) as part:
         sheets.contact_sheet(pictures, ClassTable(data.class_names), caption).save(part, "PNG")

@@ -74,7 +74,7 @@ def validate(
 
     records: the folder with the tables of ingest; root: the source folder; classes: the setting ingest.classes;
     keep_empty: whether an image whose record has no object is background; fit: of the photos that rasterize will need,
-    left for it at this size; workers, dask: as for parallel.ordered.
+    left for it at this size; workers, dask: as for parallel.map_ordered.
     Raises UserError if no image is left, or the source contradicts itself about the selected classes.
     """
     earlier = memory.FOLDER / "validate.pickle"
@@ -84,11 +84,11 @@ def validate(
     used = {instance.category for instance in dataset.instances if instance.category}
     class_of = select(classes, dataset.categories, used)
     conflicts.refuse(dataset.conflicts, None if classes == "auto" else class_of)
-    spread = partial(parallel.ordered, image.check, workers=workers, dask=dask, what="images checked")
+    spread = partial(parallel.map_ordered, image.check, workers=workers, dask=dask, what="images checked")
     to_check = check_tasks(dataset, root, Rules(class_of, policies), keep_empty, leave=fitted.begin(fit))
     validated = collect(dataset, class_of, rechecking.check_all(to_check, earlier, spread))
     changed = [(found.image_key, found.code, found.detail) for found in validated.findings if found.code in _LOGGED]
-    for line in (*warnings(validated.rows), *rgb.lines(changed)):
+    for line in (*warnings(validated.rows), *rgb.summary_lines(changed)):
         logger.warning(line)
     return validated
 
@@ -107,7 +107,7 @@ def check_tasks(
 def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[CheckedImage]) -> Validated:
     """The results of all images together, proved to have every record of the data set.
 
-    class_of: the class of each selected category. Raises UserError if no image is left, AccountError if a record is
+    class_of: the class of each selected category. Raises UserError if no image is left, LedgerError if a record is
     missing.
     """
     results = list(checked)

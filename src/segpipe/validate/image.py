@@ -72,10 +72,10 @@ def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
     image = task.image
     if image.problem:
         raise AnnotationError(image.detail, image.problem)
-    with photos.opened(task.root / image.file) as opened:
+    with photos.open_photo(task.root / image.file) as opened:
         frame, undecidable = _frame(image, opened.stored_hw, opened.orientation)
-        seen, sha256 = opened.seen(frame), opened.sha256()
-    picture = seen.picture
+        seen, sha256 = opened.decode(frame), opened.sha256()
+    picture = seen.image
     background = task.keep_empty and image.annotated and not matching
     if task.leave and (matching or background):
         task.leave.put(picture, sha256, frame, opened.stamp)

@@ -19,7 +19,7 @@ Spread = Callable[[Sequence[CheckTask]], Iterator[CheckedImage]]
 def check_all(tasks: Sequence[CheckTask], path: Path, spread: Spread) -> list[CheckedImage]:
     """The result of every task, in order; unchanged results come from `path`, which is then rewritten.
 
-    spread: checks tasks and returns their results in order (parallel.ordered over image.check).
+    spread: checks tasks and returns their results in order (parallel.map_ordered over image.check).
     """
     known: dict[str, CheckedImage] = memory.load(path)
     if known:

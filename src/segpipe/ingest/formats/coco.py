@@ -79,7 +79,7 @@ def _document(root: Path, file: str) -> Document | None:
         try:
             data = (root / file).read_bytes()
         except OSError as error:
-            machine.stop_if_at_fault(error, str(root / file))
+            machine.raise_if_machine_fault(error, str(root / file))
             raise UserError(f"cannot be read ({error.strerror}); restore it or remove it from the source") from error
         if not has_coco_name and b'"images"' not in data:
             return None
