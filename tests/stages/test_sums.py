@@ -122,8 +122,8 @@ def test_rasterize_paints_no_value_outside_the_class_table(project):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda placed: placed[:-1], "3 photographs are used, 2 are in the split"),
-        (lambda placed: [*placed, placed[0]], "3 photographs are used, 4 are in the split"),
+        (lambda placed: placed[:-1], "3 images are used, 2 are in the split"),
+        (lambda placed: [*placed, placed[0]], "3 images are used, 4 are in the split"),
         (lambda placed: [*placed[:-1], replace(placed[-1], split="")], "left out of the split without a reason: ['c']"),
     ],
 )
