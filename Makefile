@@ -23,7 +23,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 repro: setup ## run the pipeline: only what changed since the last run
-	@python -m stages.check
+	@segpipe check
 	dvc repro
 
 test: setup ## all tests
@@ -44,10 +44,10 @@ lint: setup ## ruff and mypy
 	mypy
 
 forecast: setup ## how long training would take, and what it needs
-	python -m segpipe.commands.forecast
+	segpipe forecast
 
 pin: setup ## today's split kept: every image stays on its side when others are added
-	python -m segpipe.commands.pin
+	segpipe pin
 
 ui: setup ## MLflow's pages on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
@@ -55,10 +55,10 @@ ui: setup ## MLflow's pages on http://127.0.0.1:5000
 
 demo: setup ## draw data/demo anew
 	rm -rf data/demo
-	python -m segpipe.demo data/demo
+	segpipe demo data/demo
 
 use: setup ## settings of presets/$(PRESET).yaml into params.yaml, e.g. make use PRESET=camvid
-	python -m segpipe use-preset $(PRESET)
+	segpipe use-preset $(PRESET)
 
 lock: setup ## pin requirements.txt anew from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet -o requirements.txt

@@ -50,7 +50,7 @@ class Place:
         """Small pictures, 4 epochs, a checkpoint after every step, and everything switched on that has a state."""
         folder.mkdir()
         project = Project(folder)
-        project.run("python", "-m", "segpipe.demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
+        project.run("python", "-m", "segpipe", "demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
         changes = {"epochs": 4, "checkpoint_minutes": 0.0001, "ema_decay": 0.9, "device": "cpu", "accumulate": 2}
         for key, value in changes.items():
             project.set(f"train.{key}", value)

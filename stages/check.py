@@ -1,34 +1,22 @@
-"""check: params.yaml -> data/class_order.json; refuses unsound settings before any other stage runs.
+"""check: params.yaml -> data/class_order.json; invalid settings are refused before any other stage runs.
 
-It depends on the file params.yaml itself: other stages see the values of their keys alone, so that DVC would skip them
-over a key that none of them has, or restore their outputs over one that its run cache does not see.
+It depends on the file params.yaml itself: other stages see the values of their keys alone, so DVC would skip them if a
+key that no stage knows is added, or restore their outputs if DVC's run cache does not see the key.
 """
 
 from pathlib import Path
 
 from segpipe.core.command import run
-from segpipe.core.errors import UserError
 from segpipe.core.files import write_json
-from segpipe.params import load
+from segpipe.params import load, require_files
 
 
 def main() -> None:
-    """Raises UserError with the first thing that does not hold."""
+    """Check all settings and the files that they name; write the order of the classes."""
     params = load()
-    source = Path(params.ingest.source)
-    if not source.is_dir():
-        raise UserError(f"params.yaml: ingest.source: {source} is no folder; name the folder of your photographs")
-    named = {
-        "split.pins": params.split.pins,
-        "split.scene_table": params.split.scene_table,
-        "train.weights_file": params.train.weights_file,
-    }
-    for key, file in named.items():
-        path = Path(file)
-        if not path.is_file():
-            raise UserError(f"params.yaml: {key}: {path} is no file; name one, or restore data/{path.name} from git")
+    require_files(params)
     classes = params.ingest.classes
-    # DVC compares mappings without their order, which is that of the class indices
+    # DVC compares mappings without their order, which decides the class indices
     write_json(Path("data/class_order.json"), classes if isinstance(classes, str) else list(classes))
 
 

@@ -24,8 +24,8 @@ MAY_IMPORT = {
     "explain": "core data masks ledger rasterize pictures",
     "demo": "core masks",
     "params": "core data ledger ingest rasterize split train evaluate report tracking",
-    "commands": "core data split train convert explain demo ingest params",
-    "__main__": "core convert explain ingest params commands",
+    "commands": "core split train ingest convert explain demo params",
+    "__main__": "core commands",
 }
 
 

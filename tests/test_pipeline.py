@@ -77,7 +77,7 @@ def test_every_literal_path_of_a_stage_is_declared():
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Project:
     made = Project(tmp_path_factory.mktemp("project"))
-    made.run("python", "-m", "segpipe.demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
+    made.run("python", "-m", "segpipe", "demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
     made.set("validate.limits", {"dropped_images": 0.5, "dropped_annotations": 0.5})
     made.start()
     made.dvc("repro")
@@ -223,7 +223,7 @@ def test_a_flip_test_is_asked_for_without_training_anew(project):
 
 def test_pinning_keeps_the_split_and_runs_nothing_after_it(project):
     before = (project.folder / "data/splits.csv").read_bytes()
-    said = project.run("python", "-m", "segpipe.commands.pin")
+    said = project.run("python", "-m", "segpipe", "pin")
     assert "images keep their side from now on" in said
     said = project.dvc("repro")
     assert "Running stage 'split'" in said
@@ -260,7 +260,7 @@ def test_a_forecast_says_what_training_will_take_and_writes_nothing(project):
     before = project.git("status", "--porcelain")
     checkpoints = sorted((project.folder / ".segpipe/checkpoints").iterdir())
     project.set("train.processes", 2)
-    said = project.run("python", "-m", "segpipe.commands.forecast")
+    said = project.run("python", "-m", "segpipe", "forecast")
     project.git("checkout", "-q", "--", "params.yaml")
     assert said.count("forecast: 1 epochs of ") == 1  # the first process speaks
     assert sorted((project.folder / ".segpipe/checkpoints").iterdir()) == checkpoints

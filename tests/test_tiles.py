@@ -98,7 +98,7 @@ def test_a_forecast_counts_rows(project):
         sides[key] == "train" and bool(pixels.any()) for key, pixels in zip(opened.keys, opened.row_pixels, strict=True)
     )
     assert rows > list(sides.values()).count("train")
-    assert f"({-(-rows // 8)} steps of " in project.run("python", "-m", "segpipe.commands.forecast")
+    assert f"({-(-rows // 8)} steps of " in project.run("python", "-m", "segpipe", "forecast")
 
 
 def test_scores_are_by_picture_at_its_native_size(project):

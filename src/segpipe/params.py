@@ -66,6 +66,24 @@ def load(path: Path = PARAMS) -> Params:
     return params
 
 
+def require_files(params: Params) -> None:
+    """Check that the folder and the files in params.yaml exist. Raises UserError with the first that does not."""
+    source = Path(params.ingest.source)
+    if not source.is_dir():
+        raise UserError(f"params.yaml: ingest.source: {source} is not a folder; name the folder of your images")
+    named = {
+        "split.pins": params.split.pins,
+        "split.scene_table": params.split.scene_table,
+        "train.weights_file": params.train.weights_file,
+    }
+    for key, file in named.items():
+        path = Path(file)
+        if not path.is_file():
+            raise UserError(
+                f"params.yaml: {key}: {path} is not a file; name a file, or restore data/{path.name} from git"
+            )
+
+
 def _unseen_keys(section: dict[Any, Any], place: str = "") -> list[str]:
     """A message for each key whose changes DVC does not see: a stage would keep the result of an older value."""
     faults = []

@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from shapely.geometry import Polygon
 
-from segpipe.demo.__main__ import main
+from segpipe.__main__ import main
 from segpipe.masks import rle
 
 DEMO = Path(__file__).resolve().parents[2] / "data" / "demo"
@@ -200,7 +200,7 @@ def test_annotations_are_written_in_utf_8_one_per_line():
 
 
 def test_the_command_makes_the_committed_folder(tmp_path):
-    assert main([str(tmp_path / "again"), "--workers", "2"]) == 0
+    assert main(["demo", str(tmp_path / "again"), "--workers", "2"]) == 0
     again = {path.relative_to(tmp_path / "again"): path for path in (tmp_path / "again").rglob("*") if path.is_file()}
     assert again.keys() == {path.relative_to(DEMO) for path in DEMO.rglob("*") if path.is_file()}
     for file in (Path("annotations/instances.json"), Path("defects.json")):

@@ -9,14 +9,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from segpipe.demo import folder
-from segpipe.demo.__main__ import main
+from segpipe.__main__ import main
 
 COUNT, SIZE = 45, 64  # the 41st image has a crowd
 
 
 def made(out: Path, workers: int) -> dict[str, bytes]:
     numbers = ["--count", str(COUNT), "--size", str(SIZE), "--seed", "1", "--workers", str(workers)]
-    assert main([str(out), *numbers, "--clean"]) == 0
+    assert main(["demo", str(out), *numbers, "--clean"]) == 0
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
 
@@ -68,14 +68,14 @@ def test_all_three_forms_of_segmentation_occur(document):
 
 def test_a_folder_that_is_not_empty_is_not_changed(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
-    assert main([str(tmp_path), "--clean", "--count", "1"]) == 1
-    assert capsys.readouterr().err == f"{tmp_path}: is not an empty folder; remove it or choose another folder\n"
+    assert main(["demo", str(tmp_path), "--clean", "--count", "1"]) == 1
+    assert capsys.readouterr().err == f"segpipe demo: {tmp_path}: is not an empty folder; remove it or choose another folder\n"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.parametrize("wrong", [["--count", "99"], ["--size", "63"], ["--seed", "-1"], ["--workers", "-1"]])
 def test_a_number_out_of_range_is_an_error_of_one_line(wrong, tmp_path, capsys):
-    assert main([str(tmp_path / "out"), *wrong]) == 1
+    assert main(["demo", str(tmp_path / "out"), *wrong]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

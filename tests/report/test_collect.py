@@ -15,7 +15,7 @@ from tests.project import put_tables
 def project(tmp_path_factory) -> Path:
     """A folder with a small demo source and the outputs of the data stages."""
     folder = tmp_path_factory.mktemp("project")
-    run(folder, "segpipe.demo", "data/demo", "--count", "100", "--size", "64", "--seed", "3")
+    run(folder, "segpipe", "demo", "data/demo", "--count", "100", "--size", "64", "--seed", "3")
     put_tables(folder)
     limited(folder)
     for stage in ("ingest", "validate", "rasterize", "split"):

@@ -1,22 +1,26 @@
-"""forecast: how long `train` would take with params.yaml as it is, and what it needs; leaves nothing behind."""
+"""Measure a few steps of training and log how long it will take and how much memory it needs.
 
-from segpipe.core.command import run
-from segpipe.params import load
-from segpipe.train import distributed, planning, prepare
-from segpipe.train.recipe import RunRecipe
+Example: segpipe forecast
+"""
+
+import argparse
 
 
-def main() -> None:
-    """Measure a few steps and say what to expect."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add no option: the command reads params.yaml of the current folder."""
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure and log; no file stays behind. Raises UserError."""
+    from segpipe.params import load
+    from segpipe.train import distributed, planning, prepare
+    from segpipe.train.recipe import RunRecipe
+
     params = load()
     section = params.train
-    device, mates = prepare.device_and_team(section, params.compute.device, "segpipe.commands.forecast")
+    device, group = prepare.device_and_team(section, params.compute.device, "segpipe", "forecast")
     _, data, network, _ = prepare.data_and_network(section, params.seed)
     recipe = RunRecipe.of(section, params.seed, params.compute.checkpoint_minutes)
     fills_budget = section.epochs == "auto"
-    planning.made(network, data, recipe, prepare.CHECKPOINTS, device, mates, fills_budget=fills_budget)
-    distributed.leave(mates)
-
-
-if __name__ == "__main__":
-    run(main)
+    planning.made(network, data, recipe, prepare.CHECKPOINTS, device, group, fills_budget=fills_budget)
+    distributed.leave(group)

@@ -1,27 +1,41 @@
-"""Write a preset's settings into params.yaml, comments kept: `python -m tools.use camvid` (make use PRESET=camvid)."""
+"""Write the settings of a file in presets/ into params.yaml; comments stay.
 
-import sys
+Example: segpipe use-preset camvid
+"""
+
+import argparse
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from segpipe import params
-from segpipe.core.errors import UserError
-from segpipe.core.files import atomic_write
-
 PRESETS = Path("presets")
 
 
-def use(preset: Path, target: Path) -> None:
-    """Change the values that `preset` names in `target`. Raises UserError, nothing changed, if the result is unsound.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the preset's name."""
+    parser.add_argument("preset", help="name of a file in presets/, without .yaml")
 
-    preset: YAML of the same two levels as params.yaml, any part of it.
+
+def run(options: argparse.Namespace) -> None:
+    """Change params.yaml of the current folder. Raises UserError."""
+    from segpipe.params import PARAMS
+
+    use(PRESETS / f"{options.preset}.yaml", PARAMS)
+
+
+def use(preset: Path, target: Path) -> None:
+    """Write the values of `preset` into `target`. Raises UserError, with nothing changed, if the result is invalid.
+
+    preset: YAML with the keys of params.yaml, any part of them.
     """
+    from ruamel.yaml import YAML
+
+    from segpipe.core.errors import UserError
+    from segpipe.core.files import atomic_write
+
     if not preset.is_file():
         known = ", ".join(sorted(path.stem for path in preset.parent.glob("*.yaml")))
-        raise UserError(f"{preset.name}: no such preset; there are {known}")
+        raise UserError(f"{preset}: no such preset; use one of {known or 'a project that has presets/'}")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120
@@ -34,6 +48,9 @@ def use(preset: Path, target: Path) -> None:
 
 
 def _check(result: Path, preset: Path) -> None:
+    from segpipe import params
+    from segpipe.core.errors import UserError
+
     try:
         params.load(result)
     except UserError as error:
@@ -46,10 +63,3 @@ def _merge(into: MutableMapping[str, Any], changes: MutableMapping[str, Any]) ->
             _merge(into[key], value)
         else:
             into[key] = value
-
-
-if __name__ == "__main__":
-    try:
-        use(PRESETS / f"{sys.argv[1]}.yaml", params.PARAMS)
-    except UserError as error:
-        sys.exit(f"error: {error}")

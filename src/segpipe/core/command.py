@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from segpipe.core import machine
@@ -23,55 +23,66 @@ _REMEDIES = {
 _OUT_OF_MEMORY = f"{machine.OUT_OF_MEMORY}, then run `dvc repro` again"
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a stage: its log goes to stderr; an error that the user can fix ends it with one line and exit code 1.
+def run(main: Callable[[], None], prefix: str = "error") -> None:
+    """Run a stage or a command: its log goes to stderr; an error that the user can fix ends it with one line and code 1.
 
-    SIGTERM ends it as Ctrl-C does, so that a tracked run is closed.
+    prefix: the start of that line. SIGTERM ends the process as Ctrl-C does, so that a tracked run is closed.
     """
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+
+    def line(problem: str) -> str | int:
+        return _error_line(problem, prefix)
+
+    def exit_on_signal(number: int, frame: FrameType | None) -> None:
+        sys.exit(1 if _rank() else line(f"stopped by {signal.Signals(number).name}; run it again"))
+
+    signal.signal(signal.SIGTERM, exit_on_signal)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         main()
     except MemoryError:
-        sys.exit(_error_line(_OUT_OF_MEMORY))
+        sys.exit(line(_OUT_OF_MEMORY))
     except FileNotFoundError as error:
-        sys.exit(_error_line(f"{error.filename or error}: no such file; `dvc repro` runs the stages that write it"))
+        sys.exit(line(f"{error.filename or error}: no such file; `dvc repro` runs the stages that write it"))
     except OSError as error:
         if error.errno not in _REMEDIES and not error.filename:
             raise  # not about a file: a bug in segpipe
-        sys.exit(_error_line(_file_problem(error)))
+        sys.exit(line(_file_problem(error)))
     except RuntimeError as error:
         if machine.is_out_of_memory(error):
-            sys.exit(_error_line(_OUT_OF_MEMORY))
+            sys.exit(line(_OUT_OF_MEMORY))
         if not _LOST_PROCESS.search(str(error)):
             raise
         if REPORTED not in os.environ:  # otherwise the launcher of the processes reports which one has ended
-            sys.stderr.write(f"{_error_line(f'another process has ended ({str(error)[:200]})')}\n")
+            sys.stderr.write(f"{line(f'another process has ended ({str(error)[:200]})')}\n")
         sys.stderr.flush()
         os._exit(1)  # after an orderly exit PyTorch's threads sometimes abort the process
     except StoppedError as error:
-        sys.exit(1 if _rank() else _error_line(str(error)))  # every process is stopped; rank 0 has saved
+        sys.exit(1 if _rank() else line(str(error)))  # every process is stopped; rank 0 has saved
     except (LedgerError, UserError) as error:
-        sys.exit(_error_line(str(error)))
+        sys.exit(line(str(error)))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _error_line(problem: str) -> str | int:
+def print_result(lines: Iterable[str]) -> None:
+    """Print the lines to stdout. It is not an error if the reader has closed the pipe (`| head`)."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _error_line(problem: str, prefix: str) -> str | int:
     """The exit value of this process: its error line, or 1 if another process of the training has reported one."""
     rank = _rank()
     if not is_first_to_report():
         return 1
-    return f"error: rank {rank}: {problem}" if rank else f"error: {problem}"
+    return f"{prefix}: rank {rank}: {problem}" if rank else f"{prefix}: {problem}"
 
 
 def _rank() -> int:
     """The rank of this process; RANK without WORLD_SIZE belongs to another program."""
     return int(os.environ.get("RANK", "0")) if os.environ.get("WORLD_SIZE", "1") != "1" else 0
-
-
-def _exit_on_signal(number: int, frame: FrameType | None) -> None:
-    sys.exit(1 if _rank() else _error_line(f"stopped by {signal.Signals(number).name}; run it again"))
 
 
 def _file_problem(error: OSError) -> str:

@@ -2,5 +2,5 @@
 
 shapes.py: outlines; textures.py: grounds; surfaces.py: the look of objects; scenes.py: one image with its truth;
 folder.py: many images as a COCO folder; defects.py: all defects and their manifest; planting.py, file_defects.py and
-record_defects.py: each defect. Run `python -m segpipe.demo --help`.
+record_defects.py: each defect. Run `segpipe demo --help`.
 """

@@ -20,14 +20,15 @@ CHECKPOINTS = Path(".segpipe/checkpoints")
 UNDECISIVE = ("budget_hours", "flip_test", "weights_file")  # they change no weights
 
 
-def device_and_team(recipe: Recipe, device: str, module: str) -> tuple[torch.device, distributed.Team]:
+def device_and_team(recipe: Recipe, device: str, *command: str) -> tuple[torch.device, distributed.Team]:
     """The device of this process, and its group of processes.
 
-    device: auto, cpu or cuda; module: the command. If the recipe asks for several processes and this one was not
-    started as one of them, the command is started once per process, and this process exits when they have ended.
+    device: auto, cpu or cuda; command: the module to run and its arguments. If the recipe asks for several processes
+    and this one was not started as one of them, the command is started once per process, and this process exits when
+    they have ended.
     """
     if recipe.processes > 1 and not launch.is_launched():
-        sys.exit(launch.launch([sys.executable, "-m", module], recipe.processes))
+        sys.exit(launch.launch([sys.executable, "-m", *command], recipe.processes))
     chosen = distributed.own_device(devices.pick(device))
     return chosen, distributed.join(chosen, recipe.batch_size)
 
