@@ -37,6 +37,6 @@ def test_a_preset_that_does_not_fit_changes_nothing(tmp_path, target):
     assert target.read_bytes() == before
 
 
-def test_an_unknown_preset_is_told_with_those_there_are(target):
-    with pytest.raises(UserError, match=r"cities\.yaml: no such preset; there are camvid, car_damage"):
+def test_an_unknown_preset_is_refused_with_the_names_of_the_presets(target):
+    with pytest.raises(UserError, match=r"cities\.yaml: no such preset; use one of camvid, car_damage"):
         use_preset.use(ROOT / "presets/cities.yaml", target)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from segpipe.demo import folder
 from segpipe.__main__ import main
+from segpipe.demo import folder
 
 COUNT, SIZE = 45, 64  # the 41st image has a crowd
 
@@ -69,7 +69,10 @@ def test_all_three_forms_of_segmentation_occur(document):
 def test_a_folder_that_is_not_empty_is_not_changed(tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("mine")
     assert main(["demo", str(tmp_path), "--clean", "--count", "1"]) == 1
-    assert capsys.readouterr().err == f"segpipe demo: {tmp_path}: is not an empty folder; remove it or choose another folder\n"
+    assert (
+        capsys.readouterr().err
+        == f"segpipe demo: {tmp_path}: is not an empty folder; remove it or choose another folder\n"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
