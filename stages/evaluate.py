@@ -14,7 +14,7 @@ from segpipe.inference.pairs import find_pairs, predicted
 from segpipe.models import device as devices
 from segpipe.models import model_file as model_card
 from segpipe.params import load
-from segpipe.tracking import run as runs
+from segpipe.tracking.run import TrackingSettings, open_trained
 
 SPLITS = ("test", "val")  # the first that has images is the headline
 
@@ -47,7 +47,7 @@ def main() -> None:
         for split, matrix in matrices.items()
     }
     write_json(Path("metrics/evaluate.json"), summaries)
-    with runs.open_trained(Path("models/model.pt"), names, runs.Settings(**params.tracking.model_dump())) as tracked:
+    with open_trained(Path("models/model.pt"), names, TrackingSettings(**params.tracking.model_dump())) as tracked:
         tracked.log_metrics(summaries)
         for path in (
             "metrics/evaluate.json",

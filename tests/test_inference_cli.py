@@ -91,7 +91,7 @@ def test_a_bad_file_is_reported_and_the_others_are_predicted(weights, photos, tm
     said = capsys.readouterr().err
     assert f"FAILED {photos / 'b.jpg'}: cannot be decoded" in said
     assert f"FAILED {photos / 'd.gif'}: GIF pictures are not supported" in said
-    assert "2 of 4 pictures predicted" in said
+    assert "2 of 4 images predicted" in said
 
 
 def test_what_reading_changes_is_one_line_for_each_kind(weights, photos, tmp_path, capsys):
@@ -137,7 +137,7 @@ def test_nothing_but_pictures_in_a_folder_means_failure(weights, photos, tmp_pat
     photos.mkdir()
     (photos / "notes.txt").write_text("no picture")
     assert run(weights, photos, tmp_path / "out") == 1
-    assert "no picture found" in capsys.readouterr().err
+    assert "no image found, 1 other file skipped" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04"])
@@ -225,22 +225,51 @@ def test_files_that_are_no_pictures_are_reported_and_the_others_are_predicted(we
     assert f"FAILED {photos / 'loop.png'}: cannot be decoded (Too many levels of symbolic links)" in errors
     assert "nnn.overlay.jpg: cannot be written (File name too long)" in errors
     assert f"FAILED {photos / 'z.png'}: its overlay cannot be a JPEG (" in errors
-    assert "1 of 5 pictures predicted" in errors
+    assert "1 of 5 images predicted" in errors
 
 
-def test_ctrl_c_is_one_line_already_while_modules_are_imported():
-    stop = "class Stop:\n def find_spec(self, name, *_):\n  if name == 'numpy': raise KeyboardInterrupt\n"
-    code = f"import runpy, sys\n{stop}sys.meta_path.insert(0, Stop())\nrunpy.run_path({inference.__file__!r})"
+@pytest.mark.parametrize("module", ["argparse", "torch"])  # the first and the slowest import
+def test_ctrl_c_is_one_line_already_while_modules_are_imported(module, photos, tmp_path):
+    draw(photos / "a.jpg")
+    (tmp_path / "model.pt").touch()
+    options = ["--weights", f"{tmp_path}/model.pt", "--input", str(photos), "--output", str(tmp_path / "out")]
+    stop = f"class Stop:\n def find_spec(self, name, *_):\n  if name == {module!r}: raise KeyboardInterrupt\n"
+    start = f"sys.argv[1:] = {options}\nrunpy.run_path({inference.__file__!r}, run_name='__main__')"
+    code = f"import runpy, sys\n{stop}sys.meta_path.insert(0, Stop())\n{start}"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src")
     assert result.stderr == "error: stopped by Ctrl-C; run it again\n"
     assert result.returncode == -signal.SIGINT
 
 
+def test_help_and_refused_options_do_not_import_pytorch(weights, photos, tmp_path):
+    draw(photos / "a.jpg")
+    (tmp_path / "file").touch()
+    given = {"--weights": str(weights), "--input": str(photos), "--output": str(tmp_path / "out")}
+    refused = [
+        {"--weights": "no/model.pt"},
+        {"--input": "no/photos"},
+        {"--output": str(tmp_path / "file")},
+        {"--output": str(photos)},
+        {"--batch-size": "0"},
+        {"--batch-size": "many"},
+    ]
+    for changed, code in ({"--help": ""}, 0), *((one, 1) for one in refused):
+        arguments = [text for pair in (given | changed).items() for text in pair if text]
+        check = (
+            "import sys, inference\ntry: code = inference.main(sys.argv[1:])\nexcept SystemExit as end: code = end.code"
+        )
+        tell = "print(*sorted({'torch', 'numpy', 'PIL'} & sys.modules.keys())); sys.exit(code)"
+        command = [sys.executable, "-c", f"{check}\n{tell}", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert (min(result.returncode, 1), result.stdout.splitlines()[-1]) == (code, ""), changed
+
+
 def test_a_copy_of_the_project_predicts_with_its_code_whatever_is_installed(tmp_path):
     shutil.copy(ROOT / "inference.py", tmp_path)
-    (tmp_path / "src/segpipe").mkdir(parents=True)
+    (tmp_path / "src/segpipe/core").mkdir(parents=True)
     (tmp_path / "src/segpipe/__init__.py").touch()
-    (tmp_path / "src/segpipe/interrupts.py").write_text("raise SystemExit('the code of the copy')")
+    (tmp_path / "src/segpipe/core/__init__.py").touch()
+    (tmp_path / "src/segpipe/core/interrupts.py").write_text("raise SystemExit('the code of the copy')")
     env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     result = subprocess.run([sys.executable, tmp_path / "inference.py"], capture_output=True, text=True, env=env)
     assert result.stderr == "the code of the copy\n"
@@ -250,7 +279,7 @@ def test_an_output_that_is_a_file_is_said_in_one_line(weights, photos, tmp_path,
     draw(photos / "a.jpg")
     (tmp_path / "out").write_text("in the way")
     assert run(weights, photos, tmp_path / "out") == 1
-    assert capsys.readouterr().err == f"inference.py: --output {tmp_path / 'out'}: cannot be written (File exists)\n"
+    assert capsys.readouterr().err == f"inference.py: --output {tmp_path / 'out'}: is a file; name a folder\n"
 
 
 def test_classes_json_says_names_values_and_colours(weights, photos, tmp_path):

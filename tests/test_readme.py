@@ -64,7 +64,7 @@ def test_every_output_named_is_one_of_the_pipelines():
 
 
 def test_every_option_of_inference_exists():
-    script = (ROOT / "inference.py").read_text(encoding="utf-8")
+    script = (ROOT / "src/segpipe/inference/command.py").read_text(encoding="utf-8")
     for option in re.findall(
         r"(?<= )--[a-z-]+", TEXT.split("inference.py --weights")[1].split("```")[0] + " --weights"
     ):

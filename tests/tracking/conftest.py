@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.tracking import mlflow_env
+from segpipe.tracking import mlflow_setup
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    mlflow_env.prepare()
+    mlflow_setup.prepare()
     return tmp_path
 
 
@@ -23,7 +23,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without runs: making its tables takes seconds, a copy none."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    mlflow_env.prepare()
+    mlflow_setup.prepare()
     from mlflow import MlflowClient
 
     MlflowClient(f"sqlite:///{path}").search_experiments()

@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from segpipe.core.errors import StoppedError
-from segpipe.tracking import mlflow_env, provenance
-from segpipe.tracking.run import Run, Settings, open_trained, open_training
+from segpipe.tracking import mlflow_setup, provenance
+from segpipe.tracking.run import Run, TrackingSettings, open_trained, open_training
 from segpipe.tracking.tracker import RunFacts
 from segpipe.train import loop, watching
 from tests.tracking.hard_names import HARD
@@ -33,7 +33,7 @@ FACTS = RunFacts(
     tags={"git.commit": "c" * 40, "git.dirty": "false", "dvc.data/store": "1" * 32 + ".dir"},
     classes=("background", "Traffic Light"),
 )
-QUICK = Settings(experiment="shapes", wait_s=20.0)
+QUICK = TrackingSettings(experiment="shapes", wait_s=20.0)
 
 
 def only_run(client):
@@ -345,7 +345,7 @@ def test_no_run_of_the_model_means_no_new_run(mlflow_client, caplog):
 
 
 def test_everything_switched_off_is_no_run_at_all(workplace):
-    with open_training(FACTS, Settings(experiment="shapes", mlflow=False)) as run:
+    with open_training(FACTS, TrackingSettings(experiment="shapes", mlflow=False)) as run:
         run.log_metrics({"loss": 1.0}, step=0)
     assert not Path("mlflow.db").exists()
 
@@ -377,7 +377,7 @@ def silent_server():
 def train_and_time(uri: str, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> tuple[float, float]:
     """Seconds that logging and ending a run took where the server at `uri` does not serve."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    run = open_training(FACTS, Settings(experiment="shapes"))
+    run = open_training(FACTS, TrackingSettings(experiment="shapes"))
     began = time.monotonic()
     for epoch in range(100):
         run.log_metrics({"loss": 1.0}, step=epoch)
@@ -393,9 +393,9 @@ def kept_steps() -> list[int]:
     lines = [json.loads(line) for line in spool.read_text().splitlines()]
     assert lines[0]["kind"] == "Start"
     assert lines[-1] == {"tracker": "mlflow", "kind": "End", "status": "FINISHED"}
-    of_kind = {kind: [line for line in lines if line["kind"] == kind] for kind in ("Metrics", "Steps", "Picture")}
-    assert [line["first"] for line in of_kind["Steps"]] == list(range(1, 201, 2))
-    assert of_kind["Steps"][0]["curves"] == {"step/loss": [1.0, "nan"], "step/lr": [0.5, 0.5]}
+    of_kind = {kind: [line for line in lines if line["kind"] == kind] for kind in ("Metrics", "StepMetrics", "Picture")}
+    assert [line["first"] for line in of_kind["StepMetrics"]] == list(range(1, 201, 2))
+    assert of_kind["StepMetrics"][0]["curves"] == {"step/loss": [1.0, "nan"], "step/lr": [0.5, 0.5]}
     assert [line["step"] for line in of_kind["Picture"]] == list(range(100))
     return [line["step"] for line in of_kind["Metrics"] if line["values"] == {"loss": 1.0}]
 
@@ -465,7 +465,7 @@ def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_cl
 
 def test_what_the_user_set_for_mlflow_stays(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
-    mlflow_env.prepare()
+    mlflow_setup.prepare()
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 

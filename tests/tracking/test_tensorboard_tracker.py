@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segpipe.tracking.run import Settings, open_trained, open_training
+from segpipe.tracking.run import TrackingSettings, open_trained, open_training
 from segpipe.tracking.tracker import RunFacts
 
 FACTS = RunFacts(
@@ -16,7 +16,7 @@ FACTS = RunFacts(
     tags={"git.dirty": "false"},
     classes=("sky",),
 )
-SETTINGS = Settings(experiment="shapes", mlflow=False, tensorboard=True, wait_s=20.0)
+SETTINGS = TrackingSettings(experiment="shapes", mlflow=False, tensorboard=True, wait_s=20.0)
 
 
 def events() -> EventAccumulator:

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from segpipe.core.errors import UserError
-from segpipe.tracking.run import Settings, open_trained, open_training
+from segpipe.tracking.run import TrackingSettings, open_trained, open_training
 from segpipe.tracking.tracker import RunFacts
 
 FACTS = RunFacts(
     name="unet", inputs="abcdef1234", params={"train": {"lr": 0.001}}, tags={"git.dirty": "false"}, classes=("sky",)
 )
-OFFLINE = Settings(experiment="shapes", mlflow=False, wandb="offline", wait_s=30.0)
+OFFLINE = TrackingSettings(experiment="shapes", mlflow=False, wandb="offline", wait_s=30.0)
 INSTALLED = importlib.util.find_spec("wandb") is not None
 
 
@@ -103,4 +103,4 @@ def test_what_comes_later_goes_to_the_same_run(no_account):
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
 def test_online_without_a_key_is_said_before_the_training(no_account):
     with pytest.raises(UserError, match=r"there is no W&B key; run `wandb login`"):
-        open_training(FACTS, Settings(experiment="shapes", mlflow=False, wandb="online"))
+        open_training(FACTS, TrackingSettings(experiment="shapes", mlflow=False, wandb="online"))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from segpipe.tracking.messages import End, Find, Message, Metrics, Start, Tags
-from segpipe.tracking.run_ids import Notes
-from segpipe.tracking.spool import Spool
+from segpipe.tracking.messages import End, Find, Message, Metrics, Spool, Start, Tags
+from segpipe.tracking.run_ids import RunRecords
 from segpipe.tracking.tracker import NoSuchRunError, RunFacts
 from segpipe.tracking.worker import Worker
 
@@ -60,7 +59,7 @@ class Remembering:
 
 
 def worker_of(tracker: Remembering, folder: Path, first: Start | Find = START, retry_s: float = 60.0) -> Worker:
-    notes = Notes(folder)
+    notes = RunRecords(folder)
     note = notes.for_training("unet", "abcdef1234")
     worker = Worker(tracker, first, Spool(folder / "run.jsonl"), notes, note, retry_s)
     worker.start()
@@ -242,7 +241,7 @@ def test_a_spool_that_cannot_be_written_stops_nobody(tmp_path, caplog):
         raise ConnectionError("refused")
 
     (tmp_path / "run.jsonl").mkdir()
-    notes = Notes(tmp_path)
+    notes = RunRecords(tmp_path)
     spool = Spool(tmp_path / "run.jsonl")
     worker = Worker(Remembering(dead), START, spool, notes, notes.for_training("unet", "abcdef1234"), 60.0)
     worker.start()

@@ -11,7 +11,7 @@ from pathlib import Path
 from segpipe.core import files
 from segpipe.core.errors import UserError
 
-LIST = ".segpipe-results.jsonl"
+LIST, CLASSES = ".segpipe-results.jsonl", "classes.json"
 # What the system refuses because of one name; whatever else it refuses would stop the next result as well.
 _OF_ONE_NAME = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ, errno.ELOOP)
 
@@ -117,6 +117,11 @@ class Results:
                 self._written.setdefault(same_name(entry["file"]), set()).add(entry["sha256"])
             except (ValueError, TypeError, KeyError):
                 continue  # an empty line, or one cut short
+
+
+def result_names(name: str, with_overlay: bool) -> list[str]:
+    """The files written for the image called `name`: its mask and, on request, its overlay."""
+    return [f"{name}.png", *([f"{name}.overlay.jpg"] if with_overlay else [])]
 
 
 def same_name(name: str) -> str:

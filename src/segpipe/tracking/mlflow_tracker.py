@@ -1,4 +1,4 @@
-"""Runs in MLflow. Import only after `mlflow_env.prepare()`."""
+"""Runs in MLflow. Import only after `mlflow_setup.prepare()`."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from mlflow.types.schema import Schema, TensorSpec
 from PIL import Image
 
-from segpipe.tracking import mlflow_database, mlflow_env
+from segpipe.tracking import mlflow_setup
 from segpipe.tracking.naming import flat_params, slug
 from segpipe.tracking.tracker import NoSuchRunError, RunFacts
 
@@ -39,7 +39,7 @@ class MlflowTracker:
 
     def __init__(self, experiment: str) -> None:
         """experiment: created where it does not exist yet."""
-        self.place = mlflow_env.tracking_uri()
+        self.place = mlflow_setup.tracking_uri()
         self._experiment, self._slug = experiment, slug(experiment) or "runs"
         self._run_id = ""
         self._started = False
@@ -140,9 +140,9 @@ class MlflowTracker:
             self._client.set_terminated(self._run_id, status)
 
     def _connect(self) -> None:
-        mlflow_database.make(self.place)
+        mlflow_setup.make(self.place)
         self._client = MlflowClient(self.place)
-        mlflow_database.bring_along(self.place, self._experiment, self._slug)
+        mlflow_setup.bring_along(self.place, self._experiment, self._slug)
 
     def _existing(self, run_id: str | None) -> Run | None:
         if not run_id:
@@ -173,7 +173,7 @@ class MlflowTracker:
         if experiment is None:
             folder = None
             if not self.place.startswith(("http:", "https:", "databricks")):
-                folder = mlflow_database.artifacts(self._slug)
+                folder = mlflow_setup.artifacts(self._slug)
             return self._client.create_experiment(self._experiment, artifact_location=folder)
         if experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)

@@ -12,9 +12,8 @@ from typing import Any, Literal
 from segpipe.core import files
 from segpipe.core.errors import StoppedError
 from segpipe.tracking import naming, provenance
-from segpipe.tracking.messages import End, File, Find, Message, Metrics, Model, Picture, Start, Steps, Tags
-from segpipe.tracking.run_ids import Note, Notes
-from segpipe.tracking.spool import Spool
+from segpipe.tracking.messages import End, File, Find, Message, Metrics, Model, Picture, Spool, Start, StepMetrics, Tags
+from segpipe.tracking.run_ids import RunRecord, RunRecords
 from segpipe.tracking.tracker import RunFacts, Tracker
 from segpipe.tracking.worker import Worker
 
@@ -23,7 +22,7 @@ _WAIT_KILLED_S = 5.0  # who presses Ctrl-C does not want to wait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
+class TrackingSettings:
     """Which trackers are on, and how patient to be with them.
 
     experiment: the name under which runs are grouped; wait_s: how long the end of a run waits for what is still to
@@ -47,7 +46,7 @@ class Run:
     """
 
     def __init__(
-        self, note: Note, workers: list[Worker], notes: Notes, classes: tuple[str, ...], wait_s: float
+        self, note: RunRecord, workers: list[Worker], notes: RunRecords, classes: tuple[str, ...], wait_s: float
     ) -> None:
         self.name = note.run
         self._note, self._workers, self._notes, self._wait_s = note, workers, notes, wait_s
@@ -74,7 +73,9 @@ class Run:
 
     def log_steps(self, curves: Mapping[str, Sequence[float]], first: int) -> None:
         """Keep curves by name, a number for each training step from `first` on; steps told before change nothing."""
-        self._put(Steps(curves={name: list(curve) for name, curve in curves.items()}, first=first, time_ms=_now_ms()))
+        self._put(
+            StepMetrics(curves={name: list(curve) for name, curve in curves.items()}, first=first, time_ms=_now_ms())
+        )
 
     def log_picture(self, path: Path, name: str, step: int) -> None:
         """Show a PNG as the picture `name` at that epoch; the file must stay as it is until `end`."""
@@ -119,14 +120,14 @@ class Run:
             worker.put(message)
 
 
-def open_training(facts: RunFacts, settings: Settings, is_known: bool = False) -> Run:
+def open_training(facts: RunFacts, settings: TrackingSettings, is_known: bool = False) -> Run:
     """Begin the run of a training, or go on with the unfinished run of the same inputs.
 
     is_known: the training has begun before (it has a checkpoint), so a finished run is gone on with as well. Raises
     UserError if a tracker is asked for that is not installed or not set up.
     """
     trackers = _trackers(settings)
-    notes = Notes(settings.folder)
+    notes = RunRecords(settings.folder)
     note = notes.for_training(facts.name, facts.inputs, is_known)
     start = Start(run=replace(facts, name=note.run, token=note.token))
     run = _run(trackers, start, notes, note, facts.classes, settings)
@@ -137,13 +138,13 @@ def open_training(facts: RunFacts, settings: Settings, is_known: bool = False) -
     return run
 
 
-def open_trained(model: Path, classes: tuple[str, ...], settings: Settings) -> Run:
+def open_trained(model: Path, classes: tuple[str, ...], settings: TrackingSettings) -> Run:
     """Go on with the run that trained `model`; a tracker without one says so and takes nothing.
 
     classes: class names by class_index. Raises OSError if `model` cannot be read, and UserError as `open_training`.
     """
     trackers = _trackers(settings)
-    notes = Notes(settings.folder)
+    notes = RunRecords(settings.folder)
     md5 = provenance.md5_of(model)
     return _run(trackers, Find(model_md5=md5), notes, notes.of_model(md5), classes, settings)
 
@@ -153,7 +154,12 @@ def _now_ms() -> int:
 
 
 def _run(
-    trackers: list[Tracker], first: Start | Find, notes: Notes, note: Note, classes: tuple[str, ...], settings: Settings
+    trackers: list[Tracker],
+    first: Start | Find,
+    notes: RunRecords,
+    note: RunRecord,
+    classes: tuple[str, ...],
+    settings: TrackingSettings,
 ) -> Run:
     spool = Spool(settings.folder / f"{note.run}.jsonl")
     workers = [Worker(tracker, first, spool, notes, note, settings.retry_s) for tracker in trackers]
@@ -162,13 +168,13 @@ def _run(
     return Run(note, workers, notes, classes, settings.wait_s)
 
 
-def _trackers(settings: Settings) -> list[Tracker]:
+def _trackers(settings: TrackingSettings) -> list[Tracker]:
     """The trackers that are on. Each library is imported here, on the caller's thread, and only if it is used."""
     trackers: list[Tracker] = []
     if settings.mlflow:
-        from segpipe.tracking import mlflow_env
+        from segpipe.tracking import mlflow_setup
 
-        mlflow_env.prepare()
+        mlflow_setup.prepare()
         from segpipe.tracking.mlflow_tracker import MlflowTracker
 
         trackers.append(MlflowTracker(settings.experiment))

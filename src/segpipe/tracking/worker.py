@@ -7,9 +7,8 @@ import threading
 import time
 
 from segpipe.tracking import messages
-from segpipe.tracking.messages import End, File, Find, Message, Model, Picture, Start
-from segpipe.tracking.run_ids import Note, Notes
-from segpipe.tracking.spool import Spool
+from segpipe.tracking.messages import End, File, Find, Message, Model, Picture, Spool, Start
+from segpipe.tracking.run_ids import RunRecord, RunRecords
 from segpipe.tracking.tracker import NoSuchRunError, Tracker
 
 _log = logging.getLogger(__name__)
@@ -30,7 +29,9 @@ class Worker(threading.Thread):
     `join` short (bpo-45274, Lib/threading.py).
     """
 
-    def __init__(self, tracker: Tracker, first: Start | Find, spool: Spool, notes: Notes, note: Note, retry_s: float):
+    def __init__(
+        self, tracker: Tracker, first: Start | Find, spool: Spool, notes: RunRecords, note: RunRecord, retry_s: float
+    ):
         super().__init__(name=f"{_THREADS}{tracker.name}", daemon=True)
         self._tracker, self._spool, self._notes, self._note = tracker, spool, notes, note
         self._retry_s = retry_s

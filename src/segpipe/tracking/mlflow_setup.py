@@ -1,10 +1,9 @@
-"""The file of MLflow's database, made whole or not at all, and right for the folder that it is in.
-
-Import only after `mlflow_env.prepare()`.
-"""
+"""How MLflow is set up here: its environment, short of patience and quiet, and the file of its database."""
 
 import logging
+import os
 import sqlite3
+import warnings
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +13,28 @@ _log = logging.getLogger(__name__)
 _FILE = "sqlite:///"
 _ARTIFACTS = "mlartifacts"  # the folder of artifacts, beside the database
 _PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
+
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",  # seconds without an answer; MLflow's own 120 s with 7 retries is half an hour
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_AGENT_HINT": "true",
+}
+
+
+def prepare() -> None:
+    """Set what the user has not set already."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"mlflow\.")
+
+
+def tracking_uri() -> str:
+    """MLFLOW_TRACKING_URI, or the sqlite file mlflow.db in the current folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve().as_posix()}"
 
 
 def make(place: str) -> None:

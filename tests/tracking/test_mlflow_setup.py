@@ -1,15 +1,15 @@
 import subprocess
 import sys
 
-from segpipe.tracking import mlflow_env
+from segpipe.tracking import mlflow_setup
 
 KILLED_HALFWAY = """
 import os
 from alembic.ddl.impl import DefaultImpl
-from segpipe.tracking import mlflow_env
+from segpipe.tracking import mlflow_setup
 
-mlflow_env.prepare()
-from segpipe.tracking import mlflow_database
+mlflow_setup.prepare()
+from segpipe.tracking import mlflow_setup
 
 added, add_column = [], DefaultImpl.add_column
 
@@ -21,7 +21,7 @@ def killed(*args, **kwargs):
 
 
 DefaultImpl.add_column = killed
-mlflow_database.make(mlflow_env.tracking_uri())
+mlflow_setup.make(mlflow_setup.tracking_uri())
 """
 
 
@@ -30,17 +30,14 @@ def test_a_kill_while_tables_are_laid_leaves_no_half_database(workplace):
     assert not (workplace / "mlflow.db").exists()
     from mlflow import MlflowClient
 
-    from segpipe.tracking import mlflow_database
-
-    mlflow_database.make(mlflow_env.tracking_uri())
-    assert MlflowClient(mlflow_env.tracking_uri()).create_experiment("after")
+    mlflow_setup.make(mlflow_setup.tracking_uri())
+    assert MlflowClient(mlflow_setup.tracking_uri()).create_experiment("after")
     assert [path.name for path in workplace.iterdir() if "mlflow.db" in path.name] == ["mlflow.db"]
 
 
 def test_servers_and_databases_that_are_there_are_left_alone(workplace):
-    from segpipe.tracking import mlflow_database
 
     (workplace / "mlflow.db").write_bytes(b"somebody's")
-    for place in (mlflow_env.tracking_uri(), "http://localhost:1", "postgresql://u@h/d"):
-        mlflow_database.make(place)
+    for place in (mlflow_setup.tracking_uri(), "http://localhost:1", "postgresql://u@h/d"):
+        mlflow_setup.make(place)
     assert [(path.name, path.read_bytes()) for path in workplace.iterdir()] == [("mlflow.db", b"somebody's")]

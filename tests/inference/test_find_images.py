@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.inference.find_pictures import find
+from segpipe.inference.find_images import find
 from segpipe.inference.results import Results
 
 
@@ -21,7 +21,7 @@ def touch(*names):
 
 
 def found(*inputs, output="out"):
-    return {picture.file.as_posix(): picture.name for picture in find(inputs, Path(output)).pictures}
+    return {picture.file.as_posix(): picture.name for picture in find(inputs, Path(output)).images}
 
 
 def test_a_folder_gives_its_pictures_sorted_with_subfolders_in_their_names(folder):
@@ -32,7 +32,7 @@ def test_a_folder_gives_its_pictures_sorted_with_subfolders_in_their_names(folde
 def test_other_files_are_passed_over_and_counted_and_hidden_ones_not_looked_at(folder):
     touch("in/a.jpg", "in/labels.json", "in/._a.jpg", "in/.cache/b.jpg")
     result = find(["in"], Path("out"))
-    assert [picture.name for picture in result.pictures] == ["a"]
+    assert [picture.name for picture in result.images] == ["a"]
     assert result.passed_over == 1
 
 

@@ -3,8 +3,7 @@ import math
 import pytest
 
 from segpipe.tracking import messages
-from segpipe.tracking.messages import End, File, Find, Metrics, Model, Picture, Start, Steps, Tags
-from segpipe.tracking.spool import Spool
+from segpipe.tracking.messages import End, File, Find, Metrics, Model, Picture, Spool, Start, StepMetrics, Tags
 from segpipe.tracking.tracker import RunFacts
 
 EVERY_KIND = [
@@ -12,7 +11,7 @@ EVERY_KIND = [
     Find(model_md5="0" * 32),
     Metrics(values={"loss": 0.5}, step=3, time_ms=1),
     Metrics(values={"miou": 0.5}, step=None, time_ms=2),
-    Steps(curves={"step/loss": [0.5, 0.25], "step/lr": [0.1, 0.2]}, first=7, time_ms=3),
+    StepMetrics(curves={"step/loss": [0.5, 0.25], "step/lr": [0.1, 0.2]}, first=7, time_ms=3),
     Picture(path="a/b.png", name="predictions", step=2, time_ms=4),
     File(path="a/b.png", folder="sheets"),
     Model(path="models/model.pt", md5="0" * 32),
@@ -35,7 +34,7 @@ def test_a_number_that_json_has_no_word_for_comes_back_too():
     _, message = messages.from_line(line)
     assert math.isnan(message.values["loss"])
     assert message.values["max"] == math.inf
-    line = messages.to_line("mlflow", Steps(curves={"loss": [math.nan, 0.5]}, first=1, time_ms=0))
+    line = messages.to_line("mlflow", StepMetrics(curves={"loss": [math.nan, 0.5]}, first=1, time_ms=0))
     _, steps = messages.from_line(line)
     assert math.isnan(steps.curves["loss"][0])
     assert steps.curves["loss"][1] == 0.5

@@ -18,7 +18,7 @@ _ANY_DEPTH = "**"
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class InputImage:
     """file: the picture; name: POSIX path without suffix for its results, unique among all pictures found."""
 
     file: Path
@@ -32,9 +32,15 @@ class Found:
     passed_over: files in folders that are no pictures; earlier: results of earlier runs, left out.
     """
 
-    pictures: tuple[Picture, ...]
+    images: tuple[InputImage, ...]
     passed_over: int
     earlier: int
+
+    def left_out(self) -> str:
+        """The files that are left out, to be appended to a message: ", 2 other files skipped" or ""."""
+        others = f", {_count(self.passed_over, 'other file')} skipped" if self.passed_over else ""
+        earlier = f", {_count(self.earlier, 'result')} of earlier runs left out" if self.earlier else ""
+        return others + earlier
 
 
 def find(inputs: Sequence[str], output: Path) -> Found:
@@ -43,7 +49,7 @@ def find(inputs: Sequence[str], output: Path) -> Found:
     Hidden files and results of earlier runs are left out. A file meant twice counts once, and so does a folder that
     links lead to. Raises UserError if an input matches nothing or its results would lie among the pictures.
     """
-    found: dict[str, Picture] = {}
+    found: dict[str, InputImage] = {}
     passed_over, earlier = set(), set()
     real, is_result = cache(os.path.realpath), _results_anywhere()
     for text in inputs:
@@ -52,7 +58,7 @@ def find(inputs: Sequence[str], output: Path) -> Found:
             folder = real(file.parent)
             place = f"{folder}/{file.name}"  # whatever links lead there; a link to a file is a file of its name
             if file == Path(text):
-                found.setdefault(place, Picture(file, name))
+                found.setdefault(place, InputImage(file, name))
             elif is_result(folder, file.name):
                 earlier.add(place)
             elif not _is_expected(file):
@@ -62,10 +68,14 @@ def find(inputs: Sequence[str], output: Path) -> Found:
                     f"{file}: lies in the output folder and no {LIST} lists it; choose another output folder"
                 )
             else:
-                found.setdefault(place, Picture(file, name))
+                found.setdefault(place, InputImage(file, name))
     names = _unique_names([PurePosixPath(picture.name) for picture in found.values()])
-    pictures = tuple(Picture(picture.file, name) for picture, name in zip(found.values(), names, strict=True))
-    return Found(pictures, len(passed_over), len(earlier))
+    images = tuple(InputImage(picture.file, name) for picture, name in zip(found.values(), names, strict=True))
+    return Found(images, len(passed_over), len(earlier))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _results_anywhere() -> Callable[[str, str], bool]:
