@@ -1,4 +1,4 @@
-"""Class names that some tracker refuses as a name, or that look alike once what it refuses is left out."""
+"""Class names that some tracker refuses, or that become equal when refused characters are removed."""
 
 HARD = (
     *("a//b", "a/b", "/a/b", "a/b/", "a|b", "a:b", "a b", "a\nb", "A B", "ab", "a\0b", "a'`\"b"),

@@ -6,7 +6,7 @@ from segpipe.tracking import messages
 from segpipe.tracking.messages import End, File, Find, Metrics, Model, Picture, Spool, Start, StepMetrics, Tags
 from segpipe.tracking.tracker import RunFacts
 
-EVERY_KIND = [
+ONE_OF_EACH_KIND = [
     Start(run=RunFacts(name="a", inputs="b", params={"c": {"d": 1}}, tags={"e": "f"}, classes=("g", "车", "\ud800"))),
     Find(model_md5="0" * 32),
     Metrics(values={"loss": 0.5}, step=3, time_ms=1),
@@ -20,15 +20,15 @@ EVERY_KIND = [
 ]
 
 
-@pytest.mark.parametrize("message", EVERY_KIND)
-def test_every_message_comes_back_from_its_line(message):
+@pytest.mark.parametrize("message", ONE_OF_EACH_KIND)
+def test_every_message_can_be_read_from_its_line(message):
     line = messages.to_line("mlflow", message)
     assert "\n" not in line
-    assert line.isascii()  # so that a file can hold it, whatever is in it
+    assert line.isascii()  # also with a lone surrogate, which UTF-8 cannot encode
     assert messages.from_line(line) == ("mlflow", message)
 
 
-def test_a_number_that_json_has_no_word_for_comes_back_too():
+def test_nan_and_infinity_can_be_read_from_a_line():
     line = messages.to_line("mlflow", Metrics(values={"loss": math.nan, "max": math.inf}, step=0, time_ms=0))
     assert '"nan"' in line
     _, message = messages.from_line(line)
@@ -40,12 +40,12 @@ def test_a_number_that_json_has_no_word_for_comes_back_too():
     assert steps.curves["loss"][1] == 0.5
 
 
-def test_a_spool_is_a_file_only_while_something_is_in_it(tmp_path):
+def test_a_spool_file_exists_only_while_it_has_messages(tmp_path):
     spool = Spool(tmp_path / "run.jsonl")
     first, second = spool.number(), spool.number()
     spool.add(first, "mlflow", Tags(tags={"a": "b"}))
     spool.add(second, "wandb", Tags(tags={"a": "c"}))
-    spool.add(second, "wandb", Tags(tags={"a": "c"}))  # once more: still one line
+    spool.add(second, "wandb", Tags(tags={"a": "c"}))  # the second time changes nothing
     assert len(spool.path.read_text().splitlines()) == 2
     spool.drop({first})
     assert Spool(spool.path).of("mlflow") == []
@@ -54,7 +54,7 @@ def test_a_spool_is_a_file_only_while_something_is_in_it(tmp_path):
     assert not spool.path.exists()
 
 
-def test_a_message_that_was_sent_meanwhile_is_not_kept(tmp_path):
+def test_a_message_that_was_dropped_is_not_written_later(tmp_path):
     spool = Spool(tmp_path / "run.jsonl")
     number = spool.number()
     spool.drop({number})
@@ -62,7 +62,7 @@ def test_a_message_that_was_sent_meanwhile_is_not_kept(tmp_path):
     assert not spool.path.exists()
 
 
-def test_a_line_cut_short_by_a_kill_costs_that_line_only(tmp_path, caplog):
+def test_a_line_cut_short_by_a_kill_is_the_only_line_lost(tmp_path, caplog):
     path = tmp_path / "run.jsonl"
     path.write_text(messages.to_line("mlflow", Tags(tags={"a": "b"})) + '\n{"tracker": "mlf')
     spool = Spool(path)

@@ -1,4 +1,4 @@
-"""The logged model, loaded back by MLflow alone."""
+"""The logged model, loaded by MLflow in a process of its own."""
 
 import os
 import subprocess
@@ -13,11 +13,11 @@ import torch
 from segpipe.core.errors import UserError
 from segpipe.inference.predict import predict
 from segpipe.models import model_file
-from segpipe.models import segmenter as build
+from segpipe.models import segmenter as segmenters
 from segpipe.tracking.run import TrackingSettings, open_training
 from segpipe.tracking.tracker import RunFacts
 
-ELSEWHERE = """
+LOAD_AND_PREDICT = """
 import sys, numpy, mlflow.pyfunc
 model = mlflow.pyfunc.load_model(sys.argv[1])
 numpy.save("label_maps.npy", model.predict(numpy.load("images.npy")))
@@ -26,11 +26,11 @@ print(segpipe.__file__)
 """
 
 
-def small_model(path: Path) -> tuple[build.Segmenter, model_file.ModelCard]:
+def small_model(path: Path) -> tuple[segmenters.Segmenter, model_file.ModelCard]:
     """A network with random weights, saved and in eval mode."""
     encoder = "tu-mobilenetv3_small_050"
-    segmenter = build.segmenter("unet", encoder, num_classes=3, seen=(True, True, True)).eval()
-    described = model_file.ModelCard(
+    segmenter = segmenters.segmenter("unet", encoder, num_classes=3, seen=(True, True, True)).eval()
+    card = model_file.ModelCard(
         architecture="unet",
         encoder=encoder,
         classes=("background", "a", "b"),
@@ -40,12 +40,12 @@ def small_model(path: Path) -> tuple[build.Segmenter, model_file.ModelCard]:
         mean=segmenter.mean,
         std=segmenter.std,
     )
-    model_file.save(path, segmenter, described)
-    return segmenter, described
+    model_file.save(path, segmenter, card)
+    return segmenter, card
 
 
-def test_the_logged_model_predicts_in_a_process_that_has_only_the_run(mlflow_client, workplace):
-    segmenter, described = small_model(Path("model.pt"))
+def test_the_logged_model_predicts_in_a_process_without_the_project(mlflow_client, workplace):
+    segmenter, card = small_model(Path("model.pt"))
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
     np.save("images.npy", images)
     with open_training(RunFacts(name="unet", inputs="a" * 8), TrackingSettings(experiment="shapes")) as run:
@@ -56,18 +56,16 @@ def test_the_logged_model_predicts_in_a_process_that_has_only_the_run(mlflow_cli
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{workplace}/mlflow.db", "PYTHONPATH": ""}
     uri = f"runs:/{found.info.run_id}/model"
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, uri], cwd=workplace, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", LOAD_AND_PREDICT, uri], cwd=workplace, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     label_maps = np.load("label_maps.npy")
     assert label_maps.dtype == np.uint8
-    np.testing.assert_array_equal(
-        label_maps, np.stack(predict(segmenter, described, list(images), torch.device("cpu")))
-    )
-    assert Path(done.stdout.strip()).parts[-3:] == ("code", "segpipe", "__init__.py")  # the code that was logged
+    np.testing.assert_array_equal(label_maps, np.stack(predict(segmenter, card, list(images), torch.device("cpu"))))
+    assert Path(done.stdout.strip()).parts[-3:] == ("code", "segpipe", "__init__.py")  # the code stored with the model
 
 
-def test_the_logged_model_says_what_it_takes_and_needs(mlflow_client, workplace):
+def test_the_logged_model_names_its_inputs_outputs_and_requirements(mlflow_client, workplace):
     from mlflow.models import Model
 
     small_model(Path("model.pt"))
@@ -77,14 +75,14 @@ def test_the_logged_model_says_what_it_takes_and_needs(mlflow_client, workplace)
     signature = Model.load(str(folder)).signature
     assert [(spec.type, spec.shape) for spec in signature.inputs] == [(np.dtype(np.uint8), (-1, -1, -1, 3))]
     assert [(spec.type, spec.shape) for spec in signature.outputs] == [(np.dtype(np.uint8), (-1, -1, -1))]
-    needs = (folder / "requirements.txt").read_text().split()
-    assert [need.split("==")[0] for need in needs] == [
+    requirements = (folder / "requirements.txt").read_text().split()
+    assert [line.split("==")[0] for line in requirements] == [
         *("mlflow", "numpy", "pillow", "segmentation-models-pytorch", "timm", "torch", "torchvision")
     ]
     assert not list(folder.rglob("__pycache__"))
 
 
-def test_a_damaged_copy_is_not_served(workplace):
+def test_a_damaged_model_file_is_not_served(workplace):
     from segpipe.tracking.mlflow_served import ServedModel
 
     small_model(Path("model.pt"))

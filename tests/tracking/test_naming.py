@@ -19,7 +19,7 @@ def test_a_slug_is_plain_lower_case_ascii(text, expected):
     assert slug(text) == expected
 
 
-def test_class_names_without_a_slug_of_their_own_are_called_by_their_index():
+def test_class_names_without_a_slug_get_their_index():
     assert slugs(["background", "车", "Car!", "car"]) == {
         "background": "background",
         "车": "class_1",
@@ -28,12 +28,12 @@ def test_class_names_without_a_slug_of_their_own_are_called_by_their_index():
     }
 
 
-def test_slugs_stay_apart_even_if_a_class_is_named_like_anothers_replacement():
-    given = slugs(["a", "a_2", "a!"])
-    assert given == {"a": "a", "a_2": "a_2", "a!": "a_2_2"}
+def test_slugs_differ_even_if_a_class_is_named_like_the_replacement_of_another():
+    slug_of = slugs(["a", "a_2", "a!"])
+    assert slug_of == {"a": "a", "a_2": "a_2", "a!": "a_2_2"}
 
 
-def test_no_class_takes_the_name_of_a_part_of_a_score():
+def test_a_class_never_gets_the_name_of_a_split_or_score():
     scores = {"test": {"iou": {"Test": 0.5, "test": 0.25, "IoU": 0.75}}}
     assert flat_metrics(scores, slugs(["Test", "test", "IoU", "iou"])) == {
         "test/iou/test_0": 0.5,
@@ -42,11 +42,11 @@ def test_no_class_takes_the_name_of_a_part_of_a_score():
     }
 
 
-def test_hard_class_names_have_slugs_that_differ_and_fit_a_metrics_name():
-    given = slugs(HARD)
-    assert len(set(given.values())) == len(HARD)
-    assert max(map(len, given.values())) == 200
-    assert {slug(text) for text in given.values()} == set(given.values())
+def test_hard_class_names_get_different_slugs_that_fit_into_a_metric_name():
+    slug_of = slugs(HARD)
+    assert len(set(slug_of.values())) == len(HARD)
+    assert max(map(len, slug_of.values())) == 200
+    assert {slug(text) for text in slug_of.values()} == set(slug_of.values())
 
 
 def test_nested_scores_become_flat_numbers_with_class_slugs():
@@ -59,11 +59,11 @@ def test_nested_scores_become_flat_numbers_with_class_slugs():
     }
 
 
-def test_what_is_no_number_is_no_metric():
+def test_text_booleans_and_lists_are_not_metrics():
     assert flat_metrics({"device": "cpu", "resumed": True, "empty": {}, "list": [1], "none": None}, {}) == {}
 
 
-def test_params_become_flat_text_and_long_ones_are_cut():
+def test_params_become_flat_text_and_long_values_are_cut():
     params = {
         "train": {"lr": 0.001, "amp": True, "crop": None, "size": [160, 160]},
         "ingest": {"source": "x" * 600},
@@ -78,21 +78,21 @@ def test_params_become_flat_text_and_long_ones_are_cut():
     assert flat["m"] == "{}"
 
 
-def test_keys_become_slugs_and_those_that_would_be_equal_end_in_their_hash():
+def test_keys_become_slugs_and_a_hash_is_added_where_two_would_be_equal():
     assert flat_params({"map": {"a:b?": 1}}) == {"map.a_b": "1"}
     flat = flat_params({"map": {"Car": 1, "car": 2, "CAR": 3}})
-    assert flat["map.car"] == "2"  # the key that is its slug keeps it
+    assert flat["map.car"] == "2"  # this key equals its slug, so it stays
     assert all(re.fullmatch(r"map\.car(_[0-9a-f]{8})?", name) for name in flat)
     assert flat == flat_params({"map": {"CAR": 3, "car": 2, "Car": 1}})
 
 
-def test_hard_keys_give_a_param_each_that_every_tracker_takes():
+def test_each_hard_key_becomes_a_param_name_that_every_tracker_accepts():
     flat = flat_params({"map": {key: str(number) for number, key in enumerate(HARD)}})
     assert sorted(flat.values()) == sorted(str(number) for number in range(len(HARD)))
     assert all(re.fullmatch(r"map\.[a-z0-9.\-_]{1,246}", name) for name in flat)
 
 
-def test_keys_of_other_depth_are_not_one_param():
+def test_equal_names_of_different_depth_are_different_params():
     assert len(flat_params({"a": {"b": 1}, "a.b": 2})) == 2
 
 
@@ -100,6 +100,6 @@ def test_keys_of_other_depth_are_not_one_param():
     ("path", "expected"),
     [("dvc.data/store", "dvc.data/store"), ("dvc.../fotos (1)//", "dvc/fotos_1/_/_"), ("dvc.C:\\a", "dvc.c_a")],
 )
-def test_a_path_in_a_tags_name(path, expected):
+def test_a_path_becomes_the_name_of_a_tag(path, expected):
     assert tag_name(path) == expected
     assert len(tag_name(path + "/x" * 200)) == 250

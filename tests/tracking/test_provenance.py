@@ -51,7 +51,7 @@ def _git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_a_clean_checkout_is_named_by_its_commit(project):
+def test_a_clean_checkout_has_its_commit_and_is_not_dirty(project):
     assert provenance.tags(Path("dvc.lock"), ["data/store"]) == {
         "git.commit": _git("rev-parse", "HEAD"),
         "git.dirty": "false",
@@ -64,26 +64,26 @@ def test_changed_code_is_dirty(project):
     assert provenance.tags(Path("dvc.lock"), [])["git.dirty"] == "true"
 
 
-def test_what_the_pipeline_itself_writes_is_not_dirt(project):
+def test_files_that_the_pipeline_writes_do_not_count_as_dirty(project):
     Path("dvc.lock").write_text("stages: {}\n")
     Path("metrics/train.json").write_text('{"a": 1}\n')
     Path("untracked.txt").write_text("x\n")
     assert provenance.tags(Path("dvc.lock"), [])["git.dirty"] == "false"
 
 
-def test_a_dvc_experiment_is_named(project, monkeypatch):
+def test_the_name_of_a_dvc_experiment_is_a_tag(project, monkeypatch):
     monkeypatch.setenv("DVC_EXP_NAME", "shaky-newt")
     assert provenance.tags(Path("dvc.lock"), [])["dvc.experiment"] == "shaky-newt"
 
 
-def test_without_git_and_without_a_lock_nothing_is_known(tmp_path, monkeypatch):
+def test_without_git_and_lock_file_there_are_no_tags(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     monkeypatch.setenv("PATH", "")
     assert provenance.tags(Path("dvc.lock"), ["data/store"]) == {}
 
 
-def test_the_stage_that_writes_a_path_knows_its_hash_better_than_one_that_read_it_before(project):
+def test_the_hash_of_an_output_comes_before_that_of_a_dependency(project):
     assert provenance.dvc_hashes(Path("dvc.lock"), ["data/store", "data/demo", "data/none"]) == {
         "data/store": "44444444444444444444444444444444.dir",
         "data/demo": "33333333333333333333333333333333.dir",
@@ -91,11 +91,11 @@ def test_the_stage_that_writes_a_path_knows_its_hash_better_than_one_that_read_i
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "[]", "stages:\n"])
-def test_a_lock_that_cannot_be_read_says_nothing(tmp_path, text):
+def test_an_unreadable_lock_file_has_no_hashes(tmp_path, text):
     (tmp_path / "dvc.lock").write_text(text)
     assert provenance.dvc_hashes(tmp_path / "dvc.lock", ["data/store"]) == {}
 
 
-def test_md5_is_of_the_files_bytes(tmp_path):
+def test_the_md5_is_that_of_the_file_content(tmp_path):
     (tmp_path / "model.pt").write_bytes(b"weights")
     assert provenance.md5_of(tmp_path / "model.pt") == hashlib.md5(b"weights").hexdigest()

@@ -1,4 +1,4 @@
-"""Whole runs, in a real MLflow database, real event files, and against servers that do not serve."""
+"""Whole runs in a real MLflow database, and with servers that are down or do not answer."""
 
 import json
 import logging
@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def artifacts(client, run, folder=None):
     return sorted(file.path for file in client.list_artifacts(run.info.run_id, folder))
 
 
-def test_a_run_holds_params_tags_curves_files_and_final_scores(mlflow_client):
+def test_a_run_has_params_tags_curves_files_and_final_scores(mlflow_client):
     Path("plots").mkdir()
     Path("plots/loss.csv").write_text("epoch,loss\n0,2.0\n")
     Path("params.yaml").write_text("seed: 7\n")
@@ -77,7 +76,7 @@ def test_a_run_holds_params_tags_curves_files_and_final_scores(mlflow_client):
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
 
 
-def test_class_names_that_mlflow_refuses_lose_nothing(mlflow_client, caplog):
+def test_scores_of_classes_whose_names_mlflow_refuses_are_stored(mlflow_client, caplog):
     facts = replace(FACTS, params={"ingest": {"classes": dict.fromkeys(HARD, "thing")}}, classes=HARD)
     with open_training(facts, QUICK) as run:
         run.log_metrics({"epoch": {"loss": 1.0, "val_iou": dict.fromkeys(HARD, 0.5)}}, step=1)
@@ -88,7 +87,7 @@ def test_class_names_that_mlflow_refuses_lose_nothing(mlflow_client, caplog):
     assert not caplog.records
 
 
-def test_what_mlflow_refuses_is_left_out_alone_and_named_once(mlflow_client, caplog):
+def test_only_the_refused_names_are_left_out_each_with_one_warning(mlflow_client, caplog):
     with open_training(FACTS, QUICK) as run:
         for epoch in (1, 2):
             run.log_metrics({"loss": 1.0, "x" * 251: 2.0, "miou": 0.5}, step=epoch)
@@ -101,8 +100,8 @@ def test_what_mlflow_refuses_is_left_out_alone_and_named_once(mlflow_client, cap
     assert lines == [f"tracking: mlflow refuses {'x' * 251}", "tracking: mlflow refuses b?"]
 
 
-def test_where_artifacts_cannot_go_the_run_has_its_numbers_and_its_end(mlflow_client, caplog):
-    Path("mlartifacts").write_text("where the folder should be")
+def test_a_run_without_a_place_for_artifacts_has_its_numbers_and_its_end(mlflow_client, caplog):
+    Path("mlartifacts").write_text("a file in the place of the folder")
     Path("params.yaml").write_text("seed: 7\n")
     with open_training(FACTS, QUICK) as run:
         run.log_metrics({"loss": 1.0}, step=1)
@@ -117,29 +116,29 @@ def test_where_artifacts_cannot_go_the_run_has_its_numbers_and_its_end(mlflow_cl
 
 
 def pictures(client, run):
-    """(name, step) of the pictures that MLflow's pages show."""
+    """Name and step of each picture that MLflow's pages show."""
     names = [Path(path).name.split("+") for path in artifacts(client, run, "images") if path.endswith(".png")]
     return sorted((name, int(step)) for name, _, step, *_ in names)
 
 
-def tell_steps(run: Run, first: int, losses: list[float]) -> None:
+def log_steps(run: Run, first: int, losses: list[float]) -> None:
     run.log_steps({"step/loss": losses, "step/lr": [0.5] * len(losses)}, first=first)
 
 
-def test_steps_and_pictures_are_kept_once_however_often_they_are_told(mlflow_client):
+def test_steps_and_pictures_that_are_logged_again_are_stored_once(mlflow_client):
     Image.new("RGB", (4, 3)).save("sheet.png")
 
     def stopped() -> None:
         with open_training(FACTS, QUICK) as run:
-            tell_steps(run, 1, [4.0, math.nan, 3.0])
+            log_steps(run, 1, [4.0, math.nan, 3.0])
             run.log_picture(Path("sheet.png"), "predictions", step=1)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stopped()
     with open_training(FACTS, QUICK) as run:
-        tell_steps(run, 1, [4.0, math.nan, 3.0, 2.0])
-        tell_steps(run, 4, [2.0, 1.0])
+        log_steps(run, 1, [4.0, math.nan, 3.0, 2.0])
+        log_steps(run, 4, [2.0, 1.0])
         for epoch in (1, 2, 2):
             run.log_picture(Path("sheet.png"), "predictions", step=epoch)
     found = only_run(mlflow_client)
@@ -149,19 +148,19 @@ def test_steps_and_pictures_are_kept_once_however_often_they_are_told(mlflow_cli
     assert pictures(mlflow_client, found) == [("predictions", 1), ("predictions", 2)]
 
 
-def test_a_thousand_steps_and_more_are_kept(mlflow_client):
+def test_more_than_a_thousand_steps_are_stored(mlflow_client):
     with open_training(FACTS, QUICK) as run:
-        tell_steps(run, 1, [float(i) for i in range(1200)])
+        log_steps(run, 1, [float(i) for i in range(1200)])
     assert steps(mlflow_client, only_run(mlflow_client), "step/loss") == list(range(1, 1201))
 
 
-def test_artifacts_lie_beside_the_database_where_the_pages_find_them(mlflow_client, workplace):
+def test_artifacts_are_in_a_folder_beside_the_database(mlflow_client, workplace):
     with open_training(FACTS, QUICK):
         pass
     assert only_run(mlflow_client).info.artifact_uri.startswith((workplace / "mlartifacts" / "shapes").as_uri())
 
 
-def test_a_copied_project_leaves_the_artifacts_of_the_first_alone(mlflow_client, workplace, monkeypatch, caplog):
+def test_a_copied_project_does_not_change_the_artifacts_of_the_original(mlflow_client, workplace, monkeypatch, caplog):
     for experiment in ("shapes", "shapes_2"):
         with open_training(FACTS, replace(QUICK, experiment=experiment)) as run:
             run.log_metrics({"loss": 1.0}, step=0)
@@ -186,21 +185,21 @@ def test_a_copied_project_leaves_the_artifacts_of_the_first_alone(mlflow_client,
     assert sorted(Path("mlartifacts").rglob("*")) == before
     lines = [record.getMessage() for record in caplog.records if "copied" in record.getMessage()]
     assert lines == [
-        "tracking: this project was copied or moved; its artifacts are kept in this folder, "
+        "tracking: the project was copied or moved; its artifacts are now in this folder, "
         f"not in {(workplace / 'mlartifacts/shapes').as_uri()}"
     ]
 
 
-def test_a_file_that_is_not_there_is_said_and_holds_nothing_up(mlflow_client, caplog):
+def test_a_missing_file_gives_a_warning_and_stops_nothing(mlflow_client, caplog):
     with open_training(FACTS, QUICK) as run:
         run.log_file(Path("results/data_report.html"))
     assert only_run(mlflow_client).info.status == "FINISHED"
     assert [record.getMessage() for record in caplog.records] == [
-        "tracking: results/data_report.html is not there, so no run can keep it"
+        "tracking: results/data_report.html does not exist, so it is not stored with the run"
     ]
 
 
-def test_a_run_draws_no_random_numbers_that_a_training_would_miss(mlflow_client):
+def test_a_run_does_not_change_the_state_of_random_generators(mlflow_client):
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     Path("model.pt").write_bytes(b"weights")
     with open_training(FACTS, QUICK) as run:
@@ -210,7 +209,7 @@ def test_a_run_draws_no_random_numbers_that_a_training_would_miss(mlflow_client)
 
 
 def train_until(error: type[BaseException], epochs: int) -> None:
-    """A training that ends by `error` after so many epochs, its loss 2, 1, 0, ..."""
+    """A training whose losses are 2, 1, 0, ... and that raises `error` after `epochs` epochs."""
 
     def train() -> None:
         with open_training(FACTS, QUICK) as run:
@@ -222,7 +221,7 @@ def train_until(error: type[BaseException], epochs: int) -> None:
         train()
 
 
-def test_a_training_that_was_stopped_goes_on_in_its_run(mlflow_client):
+def test_a_stopped_training_continues_its_run(mlflow_client):
     train_until(KeyboardInterrupt, epochs=2)
     assert only_run(mlflow_client).info.status == "KILLED"
 
@@ -234,7 +233,7 @@ def test_a_training_that_was_stopped_goes_on_in_its_run(mlflow_client):
         classes=FACTS.classes,
     )
     with open_training(changed, QUICK) as run:
-        for epoch in range(3):  # the first two are told again from the checkpoint
+        for epoch in range(3):  # the first two again, from the checkpoint
             run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
 
     found = only_run(mlflow_client)
@@ -244,13 +243,13 @@ def test_a_training_that_was_stopped_goes_on_in_its_run(mlflow_client):
     assert found.data.tags["drift"] == f"train.lr: 0.001 -> 0.5; git.commit: {'c' * 40} -> {'d' * 40}"
 
 
-def test_a_failed_training_says_so(mlflow_client):
+def test_the_run_of_a_failed_training_is_failed(mlflow_client):
     train_until(ZeroDivisionError, epochs=0)
     assert only_run(mlflow_client).info.status == "FAILED"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_training_that_a_signal_stops_is_killed_and_has_failed_in_nothing(mlflow_client, number):
+def test_a_training_stopped_by_a_signal_is_killed_not_failed(mlflow_client, number):
     data, recipe = tiny.data(), tiny.recipe()
 
     def train() -> None:
@@ -266,19 +265,19 @@ def test_a_training_that_a_signal_stops_is_killed_and_has_failed_in_nothing(mlfl
     assert only_run(mlflow_client).info.status == "KILLED"
 
 
-def test_a_training_killed_before_it_knew_its_run_goes_on_in_it(mlflow_client):
+def test_a_training_killed_before_it_stored_the_run_id_continues_its_run(mlflow_client):
     train_until(KeyboardInterrupt, epochs=1)
-    [note] = Path(".segpipe/tracking").glob("*.json")
-    note.write_text(json.dumps(json.loads(note.read_text()) | {"ids": {}}))
+    [record] = Path(".segpipe/tracking").glob("*.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"ids": {}}))
     with open_training(FACTS, QUICK) as run:
         for epoch in range(2):
             run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
     assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0, 1]
 
 
-def test_a_training_killed_after_its_end_is_told_again_in_the_same_run(mlflow_client):
+def test_a_stage_killed_after_the_training_continues_the_finished_run(mlflow_client):
     Path("model.pt").write_bytes(b"weights")
-    for is_known in (False, True):  # before DVC knows that the stage has ended, it runs it again
+    for is_known in (False, True):  # DVC does not know that the stage ended, and runs it again
         with open_training(FACTS, QUICK, is_known) as run:
             run.log_metrics({"loss": 2.0}, step=0)
             run.log_model(Path("model.pt"))
@@ -287,14 +286,14 @@ def test_a_training_killed_after_its_end_is_told_again_in_the_same_run(mlflow_cl
     assert len(found.outputs.model_outputs) == 1
 
 
-def test_a_training_of_equal_inputs_from_the_start_is_another_run(mlflow_client):
+def test_a_new_training_of_equal_inputs_is_another_run(mlflow_client):
     for _ in range(2):
         with open_training(FACTS, QUICK):
             pass
     assert len(mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])) == 2
 
 
-def test_a_run_that_the_server_has_lost_begins_anew(mlflow_client):
+def test_a_run_that_was_deleted_begins_again(mlflow_client):
     train_until(ZeroDivisionError, epochs=1)
     mlflow_client.delete_run(only_run(mlflow_client).info.run_id)
     with open_training(FACTS, QUICK) as run:
@@ -302,7 +301,7 @@ def test_a_run_that_the_server_has_lost_begins_anew(mlflow_client):
     assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0]
 
 
-def test_an_experiment_that_was_deleted_comes_back(mlflow_client):
+def test_an_experiment_that_was_deleted_is_restored(mlflow_client):
     mlflow_client.delete_experiment(mlflow_client.create_experiment("shapes"))
     with open_training(FACTS, QUICK):
         pass
@@ -310,7 +309,7 @@ def test_an_experiment_that_was_deleted_comes_back(mlflow_client):
 
 
 def tag_model(client, model: Path) -> str:
-    """A run that trained `model`, as another machine may have written it."""
+    """Create a run that trained `model`, as another machine would; return its id."""
     experiment = client.get_experiment_by_name("shapes")
     experiment_id = experiment.experiment_id if experiment else client.create_experiment("shapes")
     run_id = client.create_run(experiment_id, run_name="elsewhere").info.run_id
@@ -319,7 +318,7 @@ def tag_model(client, model: Path) -> str:
     return run_id
 
 
-def test_what_comes_later_finds_the_run_by_the_model(mlflow_client):
+def test_later_stages_find_the_run_by_the_model(mlflow_client):
     model = Path("model.pt")
     model.write_bytes(b"weights")
     run_id = tag_model(mlflow_client, model)
@@ -335,7 +334,7 @@ def test_what_comes_later_finds_the_run_by_the_model(mlflow_client):
     assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
 
 
-def test_no_run_of_the_model_means_no_new_run(mlflow_client, caplog):
+def test_a_model_without_a_run_gets_no_new_run(mlflow_client, caplog):
     Path("model.pt").write_bytes(b"weights")
     with open_trained(Path("model.pt"), (), QUICK) as run:
         run.log_metrics({"test/miou": 0.5})
@@ -344,10 +343,14 @@ def test_no_run_of_the_model_means_no_new_run(mlflow_client, caplog):
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
 
 
-def test_everything_switched_off_is_no_run_at_all(workplace):
+def test_without_trackers_nothing_is_written(workplace):
     with open_training(FACTS, TrackingSettings(experiment="shapes", mlflow=False)) as run:
         run.log_metrics({"loss": 1.0}, step=0)
     assert not Path("mlflow.db").exists()
+
+
+def is_mlflow_worker(thread: threading.Thread) -> bool:
+    return thread.name == "tracking-mlflow"
 
 
 @pytest.fixture
@@ -372,23 +375,26 @@ def silent_server():
         thread.join()
         for connection, _ in connections:
             connection.close()
+        for worker in filter(is_mlflow_worker, threading.enumerate()):
+            worker.join(10)
 
 
-def train_and_time(uri: str, monkeypatch: pytest.MonkeyPatch, wait_s: float) -> tuple[float, float]:
-    """Seconds that logging and ending a run took where the server at `uri` does not serve."""
+def log_epochs(uri: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run that is not ended yet, with 100 epochs logged, where the server at `uri` is down or does not answer."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     run = open_training(FACTS, TrackingSettings(experiment="shapes"))
-    began = time.monotonic()
     for epoch in range(100):
         run.log_metrics({"loss": 1.0}, step=epoch)
-        tell_steps(run, 2 * epoch + 1, [1.0, math.nan])
+        log_steps(run, 2 * epoch + 1, [1.0, math.nan])
         run.log_picture(Path("sheet.png"), "predictions", step=epoch)
-    logged = time.monotonic()
-    run.end("FINISHED", wait_s)
-    return logged - began, time.monotonic() - logged
+    return run
 
 
-def kept_steps() -> list[int]:
+def is_waiting_for_mlflow() -> bool:
+    return any(map(is_mlflow_worker, threading.enumerate()))
+
+
+def spooled_epochs() -> list[int]:
     [spool] = Path(".segpipe/tracking").glob("*.jsonl")
     lines = [json.loads(line) for line in spool.read_text().splitlines()]
     assert lines[0]["kind"] == "Start"
@@ -400,56 +406,60 @@ def kept_steps() -> list[int]:
     return [line["step"] for line in of_kind["Metrics"] if line["values"] == {"loss": 1.0}]
 
 
-def test_a_dead_server_stops_nothing_and_nothing_is_lost(workplace, monkeypatch, caplog):
-    logging_s, ending_s = train_and_time("http://127.0.0.1:9", monkeypatch, wait_s=20)
-    assert logging_s < 1
-    assert ending_s < 20
-    assert kept_steps() == list(range(100))
+def test_a_dead_server_stops_nothing_and_no_data_is_lost(workplace, monkeypatch, caplog):
+    log_epochs("http://127.0.0.1:9", monkeypatch).end("FINISHED", wait_s=600)
+    assert not is_waiting_for_mlflow()
+    assert spooled_epochs() == list(range(100))
     assert len(caplog.records) == 1
-    assert "what is not sent is kept in .segpipe/tracking/unet-abcdef12.jsonl" in caplog.text
+    assert "unsent data is in .segpipe/tracking/unet-abcdef12.jsonl" in caplog.text
 
 
-@pytest.mark.parametrize("wait_s", [0.5, 20])
-def test_a_server_that_hangs_stops_nothing_and_nothing_is_lost(workplace, silent_server, monkeypatch, caplog, wait_s):
-    logging_s, ending_s = train_and_time(silent_server, monkeypatch, wait_s)
-    assert logging_s < 1
-    assert ending_s < wait_s + 1
-    assert kept_steps() == list(range(100))
+def test_a_server_that_does_not_answer_stops_nothing_and_no_data_is_lost(workplace, silent_server, monkeypatch, caplog):
+    log_epochs(silent_server, monkeypatch).end("FINISHED", wait_s=600)  # it ends after the client's timeout of 1 s
+    assert not is_waiting_for_mlflow()
+    assert spooled_epochs() == list(range(100))
     assert len(caplog.records) == 1
 
 
-def stop_where_the_server_hangs(uri: str, monkeypatch: pytest.MonkeyPatch, seconds: float) -> float:
-    """A training that a signal stops, whose tracker may take `seconds` then; how long its end took."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setattr("segpipe.tracking.run._WAIT_KILLED_S", seconds)
-    run, began = open_training(FACTS, QUICK), time.monotonic()
-    run.log_metrics({"loss": 1.0}, step=0)
-    with pytest.raises((StoppedError, KeyboardInterrupt)), run:
-        raise StoppedError("stopped by SIGINT after step 1")
-    return time.monotonic() - began
+def test_the_end_waits_no_longer_than_the_limit(workplace, silent_server, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
+    run = log_epochs(silent_server, monkeypatch)
+    run.end("FINISHED", wait_s=0.5)
+    assert is_waiting_for_mlflow()  # in its first request: neither logging nor the end waited for it
+    assert spooled_epochs() == list(range(100))
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_who_presses_ctrl_c_once_or_twice_does_not_wait_for_a_server_that_hangs(
+def test_ctrl_c_once_waits_a_moment_for_a_silent_server_and_twice_not_at_all(
     workplace, silent_server, monkeypatch, again
 ):
-    if again:
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    ending_s = stop_where_the_server_hangs(silent_server, monkeypatch, seconds=20 if again else 0.5)
-    assert 0.4 < ending_s < 3
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
+    run = open_training(FACTS, replace(QUICK, wait_s=600, wait_killed_s=600 if again else 0.5))
+    run.log_metrics({"loss": 1.0}, step=0)
+
+    def stop() -> None:
+        if again:
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        raise StoppedError("stopped by SIGINT after step 1")
+
+    with pytest.raises(KeyboardInterrupt if again else StoppedError), run:
+        stop()
+    assert is_waiting_for_mlflow()
     [spool] = Path(".segpipe/tracking").glob("*.jsonl")
-    kept = [json.loads(line) for line in spool.read_text().splitlines()]
-    assert [line.get("status") or line["kind"] for line in kept] == ["Start", "File", "Metrics", "KILLED"]
+    lines = [json.loads(line) for line in spool.read_text().splitlines()]
+    assert [line.get("status") or line["kind"] for line in lines] == ["Start", "File", "Metrics", "KILLED"]
 
 
-def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_client, monkeypatch):
+def test_data_that_a_dead_server_missed_is_sent_by_the_evaluation(mlflow_client, monkeypatch):
     Path("params.yaml").write_text("seed: 7\n")
     Path("model.pt").write_bytes(b"weights")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with open_training(FACTS, QUICK) as run:
         run.log_metrics({"loss": 1.0}, step=0)
-        tell_steps(run, 1, [2.0, 1.0])
-        tell_steps(run, 2, [1.0])  # a training that was killed meanwhile tells again what came after its checkpoint
+        log_steps(run, 1, [2.0, 1.0])
+        log_steps(run, 2, [1.0])  # a training that was killed logs the steps after its checkpoint again
         run.log_file(Path("params.yaml"))
         run.log_model(Path("model.pt"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
@@ -463,7 +473,7 @@ def test_what_a_dead_server_missed_is_sent_when_the_model_is_evaluated(mlflow_cl
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
 
 
-def test_what_the_user_set_for_mlflow_stays(monkeypatch):
+def test_environment_variables_of_the_user_are_kept(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     mlflow_setup.prepare()
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
@@ -471,5 +481,5 @@ def test_what_the_user_set_for_mlflow_stays(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def _warnings_only(caplog):
+def _log_warnings_only(caplog):
     caplog.set_level(logging.WARNING)

@@ -50,7 +50,7 @@ def test_curves_sheets_params_and_tags_are_in_the_event_files(workplace):
     assert tag.tensor_proto.string_val[0] == b"false"
 
 
-def test_a_training_that_was_stopped_goes_on_without_a_step_twice(workplace):
+def test_a_continued_training_stores_no_step_twice(workplace):
     Image.new("RGB", (4, 3)).save("sheet.png")
 
     def stopped() -> None:
@@ -73,7 +73,7 @@ def test_a_training_that_was_stopped_goes_on_without_a_step_twice(workplace):
     assert scalars("loss") == [(0, 2.0), (1, 1.0)]
 
 
-def test_what_comes_later_finds_the_run_by_the_model(workplace):
+def test_later_stages_find_the_run_by_the_model(workplace):
     Path("model.pt").write_bytes(b"weights")
     with open_training(FACTS, SETTINGS) as run:
         run.log_model(Path("model.pt"))
@@ -82,7 +82,7 @@ def test_what_comes_later_finds_the_run_by_the_model(workplace):
     assert scalars("test/miou") == [(0, 0.75)]
 
 
-def test_a_model_from_elsewhere_makes_no_run(workplace, caplog):
+def test_an_unknown_model_creates_no_run(workplace, caplog):
     Path("model.pt").write_bytes(b"weights")
     with open_trained(Path("model.pt"), ("sky",), SETTINGS) as run:
         run.log_metrics({"test/miou": 0.75})

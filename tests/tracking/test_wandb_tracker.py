@@ -21,8 +21,8 @@ INSTALLED = importlib.util.find_spec("wandb") is not None
 
 
 @pytest.fixture
-def no_account(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nobody is logged in to W&B."""
+def no_login(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workplace without a W&B login."""
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(workplace))
     monkeypatch.setenv("NETRC", str(workplace / "netrc"))
@@ -30,7 +30,7 @@ def no_account(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(INSTALLED, reason="wandb is installed")
-def test_without_the_package_the_run_does_not_begin(workplace):
+def test_without_the_package_there_is_an_error_before_the_run(workplace):
     with pytest.raises(UserError) as caught:
         open_training(FACTS, OFFLINE)
     assert str(caught.value) == (
@@ -40,7 +40,7 @@ def test_without_the_package_the_run_does_not_begin(workplace):
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
-def test_an_offline_run_holds_params_curves_and_files(no_account):
+def test_an_offline_run_has_params_curves_and_files(no_login):
     Path("params.yaml").write_text("seed: 7\n")
     Path("model.pt").write_bytes(b"weights")
     Image.new("RGB", (4, 3)).save("sheet.png")
@@ -65,7 +65,7 @@ def test_an_offline_run_holds_params_curves_and_files(no_account):
         b"git.dirty",
         b"unet-abcdef12",
     )
-    until = time.monotonic() + 20  # W&B's own process writes when it likes, at the latest when ours ends
+    until = time.monotonic() + 20  # W&B writes in a process of its own, at the latest when this one ends
     while not all(text in log.read_bytes() for text in expected):
         assert time.monotonic() < until, f"one of {expected} is not in {log}"
         time.sleep(0.05)
@@ -77,7 +77,7 @@ def test_an_offline_run_holds_params_curves_and_files(no_account):
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
-def test_a_training_that_goes_on_tells_an_offline_run_nothing_twice(no_account):
+def test_a_continued_offline_run_stores_nothing_twice(no_login):
     for _ in range(2):
         run = open_training(FACTS, OFFLINE)
         run.log_steps({"step/loss": [4.0, 3.0]}, first=1)
@@ -89,7 +89,7 @@ def test_a_training_that_goes_on_tells_an_offline_run_nothing_twice(no_account):
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
-def test_what_comes_later_goes_to_the_same_run(no_account):
+def test_later_stages_add_to_the_same_run(no_login):
     Path("model.pt").write_bytes(b"weights")
     with open_training(FACTS, OFFLINE) as run:
         run.log_model(Path("model.pt"))
@@ -97,10 +97,10 @@ def test_what_comes_later_goes_to_the_same_run(no_account):
         run.log_metrics({"test/miou": 0.75})
     logs = [log.name for log in Path("wandb").glob("offline-run-*/run-*.wandb")]
     assert len(logs) == 2
-    assert len(set(logs)) == 1  # they are named by the run's id
+    assert len(set(logs)) == 1  # the file name has the run's id
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
-def test_online_without_a_key_is_said_before_the_training(no_account):
+def test_online_mode_without_a_key_is_an_error_before_the_training(no_login):
     with pytest.raises(UserError, match=r"there is no W&B key; run `wandb login`"):
         open_training(FACTS, TrackingSettings(experiment="shapes", mlflow=False, wandb="online"))

@@ -1,1 +1,1 @@
-"""Where runs are written down: MLflow, TensorBoard, W&B."""
+"""Experiment tracking: runs in MLflow, TensorBoard and W&B."""

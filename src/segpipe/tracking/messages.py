@@ -1,4 +1,4 @@
-"""What trackers are told, as records that can wait in a queue or in the spool, the file of what is not sent yet."""
+"""Messages to trackers, and the spool: the file of messages that could not be sent yet."""
 
 import itertools
 import json
@@ -18,21 +18,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """A training begins or goes on."""
+    """A training begins or continues."""
 
     run: RunFacts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Find:
-    """More is to come about the run that trained this model."""
+    """The following messages belong to the run that trained this model."""
 
     model_md5: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metrics:
-    """Numbers by name, at an epoch or (None) final; time_ms: when, in milliseconds since 1970."""
+    """Numbers by name, at an epoch or (step None) final; time_ms: milliseconds since 1970, as below."""
 
     values: Mapping[str, float]
     step: int | None
@@ -41,7 +41,7 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepMetrics:
-    """A number for each training step from `first` on, by name."""
+    """Curves by name: one number for each training step from `first` on."""
 
     curves: Mapping[str, Sequence[float]]
     first: int
@@ -60,7 +60,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class File:
-    """A file or folder to keep under `folder`."""
+    """A file or folder to store under `folder`."""
 
     path: str
     folder: str
@@ -95,7 +95,10 @@ _KINDS: dict[str, type] = {
 
 
 def send(message: Message, tracker: Tracker, known_id: str | None) -> str | None:
-    """Tell `tracker`; returns the run's id where the message begins or finds a run. Raises what the tracker raises."""
+    """Send a message to `tracker`; return the run's id if the message begins or finds a run.
+
+    Raises whatever the tracker raises.
+    """
     match message:
         case Start():
             return tracker.start(message.run, known_id)
@@ -119,17 +122,21 @@ def send(message: Message, tracker: Tracker, known_id: str | None) -> str | None
 
 
 def to_line(tracker: str, message: Message) -> str:
-    """One line of ASCII JSON; a number that JSON has no word for is written as text ("nan", "inf")."""
+    """One line of ASCII JSON; NaN and infinity, which JSON does not have, are written as text.
+
+    >>> to_line("mlflow", Metrics(values={"loss": math.nan}, step=1, time_ms=0))
+    '{"tracker": "mlflow", "kind": "Metrics", "values": {"loss": "nan"}, "step": 1, "time_ms": 0}'
+    """
     document = {"tracker": tracker, "kind": type(message).__name__, **asdict(message)}
     if isinstance(message, Metrics):
-        document["values"] = {name: _word(value) for name, value in message.values.items()}
+        document["values"] = {name: _as_json(value) for name, value in message.values.items()}
     if isinstance(message, StepMetrics):
-        document["curves"] = {name: [_word(value) for value in curve] for name, curve in message.curves.items()}
+        document["curves"] = {name: [_as_json(value) for value in curve] for name, curve in message.curves.items()}
     return json.dumps(document, allow_nan=False)
 
 
 def from_line(line: str) -> tuple[str, Message]:
-    """Read what `to_line` wrote: the tracker's name and the message. Raises ValueError, KeyError, TypeError."""
+    """Read a line of `to_line`: the tracker's name and the message. Raises ValueError, KeyError or TypeError."""
     document: dict[str, Any] = json.loads(line)
     tracker, kind = document.pop("tracker"), document.pop("kind")
     if kind == "Metrics":
@@ -142,35 +149,39 @@ def from_line(line: str) -> tuple[str, Message]:
     return tracker, _KINDS[kind](**document)
 
 
-class Spool:
-    """JSON lines, one per unsent message and tracker, in the order they were meant to be sent.
+def _as_json(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
 
-    Safe to use from several threads. The file exists only while something is in it.
+
+class Spool:
+    """A file of JSON lines, one per unsent message and tracker, in the order of sending; the next start sends them.
+
+    Safe to use from several threads. The file exists only while it has lines.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the spool at `path` with what an earlier process left in it; a line cut short by a kill is dropped."""
+        """Open the spool at `path` with the lines of an earlier process; a line cut short by a kill is dropped."""
         self.path = path
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._lines: dict[int, tuple[str, Message]] = {}
-        self._absent: set[int] = set()
+        self._dropped: set[int] = set()
         if path.is_file():
             self._read()
 
     def number(self) -> int:
-        """A new number to know a message by."""
+        """A new number, which identifies a message."""
         return next(self._numbers)
 
     def of(self, tracker: str) -> list[tuple[int, Message]]:
-        """What waits for `tracker`, in order, with numbers."""
+        """The numbered messages that wait for `tracker`, in order."""
         with self._lock:
             return [(number, message) for number, (name, message) in self._lines.items() if name == tracker]
 
     def add(self, number: int, tracker: str, message: Message) -> None:
-        """Keep a message, unless it is kept already or was dropped meanwhile. Raises OSError."""
+        """Write a message, unless its number is in the file already or was dropped. Raises OSError."""
         with self._lock:
-            if number in self._lines or number in self._absent:
+            if number in self._lines or number in self._dropped:
                 return
             self._lines[number] = tracker, message
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,23 +189,23 @@ class Spool:
                 file.write(to_line(tracker, message) + "\n")
 
     def drop(self, numbers: set[int]) -> None:
-        """Forget messages that need not be kept (any more)."""
+        """Remove messages, and refuse to write them later."""
         with self._lock:
-            self._absent |= numbers
+            self._dropped |= numbers
             if not numbers & self._lines.keys():
                 return
             self._lines = {number: line for number, line in self._lines.items() if number not in numbers}
             self._write()
 
     def _read(self) -> None:
-        whole = True
+        is_complete = True
         for line in filter(None, self.path.read_text(encoding="utf-8", errors="replace").split("\n")):
             try:
                 self._lines[self.number()] = from_line(line)
             except (ValueError, KeyError, TypeError) as error:
                 _log.warning("%s: a line cannot be read and is dropped (%s)", self.path, error)
-                whole = False
-        if not whole:
+                is_complete = False
+        if not is_complete:
             self._write()
 
     def _write(self) -> None:
@@ -204,9 +215,5 @@ class Spool:
                 files.write_text(self.path, "".join(lines))
             else:
                 self.path.unlink(missing_ok=True)
-        except OSError as error:  # then it holds too much: better sent twice than not at all
+        except OSError as error:  # then the file has messages that were sent: to send them twice is better than never
             _log.warning("tracking: %s cannot be written: %s", self.path, error)
-
-
-def _word(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)

@@ -1,4 +1,4 @@
-"""The code that MLflow runs to load and serve a logged model (MLflow: "models from code")."""
+"""The code with which MLflow loads and serves a logged model (MLflow: "models from code")."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from segpipe.models import model_file
 
 
 class ServedModel(mlflow.pyfunc.PythonModel):
-    """uint8 RGB pictures (N, H, W, 3) of any one size -> uint8 label maps (N, H, W)."""
+    """A model from uint8 RGB images (N, H, W, 3) of any size to uint8 label maps (N, H, W)."""
 
     def load_context(self, context: Any) -> None:
         """Load the model file that was logged."""
@@ -21,7 +21,7 @@ class ServedModel(mlflow.pyfunc.PythonModel):
         self._segmenter, self._card = model_file.load(Path(context.artifacts["model"]), self._device)
 
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
-        """Label maps of a batch of pictures."""
+        """The label maps of a batch of images, uint8 (N, H, W); model_input: uint8 (N, H, W, 3) RGB."""
         return np.stack(predict(self._segmenter, self._card, list(model_input), self._device))
 
 

@@ -1,4 +1,4 @@
-"""Names that every tracker accepts, and nested settings and scores made flat."""
+"""Names that every tracker accepts, and flat forms of nested settings and scores."""
 
 import hashlib
 import itertools
@@ -8,28 +8,39 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-_MAX_NAME = 250  # characters of a param's or a tag's name (mlflow/utils/validation.py)
-_MAX_CLASS = 200  # of a class in a metric's name, so that 50 are left for what is before it
-_MAX_VALUE = 500  # characters of a param value that every MLflow server takes (older ones refuse more)
+_MAX_NAME = 250  # characters of the name of a param or tag (mlflow/utils/validation.py)
+_MAX_CLASS = 200  # characters of a class in a metric's name: 50 are left for the parts before it
+_MAX_VALUE = 500  # characters of a param's value that every version of MLflow's server accepts
 
 
 def slug(text: str) -> str:
-    """Lower-case ASCII letters, digits, '.', '-' and '_' of `text`; "" if nothing of it remains."""
+    """`text` in lower-case ASCII letters, digits, '.', '-' and '_'; "" if nothing remains.
+
+    >>> slug("Grünfläche/Weg"), slug("T-Shirt 2.0"), slug("车")
+    ('grunflache_weg', 't-shirt_2.0', '')
+    """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9.\-]+", "_", plain).strip("_.")
 
 
 def slugs(classes: Sequence[str]) -> dict[str, str]:
-    """A slug per class name, all different; a name without one (车) is called by its class_index, class_3."""
+    """A different slug for each class name; a name without a slug becomes class_ and its class_index.
+
+    >>> slugs(["background", "车", "Car!", "car"])
+    {'background': 'background', '车': 'class_1', 'Car!': 'car_2', 'car': 'car'}
+    """
     wanted = [slug(name) or f"class_{index}" for index, name in enumerate(classes)]
     ends = [f"_{index}" for index in range(len(classes))]
-    return dict(zip(classes, _apart(classes, wanted, ends, _MAX_CLASS), strict=True))
+    return dict(zip(classes, _unique(classes, wanted, ends, _MAX_CLASS), strict=True))
 
 
 def flat_metrics(values: Mapping[str, Any], slug_of: Mapping[str, str]) -> dict[str, float]:
-    """Nested numbers as {"val/iou/car": 0.5}; text, lists and booleans are left out.
+    """Nested numbers by flat name; text, lists and booleans are left out.
 
-    slug_of: slugs of class names; any other part of a name becomes its own slug, its slashes stay.
+    slug_of: slugs of class names. Any other part of a name becomes its slug, except for its slashes.
+
+    >>> flat_metrics({"val": {"iou": {"Traffic Light": 0.5}, "device": "cpu"}}, {"Traffic Light": "light"})
+    {'val/iou/light': 0.5}
     """
     return {
         "/".join(slug_of.get(part) or _path_slug(part) for part in parts): float(value)
@@ -39,39 +50,42 @@ def flat_metrics(values: Mapping[str, Any], slug_of: Mapping[str, str]) -> dict[
 
 
 def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Nested settings as {"train.lr": "0.001"}; text stays, the rest is JSON; cut at 500 characters.
+    """Nested settings by flat name, text as it is and the rest as JSON, cut at 500 characters.
 
-    A key becomes its slug. Where two would be the same name, or one is too long or has no slug, there is a hash of it.
+    A key becomes its slug. A hash is added where two names would be equal, or a name is too long or has no slug.
+
+    >>> flat_params({"train": {"lr": 0.001, "amp": True}})
+    {'train.lr': '0.001', 'train.amp': 'true'}
     """
     keys, values = zip(*_leaves(params), strict=True) if params else ((), ())
-    wanted = [".".join(slug(part) or _end(part)[1:] for part in parts) for parts in keys]
-    ends = [_end(json.dumps(parts)) for parts in keys]
-    names = _apart([".".join(parts) for parts in keys], wanted, ends, _MAX_NAME)
+    wanted = [".".join(slug(part) or _hash_end(part)[1:] for part in parts) for parts in keys]
+    ends = [_hash_end(json.dumps(parts)) for parts in keys]
+    names = _unique([".".join(parts) for parts in keys], wanted, ends, _MAX_NAME)
     texts = (_cut(value if isinstance(value, str) else json.dumps(value)) for value in values)
     return dict(zip(names, texts, strict=True))
 
 
 def tag_name(text: str) -> str:
-    """`text`, a path for example, as a tag's name: each part between slashes becomes its slug."""
-    [name] = _apart([text], [_path_slug(text)], [_end(text)], _MAX_NAME)
+    """`text`, such as a path, as the name of a tag: each part between slashes becomes its slug."""
+    [name] = _unique([text], [_path_slug(text)], [_hash_end(text)], _MAX_NAME)
     return name
 
 
-def _apart(names: Sequence[str], wanted: Sequence[str], ends: Sequence[str], longest: int) -> list[str]:
-    """`wanted` for each of `names`, all different and at most `longest` characters: an end is added where needed.
+def _unique(names: Sequence[str], wanted: Sequence[str], ends: Sequence[str], max_length: int) -> list[str]:
+    """A different string of at most `max_length` characters for each name: `wanted`, if necessary with its end added.
 
-    A name that is as wanted keeps it: a class called Test never takes the name of the split test.
+    Names that equal their wanted string come first: "test" stays "test", and "Test" gets an end.
     """
-    given: dict[int, str] = {}
+    chosen: dict[int, str] = {}
     for index in sorted(range(len(names)), key=lambda index: names[index] != wanted[index]):
-        is_long = len(wanted[index]) > longest
+        is_long = len(wanted[index]) > max_length
         tails = (ends[index] * times for times in itertools.count(int(is_long)))
-        tried = (wanted[index][: longest - len(tail)] + tail for tail in tails)
-        given[index] = next(name for name in tried if name not in given.values())
-    return [given[index] for index in range(len(names))]
+        candidates = (wanted[index][: max_length - len(tail)] + tail for tail in tails)
+        chosen[index] = next(name for name in candidates if name not in chosen.values())
+    return [chosen[index] for index in range(len(names))]
 
 
-def _end(key: str) -> str:
+def _hash_end(key: str) -> str:
     return "_" + hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 

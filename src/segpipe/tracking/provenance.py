@@ -1,4 +1,4 @@
-"""Which code and which data a run was made from, as tags."""
+"""The versions of code and data that a run was made from, as tags."""
 
 import hashlib
 import os
@@ -10,14 +10,14 @@ import yaml
 
 from segpipe.tracking.naming import tag_name
 
-_GIT_S = 10  # seconds that git may take
+_GIT_TIMEOUT_S = 10
 
 
 def tags(lock: Path, data: Sequence[str], written: Sequence[str] = ("dvc.lock", "metrics")) -> dict[str, str]:
-    """The tags of a run started in the current folder: git commit, dirty flag, DVC experiment, hashes of its data.
+    """The tags of a run of the current folder: git commit, whether files are changed, DVC experiment, data hashes.
 
-    lock: DVC's lock file; data: paths as they stand in it; written: what the pipeline itself rewrites under git,
-    which therefore says nothing about the code. What cannot be found out (no git, no lock) is left out.
+    lock: DVC's lock file; data: paths as written in it; written: paths under git that the pipeline itself rewrites, so
+    that a change of them is not a change of the code. What is unknown (no git, no lock file) is left out.
     """
     found = _git_tags(written) | {tag_name(f"dvc.{path}"): md5 for path, md5 in dvc_hashes(lock, data).items()}
     experiment = os.environ.get("DVC_EXP_NAME")
@@ -25,9 +25,9 @@ def tags(lock: Path, data: Sequence[str], written: Sequence[str] = ("dvc.lock", 
 
 
 def dvc_hashes(lock: Path, paths: Sequence[str]) -> dict[str, str]:
-    """The MD5 (of a folder: with .dir behind it) of each of `paths` as the newest stage of dvc.lock recorded it.
+    """The MD5 of each of `paths` in dvc.lock; that of a folder ends in ".dir".
 
-    An output's own entry beats a dependency's: a stage that has not run again yet still names its old inputs.
+    The entry of an output comes before that of a dependency: a stage that has not run again still names old inputs.
     Source: https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file
     """
     try:
@@ -45,7 +45,7 @@ def dvc_hashes(lock: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 def md5_of(path: Path) -> str:
-    """The MD5 of a file's bytes in hex, which is what DVC records for it. Raises OSError."""
+    """The MD5 of a file's bytes in hex, as DVC records it. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 
@@ -54,14 +54,14 @@ def _git_tags(written: Sequence[str]) -> dict[str, str]:
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return {}
-    others = [f":(exclude){path}" for path in written]
-    changed = _git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ".", *others)
+    excluded = [f":(exclude){path}" for path in written]
+    changed = _git("--no-optional-locks", "status", "--porcelain", "--untracked-files=no", "--", ".", *excluded)
     return {"git.commit": commit} | ({} if changed is None else {"git.dirty": "true" if changed else "false"})
 
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=_GIT_S, check=True)
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""What is remembered of each run beside the checkpoints: its id in each tracker, and its model."""
+"""Records of runs in .segpipe/tracking: for each run its id in each tracker, and the model that it trained."""
 
 import itertools
 import json
@@ -16,74 +16,72 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord:
-    """One run: its name, the hash of its inputs, its model's MD5 ("" before there is one), its id in each tracker.
+    """One run and how to find it again."""
 
-    token: a name for it that no other run has, wherever it is kept.
-    """
-
-    run: str
-    inputs: str = ""
+    run: str  # its name
+    inputs: str = ""  # the hash of its inputs
     finished: bool = False
-    model_md5: str = ""
-    order: int = 0
-    token: str = ""
-    ids: dict[str, str] = field(default_factory=dict)
+    model_md5: str = ""  # "" before there is a model
+    order: int = 0  # its place in the order in which runs began
+    token: str = ""  # unique among all runs of all machines
+    ids: dict[str, str] = field(default_factory=dict)  # its id by tracker
 
 
 class RunRecords:
-    """The notes in one folder, a JSON file per run. Safe to use from several threads."""
+    """The records in one folder, a JSON file per run. Safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = threading.Lock()
 
     def for_training(self, name: str, inputs: str, is_known: bool = False) -> RunRecord:
-        """The unfinished run of these inputs, to go on with it, or a new one named after `name` and `inputs`.
+        """The unfinished run of these inputs, or else a new run named after `name` and `inputs`.
 
-        is_known: the training has begun before; then its run may be finished, and a kill came before anybody knew.
+        is_known: the training has a checkpoint; then a finished run is continued too, because a kill may have come
+        between its end and the end of the stage.
         """
         with self._lock:
-            notes = self._all()
-            going = [note for note in notes if note.inputs == inputs and (is_known or not note.finished)]
-            if going:
-                return going[-1]
+            records = self._all()
+            candidates = [record for record in records if record.inputs == inputs and (is_known or not record.finished)]
+            if candidates:
+                return candidates[-1]
             stem = f"{slug(name) or 'run'}-{slug(inputs)[:8]}"
-            taken = {note.run for note in notes}
+            used = {record.run for record in records}
             names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-            run = next(name for name in names if name not in taken)
-            return self._write(RunRecord(run=run, inputs=inputs, order=len(notes), token=uuid4().hex))
+            run = next(name for name in names if name not in used)
+            return self._write(RunRecord(run=run, inputs=inputs, order=len(records), token=uuid4().hex))
 
     def of_model(self, model_md5: str) -> RunRecord:
-        """The newest run that trained this model, or a note of its own where none did."""
+        """The newest run that trained this model, or else a new record, which is not written yet."""
         with self._lock:
-            found = [note for note in self._all() if note.model_md5 == model_md5]
+            found = [record for record in self._all() if record.model_md5 == model_md5]
             return found[-1] if found else RunRecord(run=f"model-{model_md5[:8]}", model_md5=model_md5, finished=True)
 
-    def set_id(self, note: RunRecord, tracker: str, run_id: str) -> None:
-        """Remember the run's id in a tracker."""
+    def set_id(self, record: RunRecord, tracker: str, run_id: str) -> None:
+        """Store the run's id in a tracker."""
         with self._lock:
-            note = self._newest(note)
-            self._write(replace(note, ids=note.ids | {tracker: run_id}))
+            record = self._newest(record)
+            self._write(replace(record, ids=record.ids | {tracker: run_id}))
 
-    def set_model(self, note: RunRecord, model_md5: str) -> None:
-        """Remember which model the run trained."""
+    def set_model(self, record: RunRecord, model_md5: str) -> None:
+        """Store which model the run trained."""
         with self._lock:
-            self._write(replace(self._newest(note), model_md5=model_md5))
+            self._write(replace(self._newest(record), model_md5=model_md5))
 
-    def set_finished(self, note: RunRecord) -> None:
-        """Remember that the next training of the same inputs is another run."""
+    def set_finished(self, record: RunRecord) -> None:
+        """Mark the run as finished: the next training of equal inputs is another run."""
         with self._lock:
-            self._write(replace(self._newest(note), finished=True))
+            self._write(replace(self._newest(record), finished=True))
 
-    def _newest(self, note: RunRecord) -> RunRecord:
-        return self._read(self._path(note)) or note
+    def _newest(self, record: RunRecord) -> RunRecord:
+        return self._read(self._path(record)) or record
 
-    def _path(self, note: RunRecord) -> Path:
-        return self.folder / f"{note.run}.json"
+    def _path(self, record: RunRecord) -> Path:
+        return self.folder / f"{record.run}.json"
 
     def _all(self) -> list[RunRecord]:
         found = (self._read(path) for path in sorted(self.folder.glob("*.json")))
-        return sorted((note for note in found if note), key=lambda note: note.order)
+        return sorted((record for record in found if record), key=lambda record: record.order)
 
     def _read(self, path: Path) -> RunRecord | None:
         try:
@@ -91,9 +89,10 @@ class RunRecords:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _write(self, note: RunRecord) -> RunRecord:
+    def _write(self, record: RunRecord) -> RunRecord:
+        path = self._path(record)
         try:
-            files.write_json(self._path(note), asdict(note))
+            files.write_json(path, asdict(record))
         except OSError as error:
-            _log.warning("%s cannot be written (%s); a resumed training will be another run", self._path(note), error)
-        return note
+            _log.warning("%s cannot be written (%s); a resumed training will be another run", path, error)
+        return record

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from segpipe.tracking.naming import flat_params
 from segpipe.tracking.tracker import NoSuchRunError, RunFacts
 
-logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells of each file it opens
+logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it logs a line for each file that it opens
 
 
 class TensorBoardTracker:
@@ -26,13 +26,13 @@ class TensorBoardTracker:
     name = "tensorboard"
 
     def __init__(self, folder: Path) -> None:
-        """folder: where the runs' folders are."""
+        """folder: it contains one folder per run."""
         self.place = folder.as_posix()
         self._folder = folder
-        self._newest: dict[str, int] = {}  # the newest step by curve or picture
+        self._newest: dict[str, int] = {}  # the newest step of each curve or picture
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
-        """Begin the run, or go on with the folder `known_id` after the steps it has already."""
+        """Begin the run, or continue in the folder `known_id` after the steps that it has."""
         folder = Path(known_id) if known_id else self._folder / run.name
         is_new = not folder.is_dir()
         self._open(folder)
@@ -43,14 +43,14 @@ class TensorBoardTracker:
         return folder.as_posix()
 
     def find(self, model_md5: str, known_id: str | None) -> str:
-        """Go on with the folder of the run."""
+        """Continue in the folder of the run."""
         if not known_id or not Path(known_id).is_dir():
             raise NoSuchRunError(f"{self.place} has no run that trained model {model_md5}")
         self._open(Path(known_id))
         return known_id
 
     def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
-        """Keep numbers; final ones stand at step 0."""
+        """Store numbers, final ones at step 0."""
         for name, value in values.items():
             if step is None:
                 self._writer.add_scalar(name, value, 0, walltime=time_ms / 1000)
@@ -59,7 +59,7 @@ class TensorBoardTracker:
         self._writer.flush()
 
     def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
-        """Keep curves."""
+        """Store curves."""
         for name, curve in curves.items():
             for step, value in enumerate(curve, first):
                 if math.isfinite(value):
@@ -74,7 +74,7 @@ class TensorBoardTracker:
             self._writer.flush()
 
     def log_file(self, path: Path, folder: str) -> None:
-        """Show PNG pictures; TensorBoard keeps no other files."""
+        """Show PNG pictures; TensorBoard does not store other files."""
         for picture in sorted(path.glob("*.png")) if path.is_dir() else [path]:
             if picture.suffix == ".png":
                 name = "/".join(filter(None, (folder, picture.stem)))
@@ -82,7 +82,7 @@ class TensorBoardTracker:
         self._writer.flush()
 
     def log_model(self, path: Path, md5: str) -> None:
-        """Say which model came of it; TensorBoard keeps no models."""
+        """Store the MD5 of the model as a tag; TensorBoard does not store models."""
         self.set_tags({"model_md5": md5})
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -106,7 +106,7 @@ class TensorBoardTracker:
 
 
 def newest_steps(folder: Path) -> dict[str, int]:
-    """The newest step of every curve and picture in a folder of event files."""
+    """The newest step of each curve and picture in a folder of event files."""
     events = EventAccumulator(str(folder), size_guidance={SCALARS: 1, IMAGES: 1}).Reload()
     names = events.Tags()
     curves = {name: events.Scalars(name)[-1].step for name in names[SCALARS]}

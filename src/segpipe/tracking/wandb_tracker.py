@@ -24,12 +24,12 @@ _EPOCH, _STEP = "epoch", "step"  # the axes of curves
 
 
 class WandbTracker:
-    """One W&B run; its id is ours to choose, so an offline run that goes on has the same one."""
+    """One W&B run. We choose its id, so a continued offline run keeps it."""
 
     name = "wandb"
 
     def __init__(self, experiment: str, mode: Literal["offline", "online"]) -> None:
-        """experiment: W&B's project. Raises UserError if `online` and nobody is logged in."""
+        """experiment: the name of W&B's project. Raises UserError for mode online without a login."""
         self.place = "wandb" if mode == "offline" else wandb.Settings().base_url
         self._project, self._mode = slug(experiment) or "segpipe", mode
         if mode == "online" and not wandb.api.api_key:
@@ -39,56 +39,56 @@ class WandbTracker:
             )
 
     def start(self, run: RunFacts, known_id: str | None) -> str:
-        """Begin the run, or go on with `known_id`; params that changed meanwhile are taken over."""
+        """Begin the run, or continue `known_id` with the current params."""
         run_id = known_id or run.token
         self._open(run_id, run.name, dict(run.params))
         self.set_tags(run.tags)
         return run_id
 
     def find(self, model_md5: str, known_id: str | None) -> str:
-        """Go on with the run."""
+        """Continue the run."""
         if not known_id:
             raise NoSuchRunError(f"no W&B run is known to have trained model {model_md5}")
         self._open(known_id, None, {})
         return known_id
 
     def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
-        """Keep numbers: by epoch as curves, final ones in the summary."""
+        """Store numbers: those of an epoch as curves, final ones in the summary."""
         if step is None:
             self._run.summary.update(dict(values))
         elif step > self._newest.get(_EPOCH, -1):
             self._run.log({**values, _EPOCH: step, "_timestamp": time_ms / 1000})
-            self._note(_EPOCH, step)
+            self._set_newest(_EPOCH, step)
 
     def log_steps(self, curves: Mapping[str, Sequence[float]], first: int, time_ms: int) -> None:
-        """Keep curves over training steps."""
+        """Store curves over training steps."""
         names, last = list(curves), first
         for last, values in enumerate(zip(*curves.values(), strict=True), first):
             if last > self._newest.get(_STEP, -1):
                 finite = {name: value for name, value in zip(names, values, strict=True) if math.isfinite(value)}
                 self._run.log({**finite, _STEP: last, "_timestamp": time_ms / 1000})
-        self._note(_STEP, max(last, self._newest.get(_STEP, -1)))
+        self._set_newest(_STEP, max(last, self._newest.get(_STEP, -1)))
 
     def log_picture(self, path: Path, name: str, step: int, time_ms: int) -> None:
         """Show a picture at an epoch."""
         if step > self._newest.get(name, -1):
             self._run.log({name: wandb.Image(str(path)), _EPOCH: step, "_timestamp": time_ms / 1000})
-            self._note(name, step)
+            self._set_newest(name, step)
 
     def log_file(self, path: Path, folder: str) -> None:
-        """Keep a file or a folder's files; PNG pictures are shown."""
+        """Store a file, or the files of a folder; PNG pictures are shown."""
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 inside = file.relative_to(path) if path.is_dir() else Path(file.name)
-                self._keep(file, Path(folder) / inside)
+                self._store(file, Path(folder) / inside)
 
     def log_model(self, path: Path, md5: str) -> None:
-        """Keep the model file."""
+        """Store the model file."""
         self.set_tags({"model_md5": md5})
-        self._keep(path, Path("model") / path.name)
+        self._store(path, Path("model") / path.name)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Keep tags in the run's config: W&B's own tags are words without values."""
+        """Store tags in the run's config: the tags of W&B are words without values."""
         self._run.config.update({f"tags/{name}": text for name, text in tags.items()}, allow_val_change=True)
 
     def end(self, status: str) -> None:
@@ -105,25 +105,25 @@ class WandbTracker:
             name=name,
             mode=self._mode,
             resume="allow",
-            dir=str(Path.cwd()),  # W&B would stay in the folder of the process's first run
+            dir=str(Path.cwd()),  # else W&B uses the folder of the process's first run
             settings=settings,
         )
         self._run.config.update(params, allow_val_change=True)
         self._run.define_metric("*", step_metric=_EPOCH)
         self._run.define_metric(f"{_STEP}/*", step_metric=_STEP)
-        # An offline run that goes on knows nothing of what it was told before.
-        self._notes = Path("wandb") / f"{run_id}.json"
-        self._newest: dict[str, int] = json.loads(self._notes.read_text()) if self._notes.is_file() else {}
+        # a continued offline run cannot be asked which steps it has
+        self._steps_file = Path("wandb") / f"{run_id}.json"
+        self._newest: dict[str, int] = json.loads(self._steps_file.read_text()) if self._steps_file.is_file() else {}
 
-    def _note(self, name: str, step: int) -> None:
+    def _set_newest(self, name: str, step: int) -> None:
         self._newest[name] = step
-        files.write_json(self._notes, self._newest)
+        files.write_json(self._steps_file, self._newest)
 
-    def _keep(self, file: Path, place: Path) -> None:
+    def _store(self, file: Path, target: Path) -> None:
         if file.suffix == ".png":
-            self._run.log({place.with_suffix("").as_posix(): wandb.Image(str(file))})
+            self._run.log({target.with_suffix("").as_posix(): wandb.Image(str(file))})
             return
-        copy = Path(self._run.dir) / place
+        copy = Path(self._run.dir) / target
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)
         self._run.save(str(copy), base_path=self._run.dir, policy="now")
