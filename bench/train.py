@@ -29,7 +29,7 @@ from torchvision.transforms import v2
 from segpipe.data import split_table, tables
 from segpipe.data.classes import IGNORE_INDEX
 from segpipe.evaluate import scores
-from segpipe.inference.pairs import Pair, find_pairs
+from segpipe.inference.pairs import PhotoPair, find_pairs
 from segpipe.models.segmenter import Segmenter
 from segpipe.params import Params, load
 from segpipe.train import augment, determinism, distributed, epoch, history, launch, loop, prepare, setup
@@ -47,7 +47,7 @@ WORKERS, EXAMPLES_LR = 2, 2e-4
 class Photographs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
     """The ordinary data set: each picture is read when it is asked for."""
 
-    def __init__(self, pairs: list[Pair], params: Params, mean: Any, std: Any) -> None:
+    def __init__(self, pairs: list[PhotoPair], params: Params, mean: Any, std: Any) -> None:
         own = params.train.augment
         self.pairs = pairs
         self.varied = v2.Compose(

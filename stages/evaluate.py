@@ -10,7 +10,7 @@ from segpipe.data.classes import ClassTable
 from segpipe.evaluate import score_tables, scores
 from segpipe.evaluate.measure import measure
 from segpipe.evaluate.per_image import detection_scores
-from segpipe.inference.pairs import find_pairs, predicted
+from segpipe.inference.pairs import find_pairs, predict_pairs
 from segpipe.models import device as devices
 from segpipe.models import model_file as model_card
 from segpipe.params import load
@@ -33,7 +33,7 @@ def main() -> None:
         raise UserError(f"data/splits.csv: no image in val or test; raise {shares} in params.yaml")
     photos = tables.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(scored, photos, Path(params.ingest.source), Path("data/masks"))
-    results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
+    results = predict_pairs(segmenter, card, pairs, params.evaluate.batch_size, device)
     measured = measure(((r.pair.key, r.pair.split, r.truth, r.pred) for r in results), names)
 
     matrices = {split: measured.matrices[split] for split in SPLITS if split in measured.matrices}

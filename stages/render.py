@@ -11,7 +11,7 @@ from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
 from segpipe.evaluate import per_image, score_tables
 from segpipe.evaluate.per_image import ImageScore, worst_median_best
-from segpipe.inference.pairs import Predicted, find_pairs, predicted
+from segpipe.inference.pairs import PredictedPair, find_pairs, predict_pairs
 from segpipe.models import device as devices
 from segpipe.models import model_file as model_card
 from segpipe.params import load
@@ -34,7 +34,7 @@ def main() -> None:
     keys = {score.key: headline for scores in chosen.values() for score in scores}
     photos = tables.read_photos(Path("data/checked/images.parquet"))
     pairs = find_pairs(keys, photos, Path(params.ingest.source), Path("data/masks"))
-    results = predicted(segmenter, card, pairs, params.evaluate.batch_size, device)
+    results = predict_pairs(segmenter, card, pairs, params.evaluate.batch_size, device)
     samples = _draw_sheets(results, chosen, classes, of=len(images))
 
     splits = Counter(split or "left out" for split in split_table.read_splits(Path("data/splits.csv")).values())
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _draw_sheets(
-    results: Iterable[Predicted], chosen: Mapping[str, Sequence[ImageScore]], classes: ClassTable, of: int
+    results: Iterable[PredictedPair], chosen: Mapping[str, Sequence[ImageScore]], classes: ClassTable, of: int
 ) -> dict[str, list[model_report.SampleSheet]]:
     """Write results/samples/<group>-<number>.png; results come in the order of chosen."""
     folder = Path("results/samples")

@@ -14,7 +14,7 @@ import inference
 from segpipe.data.classes import ClassTable
 from segpipe.inference.results import LIST
 from segpipe.models import model_file
-from segpipe.models import segmenter as build
+from segpipe.models import segmenter as segmenters
 from tests.conftest import ROOT
 
 CLASSES = ("background", "cat", "dog")
@@ -22,11 +22,11 @@ CLASSES = ("background", "cat", "dog")
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A model with random weights: what it predicts means nothing, but it predicts the same every time."""
+    """A model with random weights: its predictions mean nothing, but they are always the same."""
     path = tmp_path_factory.mktemp("models") / "model.pt"
     encoder = "mobilenetv3_small_050"
-    segmenter = build.segmenter("unet", encoder, len(CLASSES), (True,) * 3)
-    facts = model_file.ModelCard(
+    segmenter = segmenters.segmenter("unet", encoder, len(CLASSES), (True,) * 3)
+    card = model_file.ModelCard(
         architecture="unet",
         encoder=encoder,
         classes=CLASSES,
@@ -36,7 +36,7 @@ def weights(tmp_path_factory):
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
     )
-    model_file.save(path, segmenter, facts)
+    model_file.save(path, segmenter, card)
     return path
 
 
@@ -59,7 +59,7 @@ def files(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_each_picture_gets_a_palette_mask_of_its_own_size(weights, photos, tmp_path, capsys):
+def test_each_image_gets_a_palette_mask_of_its_size(weights, photos, tmp_path, capsys):
     draw(photos / "wide.jpg", (61, 20))
     draw(photos / "küche" / "tall.png", (17, 45))
     assert run(weights, photos, tmp_path / "out") == 0
@@ -72,29 +72,29 @@ def test_each_picture_gets_a_palette_mask_of_its_own_size(weights, photos, tmp_p
     assert f"{photos / 'wide.jpg'} -> {tmp_path / 'out' / 'wide.png'}: " in capsys.readouterr().out
 
 
-def test_a_phone_photograph_gets_its_mask_as_viewed(weights, photos, tmp_path):
-    turned = Image.Exif()
-    turned[0x0112] = 6  # a quarter turn
-    draw(photos / "phone.jpg", (40, 30), exif=turned)
+def test_the_mask_of_a_rotated_photo_is_rotated_too(weights, photos, tmp_path):
+    rotated = Image.Exif()
+    rotated[0x0112] = 6  # by 90 degrees
+    draw(photos / "phone.jpg", (40, 30), exif=rotated)
     assert run(weights, photos, tmp_path / "out") == 0
     with Image.open(tmp_path / "out" / "phone.png") as mask:
         assert mask.size == (30, 40)
 
 
-def test_a_bad_file_is_reported_and_the_others_are_predicted(weights, photos, tmp_path, capsys):
+def test_an_unreadable_file_is_reported_and_the_others_are_predicted(weights, photos, tmp_path, capsys):
     draw(photos / "a.jpg")
     (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:300])
     draw(photos / "c.jpg")
     draw(photos / "d.gif")
     assert run(weights, photos, tmp_path / "out", "--batch-size", "2") == 1
     assert files(tmp_path / "out") == [LIST, "a.png", "c.png", "classes.json"]
-    said = capsys.readouterr().err
-    assert f"FAILED {photos / 'b.jpg'}: cannot be decoded" in said
-    assert f"FAILED {photos / 'd.gif'}: GIF pictures are not supported" in said
-    assert "2 of 4 images predicted" in said
+    errors = capsys.readouterr().err
+    assert f"FAILED {photos / 'b.jpg'}: cannot be decoded" in errors
+    assert f"FAILED {photos / 'd.gif'}: GIF pictures are not supported" in errors
+    assert "2 of 4 images predicted" in errors
 
 
-def test_what_reading_changes_is_one_line_for_each_kind(weights, photos, tmp_path, capsys):
+def test_changes_by_reading_are_one_line_per_kind(weights, photos, tmp_path, capsys):
     photos.mkdir()
     first = Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40))
     first.save(photos / "a.tif", save_all=True, append_images=[first])
@@ -108,7 +108,7 @@ def test_what_reading_changes_is_one_line_for_each_kind(weights, photos, tmp_pat
     ]
 
 
-def test_two_pictures_of_one_name_both_keep_their_masks(weights, photos, tmp_path):
+def test_two_images_of_one_name_get_two_masks(weights, photos, tmp_path):
     draw(photos / "car.jpg")
     draw(photos / "car.png")
     draw(photos / "other.jpg")
@@ -116,7 +116,7 @@ def test_two_pictures_of_one_name_both_keep_their_masks(weights, photos, tmp_pat
     assert files(tmp_path / "out") == [LIST, "car.jpg.png", "car.png.png", "classes.json", "other.png"]
 
 
-def test_an_overlay_lies_beside_each_mask(weights, photos, tmp_path):
+def test_an_overlay_is_beside_each_mask(weights, photos, tmp_path):
     draw(photos / "a.v2.jpg", (50, 33))
     assert run(weights, photos, tmp_path / "out", "--overlay") == 0
     assert files(tmp_path / "out") == [LIST, "a.v2.overlay.jpg", "a.v2.png", "classes.json"]
@@ -124,7 +124,7 @@ def test_an_overlay_lies_beside_each_mask(weights, photos, tmp_path):
         assert blended.size == (50, 33)
 
 
-def test_the_same_pictures_give_the_same_bytes(weights, photos, tmp_path):
+def test_equal_images_give_equal_bytes(weights, photos, tmp_path):
     for name in "abcde":
         draw(photos / f"{name}.jpg", (33, 47))
     for out in ("one", "two"):
@@ -133,26 +133,26 @@ def test_the_same_pictures_give_the_same_bytes(weights, photos, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_nothing_but_pictures_in_a_folder_means_failure(weights, photos, tmp_path, capsys):
+def test_a_folder_without_images_is_an_error(weights, photos, tmp_path, capsys):
     photos.mkdir()
-    (photos / "notes.txt").write_text("no picture")
+    (photos / "notes.txt").write_text("not an image")
     assert run(weights, photos, tmp_path / "out") == 1
     assert "no image found, 1 other file skipped" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x03\x04"])
-def test_a_foreign_weights_file_is_said_in_one_line(content, photos, tmp_path, capsys):
+def test_a_foreign_weights_file_is_one_line(content, photos, tmp_path, capsys):
     draw(photos / "a.jpg")
     foreign = tmp_path / "foreign.pt"
     foreign.write_bytes(content)
     assert run(foreign, photos, tmp_path / "out") == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"inference.py: {foreign}: damaged, or no model file of this program (")
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"inference.py: {foreign}: damaged, or no model file of this program (")
+    assert errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_weights_end_the_command_with_one_line_and_exit_code_1(tmp_path):
+def test_missing_weights_are_one_line_and_exit_code_1(tmp_path):
     script = Path(inference.__file__)
     options = ["--weights", "no/model.pt", "--input", str(script), "--output", str(tmp_path / "out")]
     environment = os.environ | {"PYTHONPATH": str(script.parent / "src")}
@@ -172,29 +172,29 @@ def test_missing_weights_end_the_command_with_one_line_and_exit_code_1(tmp_path)
         (["--device", "gpu"], "device 'gpu'"),
     ],
 )
-def test_an_option_out_of_range_is_said_in_one_line(options, message, weights, photos, tmp_path, capsys):
+def test_an_option_out_of_range_is_one_line(options, message, weights, photos, tmp_path, capsys):
     draw(photos / "a.jpg")
     assert run(weights, photos, tmp_path / "out", *options) == 1
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert message in errors
+    assert errors.count("\n") == 1
 
 
 def contents(folder):
     return {name: (folder / name).read_bytes() for name in files(folder)}
 
 
-@pytest.mark.parametrize("theirs", ["a.png", "a.overlay.jpg", "classes.json"])
-def test_a_file_of_the_user_is_never_replaced(theirs, weights, photos, capsys):
+@pytest.mark.parametrize("name", ["a.png", "a.overlay.jpg", "classes.json"])
+def test_a_file_of_the_user_is_never_replaced(name, weights, photos, capsys):
     draw(photos / "a.jpg")
-    (photos / theirs).write_bytes(b"a photograph of the user")
+    (photos / name).write_bytes(b"a photo of the user")
     before = contents(photos)
     assert run(weights, photos / "a.jpg", photos, "--overlay") == 1
     assert contents(photos) == before
-    assert " is not replaced: it is no result of an earlier run (" in capsys.readouterr().err
+    assert " is not replaced: it is not a result of an earlier run (" in capsys.readouterr().err
 
 
-def test_results_beside_the_pictures_replace_nothing_and_are_no_pictures_later(weights, photos, tmp_path, monkeypatch):
+def test_results_beside_the_images_replace_nothing_and_are_not_read_later(weights, photos, tmp_path, monkeypatch):
     draw(photos / "sub" / "a.jpg")
     monkeypatch.chdir(photos / "sub")
     for _ in range(2):
@@ -213,7 +213,7 @@ def test_a_second_run_gives_the_same_files(weights, photos, tmp_path):
     assert contents(photos / "out") == first
 
 
-def test_files_that_are_no_pictures_are_reported_and_the_others_are_predicted(weights, photos, tmp_path, capsys):
+def test_files_that_are_not_images_are_reported_and_the_others_are_predicted(weights, photos, tmp_path, capsys):
     draw(photos / "a.png")
     draw(photos / ("n" * 245 + ".png"))
     draw(photos / "z.png", (66_000, 1))
@@ -229,7 +229,7 @@ def test_files_that_are_no_pictures_are_reported_and_the_others_are_predicted(we
 
 
 @pytest.mark.parametrize("module", ["argparse", "torch"])  # the first and the slowest import
-def test_ctrl_c_is_one_line_already_while_modules_are_imported(module, photos, tmp_path):
+def test_ctrl_c_is_one_line_also_during_imports(module, photos, tmp_path):
     draw(photos / "a.jpg")
     (tmp_path / "model.pt").touch()
     options = ["--weights", f"{tmp_path}/model.pt", "--input", str(photos), "--output", str(tmp_path / "out")]
@@ -239,6 +239,17 @@ def test_ctrl_c_is_one_line_already_while_modules_are_imported(module, photos, t
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "src")
     assert result.stderr == "error: stopped by Ctrl-C; run it again\n"
     assert result.returncode == -signal.SIGINT
+
+
+MAIN_AND_IMPORTS = """
+import sys, inference
+try:
+    code = inference.main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print(*sorted({"torch", "numpy", "PIL"} & sys.modules.keys()))
+sys.exit(code)
+"""
 
 
 def test_help_and_refused_options_do_not_import_pytorch(weights, photos, tmp_path):
@@ -255,16 +266,12 @@ def test_help_and_refused_options_do_not_import_pytorch(weights, photos, tmp_pat
     ]
     for changed, code in ({"--help": ""}, 0), *((one, 1) for one in refused):
         arguments = [text for pair in (given | changed).items() for text in pair if text]
-        check = (
-            "import sys, inference\ntry: code = inference.main(sys.argv[1:])\nexcept SystemExit as end: code = end.code"
-        )
-        tell = "print(*sorted({'torch', 'numpy', 'PIL'} & sys.modules.keys())); sys.exit(code)"
-        command = [sys.executable, "-c", f"{check}\n{tell}", *arguments]
+        command = [sys.executable, "-c", MAIN_AND_IMPORTS, *arguments]
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert (min(result.returncode, 1), result.stdout.splitlines()[-1]) == (code, ""), changed
 
 
-def test_a_copy_of_the_project_predicts_with_its_code_whatever_is_installed(tmp_path):
+def test_a_copy_of_the_project_uses_its_code_not_the_installed_one(tmp_path):
     shutil.copy(ROOT / "inference.py", tmp_path)
     (tmp_path / "src/segpipe/core").mkdir(parents=True)
     (tmp_path / "src/segpipe/__init__.py").touch()
@@ -275,14 +282,14 @@ def test_a_copy_of_the_project_predicts_with_its_code_whatever_is_installed(tmp_
     assert result.stderr == "the code of the copy\n"
 
 
-def test_an_output_that_is_a_file_is_said_in_one_line(weights, photos, tmp_path, capsys):
+def test_an_output_that_is_a_file_is_one_line(weights, photos, tmp_path, capsys):
     draw(photos / "a.jpg")
     (tmp_path / "out").write_text("in the way")
     assert run(weights, photos, tmp_path / "out") == 1
     assert capsys.readouterr().err == f"inference.py: --output {tmp_path / 'out'}: is a file; name a folder\n"
 
 
-def test_classes_json_says_names_values_and_colours(weights, photos, tmp_path):
+def test_classes_json_has_names_values_and_colours(weights, photos, tmp_path):
     draw(photos / "a.jpg")
     run(weights, photos, tmp_path / "out")
     document = json.loads((tmp_path / "out" / "classes.json").read_text())

@@ -115,7 +115,7 @@ def test_the_model_file_alone_predicts_large_pictures_as_evaluate_does(project, 
         [*script, "--input", "photos/images/large0.png", "photos/images/small0.png", "--output", str(tmp_path)],
         cwd=project.folder, env=project.env, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "2 of 2 pictures predicted" in done.stderr
+    assert "2 of 2 images predicted" in done.stderr
     segmenter, facts = model_file.load(project.folder / "models/model.pt")
     assert (facts.tile_side, facts.tile_overlap) == (96, 32)
     for name, size in (("large0", LARGE), ("small0", SMALL)):

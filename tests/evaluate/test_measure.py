@@ -3,7 +3,7 @@ import numpy as np
 from segpipe.evaluate.measure import measure
 
 
-def test_a_split_is_counted_as_a_whole_and_not_averaged_over_pictures():
+def test_a_split_is_counted_as_a_whole_not_averaged_over_images():
     big_right, small_wrong = np.zeros((3, 3), np.uint8), np.ones((1, 1), np.uint8)
     measured = measure(
         [
@@ -22,7 +22,7 @@ def test_a_split_is_counted_as_a_whole_and_not_averaged_over_pictures():
     ]
 
 
-def test_a_picture_ignored_as_a_whole_is_listed_and_changes_nothing():
+def test_an_entirely_ignored_image_is_listed_and_adds_no_pixels():
     ignored = np.full((2, 2), 255, np.uint8)
     measured = measure([("a", "test", ignored, np.zeros((2, 2), np.uint8))], ["background", "cat"])
     assert measured.matrices["test"].sum() == 0

@@ -3,8 +3,14 @@ import math
 
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchmetrics.functional import classification as tm
 
 from segpipe.evaluate import scores
+from segpipe.evaluate.confusion import confusion_matrix
 
 NAMES = ("background", "cat", "dog", "bird")
 # truth:     background 8 px, cat 6, dog 2, bird none
@@ -18,19 +24,19 @@ def test_iou_is_intersection_over_union():
     np.testing.assert_array_equal(scores.class_iou(MATRIX), expected)
 
 
-def test_dice_is_twice_the_hits_over_both_sides():
+def test_dice_is_twice_the_intersection_over_the_sum_of_both():
     np.testing.assert_array_equal(scores.class_dice(MATRIX), [12 / 15, 10 / 15, 0 / 2, NAN])
 
 
-def test_recall_asks_how_much_of_the_truth_was_found():
+def test_recall_is_the_share_of_the_truth_that_is_found():
     np.testing.assert_array_equal(scores.class_recall(MATRIX), [6 / 8, 5 / 6, 0 / 2, NAN])
 
 
-def test_precision_of_a_class_never_predicted_does_not_exist():
+def test_precision_of_a_class_never_predicted_is_nan():
     np.testing.assert_array_equal(scores.class_precision(MATRIX), [6 / 7, 5 / 9, NAN, NAN])
 
 
-def test_a_class_only_predicted_counts_as_present_with_iou_zero_and_has_no_recall():
+def test_a_class_that_is_only_predicted_is_present_with_iou_zero_and_without_recall():
     matrix = np.array([[3, 1], [0, 0]])
     assert scores.class_iou(matrix)[1] == 0
     assert math.isnan(scores.class_recall(matrix)[1])
@@ -38,12 +44,12 @@ def test_a_class_only_predicted_counts_as_present_with_iou_zero_and_has_no_recal
     assert scores.mean_iou(matrix) == pytest.approx((3 / 4 + 0) / 2)
 
 
-def test_an_absent_class_is_left_out_of_the_mean():
+def test_the_mean_leaves_an_absent_class_out():
     assert scores.mean_iou(MATRIX) == pytest.approx((6 / 9 + 1 / 2 + 0) / 3)
     assert scores.mean_dice(MATRIX) == pytest.approx((12 / 15 + 10 / 15 + 0) / 3)
 
 
-def test_over_all_classes_an_absent_one_counts_as_zero():
+def test_the_mean_of_all_classes_has_zero_for_an_absent_class():
     assert scores.mean_iou_all_classes(MATRIX) == pytest.approx((6 / 9 + 1 / 2) / 4)
 
 
@@ -51,18 +57,18 @@ def test_the_foreground_mean_leaves_background_out():
     assert scores.mean_iou_foreground(MATRIX) == pytest.approx((1 / 2 + 0) / 2)
 
 
-def test_pixel_accuracy_is_the_share_of_hits():
+def test_pixel_accuracy_is_the_share_of_correct_pixels():
     assert scores.pixel_accuracy(MATRIX) == pytest.approx(11 / 16)
 
 
-def test_ignoring_background_in_truth_would_turn_iou_into_recall():
-    # False alarms on background count against IoU as long as background is a class of its own.
+def test_iou_counts_false_predictions_on_background():
+    # if background were ignored in the truth, IoU would equal recall
     with_background = np.array([[0, 90], [0, 10]])
     assert scores.class_iou(with_background)[1] == 10 / 100
     assert scores.class_recall(with_background)[1] == 1
 
 
-def test_the_summary_names_every_class_that_has_a_score_and_counts_the_others():
+def test_the_summary_has_every_class_with_a_score_and_counts_absent_classes():
     result = scores.summary(MATRIX, NAMES)
     assert result["iou"] == {"background": 6 / 9, "cat": 1 / 2, "dog": 0.0}
     assert list(result["precision"]) == ["background", "cat"]
@@ -70,7 +76,7 @@ def test_the_summary_names_every_class_that_has_a_score_and_counts_the_others():
     json.dumps(result, allow_nan=False)
 
 
-def test_the_summary_of_nothing_has_no_score_and_no_nan():
+def test_the_summary_of_no_pixels_has_no_score_and_no_nan():
     result = scores.summary(np.zeros((2, 2), int), ["background", "cat"])
     assert result["iou"] == {}
     assert "mean_iou" not in result
@@ -78,11 +84,54 @@ def test_the_summary_of_nothing_has_no_score_and_no_nan():
     json.dumps(result, allow_nan=False)
 
 
-def test_only_maps_and_numbers_because_dvc_drops_lists():
+def test_the_summary_has_no_lists_because_dvc_drops_them():
     for value in scores.summary(MATRIX, NAMES).values():
         assert isinstance(value, int | float | dict)
 
 
-def test_class_names_must_fit_the_matrix():
+def test_the_number_of_class_names_must_equal_the_size_of_the_matrix():
     with pytest.raises(ValueError, match="zip"):
         scores.summary(MATRIX, ["background"])
+
+
+PIXELS = st.lists(st.tuples(st.sampled_from([0, 1, 2, 3, 255]), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+def tensors(pixels: list[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+    """Target and pred of (target, pred) pairs, and their confusion matrix."""
+    target, pred = np.array(pixels, np.int64).T
+    return torch.from_numpy(target), torch.from_numpy(pred), confusion_matrix(target, pred, 4, 255)
+
+
+@settings(max_examples=100, deadline=None)
+@given(PIXELS)
+def test_scores_equal_those_of_torchmetrics_where_they_are_defined(pixels):
+    target, pred, matrix = tensors(pixels)
+    options = {"num_classes": 4, "ignore_index": 255, "average": "none"}
+    for ours, theirs in (
+        (scores.class_iou, tm.multiclass_jaccard_index),
+        (scores.class_dice, tm.multiclass_f1_score),
+        (scores.class_recall, tm.multiclass_recall),
+        (scores.class_precision, tm.multiclass_precision),
+    ):
+        values = ours(matrix)
+        defined = ~np.isnan(values)
+        np.testing.assert_allclose(values[defined], theirs(pred, target, **options).numpy()[defined], rtol=1e-6)
+    if matrix.any():
+        accuracy = tm.multiclass_accuracy(pred, target, num_classes=4, ignore_index=255, average="micro")
+        assert scores.pixel_accuracy(matrix) == pytest.approx(accuracy.item())
+
+
+@settings(max_examples=100, deadline=None)
+@given(PIXELS)
+def test_scores_equal_those_of_segmentation_models_pytorch_with_its_rule_for_zero_over_zero(pixels):
+    target, pred, matrix = tensors(pixels)
+    counts = smp.metrics.get_stats(pred[None], target[None], mode="multiclass", num_classes=4, ignore_index=255)
+    for ours, theirs in (
+        (scores.class_iou, smp.metrics.iou_score),
+        (scores.class_dice, smp.metrics.f1_score),
+        (scores.class_recall, smp.metrics.recall),
+        (scores.class_precision, smp.metrics.precision),
+    ):
+        expected = theirs(*counts, reduction="none", zero_division=math.nan)[0].numpy()
+        np.testing.assert_allclose(ours(matrix), expected, rtol=1e-6, equal_nan=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.inference.find_images import find
+from segpipe.inference.find_images import Found, find
 from segpipe.inference.results import Results
 
 
@@ -21,117 +21,117 @@ def touch(*names):
 
 
 def found(*inputs, output="out"):
-    return {picture.file.as_posix(): picture.name for picture in find(inputs, Path(output)).images}
+    return {image.file.as_posix(): image.name for image in find(inputs, Path(output)).images}
 
 
-def test_a_folder_gives_its_pictures_sorted_with_subfolders_in_their_names(folder):
+def test_images_of_a_folder_are_sorted_and_their_names_have_the_subfolders(folder):
     touch("in/b.jpg", "in/a.PNG", "in/sub/c.tif")
     assert list(found("in").items()) == [("in/a.PNG", "a"), ("in/b.jpg", "b"), ("in/sub/c.tif", "sub/c")]
 
 
-def test_other_files_are_passed_over_and_counted_and_hidden_ones_not_looked_at(folder):
+def test_other_files_are_skipped_and_counted_and_hidden_files_ignored(folder):
     touch("in/a.jpg", "in/labels.json", "in/._a.jpg", "in/.cache/b.jpg")
     result = find(["in"], Path("out"))
-    assert [picture.name for picture in result.images] == ["a"]
-    assert result.passed_over == 1
+    assert [image.name for image in result.images] == ["a"]
+    assert result.skipped == 1
 
 
-def test_a_file_is_taken_at_its_word(folder):
+def test_a_named_file_is_read_whatever_its_suffix(folder):
     touch("in/scan.dat")
     assert found("in/scan.dat") == {"in/scan.dat": "scan"}
 
 
-def test_a_glob_keeps_the_folders_from_its_first_wildcard_on(folder):
+def test_names_from_a_glob_start_at_its_first_wildcard(folder):
     touch("data/day1/cam/a.jpg", "data/day2/cam/a.jpg", "data/day2/cam/a.txt")
     assert found("data/*/cam/*") == {"data/day1/cam/a.jpg": "day1/cam/a", "data/day2/cam/a.jpg": "day2/cam/a"}
     assert found("data/**/a.jpg") == found("data/*/cam/*")
 
 
-def test_a_name_with_wildcard_signs_that_exists_is_that_file(folder):
+def test_an_existing_file_with_wildcards_in_its_name_is_that_file(folder):
     touch("in/a[1].jpg", "in/a1.jpg")
     assert found("in/a[1].jpg") == {"in/a[1].jpg": "a[1]"}
 
 
-def test_a_picture_meant_twice_counts_once(folder):
+def test_an_image_named_twice_counts_once(folder):
     touch("in/a.jpg", "in/b.jpg")
     assert found("in/a.jpg", "in", "in/*.jpg") == {"in/a.jpg": "a", "in/b.jpg": "b"}
 
 
-def test_equal_names_get_their_suffix_and_then_a_number(folder):
+def test_equal_names_get_their_suffix_then_a_number(folder):
     touch("in/a.jpg", "in/a.png", "other/a.jpg")
     assert found("in", "other") == {"in/a.jpg": "a.jpg", "in/a.png": "a.png", "other/a.jpg": "a.jpg-2"}
 
 
-def test_names_that_differ_in_case_alone_count_as_equal(folder):
+def test_names_that_differ_only_in_case_count_as_equal(folder):
     touch("in/A.jpg", "other/a.png")
     assert found("in", "other") == {"in/A.jpg": "A.jpg", "other/a.png": "a.png"}
 
 
-def test_results_of_earlier_runs_are_no_pictures_wherever_they_lie(folder):
+def test_results_of_earlier_runs_are_left_out_in_every_folder(folder):
     touch("in/a.jpg", "in/b.jpg")
     for output in ("in", "in/masks", "in/old"):
         Results(Path(output)).write("a.png", b"mask")
         Results(Path(output)).write("sub/a.overlay.jpg", b"overlay")
     assert found("in", output="in/masks") == found("in/**/*.*") == {"in/a.jpg": "a", "in/b.jpg": "b"}
     assert find(["in"], Path("in/masks")).earlier == 6
-    assert found("in/a.png") == {"in/a.png": "a"}  # named by itself
+    assert found("in/a.png") == {"in/a.png": "a"}  # but an input names this one
 
 
 @pytest.mark.parametrize("output", ["in/masks", "link"])
-def test_a_photograph_in_the_output_folder_is_not_passed_over(output, folder):
+def test_a_photo_in_the_output_folder_is_an_error(output, folder):
     touch("in/a.jpg", "in/masks/b.jpg")
     Path("link").symlink_to("in/masks")
     Results(Path("in/masks")).write("a.png", b"mask")
     message = (
-        "^in/masks/b.jpg: lies in the output folder and no .segpipe-results.jsonl lists it; choose another output "
+        "^in/masks/b.jpg: is in the output folder, but not in the list .segpipe-results.jsonl; choose another output "
     )
     with pytest.raises(UserError, match=message):
         found("in", output=output)
 
 
-def test_an_output_around_the_input_hides_nothing(folder):
+def test_an_output_folder_above_the_input_hides_nothing(folder):
     touch("in/a.jpg")
     assert found("in", output=".") == {"in/a.jpg": "a"}
 
 
-def test_masks_never_lie_among_the_pictures(folder):
+def test_the_output_folder_must_differ_from_the_input_folder(folder):
     touch("in/a.jpg")
-    message = "^in: masks would lie among the pictures; choose another output folder$"
+    message = "^in: masks would be written among the images; choose another output folder$"
     Path("link").symlink_to("in")
     for source in ("in", "in/*.jpg", "link", "in/**"):
         with pytest.raises(UserError, match=message):
             found(source, output="in")
 
 
-def test_an_input_that_is_nowhere_is_named(folder):
+def test_an_input_that_matches_nothing_is_an_error(folder):
     for text in ("nowhere/x.jpg", "nowhere/**/x.jpg", "n" * 300):
         with pytest.raises(UserError) as caught:
             found(text)
-        assert str(caught.value) == f"{text}: no such file or folder, and no glob that matches one"
+        assert str(caught.value) == f"{text}: no such file or folder, and as a glob it matches nothing"
 
 
-def test_a_linked_folder_is_one_of_the_folders(folder):
+def test_a_linked_folder_counts_as_a_folder(folder):
     touch("in/a.jpg", "elsewhere/sub/b.jpg")
     Path("in/day").symlink_to("../elsewhere")
     assert found("in") == {"in/a.jpg": "a", "in/day/sub/b.jpg": "day/sub/b"}
     assert found("in/**/*.jpg") == found("in/**") == found("in")
 
 
-def test_a_folder_that_links_lead_to_is_entered_once_by_a_path_without_links(folder):
+def test_a_folder_with_links_to_it_is_entered_once_by_a_path_without_links(folder):
     touch("in/day2/a.jpg")
     for link, target in (("a_latest", "day2"), ("day2/up", ".."), ("z", "."), ("far", "../in/day2"), ("y", "z")):
         Path("in", link).symlink_to(target)
     assert found("in") == found("in/**/*.jpg") == found("in/**") == {"in/day2/a.jpg": "day2/a"}
-    assert found("in/*/*.jpg", "in/day2/a.jpg") == {"in/a_latest/a.jpg": "a_latest/a"}  # one file, as first named
+    assert found("in/*/*.jpg", "in/day2/a.jpg") == {"in/a_latest/a.jpg": "a_latest/a"}  # one file, under its first name
 
 
-def test_a_linked_file_is_a_picture_of_its_name(folder):
+def test_a_linked_file_is_an_image_of_its_name(folder):
     touch("in/a.jpg")
     Path("in/b.jpg").symlink_to("a.jpg")
     assert found("in") == {"in/a.jpg": "a", "in/b.jpg": "b"}
 
 
-def test_what_cannot_be_read_is_not_passed_over(folder):
+def test_unreadable_images_are_not_skipped(folder):
     touch("in/a.jpg")
     Path("in/b.jpg").symlink_to("b.jpg")
     Path("in/day2").symlink_to("/not/mounted")
@@ -142,12 +142,25 @@ def test_what_cannot_be_read_is_not_passed_over(folder):
         assert found(file) == {file: name}
 
 
-def test_steps_upwards_in_a_glob_do_not_lead_out_of_the_output_folder(folder):
+@pytest.mark.parametrize(
+    ("skipped", "earlier", "expected"),
+    [
+        (0, 0, ""),
+        (1, 0, ", 1 other file skipped"),
+        (2, 1, ", 2 other files skipped, 1 result of earlier runs left out"),
+        (0, 3, ", 3 results of earlier runs left out"),
+    ],
+)
+def test_left_out_files_are_counted_in_words(skipped, earlier, expected):
+    assert Found((), skipped, earlier).left_out() == expected
+
+
+def test_parent_folders_in_a_glob_do_not_lead_out_of_the_output_folder(folder):
     touch("in/a/x.jpg", "b/y.jpg")
     assert found("in/a*/../../b/y.jpg") == {"in/a/../../b/y.jpg": "b/y"}
 
 
-def test_names_that_differ_in_how_accents_are_written_count_as_equal(folder):
+def test_names_that_differ_only_in_composed_accents_count_as_equal(folder):
     touch("in/k\u00fcche.jpg", "in/ku\u0308che.png")
     assert len(set(found("in").values())) == 2
     assert {name[-4:] for name in found("in").values()} == {".jpg", ".png"}

@@ -21,7 +21,7 @@ COLOURS = np.array([[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]], np.uint8)
 
 
 class ColourReader(nn.Module):
-    """A network that knows the classes by their colours: the logit is minus the distance to the class's colour."""
+    """A network that recognizes classes by their colour: the logit is minus the distance to the colour of the class."""
 
     def __init__(self):
         super().__init__()
@@ -35,7 +35,7 @@ class ColourReader(nn.Module):
 
 
 class Columns(nn.Module):
-    """Class 1 wins where `logits` is positive, the same in every row of every window."""
+    """A network that predicts class 1 in the columns where `logits` is positive, in every row of every window."""
 
     def __init__(self, *logits):
         super().__init__()
@@ -77,7 +77,7 @@ def near_an_edge(label_map, distance):
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "crop", "stretch"])
-def test_a_picture_of_the_networks_size_comes_back_exactly(mode):
+def test_an_image_of_the_networks_size_is_predicted_exactly(mode):
     truth = blocks(32, 48, 5, seed=1)
     [pred] = predict(ColourReader(), card(mode, (32, 48)), [COLOURS[truth]], CPU)
     assert pred.dtype == np.uint8
@@ -91,7 +91,7 @@ def test_a_picture_of_the_networks_size_comes_back_exactly(mode):
     native_hw=st.tuples(st.integers(33, 150), st.integers(33, 150)),
     seed=st.integers(0, 99),
 )
-def test_pictures_of_odd_sizes_come_back_but_for_pixels_at_edges(mode, size_hw, native_hw, seed):
+def test_images_of_any_size_are_predicted_exactly_except_at_edges(mode, size_hw, native_hw, seed):
     truth = blocks(*native_hw, 20, seed)
     [pred] = predict(ColourReader(), card(mode, size_hw), [COLOURS[truth]], CPU)
     assert pred.shape == native_hw
@@ -103,75 +103,75 @@ def test_pictures_of_odd_sizes_come_back_but_for_pixels_at_edges(mode, size_hw, 
     np.testing.assert_array_equal(pred[clear], truth[clear])
 
 
-def test_an_edge_stays_where_it_is_when_a_picture_is_shrunk_and_brought_back():
+def test_an_edge_does_not_move_when_an_image_is_shrunk_and_its_logits_enlarged():
     truth = np.zeros((40, 80), np.uint8)
     truth[:, 40:] = 1  # half-pixel centres: the edge at 40 of 80 is the edge at 20 of 40
     [pred] = predict(ColourReader(), card("letterbox", (20, 40)), [COLOURS[truth]], CPU)
     np.testing.assert_array_equal(pred, truth)
 
 
-def test_padding_has_no_say_at_the_border():
-    truth = np.full((9, 64), 2, np.uint8)  # letterboxed into a square: more padding than picture
+def test_padding_does_not_change_the_border():
+    truth = np.full((9, 64), 2, np.uint8)  # letterboxed into a square: more padding than image
     [pred] = predict(ColourReader(), card("letterbox", (32, 32)), [COLOURS[truth]], CPU)
     assert (pred == 2).all()
 
 
-def test_windows_that_overlap_are_blended_over_the_middle_of_the_overlap():
+def test_overlapping_windows_are_blended_in_the_middle_of_the_overlap():
     # Tiles of 12 on 16 columns share columns 4 to 11; the 4 in the middle are blended, 6 to 9, where the first tile
-    # says -8 and counts 7/8, 5/8, 3/8, 1/8, and the second says 5: -6.4, -3.1, 0.1, 3.4.
+    # has logit -8 and weights 7/8, 5/8, 3/8, 1/8, and the second has logit 5: -6.4, -3.1, 0.1, 3.4.
     columns = Columns(5, 5, 5, 5, 5, 5, -8, -8, -8, -8, 1, 1)
     tiled = card("letterbox", (12, 12), (True, True), (12, 4))
     [pred] = predict(columns, tiled, [np.zeros((12, 16, 3), np.uint8)], CPU)
     assert pred.tolist() == [[1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1]] * 12
 
 
-def test_a_model_with_a_flip_test_takes_the_mean_of_the_picture_and_its_mirror_image():
-    # the network says the same of a picture and of its mirror image: turned back, that is 2, 4, -3, -1
-    described = dataclasses.replace(card("stretch", (4, 4), (True, True)), flip_test=True)
-    [pred] = predict(Columns(-1, -3, 4, 2), described, [np.zeros((4, 4, 3), np.uint8)], CPU)
+def test_a_flip_test_is_the_mean_of_the_image_and_its_mirror_image():
+    # the logits of an image and of its mirror image are equal; mirrored back they are 2, 4, -3, -1
+    flipped = dataclasses.replace(card("stretch", (4, 4), (True, True)), flip_test=True)
+    [pred] = predict(Columns(-1, -3, 4, 2), flipped, [np.zeros((4, 4, 3), np.uint8)], CPU)
     assert pred.tolist() == [[1, 1, 1, 1]] * 4  # 0.5 everywhere
-    [pred] = predict(Columns(-3, -3, 4, 2), described, [np.zeros((4, 4, 3), np.uint8)], CPU)
+    [pred] = predict(Columns(-3, -3, 4, 2), flipped, [np.zeros((4, 4, 3), np.uint8)], CPU)
     assert pred.tolist() == [[0, 1, 1, 0]] * 4  # -0.5, 0.5, 0.5, -0.5
     truth = blocks(40, 90, 7, seed=4)
-    described = dataclasses.replace(card("crop", (32, 32), tiles=(32, 5)), flip_test=True)
-    np.testing.assert_array_equal(predict(ColourReader(), described, [COLOURS[truth]], CPU)[0], truth)
+    flipped = dataclasses.replace(card("crop", (32, 32), tiles=(32, 5)), flip_test=True)
+    np.testing.assert_array_equal(predict(ColourReader(), flipped, [COLOURS[truth]], CPU)[0], truth)
 
 
-def test_no_more_windows_than_pictures_go_through_the_network_at_once():
+def test_the_batch_size_of_predict_is_the_number_of_images():
     network = ColourReader()
     wide, square = COLOURS[blocks(16, 80, 5, seed=0)], COLOURS[blocks(16, 16, 5, seed=1)]
     predict(network, card("crop", (16, 16)), [wide, square], CPU)
     assert network.batches == [2, 2, 2, 1]  # 6 windows (they share an eighth: 16 + 14 * 5 reach 80) and 1
 
 
-def test_a_picture_is_predicted_alike_alone_and_in_company():
-    pictures = [COLOURS[blocks(height, width, 6, seed=3)] for height, width in itertools.product((17, 40), (23, 61))]
-    together = predict(ColourReader(), card("crop", (24, 24)), pictures, CPU)
-    for picture, pred in zip(pictures, together, strict=True):
-        [alone] = predict(ColourReader(), card("crop", (24, 24)), [picture], CPU)
+def test_an_image_is_predicted_equally_alone_and_with_others():
+    images = [COLOURS[blocks(height, width, 6, seed=3)] for height, width in itertools.product((17, 40), (23, 61))]
+    together = predict(ColourReader(), card("crop", (24, 24)), images, CPU)
+    for image, pred in zip(images, together, strict=True):
+        [alone] = predict(ColourReader(), card("crop", (24, 24)), [image], CPU)
         np.testing.assert_array_equal(alone, pred)
 
 
-def test_a_class_that_training_never_showed_is_never_predicted():
+def test_a_class_that_was_never_seen_is_never_predicted():
     [pred] = predict(
         ColourReader(), card("stretch", (8, 8), (False, True, False, True)), [np.zeros((8, 8, 3), np.uint8)], CPU
     )
     assert set(np.unique(pred)) <= {1, 3}
 
 
-def test_no_picture_gives_no_label_map():
+def test_without_images_there_are_no_label_maps():
     assert predict(ColourReader(), card("crop", (8, 8)), [], CPU) == []
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "stretch"])
-def test_prediction_and_training_look_through_the_same_window(mode):
+def test_prediction_and_training_use_the_same_windows(mode):
     fit = Fit(mode, (32, 48))
     assert plan((50, 37), fit).windows == stored_windows((50, 37), fit)
 
 
 @pytest.mark.parametrize("tiles", [(0, 0), (40, 12), (32, 7), (20, 0)])
-def test_the_network_sees_exactly_what_the_store_holds(tiles):
-    picture = np.random.default_rng(0).integers(0, 256, (90, 47, 3), dtype=np.uint8)
+def test_the_network_gets_exactly_the_images_of_the_store(tiles):
+    image = np.random.default_rng(0).integers(0, 256, (90, 47, 3), dtype=np.uint8)
     seen = []
 
     class Recorder(Columns):
@@ -179,9 +179,9 @@ def test_the_network_sees_exactly_what_the_store_holds(tiles):
             seen.append(images.permute(0, 2, 3, 1).numpy())
             return super().forward(images)
 
-    predict(Recorder(0.0), card("letterbox", (32, 32), (True, True), tiles), [picture], CPU)
+    predict(Recorder(0.0), card("letterbox", (32, 32), (True, True), tiles), [image], CPU)
     fit = Fit("letterbox", (32, 32), *tiles)
-    rows = [fit_image(picture, fit, window) for window in stored_windows((90, 47), fit)]
+    rows = [fit_image(image, fit, window) for window in stored_windows((90, 47), fit)]
     np.testing.assert_array_equal(np.concatenate(seen), np.stack(rows))
 
 
@@ -192,48 +192,50 @@ def test_the_network_sees_exactly_what_the_store_holds(tiles):
     native_hw=st.tuples(st.integers(1, 150), st.integers(49, 150)),
     seed=st.integers(0, 99),
 )
-def test_a_picture_cut_into_tiles_at_scale_one_comes_back_exactly(size_hw, overlap, native_hw, seed):
+def test_an_image_in_tiles_at_scale_one_is_predicted_exactly(size_hw, overlap, native_hw, seed):
     truth = np.random.default_rng(seed).integers(0, 4, native_hw, np.uint8)
     [pred] = predict(ColourReader(), card("crop", size_hw, tiles=(max(size_hw), overlap)), [COLOURS[truth]], CPU)
     np.testing.assert_array_equal(pred, truth)
 
 
-def test_tiles_at_half_the_scale_come_back_but_for_pixels_at_edges():
+def test_tiles_at_half_scale_are_predicted_exactly_except_at_edges():
     truth = blocks(190, 230, 20, seed=5)
     [pred] = predict(ColourReader(), card("letterbox", (32, 32), tiles=(64, 16)), [COLOURS[truth]], CPU)
     clear = ~near_an_edge(truth, 4)
     np.testing.assert_array_equal(pred[clear], truth[clear])
 
 
-class Moody(nn.Module):
-    """Finds a bright half of the picture, but each window's mood moves the border it sees by up to 20 columns."""
+class Shifting(nn.Module):
+    """A network that finds the bright half of an image, with another threshold in each window: up to 20 columns off."""
 
     def __init__(self):
         super().__init__()
         self.eval()
-        self.moods = itertools.cycle([20.0, -20.0, 5.0])
+        self.offsets = itertools.cycle([20.0, -20.0, 5.0])
 
     def forward(self, images):
-        mood = torch.tensor([next(self.moods) for _ in images])[:, None, None]
-        brightness = images[:, 0].float() + mood
+        offset = torch.tensor([next(self.offsets) for _ in images])[:, None, None]
+        brightness = images[:, 0].float() + offset
         return torch.stack([torch.full_like(brightness, 120.0), brightness], dim=1)
 
 
-def test_no_seam_shows_where_tiles_meet():
-    # brightness grows by 1 a column: the border lies where brightness + mood passes 120, 40 columns apart in two tiles
+def test_no_seam_is_visible_where_tiles_meet():
+    # brightness grows by 1 a column: the border is where brightness + offset passes 120, 40 columns apart in two tiles
     ramp = np.broadcast_to(np.arange(240, dtype=np.uint8)[None, :, None], (700, 240, 3))
-    [pred] = predict(Moody(), card("letterbox", (256, 256), (True, True), (256, 80)), [np.ascontiguousarray(ramp)], CPU)
+    [pred] = predict(
+        Shifting(), card("letterbox", (256, 256), (True, True), (256, 80)), [np.ascontiguousarray(ramp)], CPU
+    )
     border = (pred == 0).sum(axis=1)
     assert {101, 141} <= set(border.tolist())
-    assert np.abs(np.diff(border)).max() == 1  # 40 columns over 80 rows, where tiles cut at a line would jump by 40
+    assert np.abs(np.diff(border)).max() == 1  # 40 columns over 80 rows, where tiles without blending would jump by 40
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_large_and_small_pictures_share_batches_and_come_back_in_order(batch_size):
+def test_large_and_small_images_share_batches_and_stay_in_order(batch_size):
     truths = {name: blocks(*hw, 7, seed=2) for name, hw in (("a", (20, 90)), ("b", (16, 16)), ("c", (70, 30)))}
     network, tiled = ColourReader(), card("letterbox", (16, 16), tiles=(16, 4))
-    pictures = ((name, COLOURS[truth]) for name, truth in truths.items())
-    results = list(predict_each(network, tiled, pictures, batch_size, CPU))
+    images = ((name, COLOURS[truth]) for name, truth in truths.items())
+    results = list(predict_each(network, tiled, images, batch_size, CPU))
     assert [name for name, *_ in results] == ["a", "b", "c"]
     for name, image, pred in results:
         np.testing.assert_array_equal(image, COLOURS[truths[name]])
@@ -243,18 +245,18 @@ def test_large_and_small_pictures_share_batches_and_come_back_in_order(batch_siz
     assert max(network.batches) == min(batch_size, windows)
 
 
-def test_no_more_pictures_are_taken_than_their_windows_go_through_at_once():
-    taken = []
+def test_no_more_images_are_read_than_a_batch_needs():
+    read = []
 
-    def pictures():
+    def images():
         for number in range(6):
-            taken.append(number)
+            read.append(number)
             yield number, np.zeros((16, 16, 3), np.uint8)
 
-    stream = predict_each(ColourReader(), card("stretch", (16, 16)), pictures(), 2, CPU)
+    stream = predict_each(ColourReader(), card("stretch", (16, 16)), images(), 2, CPU)
     for number in range(3):
         next(stream)
-        assert len(taken) <= number + 2
+        assert len(read) <= number + 2
 
 
 LARGE = """
@@ -277,9 +279,9 @@ print(pred.shape, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) 
 """
 
 
-def test_the_logits_of_a_large_picture_are_never_held_at_once():
+def test_the_logits_of_a_large_image_are_never_in_memory_at_once():
     # 40 classes at 1500 x 1500 are 343 MiB; the seam rows, 32 of them, are 7 MiB
-    said = subprocess.run([sys.executable, "-c", LARGE], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    shape, mebibytes = said.rsplit(maxsplit=1)
+    output = subprocess.run([sys.executable, "-c", LARGE], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shape, mebibytes = output.rsplit(maxsplit=1)
     assert shape == "(1500, 1500)"
     assert int(mebibytes) < 100

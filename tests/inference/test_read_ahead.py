@@ -5,11 +5,11 @@ import pytest
 from segpipe.inference.read_ahead import PIXELS_AHEAD, in_batches, read_ahead
 
 
-def test_results_come_in_order_with_their_items():
+def test_results_are_in_order_with_their_items():
     assert list(read_ahead(range(20), lambda n: n * n, ahead=4)) == [(n, n * n) for n in range(20)]
 
 
-def test_no_more_than_ahead_is_read_beyond_what_is_in_use():
+def test_at_most_ahead_results_are_read_beyond_the_one_in_use():
     started = []
     stream = read_ahead(range(100), started.append, ahead=3)
     for used in range(5):
@@ -24,14 +24,14 @@ def test_reading_goes_on_while_the_caller_works():
     assert second_is_read.wait(timeout=5)
 
 
-def test_what_reading_raises_arrives_at_its_item():
+def test_an_error_of_reading_is_raised_at_its_item():
     stream = read_ahead([2, 1, 0], lambda n: 2 // n, ahead=3)
     assert [next(stream), next(stream)] == [(2, 1), (1, 2)]
     with pytest.raises(ZeroDivisionError):
         next(stream)
 
 
-def test_batches_hold_everything_once():
+def test_batches_have_every_item_once():
     assert list(in_batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(in_batches([], 2)) == []
 

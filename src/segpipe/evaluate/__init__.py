@@ -1,1 +1,1 @@
-"""The stage evaluate: confusion matrix and scores."""
+"""Evaluation: scores from the pixels of true and predicted label maps."""

@@ -1,4 +1,4 @@
-"""Label maps streamed into one confusion matrix per split, and each picture's own scores on the way."""
+"""One confusion matrix per split and the scores of each image, from a stream of label maps."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from segpipe.evaluate.per_image import ImageScore, score_image
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """matrices: int64 (C, C) by split, rows target; images: a row per picture, as they came."""
+    """The counts of all splits and the scores of all images."""
 
-    matrices: dict[str, np.ndarray]
-    images: tuple[ImageScore, ...]
+    matrices: dict[str, np.ndarray]  # int64 (C, C) by split, rows target
+    images: tuple[ImageScore, ...]  # in the order of the stream
 
 
 def measure(results: Iterable[tuple[str, str, np.ndarray, np.ndarray]], class_names: Sequence[str]) -> Measured:
-    """Count every picture: (key, split, truth uint8 (H, W), pred uint8 (H, W)), at its native size.
+    """Count the pixels of every image at its native size; only one image is in memory at a time.
 
-    Memory does not grow with the number of pixels. Raises ValueError as confusion_matrix does.
+    results: key, split, truth uint8 (H, W) and pred uint8 (H, W) of each image. Raises ValueError as confusion_matrix.
     """
     matrices: dict[str, np.ndarray] = {}
     images = []

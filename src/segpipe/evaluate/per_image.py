@@ -1,4 +1,4 @@
-"""One picture's scores: which pictures are worst, and which classes were missed or invented in them."""
+"""Scores of single images: which images are worst, and which classes are missed or invented in them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,28 +11,23 @@ from segpipe.evaluate.scores import class_iou, mean_iou, pixel_accuracy
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageScore:
-    """Scores of one picture from its own confusion matrix.
-
-    pixels: counted (not ignored) pixels; mean_iou: over the classes in this picture's truth or prediction, None where
-    every pixel is ignored, as is pixel_accuracy; iou: by name, absent classes left out; found: classes in truth with at
-    least one pixel right; missed: classes in truth with none; invented: classes predicted that truth has nowhere.
-    """
+    """Scores of one image, from its confusion matrix."""
 
     key: str
     split: str
-    pixels: int
-    mean_iou: float | None
-    pixel_accuracy: float | None
-    iou: dict[str, float] = field(default_factory=dict)
-    found: tuple[str, ...] = ()
-    missed: tuple[str, ...] = ()
-    invented: tuple[str, ...] = ()
+    pixels: int  # number of pixels that are not ignored
+    mean_iou: float | None  # of the classes in its truth or prediction; None if every pixel is ignored
+    pixel_accuracy: float | None  # None if every pixel is ignored
+    iou: dict[str, float] = field(default_factory=dict)  # by class name, without absent classes
+    found: tuple[str, ...] = ()  # classes in the truth with at least one correct pixel
+    missed: tuple[str, ...] = ()  # classes in the truth without a correct pixel
+    invented: tuple[str, ...] = ()  # predicted classes that are not in the truth
 
 
 def score_image(key: str, split: str, matrix: np.ndarray, class_names: Sequence[str]) -> ImageScore:
-    """Score one picture; matrix: int64 (C, C), rows target."""
+    """The scores of one image; matrix: int64 (C, C), rows target."""
     in_truth, predicted = matrix.sum(axis=1) > 0, matrix.sum(axis=0) > 0
-    hit = np.diagonal(matrix) > 0
+    is_hit = np.diagonal(matrix) > 0
     iou = class_iou(matrix)
     return ImageScore(
         key=key,
@@ -41,16 +36,16 @@ def score_image(key: str, split: str, matrix: np.ndarray, class_names: Sequence[
         mean_iou=_or_none(mean_iou(matrix)),
         pixel_accuracy=_or_none(pixel_accuracy(matrix)),
         iou={name: float(value) for name, value in zip(class_names, iou, strict=True) if not math.isnan(value)},
-        found=_names(in_truth & hit, class_names),
-        missed=_names(in_truth & ~hit, class_names),
+        found=_names(in_truth & is_hit, class_names),
+        missed=_names(in_truth & ~is_hit, class_names),
         invented=_names(predicted & ~in_truth, class_names),
     )
 
 
 def detection(rows: Iterable[ImageScore]) -> dict[str, dict[str, int]]:
-    """Per class, in how many pictures it was found (a pixel right), missed (none), invented (truth has none).
+    """For each class, the number of images in which it is found, missed and invented, as ImageScore defines it.
 
-    Classes that no picture has or is said to have are left out.
+    Classes that occur in no truth and no prediction are left out.
     """
     counts: dict[str, dict[str, int]] = {}
     for row in rows:
@@ -61,10 +56,11 @@ def detection(rows: Iterable[ImageScore]) -> dict[str, dict[str, int]]:
 
 
 def detection_scores(rows: Iterable[ImageScore]) -> dict[str, dict[str, float]]:
-    """Image-level scores by class name, 0..1, beside the pixel scores, which one large object can decide.
+    """Recall and precision of whole images, 0..1, by class name; one large object can decide the pixel scores.
 
-    image_recall: of the pictures whose truth has the class, the share in which a pixel of it is right;
-    image_precision: of the pictures where it is found or invented, the share where it is found. 0/0 is left out.
+    image_recall: the share of images with the class in the truth in which at least one of its pixels is correct.
+    image_precision: the share of images in which the class is found, of those in which it is found or invented.
+    A score that would be 0/0 is left out.
     """
     counts = detection(rows)
     recall = {name: _share(c["found"], c["missed"]) for name, c in counts.items() if c["found"] + c["missed"]}
@@ -73,15 +69,15 @@ def detection_scores(rows: Iterable[ImageScore]) -> dict[str, dict[str, float]]:
 
 
 def ranked(rows: Iterable[ImageScore]) -> list[ImageScore]:
-    """Worst first by mean IoU, ties by key; pictures without a counted pixel are left out."""
+    """The images by mean IoU, the worst first, then by key; images without a counted pixel are left out."""
     scored = [row for row in rows if row.mean_iou is not None]
     return sorted(scored, key=lambda row: (row.mean_iou, row.key))
 
 
 def worst_median_best(rows: Iterable[ImageScore], count: int) -> dict[str, list[ImageScore]]:
-    """`count` pictures each of the lowest, the middle and the highest mean IoU; none twice, fewer if there are fewer.
+    """Up to `count` images each with the lowest, the middle and the highest mean IoU; no image is chosen twice.
 
-    The worst come first, then the best, then what lies in the middle of the rest.
+    With few images the worst are chosen first, then the best, then the middle of the rest.
     """
     order = ranked(rows)
     worst = order[:count]
@@ -92,7 +88,7 @@ def worst_median_best(rows: Iterable[ImageScore], count: int) -> dict[str, list[
 
 
 def caption(score: ImageScore, place: str) -> list[str]:
-    """What stands above a sheet: the picture's key, then its place, such as "worst 1 of 100", and its scores."""
+    """The two lines above a sheet: the key of the image; its place, such as "worst 1 of 100", and its scores."""
     parts = [place, f"mean IoU {score.mean_iou:.3f}", f"pixel accuracy {score.pixel_accuracy:.3f}"]
     for verdict, names in (("missed", score.missed), ("invented", score.invented)):
         if names:

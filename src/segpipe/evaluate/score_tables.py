@@ -1,4 +1,4 @@
-"""What evaluate hands to render and to `dvc plots`: CSV files that any tool opens."""
+"""CSV files of scores, which evaluate writes for render and for `dvc plots`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from segpipe.evaluate.per_image import ImageScore
 from segpipe.evaluate.scores import class_dice, class_iou, present_classes
 
 _PER_IMAGE = ["key", "split", "pixels", "mean_iou", "pixel_accuracy", "found", "missed", "invented"]
-_IOU = "iou "  # in front of a class name: the column of its IoU
+_IOU = "iou "  # prefix of the columns with the IoU of a class
 
 
 def write_confusion(path: Path, matrices: Mapping[str, np.ndarray], class_names: Sequence[str]) -> None:
-    """Write the confusion matrix of each split, a row per pair of classes: split, target, pred, pixels."""
+    """Write the confusion matrices: split, target, pred, pixels, one row per split and pair of classes."""
     rows = [
         [split, target, pred, int(matrix[i, j])]
         for split, matrix in matrices.items()
@@ -25,7 +25,7 @@ def write_confusion(path: Path, matrices: Mapping[str, np.ndarray], class_names:
 
 
 def read_confusion(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read what write_confusion wrote: int64 (C, C) by split."""
+    """Read the file of write_confusion: int64 (C, C) by split."""
     index = {name: i for i, name in enumerate(class_names)}
     matrices: dict[str, np.ndarray] = {}
     for row in csv_files.read(path):
@@ -35,7 +35,7 @@ def read_confusion(path: Path, class_names: Sequence[str]) -> dict[str, np.ndarr
 
 
 def write_per_image(path: Path, images: Iterable[ImageScore], class_names: Sequence[str]) -> None:
-    """Write one row per picture; a class absent from a picture leaves its cell empty."""
+    """Write one row per image; the cell of an absent class is empty."""
     header = [*_PER_IMAGE, *(_IOU + name for name in class_names)]
     rows = [
         [
@@ -49,14 +49,14 @@ def write_per_image(path: Path, images: Iterable[ImageScore], class_names: Seque
 
 
 def read_per_image(path: Path) -> list[ImageScore]:
-    """Read what write_per_image wrote; scores have six decimals."""
+    """Read the file of write_per_image; scores have six decimals."""
     return [
         ImageScore(
             key=row["key"],
             split=row["split"],
             pixels=int(row["pixels"]),
-            mean_iou=_maybe(row["mean_iou"]),
-            pixel_accuracy=_maybe(row["pixel_accuracy"]),
+            mean_iou=_number_or_none(row["mean_iou"]),
+            pixel_accuracy=_number_or_none(row["pixel_accuracy"]),
             iou={name.removeprefix(_IOU): float(row[name]) for name in row if name.startswith(_IOU) and row[name]},
             found=csv_files.split_names(row["found"]),
             missed=csv_files.split_names(row["missed"]),
@@ -67,14 +67,14 @@ def read_per_image(path: Path) -> list[ImageScore]:
 
 
 def write_class_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Write IoU and Dice per present class, a row each, for a bar plot: class, iou, dice."""
+    """Write the data of a bar plot: class, iou, dice, one row per present class."""
     values = zip(class_names, class_iou(matrix), class_dice(matrix), strict=True)
     rows = [[n, _number(i), _number(d)] for n, i, d in values if not np.isnan(i)]
     csv_files.write(path, ["class", "iou", "dice"], rows)
 
 
 def write_confusion_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Write the share of each class's true pixels by predicted class, for a heat map: target, pred, share, pixels."""
+    """Write the data of a heat map: target, pred, share of the target's pixels, pixels, one row per pair."""
     truth = matrix.sum(axis=1)
     present = [int(i) for i in np.flatnonzero(present_classes(matrix))]
     rows = [
@@ -90,5 +90,5 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def _maybe(cell: str) -> float | None:
+def _number_or_none(cell: str) -> float | None:
     return float(cell) if cell else None

@@ -1,1 +1,1 @@
-"""From a picture to a class per pixel."""
+"""Inference: from an image to the class of every pixel."""

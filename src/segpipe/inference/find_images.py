@@ -1,4 +1,4 @@
-"""Which pictures a user means by a file, a folder or a glob, and what to call their results."""
+"""The images that a user names by files, folders and globs, and the names of their results."""
 
 import glob
 import os
@@ -11,80 +11,76 @@ from pathlib import Path, PurePosixPath
 from segpipe.core.errors import UserError
 from segpipe.inference.results import LIST, Results, same_name
 
-# What a user would expect to be read is not passed over, but tried, and reported as failed.
 _READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mpo")
-_EXPECTED = (".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".tga", ".psd")
+_EXPECTED = (".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".tga", ".psd")  # not skipped: they fail
 _ANY_DEPTH = "**"
 
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """file: the picture; name: POSIX path without suffix for its results, unique among all pictures found."""
+    """An image file and the name of its results."""
 
     file: Path
-    name: str
+    name: str  # POSIX path without suffix, unique among all images found
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The pictures in the order given, those of a folder sorted.
-
-    passed_over: files in folders that are no pictures; earlier: results of earlier runs, left out.
-    """
+    """The images in the order of the inputs; those of a folder are sorted."""
 
     images: tuple[InputImage, ...]
-    passed_over: int
-    earlier: int
+    skipped: int  # number of files in folders that are not images
+    earlier: int  # number of results of earlier runs, which are left out
 
     def left_out(self) -> str:
         """The files that are left out, to be appended to a message: ", 2 other files skipped" or ""."""
-        others = f", {_count(self.passed_over, 'other file')} skipped" if self.passed_over else ""
+        others = f", {_count(self.skipped, 'other file')} skipped" if self.skipped else ""
         earlier = f", {_count(self.earlier, 'result')} of earlier runs left out" if self.earlier else ""
         return others + earlier
 
 
 def find(inputs: Sequence[str], output: Path) -> Found:
-    """Find the pictures of `inputs`: files, folders (with their subfolders, kept in the names) and globs.
+    """Find the images of `inputs`: files, folders (their subfolders become part of the names) and globs.
 
-    Hidden files and results of earlier runs are left out. A file meant twice counts once, and so does a folder that
-    links lead to. Raises UserError if an input matches nothing or its results would lie among the pictures.
+    Hidden files and results of earlier runs are left out. A file that several inputs or links lead to counts once.
+    Raises UserError if an input matches nothing, or if results would be written among the images.
     """
     found: dict[str, InputImage] = {}
-    passed_over, earlier = set(), set()
-    real, is_result = cache(os.path.realpath), _results_anywhere()
+    skipped, earlier = set(), set()
+    real, is_result = cache(os.path.realpath), _result_test()
     for text in inputs:
         is_inside = _is_below(real(output), real(_start(text)))
         for file, name in _matches(text, output):
             folder = real(file.parent)
-            place = f"{folder}/{file.name}"  # whatever links lead there; a link to a file is a file of its name
+            place = f"{folder}/{file.name}"  # without links of folders; a link to a file is a file of its name
             if file == Path(text):
                 found.setdefault(place, InputImage(file, name))
             elif is_result(folder, file.name):
                 earlier.add(place)
             elif not _is_expected(file):
-                passed_over.add(place)
+                skipped.add(place)
             elif is_inside and _is_below(place, real(output)):
                 raise UserError(
-                    f"{file}: lies in the output folder and no {LIST} lists it; choose another output folder"
+                    f"{file}: is in the output folder, but not in the list {LIST}; choose another output folder"
                 )
             else:
                 found.setdefault(place, InputImage(file, name))
-    names = _unique_names([PurePosixPath(picture.name) for picture in found.values()])
-    images = tuple(InputImage(picture.file, name) for picture, name in zip(found.values(), names, strict=True))
-    return Found(images, len(passed_over), len(earlier))
+    names = _unique_names([PurePosixPath(image.name) for image in found.values()])
+    images = tuple(InputImage(image.file, name) for image, name in zip(found.values(), names, strict=True))
+    return Found(images, len(skipped), len(earlier))
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _results_anywhere() -> Callable[[str, str], bool]:
-    """Whether the file of a name in a folder is a result in an output folder of whatever run."""
+def _result_test() -> Callable[[str, str], bool]:
+    """A function of a folder and a file name: whether the file is a result of an earlier run in any output folder."""
     results = cache(Results)
 
     @cache
     def lists(folder: Path) -> list[tuple[Results, PurePosixPath]]:
-        """The lists of results in the folder and above it, with its path from there."""
+        """The lists of results in the folder and above it, each with the path from there to the folder."""
         listed = (above for above in (folder, *folder.parents) if _exists(above / LIST))
         return [(results(above), PurePosixPath(folder.relative_to(above))) for above in listed]
 
@@ -92,7 +88,7 @@ def _results_anywhere() -> Callable[[str, str], bool]:
 
 
 def _is_expected(file: Path) -> bool:
-    """Whether a user would expect it to be read; a link that leads nowhere may be one to a picture, or to a folder."""
+    """Whether a user expects the file to be read; a broken link counts, as it may have led to an image or a folder."""
     return file.suffix.lower() in _READ + _EXPECTED or not _exists(file)
 
 
@@ -101,24 +97,24 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _matches(text: str, output: Path) -> Iterator[tuple[Path, str]]:
-    """Each file that one input means, and its path from where the input starts."""
+    """Each file of one input, with its path from the folder where the input starts."""
     path = Path(text)
     if os.path.lexists(path) and not _is_folder(path):
         yield path, path.name
         return
     start = _start(text)
     if os.path.realpath(start) == os.path.realpath(output):
-        raise UserError(f"{output}: masks would lie among the pictures; choose another output folder")
+        raise UserError(f"{output}: masks would be written among the images; choose another output folder")
     matches = [path] if start == path else _expanded(text)
     if not matches:
-        raise UserError(f"{text}: no such file or folder, and no glob that matches one")
+        raise UserError(f"{text}: no such file or folder, and as a glob it matches nothing")
     for match in matches:
         for file in _files(match):
-            yield file, _inside(file.relative_to(start))
+            yield file, _without_parents(file.relative_to(start))
 
 
 def _start(text: str) -> Path:
-    """The folder that an input is, or that a glob starts from: its parts before the first one with a wildcard."""
+    """The folder of an input: itself, or the part of a glob before the first wildcard."""
     path = Path(text)
     if _is_folder(path):
         return path
@@ -127,16 +123,16 @@ def _start(text: str) -> Path:
     return Path(*parts[:fixed])
 
 
-def _inside(path: Path) -> str:
-    """The path without steps upwards: its results lie in the output folder."""
+def _without_parents(path: Path) -> str:
+    """The POSIX path without "..", so that results stay in the output folder."""
     return PurePosixPath(*(part for part in Path(os.path.normpath(path)).parts if part != "..")).as_posix()
 
 
 def _expanded(pattern: str) -> list[Path]:
-    """What a glob matches, sorted. Its ** enters each folder once; the glob module's goes round loops of links."""
+    """The matches of a glob, sorted. Its ** enters each folder once; that of the glob module follows loops of links."""
     parts = Path(pattern).parts
     if _ANY_DEPTH not in parts:
-        return sorted(Path(match) for match in glob.glob(pattern))  # noqa: PTH207 - takes absolute patterns
+        return sorted(Path(match) for match in glob.glob(pattern))  # noqa: PTH207 - accepts absolute patterns
     first = parts.index(_ANY_DEPTH)
     before, after = Path(*parts[:first]), parts[first + 1 :]
     starts = [start for start in (_expanded(str(before)) if first else [before]) if _is_folder(start)]
@@ -147,7 +143,7 @@ def _expanded(pattern: str) -> list[Path]:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """The file itself, or every file below a folder but for hidden ones."""
+    """The file itself, or every file in a folder and its subfolders, without hidden ones."""
     if not _is_folder(path):
         yield path
         return
@@ -156,9 +152,9 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder from `top` down with the names of its files, sorted, hidden ones left out.
+    """`top` and each folder below it with the sorted names of its files, without hidden folders and files.
 
-    Links are followed after all else, and each folder comes once, by a path without links if there is one.
+    Links are followed last. Each folder comes once, by a path without links if there is one.
     """
     seen, waiting = set(), deque([top])
     while waiting:
@@ -177,7 +173,7 @@ def _cannot_list(error: OSError) -> None:
 
 
 def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a folder may not be entered
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for a folder without permission
 
 
 def _is_folder(path: Path) -> bool:
@@ -185,9 +181,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def _unique_names(places: Sequence[PurePosixPath]) -> list[str]:
-    """The place without its suffix, with it where two would be the same, numbered where they still would be.
+    """A different name for each path: without suffix, with suffix where two would be equal, then with a number.
 
-    Names that are one file on some file systems count as the same.
+    Names that are equal on some file systems count as equal.
+
+    >>> _unique_names([PurePosixPath(path) for path in ("a.jpg", "A.png", "b.jpg", "a.jpg")])
+    ['a.jpg', 'A.png', 'b', 'a.jpg-2']
     """
     shared = Counter(same_name(_stem(place)) for place in places)
     wanted = [_stem(place) if shared[same_name(_stem(place))] == 1 else str(place) for place in places]

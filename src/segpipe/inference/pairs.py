@@ -1,4 +1,4 @@
-"""Photographs with their truth, predicted one after the other; no more than a few are in memory at a time."""
+"""Photos with their true label maps, predicted one after the other; only a few are in memory at a time."""
 
 import logging
 import time
@@ -19,66 +19,68 @@ from segpipe.masks import label_png
 from segpipe.models.model_file import ModelCard
 
 _log = logging.getLogger(__name__)
-_LINE_SECONDS = 15.0
+_LOG_INTERVAL_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One photograph and the label map that is its truth, as files; frame: which of its pixels count, and how many."""
+class PhotoPair:
+    """The files of one image: its photo and its true label map."""
 
     key: str
     split: str
     photo: Path
-    frame: Frame
+    frame: Frame  # which pixels of the photo count
     mask: Path
-    pixels: int = 0
+    pixels: int = 0  # number of them
 
 
-def find_pairs(split_of: Mapping[str, str], photos: Iterable[Photo], source: Path, masks: Path) -> list[Pair]:
-    """The pairs of the images in split_of (key -> split), in its order. source, masks: where their files are.
+def find_pairs(split_of: Mapping[str, str], photos: Iterable[Photo], source: Path, masks: Path) -> list[PhotoPair]:
+    """The pairs of the images in split_of (key -> split), in its order.
 
-    Raises UserError for a key without a photograph.
+    source, masks: the folders of photos and of label maps. Raises UserError for a key without a photo.
     """
     by_key = {photo.key: photo for photo in photos}
     for key in split_of:
         if key not in by_key:
-            raise UserError(f"{key}: is in the split but not among the checked photographs; run `dvc repro`")
+            raise UserError(f"{key}: is in the split but not among the checked photos; run `dvc repro`")
     used = ((by_key[key], split) for key, split in split_of.items())
     return [
-        Pair(p.key, split, source / p.file, p.frame, masks / f"{p.key}.png", p.width * p.height) for p, split in used
+        PhotoPair(p.key, split, source / p.file, p.frame, masks / f"{p.key}.png", p.width * p.height)
+        for p, split in used
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
-    """image: uint8 (H, W, 3); truth: uint8 (H, W), class_index or IGNORE_INDEX; pred: uint8 (H, W), class_index."""
+class PredictedPair:
+    """A pair of files with its arrays."""
 
-    pair: Pair
-    image: np.ndarray
-    truth: np.ndarray
-    pred: np.ndarray
+    pair: PhotoPair
+    image: np.ndarray  # uint8 (H, W, 3) RGB
+    truth: np.ndarray  # uint8 (H, W), class_index or IGNORE_INDEX
+    pred: np.ndarray  # uint8 (H, W), class_index
 
 
-def predicted(
-    segmenter: nn.Module, card: ModelCard, pairs: Sequence[Pair], batch_size: int, device: torch.device
-) -> Iterator[Predicted]:
-    """Predict every pair, in order, batch_size windows at once; log how many photographs a second.
+def predict_pairs(
+    segmenter: nn.Module, card: ModelCard, pairs: Sequence[PhotoPair], batch_size: int, device: torch.device
+) -> Iterator[PredictedPair]:
+    """Predict every pair, in order; log the progress.
 
-    Raises UserError for a photograph or label map that cannot be read, or whose sizes differ.
+    segmenter, card, batch_size, device: as for predict_each.
+    Raises UserError for a photo or label map that cannot be read, or whose sizes differ.
     """
     start = last = time.perf_counter()
     read = read_ahead(pairs, _read, batch_size, pixels_of=lambda pair: pair.pixels)
-    pictures = (((pair, truth), image) for pair, (image, truth) in read)
-    results = predict_each(segmenter, card, pictures, batch_size, device)
+    images = (((pair, truth), image) for pair, (image, truth) in read)
+    results = predict_each(segmenter, card, images, batch_size, device)
     for done, ((pair, truth), image, label_map) in enumerate(results, start=1):
-        yield Predicted(pair, image, truth, label_map)
+        yield PredictedPair(pair, image, truth, label_map)
         now = time.perf_counter()
-        if now - last > _LINE_SECONDS or done == len(pairs):
+        if now - last > _LOG_INTERVAL_S or done == len(pairs):
             last = now
-            _log.info("%d of %d photographs predicted, %.1f a second", done, len(pairs), done / (now - start))
+            _log.info("%d of %d images predicted, %.1f per second", done, len(pairs), done / (now - start))
 
 
-def _read(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+def _read(pair: PhotoPair) -> tuple[np.ndarray, np.ndarray]:
     with at(str(pair.photo)):
         image = read_rgb(pair.photo, pair.frame)
     try:
@@ -86,6 +88,6 @@ def _read(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     except OSError as error:
         raise UserError(f"{pair.mask}: cannot be read ({error.strerror or error}); run `dvc repro`") from error
     if truth.shape != image.shape[:2]:
-        sizes = f"{truth.shape[1]} x {truth.shape[0]}, its photograph {image.shape[1]} x {image.shape[0]}"
+        sizes = f"{truth.shape[1]} x {truth.shape[0]}, its photo {image.shape[1]} x {image.shape[0]}"
         raise UserError(f"{pair.mask}: is {sizes}; run `dvc repro`")
     return image, truth

@@ -1,4 +1,4 @@
-"""Reading the next pictures while the network works on the last ones; memory stays at a few batches or one picture."""
+"""Reading of the next images while the network works on the last ones, with limited memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -8,8 +8,8 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Waiting = tuple[Item, int, Future[Result]]  # an item, the pixels of its result, and the result when it is there
-PIXELS_AHEAD = 32_000_000  # so many pixels may wait, or one picture of more: 128 MB with its label map
+Waiting = tuple[Item, int, Future[Result]]  # an item, the pixels of its result, and the result
+PIXELS_AHEAD = 32_000_000  # pixels of the results that wait: 128 MB with label maps; a larger image waits alone
 
 
 def read_ahead(
@@ -21,8 +21,11 @@ def read_ahead(
 ) -> Iterator[tuple[Item, Result]]:
     """Yield (item, read(item)) in order, with at most `ahead` results read beyond the one in use.
 
-    pixels_of: how large a result will be; no more than one is read ahead where more would exceed PIXELS_AHEAD. What
-    read raises is raised here, when its item's turn comes.
+    pixels_of: the size of an item's result; only one result is read ahead where more would exceed PIXELS_AHEAD.
+    An error of `read` is raised at its item.
+
+    >>> list(read_ahead([1, 2, 3], lambda n: n * n, ahead=2))
+    [(1, 1), (2, 4), (3, 9)]
     """
     with ThreadPoolExecutor(threads) as pool:
         rest = ((item, pixels_of(item)) for item in items)
@@ -49,7 +52,11 @@ def _done(waiting: Waiting[Item, Result]) -> tuple[Item, Result]:
 
 
 def in_batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Yield lists of `size` items, the last one shorter."""
+    """Yield lists of `size` items; the last list may be shorter.
+
+    >>> list(in_batches("abcde", 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

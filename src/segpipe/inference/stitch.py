@@ -1,8 +1,8 @@
-"""The windows of one picture put together, one after the other; memory stays at a window and what its seams wait for.
+"""One label map from the windows of an image, window by window, with the logits of one window and of seams in memory.
 
-Where neighbours overlap they are blended, over no more than the overlap that was asked for, in its middle, so far from
-the windows' edges as can be: the weight of one falls as that of the next rises. Logits are blended rather than classes,
-so that no line shows where one window ends, and at a seam only, so that all other pixels are decided at once.
+Neighbouring windows are blended over the requested overlap, in the middle of the larger overlap that they may have, as
+far from the edges of the windows as possible: the weight of one falls while that of the next rises. Logits are blended,
+not classes, so that no line shows where a window ends. Pixels outside of seams are decided at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,58 +16,59 @@ from torch.nn import functional as F
 
 from segpipe.data.preprocessing import Plan
 
-Carried = dict[int, Tensor]  # by class_index: weighted logits that wait for the next window
+Carried = dict[int, Tensor]  # weighted logits by class_index that wait for the next window
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One window along one side of the picture, native pixels.
+class AxisPart:
+    """The part of one axis of an image that one window fills, in native pixels."""
 
-    span: what it shows; start, stop: what of that is used; head, tail: how many of the used pixels are shared with the
-    window before and after; weights: float32 (stop - start,), how much it counts there.
-    """
-
-    span: slice
-    start: int
-    stop: int
-    head: int
-    tail: int
-    weights: np.ndarray
+    span: slice  # all pixels that the window shows
+    start: int  # of them, the used ones: from start
+    stop: int  # to stop
+    head: int  # number of used pixels shared with the window before
+    tail: int  # and with the window after
+    weights: np.ndarray  # float32 (stop - start,), the weight of the window at each used pixel
 
     @property
     def used(self) -> slice:
-        """What is used, counted from the window's own start."""
+        """The used pixels, counted from the start of the window."""
         return slice(self.start - self.span.start, self.stop - self.span.start)
 
     @property
     def decided(self) -> int:
-        """How many of the used pixels no later window has a say in."""
+        """Number of used pixels that no later window changes."""
         return self.stop - self.start - self.tail
 
 
-def parts(spans: Sequence[slice], overlap: int) -> list[Part]:
-    """How the windows along one side share it; the weights of all of them add up to 1 at each pixel."""
+def axis_parts(spans: Sequence[slice], overlap: int) -> list[AxisPart]:
+    """The parts of all windows along one axis; their weights add up to 1 at each pixel.
+
+    >>> [(part.start, part.stop, part.decided) for part in axis_parts((slice(0, 10), slice(4, 14)), overlap=2)]
+    [(0, 8, 6), (6, 14, 8)]
+    """
     seams = [after.start + (before.stop - after.start - overlap) // 2 for before, after in pairwise(spans)]
     starts, stops = [spans[0].start, *seams], [*(seam + overlap for seam in seams), spans[-1].stop]
     rise = (np.arange(overlap, dtype=np.float32) + np.float32(0.5)) / np.float32(max(1, overlap))
-    found = []
+    parts = []
     for number, (span, start, stop) in enumerate(zip(spans, starts, stops, strict=True)):
         head, tail = overlap * (number > 0), overlap * (number + 1 < len(spans))
         weights = np.ones(stop - start, np.float32)
         weights[:head] = rise[:head]
         weights[len(weights) - tail :] = 1 - rise[:tail]
-        found.append(Part(span, start, stop, head, tail, weights))
-    return found
+        parts.append(AxisPart(span, start, stop, head, tail, weights))
+    return parts
 
 
 @torch.inference_mode()
 def label_map(logits: Iterator[Tensor], plan: Plan, classes: Sequence[int]) -> np.ndarray:
     """The class with the greatest logit at each native pixel, uint8 (H, W).
 
-    logits: float (C, h, w) of each of the plan's windows, row by row, taken one at a time; classes: the class_index
-    that may be predicted. The way to the native size is bilinear on logits, half-pixel centres, padding left out.
+    logits: float (C, h, w) of each window of the plan, row by row, read one at a time.
+    classes: each class_index that may be predicted.
+    Logits are resized to the native size without padding: bilinear, with half-pixel centres.
     """
-    rows, columns = parts(plan.rows, plan.overlap), parts(plan.columns, plan.overlap)
+    rows, columns = axis_parts(plan.rows, plan.overlap), axis_parts(plan.columns, plan.overlap)
     result = np.empty((rows[-1].stop, columns[-1].stop), np.uint8)
     above: Carried = {}
     for row in rows:
@@ -80,9 +81,9 @@ def label_map(logits: Iterator[Tensor], plan: Plan, classes: Sequence[int]) -> n
 
 
 def _decided(
-    window: Tensor, row: Part, column: Part, width: int, classes: Sequence[int], above: Carried, left: Carried
+    window: Tensor, row: AxisPart, column: AxisPart, width: int, classes: Sequence[int], above: Carried, left: Carried
 ) -> Tensor:
-    """The classes of the pixels that are decided with this window, taken class by class: a few planes at a time."""
+    """The classes of the pixels that this window decides, computed class by class to save memory; uint8 (h, w)."""
     best = chosen = None
     for index in classes:
         plane = _weighted(_native_plane(window[index], row, column), row, column)
@@ -94,19 +95,19 @@ def _decided(
         else:
             chosen[plane > best] = index
             best = torch.maximum(best, plane)
-    assert chosen is not None, "a model knows at least one class"
+    assert chosen is not None, "a model has at least one class"
     return chosen
 
 
-def _native_plane(plane: Tensor, row: Part, column: Part) -> Tensor:
-    """One class's logits at the native pixels that are used."""
+def _native_plane(plane: Tensor, row: AxisPart, column: AxisPart) -> Tensor:
+    """The logits of one class at the used native pixels; plane: (h, w) in the network's pixels."""
     native_hw = (row.span.stop - row.span.start, column.span.stop - column.span.start)
     if plane.shape != native_hw:
         plane = F.interpolate(plane[None, None].float(), native_hw, mode="bilinear", align_corners=False)[0, 0]
     return plane[row.used, column.used]
 
 
-def _weighted(plane: Tensor, row: Part, column: Part) -> Tensor:
+def _weighted(plane: Tensor, row: AxisPart, column: AxisPart) -> Tensor:
     if row.head or row.tail:
         plane = plane * torch.from_numpy(row.weights[:, None]).to(plane.device)
     if column.head or column.tail:
@@ -114,13 +115,13 @@ def _weighted(plane: Tensor, row: Part, column: Part) -> Tensor:
     return plane
 
 
-def _blended(plane: Tensor, row: Part, column: Part, index: int, above: Carried, left: Carried) -> Tensor:
-    """Add what the windows before say of a plane's head, and keep its tail for those that follow; the rest of it."""
+def _blended(plane: Tensor, row: AxisPart, column: AxisPart, index: int, above: Carried, left: Carried) -> Tensor:
+    """Add the logits of earlier windows to the heads, store the tails for later windows, return the decided pixels."""
     if column.head:
         plane[:, : column.head] += left[index]
     if column.tail:
         left[index] = plane[:, column.decided :].clone()
-    # the columns of the tail get what comes from above with the next window, once
+    # the columns of the tail get the logits from above with the next window, once
     shared = slice(column.start, column.start + column.decided)
     if row.head:
         plane[: row.head, : column.decided] += above[index][:, shared]
