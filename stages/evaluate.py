@@ -14,7 +14,7 @@ from segpipe.inference.pairs import find_pairs, predict_pairs
 from segpipe.models import device as devices
 from segpipe.models import model_file as model_card
 from segpipe.params import load
-from segpipe.tracking.run import TrackingSettings, open_trained
+from segpipe.tracking.run import open_trained
 
 SPLITS = ("test", "val")  # the first that has images is the headline
 
@@ -47,7 +47,7 @@ def main() -> None:
         for split, matrix in matrices.items()
     }
     write_json(Path("metrics/evaluate.json"), summaries)
-    with open_trained(Path("models/model.pt"), names, TrackingSettings(**params.tracking.model_dump())) as tracked:
+    with open_trained(Path("models/model.pt"), names, params.tracking) as tracked:
         tracked.log_metrics(summaries)
         for path in (
             "metrics/evaluate.json",

@@ -17,7 +17,7 @@ from segpipe.models import model_file as model_card
 from segpipe.params import load
 from segpipe.pictures import sheets
 from segpipe.report import model_report
-from segpipe.tracking.run import TrackingSettings, open_trained
+from segpipe.tracking.run import open_trained
 
 
 def main() -> None:
@@ -49,8 +49,7 @@ def main() -> None:
         facts={"architecture": card.architecture, "encoder": card.encoder} | card.facts,
     )
     write_text(Path("results/index.html"), model_report.html(page))
-    tracking = TrackingSettings(**params.tracking.model_dump())
-    with open_trained(Path("models/model.pt"), classes.names, tracking) as tracked:
+    with open_trained(Path("models/model.pt"), classes.names, params.tracking) as tracked:
         tracked.log_file(Path("results/index.html"), "report")
         tracked.log_file(Path("results/data_report.html"), "report")
         tracked.log_file(Path("results/samples"), "report/samples")

@@ -8,7 +8,7 @@ from segpipe.core.files import write_json
 from segpipe.models import model_file as model_card
 from segpipe.params import load
 from segpipe.tracking import provenance
-from segpipe.tracking.run import TrackingSettings, open_training
+from segpipe.tracking.run import open_training
 from segpipe.tracking.tracker import RunFacts
 from segpipe.train import checkpoint, distributed, history, loop, monitor, planning, prepare, watching
 from segpipe.train.prepare import CHECKPOINTS, SPLITS, STORE
@@ -43,7 +43,7 @@ def main() -> None:
         tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, STORE.as_posix(), SPLITS.as_posix()]),
         classes=store.classes.names,
     )
-    with open_training(facts, TrackingSettings(**params.tracking.model_dump()), path.is_file()) as tracked:
+    with open_training(facts, params.tracking, path.is_file()) as tracked:
         watching.write_training_pictures(SHEETS / "training_pictures.png", data, recipe)
         tracked.log_picture(SHEETS / "training_pictures.png", watching.TRAINING, step=0)
         records = watching.follow(training, tracked, data, checkpoint.sheets_of(path))

@@ -222,9 +222,8 @@ class Shifting(nn.Module):
 def test_no_seam_is_visible_where_tiles_meet():
     # brightness grows by 1 a column: the border is where brightness + offset passes 120, 40 columns apart in two tiles
     ramp = np.broadcast_to(np.arange(240, dtype=np.uint8)[None, :, None], (700, 240, 3))
-    [pred] = predict(
-        Shifting(), card("letterbox", (256, 256), (True, True), (256, 80)), [np.ascontiguousarray(ramp)], CPU
-    )
+    tiled = card("letterbox", (256, 256), (True, True), (256, 80))
+    [pred] = predict(Shifting(), tiled, [np.ascontiguousarray(ramp)], CPU)
     border = (pred == 0).sum(axis=1)
     assert {101, 141} <= set(border.tolist())
     assert np.abs(np.diff(border)).max() == 1  # 40 columns over 80 rows, where tiles without blending would jump by 40

@@ -14,7 +14,8 @@ from segpipe.core.errors import UserError
 from segpipe.inference.predict import predict
 from segpipe.models import model_file
 from segpipe.models import segmenter as segmenters
-from segpipe.tracking.run import TrackingSettings, open_training
+from segpipe.tracking.run import open_training
+from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
 
 LOAD_AND_PREDICT = """
@@ -48,7 +49,7 @@ def test_the_logged_model_predicts_in_a_process_without_the_project(mlflow_clien
     segmenter, card = small_model(Path("model.pt"))
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)
     np.save("images.npy", images)
-    with open_training(RunFacts(name="unet", inputs="a" * 8), TrackingSettings(experiment="shapes")) as run:
+    with open_training(RunFacts(name="unet", inputs="a" * 8), Tracking(experiment="shapes")) as run:
         run.log_model(Path("model.pt"))
     [found] = mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])
     Path("model.pt").unlink()
@@ -69,7 +70,7 @@ def test_the_logged_model_names_its_inputs_outputs_and_requirements(mlflow_clien
     from mlflow.models import Model
 
     small_model(Path("model.pt"))
-    with open_training(RunFacts(name="unet", inputs="a" * 8), TrackingSettings(experiment="shapes")) as run:
+    with open_training(RunFacts(name="unet", inputs="a" * 8), Tracking(experiment="shapes")) as run:
         run.log_model(Path("model.pt"))
     [folder] = workplace.glob("mlartifacts/shapes/models/*/artifacts")
     signature = Model.load(str(folder)).signature

@@ -19,7 +19,8 @@ from PIL import Image
 
 from segpipe.core.errors import StoppedError
 from segpipe.tracking import mlflow_setup, provenance
-from segpipe.tracking.run import Run, TrackingSettings, open_trained, open_training
+from segpipe.tracking.run import Timeouts, Run, open_trained, open_training
+from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
 from segpipe.train import loop, watching
 from tests.tracking.hard_names import HARD
@@ -32,7 +33,7 @@ FACTS = RunFacts(
     tags={"git.commit": "c" * 40, "git.dirty": "false", "dvc.data/store": "1" * 32 + ".dir"},
     classes=("background", "Traffic Light"),
 )
-QUICK = TrackingSettings(experiment="shapes", wait_s=20.0)
+SETTINGS = Tracking(experiment="shapes")
 
 
 def only_run(client):
@@ -52,7 +53,7 @@ def test_a_run_has_params_tags_curves_files_and_final_scores(mlflow_client):
     Path("plots").mkdir()
     Path("plots/loss.csv").write_text("epoch,loss\n0,2.0\n")
     Path("params.yaml").write_text("seed: 7\n")
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         for epoch, loss in enumerate([2.0, 1.0]):
             run.log_metrics({"train": {"loss": loss}, "val": {"iou": {"Traffic Light": 0.5}}}, step=epoch)
         run.log_metrics({"final": {"miou": 0.75}, "device": "cpu"})
@@ -78,7 +79,7 @@ def test_a_run_has_params_tags_curves_files_and_final_scores(mlflow_client):
 
 def test_scores_of_classes_whose_names_mlflow_refuses_are_stored(mlflow_client, caplog):
     facts = replace(FACTS, params={"ingest": {"classes": dict.fromkeys(HARD, "thing")}}, classes=HARD)
-    with open_training(facts, QUICK) as run:
+    with open_training(facts, SETTINGS) as run:
         run.log_metrics({"epoch": {"loss": 1.0, "val_iou": dict.fromkeys(HARD, 0.5)}}, step=1)
     found = only_run(mlflow_client)
     assert found.info.status == "FINISHED"
@@ -88,7 +89,7 @@ def test_scores_of_classes_whose_names_mlflow_refuses_are_stored(mlflow_client, 
 
 
 def test_only_the_refused_names_are_left_out_each_with_one_warning(mlflow_client, caplog):
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         for epoch in (1, 2):
             run.log_metrics({"loss": 1.0, "x" * 251: 2.0, "miou": 0.5}, step=epoch)
         run.set_tags({"a": "1", "b?": "2", "c": "3"})
@@ -103,7 +104,7 @@ def test_only_the_refused_names_are_left_out_each_with_one_warning(mlflow_client
 def test_a_run_without_a_place_for_artifacts_has_its_numbers_and_its_end(mlflow_client, caplog):
     Path("mlartifacts").write_text("a file in the place of the folder")
     Path("params.yaml").write_text("seed: 7\n")
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         run.log_metrics({"loss": 1.0}, step=1)
         for _ in range(3):
             run.log_file(Path("params.yaml"))
@@ -129,14 +130,14 @@ def test_steps_and_pictures_that_are_logged_again_are_stored_once(mlflow_client)
     Image.new("RGB", (4, 3)).save("sheet.png")
 
     def stopped() -> None:
-        with open_training(FACTS, QUICK) as run:
+        with open_training(FACTS, SETTINGS) as run:
             log_steps(run, 1, [4.0, math.nan, 3.0])
             run.log_picture(Path("sheet.png"), "predictions", step=1)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stopped()
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         log_steps(run, 1, [4.0, math.nan, 3.0, 2.0])
         log_steps(run, 4, [2.0, 1.0])
         for epoch in (1, 2, 2):
@@ -149,20 +150,20 @@ def test_steps_and_pictures_that_are_logged_again_are_stored_once(mlflow_client)
 
 
 def test_more_than_a_thousand_steps_are_stored(mlflow_client):
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         log_steps(run, 1, [float(i) for i in range(1200)])
     assert steps(mlflow_client, only_run(mlflow_client), "step/loss") == list(range(1, 1201))
 
 
 def test_artifacts_are_in_a_folder_beside_the_database(mlflow_client, workplace):
-    with open_training(FACTS, QUICK):
+    with open_training(FACTS, SETTINGS):
         pass
     assert only_run(mlflow_client).info.artifact_uri.startswith((workplace / "mlartifacts" / "shapes").as_uri())
 
 
 def test_a_copied_project_does_not_change_the_artifacts_of_the_original(mlflow_client, workplace, monkeypatch, caplog):
     for experiment in ("shapes", "shapes_2"):
-        with open_training(FACTS, replace(QUICK, experiment=experiment)) as run:
+        with open_training(FACTS, Tracking(experiment=experiment)) as run:
             run.log_metrics({"loss": 1.0}, step=0)
     before = sorted(Path("mlartifacts").rglob("*"))
     first = only_run(mlflow_client).info.run_id
@@ -170,7 +171,7 @@ def test_a_copied_project_does_not_change_the_artifacts_of_the_original(mlflow_c
     shutil.copytree(workplace, copy)
     monkeypatch.chdir(copy)
     caplog.set_level(logging.INFO)
-    with open_training(replace(FACTS, inputs="other"), QUICK) as run:
+    with open_training(replace(FACTS, inputs="other"), SETTINGS) as run:
         run.log_metrics({"loss": 1.0}, step=0)
     here = (copy / "mlartifacts" / "shapes").as_uri()
     client = type(mlflow_client)(f"sqlite:///{copy}/mlflow.db")
@@ -191,7 +192,7 @@ def test_a_copied_project_does_not_change_the_artifacts_of_the_original(mlflow_c
 
 
 def test_a_missing_file_gives_a_warning_and_stops_nothing(mlflow_client, caplog):
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         run.log_file(Path("results/data_report.html"))
     assert only_run(mlflow_client).info.status == "FINISHED"
     assert [record.getMessage() for record in caplog.records] == [
@@ -202,7 +203,7 @@ def test_a_missing_file_gives_a_warning_and_stops_nothing(mlflow_client, caplog)
 def test_a_run_does_not_change_the_state_of_random_generators(mlflow_client):
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
     Path("model.pt").write_bytes(b"weights")
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         run.log_metrics({"loss": 1.0}, step=0)
         run.log_model(Path("model.pt"))
     assert (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()) == before
@@ -212,7 +213,7 @@ def train_until(error: type[BaseException], epochs: int) -> None:
     """A training whose losses are 2, 1, 0, ... and that raises `error` after `epochs` epochs."""
 
     def train() -> None:
-        with open_training(FACTS, QUICK) as run:
+        with open_training(FACTS, SETTINGS) as run:
             for epoch in range(epochs):
                 run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
             raise error
@@ -232,7 +233,7 @@ def test_a_stopped_training_continues_its_run(mlflow_client):
         tags={"git.commit": "d" * 40},
         classes=FACTS.classes,
     )
-    with open_training(changed, QUICK) as run:
+    with open_training(changed, SETTINGS) as run:
         for epoch in range(3):  # the first two again, from the checkpoint
             run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
 
@@ -254,7 +255,7 @@ def test_a_training_stopped_by_a_signal_is_killed_not_failed(mlflow_client, numb
 
     def train() -> None:
         training = loop.fit(tiny.segmenter(), data, recipe, Path("checkpoints"), "abc", tiny.CPU)
-        with open_training(FACTS, QUICK) as run:
+        with open_training(FACTS, SETTINGS) as run:
             for event in training:
                 if watching.follow([event], run, data, Path("sheets")):  # at the end of an epoch
                     os.kill(os.getpid(), number)
@@ -269,7 +270,7 @@ def test_a_training_killed_before_it_stored_the_run_id_continues_its_run(mlflow_
     train_until(KeyboardInterrupt, epochs=1)
     [record] = Path(".segpipe/tracking").glob("*.json")
     record.write_text(json.dumps(json.loads(record.read_text()) | {"ids": {}}))
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         for epoch in range(2):
             run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
     assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0, 1]
@@ -278,7 +279,7 @@ def test_a_training_killed_before_it_stored_the_run_id_continues_its_run(mlflow_
 def test_a_stage_killed_after_the_training_continues_the_finished_run(mlflow_client):
     Path("model.pt").write_bytes(b"weights")
     for is_known in (False, True):  # DVC does not know that the stage ended, and runs it again
-        with open_training(FACTS, QUICK, is_known) as run:
+        with open_training(FACTS, SETTINGS, is_known) as run:
             run.log_metrics({"loss": 2.0}, step=0)
             run.log_model(Path("model.pt"))
     found = only_run(mlflow_client)
@@ -288,7 +289,7 @@ def test_a_stage_killed_after_the_training_continues_the_finished_run(mlflow_cli
 
 def test_a_new_training_of_equal_inputs_is_another_run(mlflow_client):
     for _ in range(2):
-        with open_training(FACTS, QUICK):
+        with open_training(FACTS, SETTINGS):
             pass
     assert len(mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])) == 2
 
@@ -296,14 +297,14 @@ def test_a_new_training_of_equal_inputs_is_another_run(mlflow_client):
 def test_a_run_that_was_deleted_begins_again(mlflow_client):
     train_until(ZeroDivisionError, epochs=1)
     mlflow_client.delete_run(only_run(mlflow_client).info.run_id)
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         run.log_metrics({"loss": 2.0}, step=0)
     assert steps(mlflow_client, only_run(mlflow_client), "loss") == [0]
 
 
 def test_an_experiment_that_was_deleted_is_restored(mlflow_client):
     mlflow_client.delete_experiment(mlflow_client.create_experiment("shapes"))
-    with open_training(FACTS, QUICK):
+    with open_training(FACTS, SETTINGS):
         pass
     assert only_run(mlflow_client).info.status == "FINISHED"
 
@@ -324,7 +325,7 @@ def test_later_stages_find_the_run_by_the_model(mlflow_client):
     run_id = tag_model(mlflow_client, model)
     Path("sheet.png").write_bytes(b"png")
     ended = mlflow_client.get_run(run_id).info.end_time
-    with open_trained(model, ("background", "Traffic Light"), QUICK) as run:
+    with open_trained(model, ("background", "Traffic Light"), SETTINGS) as run:
         run.log_metrics({"test": {"iou": {"Traffic Light": 0.5}}})
         run.log_file(Path("sheet.png"), "samples")
     found = only_run(mlflow_client)
@@ -336,7 +337,7 @@ def test_later_stages_find_the_run_by_the_model(mlflow_client):
 
 def test_a_model_without_a_run_gets_no_new_run(mlflow_client, caplog):
     Path("model.pt").write_bytes(b"weights")
-    with open_trained(Path("model.pt"), (), QUICK) as run:
+    with open_trained(Path("model.pt"), (), SETTINGS) as run:
         run.log_metrics({"test/miou": 0.5})
     assert mlflow_client.get_experiment_by_name("shapes") is None
     assert "no run of experiment 'shapes' has trained model" in caplog.text
@@ -344,7 +345,7 @@ def test_a_model_without_a_run_gets_no_new_run(mlflow_client, caplog):
 
 
 def test_without_trackers_nothing_is_written(workplace):
-    with open_training(FACTS, TrackingSettings(experiment="shapes", mlflow=False)) as run:
+    with open_training(FACTS, Tracking(experiment="shapes", mlflow=False)) as run:
         run.log_metrics({"loss": 1.0}, step=0)
     assert not Path("mlflow.db").exists()
 
@@ -382,7 +383,7 @@ def silent_server():
 def log_epochs(uri: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run that is not ended yet, with 100 epochs logged, where the server at `uri` is down or does not answer."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    run = open_training(FACTS, TrackingSettings(experiment="shapes"))
+    run = open_training(FACTS, SETTINGS)
     for epoch in range(100):
         run.log_metrics({"loss": 1.0}, step=epoch)
         log_steps(run, 2 * epoch + 1, [1.0, math.nan])
@@ -436,7 +437,7 @@ def test_ctrl_c_once_waits_a_moment_for_a_silent_server_and_twice_not_at_all(
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", silent_server)
-    run = open_training(FACTS, replace(QUICK, wait_s=600, wait_killed_s=600 if again else 0.5))
+    run = open_training(FACTS, SETTINGS, timeouts=Timeouts(end_s=600, killed_s=600 if again else 0.5))
     run.log_metrics({"loss": 1.0}, step=0)
 
     def stop() -> None:
@@ -456,14 +457,14 @@ def test_data_that_a_dead_server_missed_is_sent_by_the_evaluation(mlflow_client,
     Path("params.yaml").write_text("seed: 7\n")
     Path("model.pt").write_bytes(b"weights")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with open_training(FACTS, QUICK) as run:
+    with open_training(FACTS, SETTINGS) as run:
         run.log_metrics({"loss": 1.0}, step=0)
         log_steps(run, 1, [2.0, 1.0])
         log_steps(run, 2, [1.0])  # a training that was killed logs the steps after its checkpoint again
         run.log_file(Path("params.yaml"))
         run.log_model(Path("model.pt"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    with open_trained(Path("model.pt"), FACTS.classes, QUICK) as run:
+    with open_trained(Path("model.pt"), FACTS.classes, SETTINGS) as run:
         run.log_metrics({"test/miou": 0.5})
     found = only_run(mlflow_client)
     assert found.info.status == "FINISHED"

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from segpipe.tracking.run import TrackingSettings, open_trained, open_training
+from segpipe.tracking.run import open_trained, open_training
+from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
 
 FACTS = RunFacts(
@@ -16,7 +17,7 @@ FACTS = RunFacts(
     tags={"git.dirty": "false"},
     classes=("sky",),
 )
-SETTINGS = TrackingSettings(experiment="shapes", mlflow=False, tensorboard=True, wait_s=20.0)
+SETTINGS = Tracking(experiment="shapes", mlflow=False, tensorboard=True)
 
 
 def events() -> EventAccumulator:

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from segpipe.core.errors import UserError
-from segpipe.tracking.run import TrackingSettings, open_trained, open_training
+from segpipe.tracking.run import open_trained, open_training
+from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
 
 FACTS = RunFacts(
     name="unet", inputs="abcdef1234", params={"train": {"lr": 0.001}}, tags={"git.dirty": "false"}, classes=("sky",)
 )
-OFFLINE = TrackingSettings(experiment="shapes", mlflow=False, wandb="offline", wait_s=30.0)
+OFFLINE = Tracking(experiment="shapes", mlflow=False, wandb="offline")
 INSTALLED = importlib.util.find_spec("wandb") is not None
 
 
@@ -103,4 +104,4 @@ def test_later_stages_add_to_the_same_run(no_login):
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra wandb")
 def test_online_mode_without_a_key_is_an_error_before_the_training(no_login):
     with pytest.raises(UserError, match=r"there is no W&B key; run `wandb login`"):
-        open_training(FACTS, TrackingSettings(experiment="shapes", mlflow=False, wandb="online"))
+        open_training(FACTS, Tracking(experiment="shapes", mlflow=False, wandb="online"))

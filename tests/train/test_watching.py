@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segpipe.tracking.run import TrackingSettings, open_training
+from segpipe.tracking.run import open_training
+from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
 from segpipe.train import loop, watching
 from tests.tracking.test_run import only_run, pictures, steps
 from tests.train import tiny
 
 FACTS = RunFacts(name="unet", inputs="abcdef1234", classes=tiny.CLASSES)
-SETTINGS = TrackingSettings(experiment="shapes", wait_s=20.0)
+SETTINGS = Tracking(experiment="shapes")
 
 
 def train(data, recipe, sheets):

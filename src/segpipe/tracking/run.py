@@ -26,24 +26,23 @@ from segpipe.tracking.messages import (
     Tags,
 )
 from segpipe.tracking.run_ids import RunRecord, RunRecords
+from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts, Tracker
 from segpipe.tracking.worker import Worker
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TrackingSettings:
-    """The trackers that are switched on, and how long to wait for them."""
+_FOLDER = Path(".segpipe/tracking")  # for the records of runs and for unsent messages
 
-    experiment: str  # the name under which runs are grouped
-    mlflow: bool = True
-    tensorboard: bool = False
-    wandb: Literal["off", "offline", "online"] = "off"
-    wait_s: float = 60.0  # how long the end of a run waits for unsent messages
-    wait_killed_s: float = 5.0  # the same after Ctrl-C or another signal: the user does not want to wait
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeouts:
+    """How long to wait for trackers, in seconds."""
+
+    end_s: float = 60.0  # at the end of a run, for unsent messages
+    killed_s: float = 5.0  # the same after Ctrl-C or another signal: the user does not want to wait
     retry_s: float = 60.0  # pause after a failure
-    folder: Path = Path(".segpipe/tracking")  # for the records of runs and for unsent messages
 
 
 class Run:
@@ -58,10 +57,10 @@ class Run:
         workers: list[Worker],
         records: RunRecords,
         classes: tuple[str, ...],
-        settings: TrackingSettings,
+        timeouts: Timeouts,
     ) -> None:
         self.name = record.run
-        self._record, self._workers, self._records, self._settings = record, workers, records, settings
+        self._record, self._workers, self._records, self._patience = record, workers, records, timeouts
         self._slug_of = naming.slugs(classes)
 
     def __enter__(self) -> "Run":
@@ -70,13 +69,13 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        wait_s = self._settings.wait_s
+        wait_s = self._patience.end_s
         if kind is None:
             self.end("FINISHED", wait_s)
         elif issubclass(kind, Exception) and not issubclass(kind, StoppedError):
             self.end("FAILED", wait_s)
         else:
-            self.end("KILLED", min(wait_s, self._settings.wait_killed_s))
+            self.end("KILLED", min(wait_s, self._patience.killed_s))
 
     def log_metrics(self, values: Mapping[str, Any], step: int | None = None) -> None:
         """Store numbers, nested or flat; keys may be class names; step: epoch, None for final scores."""
@@ -132,34 +131,34 @@ class Run:
             worker.put(message)
 
 
-def open_training(facts: RunFacts, settings: TrackingSettings, is_known: bool = False) -> Run:
+def open_training(facts: RunFacts, settings: Tracking, is_known: bool = False, timeouts: Timeouts | None = None) -> Run:
     """Begin the run of a training, or continue the unfinished run of equal inputs.
 
     is_known: the training has a checkpoint; then a finished run is continued too.
     Raises UserError for a tracker that is switched on but not installed or not set up.
     """
     trackers = _trackers(settings)
-    records = RunRecords(settings.folder)
+    records = RunRecords(_FOLDER)
     record = records.for_training(facts.name, facts.inputs, is_known)
     start = Start(run=replace(facts, name=record.run, token=record.token))
-    run = _run(trackers, start, records, record, facts.classes, settings)
-    slugs = settings.folder / record.run / "class_slugs.json"
+    run = _run(trackers, start, records, record, facts.classes, timeouts or Timeouts())
+    slugs = _FOLDER / record.run / "class_slugs.json"
     with contextlib.suppress(OSError):  # log_file then reports that the file does not exist
         files.write_json(slugs, naming.slugs(facts.classes))
     run.log_file(slugs)
     return run
 
 
-def open_trained(model: Path, classes: tuple[str, ...], settings: TrackingSettings) -> Run:
+def open_trained(model: Path, classes: tuple[str, ...], settings: Tracking) -> Run:
     """Continue the run that trained `model`; a tracker that does not have it logs a warning and stores nothing.
 
     classes: class names by class_index.
     Raises OSError if `model` cannot be read, and UserError as `open_training`.
     """
     trackers = _trackers(settings)
-    records = RunRecords(settings.folder)
+    records = RunRecords(_FOLDER)
     md5 = provenance.md5_of(model)
-    return _run(trackers, Find(model_md5=md5), records, records.of_model(md5), classes, settings)
+    return _run(trackers, Find(model_md5=md5), records, records.of_model(md5), classes, Timeouts())
 
 
 def _now_ms() -> int:
@@ -172,16 +171,16 @@ def _run(
     records: RunRecords,
     record: RunRecord,
     classes: tuple[str, ...],
-    settings: TrackingSettings,
+    timeouts: Timeouts,
 ) -> Run:
-    spool = Spool(settings.folder / f"{record.run}.jsonl")
-    workers = [Worker(tracker, first, spool, records, record, settings.retry_s) for tracker in trackers]
+    spool = Spool(_FOLDER / f"{record.run}.jsonl")
+    workers = [Worker(tracker, first, spool, records, record, timeouts.retry_s) for tracker in trackers]
     for worker in workers:
         worker.start()
-    return Run(record, workers, records, classes, settings)
+    return Run(record, workers, records, classes, timeouts)
 
 
-def _trackers(settings: TrackingSettings) -> list[Tracker]:
+def _trackers(settings: Tracking) -> list[Tracker]:
     """The trackers that are switched on. Each library is imported here, in the caller's thread, only if it is used."""
     trackers: list[Tracker] = []
     if settings.mlflow:
