@@ -17,9 +17,7 @@ def out(tmp_path):
 def is_not_replaced(out, name="a.png"):
     """Whether another run refuses to replace the file, in its check and when it writes."""
     before = (out / name).read_bytes()
-    with pytest.raises(
-        UserError, match=r"is not replaced: it is not a result of an earlier run \(.*\); choose another "
-    ):
+    with pytest.raises(UserError, match=r"is not replaced: it is not a result of an earlier run \(.*\); choose "):
         Results(out).check([name], [])
     with pytest.raises(NotWrittenError, match=r"is not replaced: it is not a result of an earlier run \("):
         Results(out).write(name, b"second mask")

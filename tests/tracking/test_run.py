@@ -19,7 +19,7 @@ from PIL import Image
 
 from segpipe.core.errors import StoppedError
 from segpipe.tracking import mlflow_setup, provenance
-from segpipe.tracking.run import Timeouts, Run, open_trained, open_training
+from segpipe.tracking.run import Run, Timeouts, open_trained, open_training
 from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
 from segpipe.train import loop, watching

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     except (MemoryError, RuntimeError) as error:
         from segpipe.core import machine
 
-        if not machine.is_want_of_memory(error):
+        if not machine.is_out_of_memory(error):
             raise
         remedy = "free some memory or lower --batch-size, then run it again"
         print(f"{options.program}: not enough memory; {remedy}", file=sys.stderr)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.data import rgb
 from segpipe.data.classes import ClassTable
-from segpipe.data.photos import read_size, see
+from segpipe.data.photos import decode, read_size
 from segpipe.inference.find_images import Found, InputImage
 from segpipe.inference.predict import predict_each
 from segpipe.inference.read_ahead import read_ahead
@@ -51,7 +51,7 @@ def predict_files(
             except NotWrittenError as error:
                 tqdm.write(f"FAILED {image.file}: {error}", file=sys.stderr)
             bar.update()
-    for line in rgb.lines(changed):
+    for line in rgb.summary_lines(changed):
         print(f"NOTE {line}", file=sys.stderr)
     rate = len(found.images) / (time.perf_counter() - start)
     print(f"{done} of {len(found.images)} images predicted{found.left_out()}, {rate:.1f} per second", file=sys.stderr)
@@ -86,8 +86,8 @@ def _pixel_count(image: InputImage) -> int:
 
 def _read(image: InputImage) -> tuple[np.ndarray, tuple[rgb.Change, ...]] | UserError:
     try:
-        seen = see(image.file)
-        return np.asarray(seen.picture), seen.changes
+        photo = decode(image.file)
+        return np.asarray(photo.image), photo.changes
     except AnnotationError as error:
         error.where.insert(0, str(image.file))
         return error

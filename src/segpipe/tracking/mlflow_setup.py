@@ -7,7 +7,7 @@ import warnings
 from contextlib import closing
 from pathlib import Path
 
-from segpipe.core.files import remove_parts, whole
+from segpipe.core.files import atomic_write, remove_parts
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = {
@@ -47,7 +47,7 @@ def create_database(uri: str) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # a second, not needed with a server
 
     remove_parts(path)
-    with whole(path, durable=False) as part:
+    with atomic_write(path, durable=False) as part:
         SqlAlchemyStore(f"{_SQLITE}{part.as_posix()}", f"./{_ARTIFACTS}").engine.dispose()
 
 
