@@ -1,4 +1,4 @@
-"""What label maps a source folder gives: read, checked and drawn as the pipeline does it by default."""
+"""The label maps of a source folder, read, checked and drawn with the pipeline's default settings."""
 
 import re
 from pathlib import Path
@@ -18,11 +18,12 @@ from segpipe.validate.judge import Rules
 
 
 def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") -> dict[str, np.ndarray]:
-    """The label map, uint8 (H, W), of each annotated photograph by its file's name without suffix."""
+    """The label map, uint8 (H, W), of each annotated image by its file's name without suffix."""
     return drawn(read_source(root, format), root, categories)
 
 
 def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The label maps of the images of a data set, as `label_maps`."""
     rules = Rules({name: name for name in categories}, Policies())
     tasks = check_tasks(dataset, root, rules, keep_empty=True)
     indices = classes.class_indices(categories, "multiclass")
@@ -35,7 +36,7 @@ def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str
             classes=classes.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
             fit=Fit("stretch", (32, 32)), position=0, masks=root, store=root,
         )  # fmt: skip
-        # VOC's flat folders carry the path in the name, made safe
+        # in VOC's flat folders the name contains the path, with _ for other characters
         name = re.sub(r"\W", "_", Path(checked.photo.file).stem.rpartition("__")[2])
         assert name not in maps
         maps[name] = paint(task).label_map()

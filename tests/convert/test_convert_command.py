@@ -1,4 +1,4 @@
-"""`python -m segpipe convert`: what it says and what it refuses."""
+"""`segpipe convert`: its report and its errors."""
 
 import subprocess
 import sys
@@ -32,19 +32,19 @@ def refused(capsys, *arguments: object) -> str:
     return captured.err.rstrip("\n")
 
 
-def test_the_account_of_a_conversion(source, tmp_path, capsys):
+def test_the_report_counts_everything_written_changed_and_left_out(source, tmp_path, capsys):
     before = {path: path.read_bytes() for path in source.iterdir()}
     out = tmp_path / "out"
     assert main(["convert", str(source), "--to", "yolo", str(out)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"coco -> yolo: {out}",
         "  written: 2 objects",
-        "  written: 1 pictures",
-        "  changed: 1 pictures without a split are named for train and val alike",
+        "  written: 1 image",
+        "  changed: 1 image: without a split, so listed for both train and val",
         "  left out: 1 annotation: bad_ring",
-        "  left out: 1 annotation: crowd (YOLO has no pixels that do not count; they become background)",
-        "  left out: 1 photograph: not_annotated",
-        "  photographs: not copied (--copy-images); put them below images/ under the paths of labels/",
+        "  left out: 1 annotation: crowd (YOLO has no ignored pixels; they become background)",
+        "  left out: 1 image: not_annotated",
+        "  photos: not copied (--copy-images); put them under images/ with the paths of labels/",
     ]
     assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*.*")) == ["data.yaml", "labels/a.txt"]
     assert (out / "data.yaml").read_text() == "path: .\ntrain: images\nval: images\nnames:\n  0: cat\n  1: dog\n"
@@ -54,7 +54,7 @@ def test_the_account_of_a_conversion(source, tmp_path, capsys):
     assert {path: path.read_bytes() for path in source.iterdir()} == before
 
 
-def test_equal_sources_give_equal_bytes(source, tmp_path):
+def test_two_conversions_give_equal_bytes(source, tmp_path):
     for to in ("coco", "labelme", "masks", "voc", "yolo"):
         trees = []
         for run in ("first", "second"):
@@ -66,13 +66,13 @@ def test_equal_sources_give_equal_bytes(source, tmp_path):
         assert any(path.suffix == ".jpg" for path in trees[0])
 
 
-def test_classes_are_chosen_and_ordered(source, tmp_path):
+def test_only_selected_classes_are_written(source, tmp_path):
     out = tmp_path / "out"
     assert main(["convert", str(source), str(out), "--to", "masks", "--classes", "dog", "--workers", "1"]) == 0
     assert (out / "classes.txt").read_text() == "background\ndog\n"
 
 
-def test_classes_are_renamed_and_merged(source, tmp_path):
+def test_classes_can_be_renamed_and_merged(source, tmp_path):
     out = tmp_path / "out"
     merged = ["animal=dog", "animal=cat"]
     assert main(["convert", str(source), str(out), "--to", "masks", "--classes", *merged, "--workers", "1"]) == 0
@@ -81,80 +81,80 @@ def test_classes_are_renamed_and_merged(source, tmp_path):
     assert (label_png.read(out / "masks/a.png") == 1).any()
 
 
-@pytest.mark.parametrize(("asked", "said"), [("animal=", "animal="), ("=dog", "=dog"), ("b=cat", "b=cat")])
-def test_a_class_that_is_no_way_to_say_it(source, tmp_path, capsys, asked, said):
+@pytest.mark.parametrize(("asked", "message"), [("animal=", "animal="), ("=dog", "=dog"), ("b=cat", "b=cat")])
+def test_an_invalid_class_option_is_an_error(source, tmp_path, capsys, asked, message):
     assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--classes", "a=cat", asked) == (
-        f"segpipe convert: --classes {said}: write each class of the source once, like car or vehicle=car"
+        f"segpipe convert: --classes {message}: write each class of the source once, like car or vehicle=car"
     )
 
 
 @pytest.mark.parametrize(("holes", "pixels"), [("union", 16), ("even_odd", 12)])
-def test_rings_within_rings_are_holes_if_asked(tmp_path, holes, pixels):
+def test_nested_rings_are_holes_with_even_odd(tmp_path, holes, pixels):
     put_pictures(tmp_path / "source", ["a.jpg"])
     rings = [[1, 1, 5, 1, 5, 5, 1, 5], [2, 2, 4, 2, 4, 4, 2, 4]]
     put_json(tmp_path / "source/instances.json", coco([photo()], [drawn(segmentation=rings)]))
     out = tmp_path / "out"
-    asked = ["--to", "masks", "--holes", holes, "--workers", "1"]
-    assert main(["convert", str(tmp_path / "source"), str(out), *asked]) == 0
+    options = ["--to", "masks", "--holes", holes, "--workers", "1"]
+    assert main(["convert", str(tmp_path / "source"), str(out), *options]) == 0
     assert (label_png.read(out / "masks/a.png") == 1).sum() == pixels
 
 
-def test_what_masks_store_can_be_said(tmp_path):
+def test_mask_values_name_the_classes_of_masks(tmp_path):
     put_pictures(tmp_path / "source/images", ["a.jpg"], (3, 2))
     put_mask(tmp_path / "source/masks/a.png", [[0, 7, 7], [0, 9, 255]])
     out = tmp_path / "out"
-    said = ["--mask-values", "7=car", "9=ignore", "--workers", "1"]
-    assert main(["convert", str(tmp_path / "source"), str(out), "--to", "masks", *said]) == 0
+    options = ["--mask-values", "7=car", "9=ignore", "--workers", "1"]
+    assert main(["convert", str(tmp_path / "source"), str(out), "--to", "masks", *options]) == 0
     assert (out / "classes.txt").read_text() == "background\ncar\n"
     assert label_png.read(out / "masks/images/a.png").tolist() == [[0, 1, 1], [0, 255, 255]]
 
 
-@pytest.mark.parametrize("said", ["car", "x=car", "7=", "1,2=car"])
-def test_a_mask_value_that_is_none(source, tmp_path, capsys, said):
-    assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--mask-values", said) == (
-        f"segpipe convert: --mask-values {said!r}: write a stored number or colour and its name, "
+@pytest.mark.parametrize("message", ["car", "x=car", "7=", "1,2=car"])
+def test_an_invalid_mask_value_is_an_error(source, tmp_path, capsys, message):
+    assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--mask-values", message) == (
+        f"segpipe convert: --mask-values {message!r}: write a stored number or colour and its name, "
         "like 7=car or 128,0,0=car"
     )
 
 
-def test_an_unknown_class(source, tmp_path, capsys):
-    said = refused(capsys, source, tmp_path / "out", "--to", "coco", "--classes", "dgo")
-    assert said == "segpipe convert: --classes: no class 'dgo' in the source; it has cat, dog"
+def test_an_unknown_class_is_an_error(source, tmp_path, capsys):
+    message = refused(capsys, source, tmp_path / "out", "--to", "coco", "--classes", "dgo")
+    assert message == "segpipe convert: --classes: no class 'dgo' in the source; it has cat, dog"
 
 
-def test_a_folder_that_is_not_empty(source, tmp_path, capsys):
+def test_a_folder_that_is_not_empty_is_an_error(source, tmp_path, capsys):
     put_pictures(tmp_path / "out", ["mine.jpg"])
-    said = refused(capsys, source, tmp_path / "out", "--to", "coco")
-    assert said == f"segpipe convert: {tmp_path / 'out'}: is not empty; name a new folder, or empty this one"
+    message = refused(capsys, source, tmp_path / "out", "--to", "coco")
+    assert message == f"segpipe convert: {tmp_path / 'out'}: is not empty; name a new folder, or empty this one"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.jpg"]
 
 
-def test_a_folder_in_the_source(source, capsys):
-    said = refused(capsys, source, source / "out", "--to", "coco")
-    assert said == (
-        f"segpipe convert: {source / 'out'}: lies in the source folder, which is only read; name another folder"
+def test_a_folder_in_the_source_is_an_error(source, capsys):
+    message = refused(capsys, source, source / "out", "--to", "coco")
+    assert message == (
+        f"segpipe convert: {source / 'out'}: is in the source folder, which is only read; name another folder"
     )
 
 
-def test_a_file_where_the_folder_should_be(source, tmp_path, capsys):
+def test_a_file_in_place_of_the_folder_is_an_error(source, tmp_path, capsys):
     (tmp_path / "out").write_text("mine")
-    said = refused(capsys, source, tmp_path / "out", "--to", "coco")
-    assert said == f"segpipe convert: {tmp_path / 'out'}: cannot be written (Not a directory); name another folder"
+    message = refused(capsys, source, tmp_path / "out", "--to", "coco")
+    assert message == f"segpipe convert: {tmp_path / 'out'}: cannot be written (Not a directory); name another folder"
 
 
-def test_no_such_source(tmp_path, capsys):
+def test_a_missing_source_is_an_error(tmp_path, capsys):
     assert "no such folder" in refused(capsys, tmp_path / "nothing", tmp_path / "out", "--to", "voc")
 
 
-def test_nothing_that_can_be_written(tmp_path, capsys):
+def test_a_source_without_a_usable_image_is_an_error(tmp_path, capsys):
     source = put_pictures(tmp_path / "source", ["b.jpg"])
     put_json(source / "instances.json", coco([photo()], [drawn()]))
-    said = refused(capsys, source, tmp_path / "out", "--to", "coco")
-    assert "no annotated photograph can be used" in said
+    message = refused(capsys, source, tmp_path / "out", "--to", "coco")
+    assert "no annotated image can be used" in message
     assert not (tmp_path / "out").exists()
 
 
-def test_run_as_a_module_it_ends_with_exit_code_1_and_no_traceback(tmp_path):
+def test_the_module_ends_with_exit_code_1_and_no_traceback(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "segpipe", "convert", "nothing", "out", "--to", "coco"],
         cwd=tmp_path, env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True,

@@ -1,4 +1,4 @@
-"""What is written is read back: the same records where the target can say them, else the same label maps."""
+"""Every target is read back: the same records if the target can express them, otherwise the same label maps."""
 
 import json
 import shutil
@@ -49,29 +49,29 @@ def dataset(*instances: Instance, split: str | None = None) -> Dataset:
 
 def written(folder: Path, to: str, source: Dataset, copy_images: bool = True) -> tuple[Dataset, convert.Written]:
     root = put_pictures(folder / "source", ["a.png"], SIZE_WH)
-    account = convert.WRITERS[to](source, Target(root, folder / "out", copy_images))
-    return read_source(folder / "out"), account
+    result = convert.WRITERS[to](source, Target(root, folder / "out", copy_images))
+    return read_source(folder / "out"), result
 
 
-def said(record: Instance) -> tuple:
-    """What an annotation says, without where it stands."""
+def content(record: Instance) -> tuple:
+    """The fields of an annotation without its position in the file."""
     return record.category, record.role, record.kind, record.rings, record.rle, record.area
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(shapes, st.sampled_from(NAMES), st.sampled_from(["object", "crowd"])), max_size=5))
-def test_coco_gives_back_every_record_number_for_number(drafts):
-    in_pixels = ({"rings": ((0.0, 0.0, 9.0, 0.0, 9.0, 9.0),)}, "cat", "object")  # else all may look like fractions
+def test_coco_keeps_every_record_and_number(drafts):
+    in_pixels = ({"rings": ((0.0, 0.0, 9.0, 0.0, 9.0, 9.0),)}, "cat", "object")  # otherwise all may look like fractions
     records = [
         instance(i, **{"rings": ()} | shape, category=c, role=r, area=float(i))
         for i, (shape, c, r) in enumerate([*drafts, in_pixels])
     ]
     with TemporaryDirectory() as folder:
-        back, account = written(Path(folder), "coco", dataset(*records))
-    assert [said(record) for record in back.instances] == [said(record) for record in records]
+        back, result = written(Path(folder), "coco", dataset(*records))
+    assert [content(record) for record in back.instances] == [content(record) for record in records]
     assert (back.categories, [image.file for image in back.images]) == (NAMES, ["a.png"])
-    assert not +account.dropped
-    assert not +account.changed
+    assert not +result.dropped
+    assert not +result.changed
 
 
 @settings(max_examples=40, deadline=None)
@@ -84,7 +84,7 @@ def test_every_target_draws_the_same_label_map(to, drafts):
         out = Path(folder) / "out"
         root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
         before = drawn(source, root, NAMES)
-        if not before["a"].any():  # a tree of masks that show nothing is refused as a whole
+        if not before["a"].any():  # a tree of empty masks is refused as a whole
             return
         convert.WRITERS[to](source, Target(root, out, copy_images=True))
         after = drawn(read_source(out), out, NAMES)
@@ -92,7 +92,7 @@ def test_every_target_draws_the_same_label_map(to, drafts):
 
 
 @pytest.mark.parametrize("to", sorted(convert.WRITERS))
-def test_parts_and_holes_are_one_object_still(tmp_path, to):
+def test_an_object_of_parts_and_holes_stays_one_object(tmp_path, to):
     one = instance(1, rings=(SQUARE, FAR), holes=(HOLE,))
     back, _ = written(tmp_path, to, dataset(one))
     usable = [record for record in back.instances if not record.problem]
@@ -103,7 +103,7 @@ def test_parts_and_holes_are_one_object_still(tmp_path, to):
 
 
 @pytest.mark.parametrize("to", sorted(convert.WRITERS))
-def test_rings_that_cut_holes_into_others_draw_the_same_label_map(tmp_path, to):
+def test_even_odd_rings_draw_the_same_label_map(tmp_path, to):
     one = instance(1, rings=(SQUARE, HOLE, FAR), even_odd=True)
     back, _ = written(tmp_path, to, dataset(one))
     before = drawn(dataset(one), tmp_path / "source", NAMES)["a"]
@@ -112,49 +112,49 @@ def test_rings_that_cut_holes_into_others_draw_the_same_label_map(tmp_path, to):
 
 
 @pytest.mark.parametrize("to", ["coco", "labelme", "voc"])
-def test_flags_are_written_where_the_target_has_them(tmp_path, to):
-    back, account = written(
+def test_flags_are_written_if_the_target_has_them(tmp_path, to):
+    back, result = written(
         tmp_path, to, dataset(instance(1, flags=("difficult", "truncated")), instance(2, rings=(FAR,)))
     )
     flags = {record.flags for record in back.instances if record.flags}
     assert flags == {("difficult", "truncated")}
-    assert not account.changed[LOST_FLAGS]
+    assert not result.changed[LOST_FLAGS]
 
 
 @pytest.mark.parametrize("to", ["masks", "yolo"])
-def test_flags_are_said_to_be_lost_where_they_are(tmp_path, to):
-    _, account = written(tmp_path, to, dataset(instance(1, flags=("occluded",)), instance(2, rings=(FAR,))))
-    assert account.changed[LOST_FLAGS] == 1
+def test_lost_flags_are_counted(tmp_path, to):
+    _, result = written(tmp_path, to, dataset(instance(1, flags=("occluded",)), instance(2, rings=(FAR,))))
+    assert result.changed[LOST_FLAGS] == 1
 
 
 @pytest.mark.parametrize("to", ["labelme", "masks", "voc"])
-def test_a_region_of_an_unknown_class_becomes_one_to_ignore(tmp_path, to):
+def test_a_region_of_an_unknown_class_becomes_an_ignored_region(tmp_path, to):
     nameless = instance(2, category="", rings=(FAR,), problem="unknown_category", detail="7 has no name")
     source = dataset(instance(1), nameless)
-    back, account = written(tmp_path, to, source)
+    back, result = written(tmp_path, to, source)
     before = drawn(source, tmp_path / "source", NAMES)["a"]
     assert (before == 255).any()
     np.testing.assert_array_equal(drawn(back, tmp_path / "out", NAMES)["a"], before)
-    assert account.changed["annotations of an unknown class became regions to ignore"] == 1
+    assert result.changed["annotation: of an unknown class, as ignored region"] == 1
 
 
 @pytest.mark.parametrize("to", ["labelme", "masks", "voc"])
-def test_pixels_that_do_not_count_stay_so(tmp_path, to):
+def test_ignored_pixels_stay_ignored(tmp_path, to):
     source = dataset(instance(1), instance(2, role="ignore", category="", rings=(FAR,)))
-    back, account = written(tmp_path, to, source)
+    back, result = written(tmp_path, to, source)
     before = drawn(source, tmp_path / "source", NAMES)
     assert (before["a"] == 255).any()
     np.testing.assert_array_equal(drawn(back, tmp_path / "out", NAMES)["a"], before["a"])
-    assert account.counts["regions to ignore"] == 1
+    assert result.counts["ignored region"] == 1
 
 
 @pytest.mark.parametrize("to", ["coco", "yolo"])
-def test_pixels_that_do_not_count_are_said_to_be_lost_where_they_are(tmp_path, to):
-    _, account = written(tmp_path, to, dataset(instance(1), instance(2, role="ignore", category="")))
-    assert [(what.split(" (")[0], count) for what, count in account.dropped.items()] == [("annotation: ignore", 1)]
+def test_lost_ignored_regions_are_counted(tmp_path, to):
+    _, result = written(tmp_path, to, dataset(instance(1), instance(2, role="ignore", category="")))
+    assert [(what.split(" (")[0], count) for what, count in result.dropped.items()] == [("annotation: ignore", 1)]
 
 
-def test_labelme_keeps_boxes_lines_points_and_groups(tmp_path):
+def test_labelme_keeps_boxes_lines_points_and_parts(tmp_path):
     records = [
         instance(1, kind="box"),
         instance(2, kind="line", rings=((1.0, 1.0, 5.0, 9.5),)),
@@ -162,70 +162,70 @@ def test_labelme_keeps_boxes_lines_points_and_groups(tmp_path):
         instance(4, rings=(SQUARE, FAR)),
         instance(5, rings=(FAR,), category="owl"),
     ]
-    back, account = written(tmp_path, "labelme", dataset(*records))
-    assert [said(record) for record in back.instances] == [said(record) for record in records]
-    assert not +account.dropped
+    back, result = written(tmp_path, "labelme", dataset(*records))
+    assert [content(record) for record in back.instances] == [content(record) for record in records]
+    assert not +result.dropped
 
 
-def test_records_that_cannot_be_used_are_counted_by_their_reason(tmp_path):
+def test_unusable_records_are_counted_by_their_reason(tmp_path):
     bad = instance(2, problem="bad_ring", rings=(), detail="two points")
     lost = replace(instance(3), image_key="")
-    _, account = written(tmp_path, "coco", dataset(instance(1), bad, lost))
-    assert (account.counts, account.files) == ({"objects": 1}, ["a.png"])
-    assert +account.dropped == {"annotation: bad_ring": 1, "annotation: image_lost": 1}
+    _, result = written(tmp_path, "coco", dataset(instance(1), bad, lost))
+    assert (result.counts, result.files) == ({"object": 1}, ["a.png"])
+    assert +result.dropped == {"annotation: bad_ring": 1, "annotation: image_lost": 1}
 
 
-def test_yolo_numbers_come_back_within_a_millionth_of_a_pixel(tmp_path):
-    ring = (0.1, 0.2, 39.9, 1 / 3, 17.7, 29.999)  # 0.1, 39.9: where pycocotools' rounding tips over
-    back, account = written(tmp_path, "yolo", dataset(instance(1, rings=(ring,)), split="train"))
+def test_yolo_keeps_coordinates_within_a_millionth_of_a_pixel(tmp_path):
+    ring = (0.1, 0.2, 39.9, 1 / 3, 17.7, 29.999)  # at 0.1 and 39.9 the last bit decides how pycocotools rounds
+    back, result = written(tmp_path, "yolo", dataset(instance(1, rings=(ring,)), split="train"))
     np.testing.assert_allclose(back.instances[0].rings[0], ring, rtol=0, atol=1e-6)
-    assert not +account.changed
+    assert not +result.changed
 
 
 @pytest.mark.parametrize("to", sorted(convert.WRITERS))
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_the_sources_split_stays(tmp_path, to, split):
+def test_the_split_of_the_source_is_kept(tmp_path, to, split):
     back, _ = written(tmp_path, to, dataset(instance(1), split=split))
     assert [image.split for image in back.images] == [split]
 
 
-def test_hidden_objects_are_no_boxes_of_voc(tmp_path):
+def test_voc_has_no_boxes_of_hidden_objects(tmp_path):
     source = dataset(instance(1, rings=(HOLE,), category="dog"), instance(2, rings=(HOLE,), category="owl"))
-    back, account = written(tmp_path, "voc", source)
+    back, result = written(tmp_path, "voc", source)
     assert {record.category for record in back.instances} == {"owl"}
-    assert account.dropped["annotation: covered"] == 1
+    assert result.dropped["annotation: covered"] == 1
 
 
 @pytest.mark.parametrize("name", ["multi_format/cvat1.1", "labelme/semantic"])
 @pytest.mark.parametrize("to", ["labelme", "masks", "voc"])
-def test_real_label_maps_before_and_after_are_equal(real_data, tmp_path, name, to):
+def test_real_sources_keep_their_label_maps(real_data, tmp_path, name, to):
     before = read_source(real_data / name)
     convert.convert(real_data / name, tmp_path / "out", to, copy_images=True)
     assert_equal_maps(before, real_data / name, tmp_path / "out", before.categories)
 
 
 @pytest.mark.parametrize("to", sorted(convert.WRITERS))
-def test_coco_minis_label_maps_before_and_after_are_equal(real_data, tmp_path, to):
+def test_coco_mini_keeps_its_label_maps(real_data, tmp_path, to):
     root = real_data / "coco_mini"
     before = few(read_source(root), step=16)
-    if to == "yolo":  # which has no crowds
+    if to == "yolo":  # has no crowds
         before = replace(before, instances=tuple(i for i in before.instances if i.role == "object"))
     convert.WRITERS[to](before, Target(root, tmp_path / "out", copy_images=True))
     assert_equal_maps(before, root, tmp_path / "out", before.categories)
 
 
 @pytest.mark.parametrize("to", ["coco", "labelme", "masks", "voc"])
-def test_the_demos_turned_photographs_and_defects_survive(tmp_path, to):
+def test_the_demo_with_rotated_images_and_defects_keeps_its_label_maps(tmp_path, to):
     root = ROOT / "data/demo"
     before = few(read_source(root), step=5)
-    if to == "coco":  # which has no regions to ignore
+    if to == "coco":  # has no ignored regions
         before = replace(before, instances=tuple(i for i in before.instances if i.problem != "unknown_category"))
     convert.WRITERS[to](before, Target(root, tmp_path / "out", copy_images=True))
     assert_equal_maps(before, root, tmp_path / "out", before.categories)
 
 
 @pytest.mark.parametrize("to", ["labelme", "masks", "voc"])
-def test_camvids_label_maps_before_and_after_are_equal(real_data, tmp_path, to):
+def test_camvid_keeps_its_label_maps(real_data, tmp_path, to):
     root = tmp_path / "source"
     for folder in ("train", "trainannot"):
         (root / folder).mkdir(parents=True)
@@ -239,7 +239,7 @@ def test_camvids_label_maps_before_and_after_are_equal(real_data, tmp_path, to):
 
 
 def few(source: Dataset, step: int) -> Dataset:
-    """Every step-th annotated photograph of a data set, and its annotations."""
+    """Every step-th annotated image of a data set, and its annotations."""
     images = [image for image in source.images if image.annotated][::step]
     keys = {image.key for image in images}
     return replace(
@@ -257,7 +257,7 @@ def assert_equal_maps(before: Dataset, root: Path, out: Path, categories: tuple[
         np.testing.assert_array_equal(found[name], label_map, err_msg=name)
 
 
-def test_masks_open_in_colour_and_photographs_are_the_same_bytes(tmp_path):
+def test_masks_have_a_palette_and_copied_photos_the_same_bytes(tmp_path):
     written(tmp_path, "masks", dataset(instance(1)))
     with Picture.open(tmp_path / "out/masks/a.png") as mask:
         assert mask.mode == "P"
@@ -265,7 +265,7 @@ def test_masks_open_in_colour_and_photographs_are_the_same_bytes(tmp_path):
     assert (tmp_path / "out/classes.txt").read_text() == "background\ncat\ndog\nowl\n"
 
 
-def test_without_copies_labelme_leads_to_the_sources_photographs(tmp_path):
+def test_without_copies_labelme_refers_to_the_photos_of_the_source(tmp_path):
     root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
     convert.WRITERS["labelme"](dataset(instance(1), split="val"), Target(root, tmp_path / "out"))
     named = json.loads((tmp_path / "out/val/a.json").read_text())["imagePath"]
@@ -273,7 +273,7 @@ def test_without_copies_labelme_leads_to_the_sources_photographs(tmp_path):
     assert (tmp_path / "out/val" / named).is_file()
 
 
-def test_photographs_that_differ_in_their_suffix_only_stay_apart(tmp_path):
+def test_photos_that_differ_only_in_the_suffix_stay_separate(tmp_path):
     root = put_pictures(tmp_path / "source", ["a.png", "a.jpg"], SIZE_WH)
     images = (Image(key="a-1", file="a.jpg", width=40, height=30), Image(key="a-2", file="a.png", width=40, height=30))
     both = replace(dataset(instance(1, image_key="a-1"), instance(2, image_key="a-2", category="dog")), images=images)
@@ -285,9 +285,9 @@ def test_photographs_that_differ_in_their_suffix_only_stay_apart(tmp_path):
 
 
 @pytest.mark.parametrize("to", ["masks", "voc"])
-def test_a_class_that_a_file_of_names_cannot_hold_is_refused(tmp_path, to):
+def test_a_class_name_that_a_file_of_names_cannot_store_is_an_error(tmp_path, to):
     source = replace(dataset(instance(1, category="a:b")), categories=("a:b",))
-    with pytest.raises(UserError, match="class 'a:b' cannot stand in a file of class names"):
+    with pytest.raises(UserError, match="class 'a:b' cannot be in a file of class names"):
         written(tmp_path, to, source)
 
 
@@ -298,15 +298,15 @@ tenths = st.lists(st.integers(0, 300), min_size=6, max_size=14).map(
 
 @settings(max_examples=100, deadline=None)
 @given(ring=tenths)
-def test_yolo_draws_no_outline_anew_that_lies_inside(ring):
-    """Tenths of a pixel are where pycocotools' rounding tips over by the last bit of a number."""
+def test_yolo_keeps_every_outline_inside_the_image(ring):
+    """At tenths of a pixel the last bit of a number decides how pycocotools rounds."""
     with TemporaryDirectory() as folder:
         root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
-        account = convert.WRITERS["yolo"](dataset(instance(1, rings=(ring,))), Target(root, Path(folder) / "out"))
-    assert not +account.changed - Counter({"pictures without a split are named for train and val alike": 1})
+        result = convert.WRITERS["yolo"](dataset(instance(1, rings=(ring,))), Target(root, Path(folder) / "out"))
+    assert not +result.changed - Counter({"image: without a split, so listed for both train and val": 1})
 
 
-def test_vocs_boxes_count_from_one_and_its_object_masks_number_the_boxes(tmp_path):
+def test_voc_boxes_count_pixels_from_1_and_object_masks_number_the_boxes(tmp_path):
     void = instance(3, role="ignore", category="", rings=((0.0, 0.0, 3.0, 0.0, 3.0, 3.0, 0.0, 3.0),))
     written(tmp_path, "voc", dataset(instance(1), void, instance(2, rings=(HOLE,), category="dog")))
     objects = ElementTree.parse(tmp_path / "out/Annotations/a.xml").findall("object")
@@ -320,12 +320,12 @@ def test_vocs_boxes_count_from_one_and_its_object_masks_number_the_boxes(tmp_pat
     assert (tmp_path / "out/labelmap.txt").read_text().splitlines()[1:3] == ["background:0,0,0::", "cat:128,0,0::"]
 
 
-def test_yolo_takes_no_photograph_whose_annotation_is_of_another_size(tmp_path):
+def test_yolo_leaves_out_an_image_of_another_size(tmp_path):
     source = replace(dataset(instance(1)), images=(Image(key="a", file="a.png", width=30, height=40),))
     root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
-    account = convert.WRITERS["yolo"](source, Target(root, tmp_path / "out"))
-    assert account.files == []
-    assert account.dropped["annotation: image_lost"] == 1
+    result = convert.WRITERS["yolo"](source, Target(root, tmp_path / "out"))
+    assert result.files == []
+    assert result.dropped["annotation: image_lost"] == 1
 
 
 nasty = st.one_of(
@@ -356,17 +356,17 @@ def test_every_annotation_is_written_or_counted_with_a_reason(to, drafts):
     source = dataset(*(instance(i, **fields) for i, fields in enumerate(drafts)))
     with TemporaryDirectory() as folder:
         root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
-        account = convert.WRITERS[to](source, Target(root, Path(folder) / "out"))
-    assert account.files == ["a.png"]
-    left_out = sum(count for what, count in account.dropped.items() if what.startswith("annotation: "))
-    assert account.counts.total() + left_out == len(drafts)
-    assert account.dropped.total() == left_out
+        result = convert.WRITERS[to](source, Target(root, Path(folder) / "out"))
+    assert result.files == ["a.png"]
+    left_out = sum(count for what, count in result.dropped.items() if what.startswith("annotation: "))
+    assert result.counts.total() + left_out == len(drafts)
+    assert result.dropped.total() == left_out
 
 
-def test_more_objects_than_an_object_mask_can_number(tmp_path):
+def test_voc_has_no_object_mask_for_more_than_254_objects(tmp_path):
     pixel = [(float(i % 20), float(i // 20)) for i in range(255)]
     crowded = [instance(i, rings=((x, y, x + 1, y, x + 1, y + 1, x, y + 1),)) for i, (x, y) in enumerate(pixel)]
-    back, account = written(tmp_path, "voc", dataset(*crowded))
-    assert account.changed["pictures of more than 254 objects lost their SegmentationObject"] == 1
+    back, result = written(tmp_path, "voc", dataset(*crowded))
+    assert result.changed["image: more than 254 objects, so without SegmentationObject"] == 1
     assert not (tmp_path / "out/SegmentationObject").exists()
     assert drawn(back, tmp_path / "out", NAMES)["a"].sum() == 255

@@ -78,13 +78,13 @@ def test_the_report_and_explain_show_it(project, monkeypatch, capsys):
 @pytest.mark.parametrize("to", sorted(convert.WRITERS))
 def test_every_target_draws_the_same_label_map(source, tmp_path, to, copied):
     lines = convert.convert(source, tmp_path / "out", to, copy_images=copied)
-    assert "  left out: 1 photograph: unreadable" in lines
+    assert "  left out: 1 image: unreadable" in lines
     if copied:
         assert [path.suffix for path in (tmp_path / "out").rglob("*.jp*g")] == [".jpg"]
     elif to == "labelme":
-        assert lines[-1].startswith("  photographs: 1 stand inside the files as in the source")
+        assert lines[-1].startswith("  photos: 1 inside the annotation files as in the source")
     else:
-        assert "(--copy-images; 1 stand inside annotation files, of which only that makes files)" in lines[-1]
+        assert "(--copy-images; only this option saves the 1 photo inside annotation files)" in lines[-1]
         return
     before = label_maps(source, NAMES)
     back = label_maps(tmp_path / "out", NAMES)

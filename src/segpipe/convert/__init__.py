@@ -1,1 +1,1 @@
-"""Writers: records become a folder in one of the field's formats."""
+"""The command `convert`: writers for the common annotation formats, and the conversion of a whole source."""

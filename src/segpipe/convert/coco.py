@@ -1,6 +1,7 @@
-"""COCO instances JSON: annotations/instances_<split>.json, photographs named by their path in the source.
+"""COCO instances JSON: annotations/instances_<split>.json, with the photos' paths in the source as file names.
 
-Outlines are written number for number, run lengths as they are; masks of other formats become run lengths.
+Outlines keep every number and run lengths stay as they are; masks of other formats become run lengths.
+Source: https://cocodataset.org/#format-data
 """
 
 import json
@@ -9,57 +10,68 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from segpipe.convert.target import SPLITS, Page, Target, Written, accepted, pages, photograph
+from segpipe.convert.target import (
+    SPLITS,
+    AnnotatedImage,
+    Target,
+    Written,
+    annotated_images,
+    convert_each,
+    photo_path,
+)
 from segpipe.core.files import write_text
 from segpipe.data.records import Dataset, Instance, Rle
 from segpipe.masks import geometry, outlines, raster, rle
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """segmentation as COCO writes it, its box in pixels, and its area if the source declares none."""
+class _Segmentation:
+    """An instance in COCO's fields."""
 
     segmentation: Any
-    bbox_xywh: list[float]
-    area: float
+    bbox_xywh: list[float]  # in pixels
+    area: float  # square pixels, for a source that declares none
 
 
 def write(dataset: Dataset, target: Target) -> Written:
     """Write one document for each split of the source, all with the same categories."""
     written = Written()
-    found = pages(dataset, target.root, written)
-    numbers, ids = count(1), count(1)
+    found = annotated_images(dataset, target.root, written)
+    image_ids, annotation_ids = count(1), count(1)
     for split in SPLITS:
-        own = [page for page in found if page.image.split == split]
-        if not own:
+        with_ids = [(next(image_ids), annotated) for annotated in found if annotated.image.split == split]
+        if not with_ids:
             continue
-        numbered = [(next(numbers), page) for page in own]
         document = {
-            "images": [_image(number, page, target.root) for number, page in numbered],
+            "images": [_image(image_id, annotated, target.root) for image_id, annotated in with_ids],
             "annotations": [
-                {"id": next(ids), "image_id": number, **record}
-                for number, page in numbered
-                for record in _annotations(page, dataset.categories, target.root, written)
+                {"id": next(annotation_ids), "image_id": image_id, **record}
+                for image_id, annotated in with_ids
+                for record in _annotations(annotated, dataset.categories, target.root, written)
             ],
             "categories": [{"id": i, "name": name} for i, name in enumerate(dataset.categories, start=1)],
         }
         name = f"instances_{split}.json" if split else "instances.json"
         write_text(target.out / "annotations" / name, json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
-        for page in own:
-            target.put_photograph(page.image.file, photograph(page.image, target.root))
+        for _, annotated in with_ids:
+            target.copy_photo(annotated.image.file, photo_path(annotated.image, target.root))
     return written
 
 
-def _image(number: int, page: Page, root: Path) -> dict[str, Any]:
-    height, width = page.size_hw
-    return {"id": number, "file_name": photograph(page.image, root), "width": width, "height": height}
+def _image(image_id: int, annotated: AnnotatedImage, root: Path) -> dict[str, Any]:
+    height, width = annotated.size_hw
+    return {"id": image_id, "file_name": photo_path(annotated.image, root), "width": width, "height": height}
 
 
-def _annotations(page: Page, categories: tuple[str, ...], root: Path, written: Written) -> list[dict[str, Any]]:
+def _annotations(
+    annotated: AnnotatedImage, categories: tuple[str, ...], root: Path, written: Written
+) -> list[dict[str, Any]]:
     records = []
-    shapes = accepted(page, _refused, lambda instance: _shape(instance, page.size_hw, root, written), written)
+    shapes = convert_each(
+        annotated, _refusal, lambda instance: _segmentation(instance, annotated.size_hw, root, written), written
+    )
     for instance, shape in shapes:
-        written.counts["crowds" if instance.role == "crowd" else "objects"] += 1
+        written.counts["crowd" if instance.role == "crowd" else "object"] += 1
         records.append({
             "category_id": categories.index(instance.category) + 1,
             "segmentation": shape.segmentation,
@@ -71,39 +83,39 @@ def _annotations(page: Page, categories: tuple[str, ...], root: Path, written: W
     return records
 
 
-def _refused(instance: Instance) -> str:
+def _refusal(instance: Instance) -> str:
     if instance.role == "ignore":
-        return "annotation: ignore (COCO has no pixels that do not count; they become background)"
+        return "annotation: ignore (COCO has no ignored pixels; they become background)"
     if instance.kind in ("line", "point"):
-        return f"annotation: {instance.kind} (COCO has outlines only)"
+        return f"annotation: {instance.kind} (COCO has only outlines)"
     return ""
 
 
-def _shape(instance: Instance, size_hw: tuple[int, int], root: Path, written: Written) -> _Shape:
+def _segmentation(instance: Instance, size_hw: tuple[int, int], root: Path, written: Written) -> _Segmentation:
     if instance.kind == "box":
-        written.changed["boxes became outlines of four corners"] += 1
+        written.changed["box: as outline with four corners"] += 1
     has_holes = bool(instance.holes) or instance.even_odd
     if instance.rings and not has_holes:
         return _of_rings(instance, size_hw)
-    drawn = outlines.region(instance, size_hw, root)
+    region = outlines.region(instance, size_hw, root)
     if has_holes:
-        written.changed["outlines with holes became run lengths of the same pixels"] += 1
-    left, top, right, bottom = rle.bounds(drawn) or (0.0, 0.0, 0.0, 0.0)
-    stored = instance.rle or Rle(size_hw=size_hw, counts=rle.compressed(drawn)["counts"].decode("ascii"))
+        written.changed["object: outline with holes, as run lengths of the same pixels"] += 1
+    left, top, right, bottom = rle.bounds(region) or (0.0, 0.0, 0.0, 0.0)
+    stored = instance.rle or Rle(size_hw=size_hw, counts=rle.compressed(region)["counts"].decode("ascii"))
     counts = stored.counts if isinstance(stored.counts, str) else list(stored.counts)
     segmentation = {"size": list(stored.size_hw), "counts": counts}
-    return _Shape(segmentation, [left, top, right - left, bottom - top], float(rle.area_px(drawn)))
+    return _Segmentation(segmentation, [left, top, right - left, bottom - top], float(rle.area_px(region)))
 
 
-def _of_rings(instance: Instance, size_hw: tuple[int, int]) -> _Shape:
+def _of_rings(instance: Instance, size_hw: tuple[int, int]) -> _Segmentation:
     xs = [x for ring in instance.rings for x in ring[0::2]]
     ys = [y for ring in instance.rings for y in ring[1::2]]
     box = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
     area = 0.0 if instance.area is not None else _area(instance, size_hw)
-    return _Shape([list(ring) for ring in instance.rings], box, area)
+    return _Segmentation([list(ring) for ring in instance.rings], box, area)
 
 
 def _area(instance: Instance, size_hw: tuple[int, int]) -> float:
-    """Square pixels inside its outline, or the pixels that it covers where those cannot be measured."""
+    """The square pixels inside the outline; if they cannot be measured, the pixels that it covers."""
     corrected = geometry.corrected_area(geometry.examine(instance.rings, size_hw))
     return float(rle.area_px(raster.draw(instance.rings, size_hw))) if corrected is None else corrected

@@ -1,22 +1,22 @@
-"""A source folder of any format written back in another, and the account of it in words."""
+"""The conversion of a source folder of any format to another format, with a report in words."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from segpipe.convert import coco, labelme, target, voc, yolo
-from segpipe.convert import index_masks as index_masks
+from segpipe.convert import coco, index_masks, labelme, target, voc, yolo
 from segpipe.convert.target import Target, Written
 from segpipe.core.errors import UserError
+from segpipe.core.plurals import counted
 from segpipe.data import photos
 from segpipe.data.records import Dataset
 from segpipe.ingest.names import AUTO
 from segpipe.ingest.read import MaskOptions, read_source
 from segpipe.validate import conflicts
 
-_BY_FOLDERS = MaskOptions()
+_DEFAULT_MASKS = MaskOptions()
 
-# A new target is one module with `write`, and its line here.
+# A new target is a module with a function `write`, and one line here
 WRITERS: Mapping[str, Callable[[Dataset, Target], Written]] = {
     "coco": coco.write,
     "labelme": labelme.write,
@@ -24,12 +24,12 @@ WRITERS: Mapping[str, Callable[[Dataset, Target], Written]] = {
     "voc": voc.write,
     "yolo": yolo.write,
 }
-_WHERE = {
-    "coco": "the records name them by their path in the source: use it as the image folder",
-    "labelme": "imagePath leads from each file to the source's own",
-    "masks": "masks have the photographs' paths: put those below images/",
-    "voc": "put them into JPEGImages/ under the names in Annotations/",
-    "yolo": "put them below images/ under the paths of labels/",
+_PHOTOS = {
+    "coco": "the records have their paths in the source: use the source as the image folder",
+    "labelme": "imagePath in each file leads to the photo in the source",
+    "masks": "the masks have the paths of the photos: put the photos under images/",
+    "voc": "put them into JPEGImages/ with the names in Annotations/",
+    "yolo": "put them under images/ with the paths of labels/",
 }
 
 
@@ -39,53 +39,58 @@ def convert(
     to: str,
     *,
     format: str = AUTO,
-    masks: MaskOptions = _BY_FOLDERS,
+    masks: MaskOptions = _DEFAULT_MASKS,
     class_of: Mapping[str, str] | None = None,
     even_odd: bool = False,
     copy_images: bool = False,
 ) -> list[str]:
-    """Write the source `root` to `out` in the format `to`, one of WRITERS; the lines that say what came of it.
+    """Write the source `root` to the folder `out` in the format `to` (one of WRITERS), and return the report's lines.
 
-    masks: how to read masks, and how to map over pictures; class_of: the class that each category becomes, of those
-    that are written; even_odd: rings within others of the same object are holes. Raises UserError if `out` is not
-    empty or in the source, or the source cannot be read as a whole.
+    format: of the source; masks: how to read its masks, and how to map a function over images;
+    class_of: the class of each category to write, None for all; even_odd: whether nested rings of an object are holes;
+    copy_images: whether to copy the photos, too.
+    Raises UserError if `out` is not empty or is in the source, or if the source as a whole cannot be used.
     """
-    target.check(root, out)
+    target.check_folders(root, out)
     dataset = read_source(root, format, masks)
     conflicts.refuse(dataset.conflicts, class_of)
     if class_of:
-        dataset = target.of_classes(dataset, class_of)
+        dataset = target.with_classes(dataset, class_of)
     if even_odd:
         dataset = target.with_holes(dataset)
     try:
         written = WRITERS[to](dataset, Target(root, out, copy_images, masks.mapper))
     except OSError as error:
-        raise UserError(f"{error.filename or out}: {error.strerror}; mend that, empty {out}, start anew") from error
+        remedy = f"fix this, empty {out}, and start again"
+        raise UserError(f"{error.filename or out}: {error.strerror}; {remedy}") from error
     if not written.files:
-        reasons = ", ".join(f"{count} {what}" for what, count in _largest(written.dropped))
-        raise UserError(f"{root}: no photograph can be written as {to} ({reasons}); mend the source")
-    return [f"{dataset.format} -> {to}: {out}", *_account(written), _photographs(written, to, copy_images)]
+        reasons = ", ".join(_lines(written.dropped))
+        raise UserError(f"{root}: no image can be written as {to} ({reasons}); fix the source")
+    return [f"{dataset.format} -> {to}: {out}", *_report(written), _photo_line(written, to, copy_images)]
 
 
-def _account(written: Written) -> list[str]:
-    said = {
-        "written": written.counts + Counter(pictures=len(written.files)),
+def _report(written: Written) -> list[str]:
+    parts = {
+        "written": written.counts + Counter(image=len(written.files)),
         "changed": written.changed,
         "left out": written.dropped,
     }
-    lines = [f"  {word}: {count} {what}" for word, counts in said.items() for what, count in _largest(counts)]
+    lines = [f"  {name}: {line}" for name, counter in parts.items() for line in _lines(counter)]
     return lines if any(written.dropped.values()) else [*lines, "  left out: nothing"]
 
 
-def _largest(counts: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(((what, count) for what, count in counts.items() if count), key=lambda pair: (-pair[1], pair[0]))
+def _lines(counter: Counter[str]) -> list[str]:
+    """Each key of a counter of Written with its count, the largest count first."""
+    ordered = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    parts = ((count, key.partition(":")) for key, count in ordered if count)
+    return [f"{counted(count, noun)}{colon}{text}" for count, (noun, colon, text) in parts]
 
 
-def _photographs(written: Written, to: str, copied: bool) -> str:
+def _photo_line(written: Written, to: str, copied: bool) -> str:
     if copied:
-        return f"  photographs: {len(written.files)} copied"
-    inside = sum(photos.is_embedded(Path(file)) for file in written.files)
-    if inside and to == "labelme":
-        return f"  photographs: {inside} stand inside the files as in the source, of others {_WHERE[to]}"
-    told = f"; {inside} stand inside annotation files, of which only that makes files" if inside else ""
-    return f"  photographs: not copied (--copy-images{told}); {_WHERE[to]}"
+        return f"  photos: {len(written.files)} copied"
+    embedded = sum(photos.is_embedded(Path(file)) for file in written.files)
+    if embedded and to == "labelme":
+        return f"  photos: {embedded} inside the annotation files as in the source; for the others, {_PHOTOS[to]}"
+    note = f"; only this option saves the {counted(embedded, 'photo')} inside annotation files" if embedded else ""
+    return f"  photos: not copied (--copy-images{note}); {_PHOTOS[to]}"

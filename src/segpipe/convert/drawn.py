@@ -1,10 +1,10 @@
-"""Photographs drawn as the pipeline draws them, for targets that hold pixels: one picture at a time, in any process."""
+"""Images drawn by the pipeline's rules, one at a time and in any process, for targets that store pixels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from segpipe.convert.target import Page, Target, Written
+from segpipe.convert.target import AnnotatedImage, Target, Written
 from segpipe.core.errors import UserError
 from segpipe.data import classes
 from segpipe.data.classes import BACKGROUND, ClassTable
@@ -18,17 +18,17 @@ from segpipe.rasterize.image import DrawTask, Painted, paint
 from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
 
-_FIT = Fit("stretch", (32, 32))  # of a drawing task; nothing is fitted here
+_FIT = Fit("stretch", (32, 32))  # a DrawTask needs one, but nothing is resized here
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photograph to check, draw and write. place: where in the target, without suffix; copy: and its file."""
+    """One image to check, draw and write."""
 
     check: CheckTask
     categories: tuple[str, ...]
     target: Target
-    place: str
+    stem: str  # the path in the target without suffix
 
     @property
     def classes(self) -> ClassTable:
@@ -38,44 +38,48 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """instances: those that are drawn; owners: integer (H, W), 0 nobody, i + 1 instances[i]; label_map: uint8."""
+    """One drawn image."""
 
     image: Image
-    instances: tuple[Instance, ...]
-    painted: Painted
+    instances: tuple[Instance, ...]  # those that are drawn
+    painted: Painted  # owner i + 1 is instances[i]
 
 
-def jobs(found: Sequence[Page], categories: tuple[str, ...], target: Target, place_of: dict[str, str]) -> list[Job]:
-    """One job a photograph: all classes count, crowds are ignored, boxes are regions, lines and points nothing."""
-    bare = replace(target, mapper=map)  # a job goes to other processes
+def jobs(
+    found: Sequence[AnnotatedImage], categories: tuple[str, ...], target: Target, stems: dict[str, str]
+) -> list[Job]:
+    """One job per image. All classes count, crowds are ignored, boxes are regions, lines and points are dropped.
+
+    stems: the path in the target without suffix, by image key.
+    """
+    picklable = replace(target, mapper=map)  # a job goes to another process
     rules = Rules({name: name for name in categories}, Policies())
     return [
         Job(
-            CheckTask(target.root, page.image, page.instances, rules, keep_empty=True),
+            CheckTask(target.root, annotated.image, annotated.instances, rules, keep_empty=True),
             categories,
-            bare,
-            place_of[page.image.key],
+            picklable,
+            stems[annotated.image.key],
         )
-        for page in found
+        for annotated in found
     ]
 
 
-def each(write: Callable[[Job], list[Row]], waiting: Sequence[Job], written: Written, target: Target) -> None:
-    """Run `write` over the jobs, and count what its ledger rows say."""
-    rows = [row for own in target.mapper(write, waiting) for row in own]
-    verdicts = (DROPPED, DISCARDED, HIDDEN)
+def write_each(write: Callable[[Job], list[Row]], jobs: Sequence[Job], written: Written, target: Target) -> None:
+    """Run `write` on every job, and count the ledger rows that it returns."""
+    rows = [row for of_image in target.mapper(write, jobs) for row in of_image]
     for row in rows:
-        if row.verdict in verdicts:
-            written.dropped[f"{'photograph' if row.kind == 'image' else row.kind}: {row.reason}"] += 1
+        if row.verdict in (DROPPED, DISCARDED, HIDDEN):
+            written.dropped[f"{row.kind}: {row.reason}"] += 1
         elif row.kind == "annotation":
-            written.counts["regions to ignore" if row.verdict == IGNORED else "objects"] += 1
-            written.changed["objects lost pixels beneath others"] += _is_covered(row)
+            written.counts["ignored region" if row.verdict == IGNORED else "object"] += 1
+            written.changed["object: without the pixels under other objects"] += _is_partly_hidden(row)
     kept = {row.id for row in rows if row.kind == "image" and row.verdict == KEPT}
-    written.files[:] = [job.check.image.file for job in waiting if job.check.image.key in kept]
+    written.files[:] = [job.check.image.file for job in jobs if job.check.image.key in kept]
 
 
 def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
-    """The photograph drawn, None if it cannot be used, and its ledger rows with the pixels that show."""
+    """The drawn image (None if it cannot be used) and its ledger rows with the visible pixels."""
     checked = check(job.check)
     if checked.photo is None:
         return None, list(checked.rows)
@@ -100,19 +104,20 @@ def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
     return Drawing(job.check.image, checked.instances, painted), rows
 
 
-def _is_covered(row: Row) -> bool:
+def _is_partly_hidden(row: Row) -> bool:
     return row.verdict != IGNORED and row.px_after is not None and row.px_after < (row.px_before or 0)
 
 
 def check_names(categories: Sequence[str], written: Written) -> tuple[str, ...]:
-    """The categories that masks can hold, all but background; counts those that a file of class names says otherwise.
+    """The categories of the masks: all but background. Names with another meaning in a file of names are counted.
 
-    Raises UserError for a name that such a file cannot hold at all.
+    Raises UserError for a name that such a file cannot store.
     """
     for name in categories:
         if ":" in name or name.startswith("#") or len(name.splitlines()) != 1:
-            problem = f"class {name!r} cannot stand in a file of class names (':' ends a name, '#' begins a comment)"
-            raise UserError(f"{problem}; rename it in the source, or leave it out by --classes")
-        if meaning_in_file(name.strip()) != name:
-            written.changed[f"class {name!r} reads as {meaning_in_file(name.strip())} in a file of names"] += 1
+            problem = f"class {name!r} cannot be in a file of class names (':' ends a name, '#' starts a comment)"
+            raise UserError(f"{problem}; rename it in the source, or leave it out with --classes")
+        meaning = meaning_in_file(name.strip())
+        if meaning != name:
+            written.changed[f"class: {name!r} means {meaning} in a file of class names"] += 1
     return tuple(name for name in categories if name != BACKGROUND)

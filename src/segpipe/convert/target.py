@@ -1,4 +1,4 @@
-"""Where a data set is written to, what goes there, and the account of what did not."""
+"""The target of a conversion: the images to write, their paths in the target, and the counts of what changed."""
 
 import os
 import shutil
@@ -17,25 +17,28 @@ from segpipe.data.split_words import split_named
 from segpipe.ingest.parsing import UNKNOWN
 from segpipe.ingest.source import folder_of
 
-Shape = TypeVar("Shape")
-LOST_FLAGS = "objects lost what their annotator noted: difficult, occluded, truncated"
+Converted = TypeVar("Converted")
+LOST_FLAGS = "object: without flags (difficult, occluded, truncated)"
 SPLITS = ("train", "val", "test", None)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """root: the source folder; out: where to write; copy_images: photographs too; mapper: how to map over pictures."""
+    """Where and how to write a data set."""
 
-    root: Path
+    root: Path  # the source folder
     out: Path
     copy_images: bool = False
-    mapper: Mapper = map
+    mapper: Mapper = map  # maps a function over images
 
-    def put_photograph(self, file: str, place: str) -> None:
-        """Copy a photograph of the source to `place` in the target, if photographs are copied at all."""
+    def copy_photo(self, file: str, path: str) -> None:
+        """Copy a photo of the source to `path` in the target, if copy_images is set.
+
+        file: the photo's path in the source; an image inside an annotation file becomes a file.
+        """
         if not self.copy_images:
             return
-        with atomic_write(self.out / place, durable=False) as part:
+        with atomic_write(self.out / path, durable=False) as part:
             if photos.is_embedded(self.root / file):
                 part.write_bytes(photos.embedded_file(self.root / file))
             else:
@@ -44,47 +47,51 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Counts: what was written; changed: what the target says in another way; dropped: what is not there, and why.
+    """The result of a conversion. Each key of the counters is a noun, and mostly what happened: "image: unreadable"."""
 
-    files: the photographs that were written of, as the source has them.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-    changed: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    files: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)  # what was written
+    changed: Counter[str] = field(default_factory=Counter)  # what the target expresses in another form
+    dropped: Counter[str] = field(default_factory=Counter)  # what was left out, with the reason
+    files: list[str] = field(default_factory=list)  # the photos of the written images, as the source names them
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One annotated photograph. size_hw: pixels as declared, else as its file has them."""
+class AnnotatedImage:
+    """One annotated image that can be read, and its annotations that can be used."""
 
     image: Image
-    size_hw: tuple[int, int]
+    size_hw: tuple[int, int]  # as declared, otherwise of the photo
     instances: tuple[Instance, ...]
 
 
-def accepted(
-    page: Page, refused: Callable[[Instance], str], shape: Callable[[Instance], Shape], written: Written
-) -> Iterator[tuple[Instance, Shape]]:
-    """Each instance of the page with its shape in the target; what is refused, or cannot be drawn, is counted."""
-    for instance in page.instances:
-        reason = refused(instance)
+def convert_each(
+    annotated: AnnotatedImage,
+    refusal: Callable[[Instance], str],
+    converted: Callable[[Instance], Converted],
+    written: Written,
+) -> Iterator[tuple[Instance, Converted]]:
+    """Each instance of an image with its shape in the target; the others are counted in written.dropped.
+
+    refusal: why the target cannot hold an instance, "" if it can; converted: makes the shape, or raises
+    AnnotationError.
+    """
+    for instance in annotated.instances:
+        reason = refusal(instance)
         if reason:
             written.dropped[reason] += 1
             continue
         try:
-            found = shape(instance)
+            shape = converted(instance)
         except AnnotationError as error:
             written.dropped[f"annotation: {error.reason}"] += 1
             continue
-        yield instance, found
+        yield instance, shape
 
 
-def check(root: Path, out: Path) -> None:
-    """Raise UserError unless `out` is absent or an empty folder, outside the source folder."""
+def check_folders(root: Path, out: Path) -> None:
+    """Raise UserError unless `out` is a new or empty folder outside the source folder `root`."""
     if out.resolve().is_relative_to(root.resolve()):
-        raise UserError(f"{out}: lies in the source folder, which is only read; name another folder")
+        raise UserError(f"{out}: is in the source folder, which is only read; name another folder")
     try:
         if any(out.iterdir()):
             raise UserError(f"{out}: is not empty; name a new folder, or empty this one")
@@ -94,66 +101,69 @@ def check(root: Path, out: Path) -> None:
         raise UserError(f"{out}: cannot be written ({error.strerror}); name another folder") from error
 
 
-def of_classes(dataset: Dataset, class_of: Mapping[str, str]) -> Dataset:
-    """The data set with these classes only, in this order, regions to ignore included.
+def with_classes(dataset: Dataset, class_of: Mapping[str, str]) -> Dataset:
+    """The data set with the selected classes only, and with all ignored regions.
 
-    class_of: the class that each category which counts becomes. Raises UserError for a category that the source has
-    not.
+    class_of: the class of each selected category, in the order of the classes.
+    Raises UserError for a category that the source does not have.
     """
     missing = [name for name in class_of if name not in dataset.categories]
     if missing:
         raise UserError(f"--classes: no class {missing[0]!r} in the source; it has {', '.join(dataset.categories)}")
-    unwanted = set(dataset.categories) - set(class_of)
+    unselected = set(dataset.categories) - set(class_of)
     kept = [
         replace(instance, category=class_of.get(instance.category, instance.category))
         for instance in dataset.instances
-        if instance.category not in unwanted
+        if instance.category not in unselected
     ]
     return replace(dataset, categories=tuple(dict.fromkeys(class_of.values())), instances=tuple(kept))
 
 
 def with_holes(dataset: Dataset) -> Dataset:
-    """The data set with outlines of several rings drawn by even-odd."""
-    drawn = (replace(i, even_odd=True) if len(i.rings) > 1 and i.kind == "region" else i for i in dataset.instances)
-    return replace(dataset, instances=tuple(drawn))
+    """The data set with outlines of several rings drawn by the even-odd rule."""
+    instances = (replace(i, even_odd=True) if len(i.rings) > 1 and i.kind == "region" else i for i in dataset.instances)
+    return replace(dataset, instances=tuple(instances))
 
 
-def pages(dataset: Dataset, root: Path, written: Written) -> list[Page]:
-    """The annotated photographs with the annotations that can be used; counts those and what is left out, by reason.
+def annotated_images(dataset: Dataset, root: Path, written: Written) -> list[AnnotatedImage]:
+    """The annotated images with their usable annotations; the others are counted in `written` by their reason.
 
-    Raises UserError if no photograph is left.
+    Raises UserError if no image remains.
     """
     of_image = by_image(dataset.instances)
-    found = list(_pages(dataset, root, of_image, written))
-    for homeless in of_image.values():
-        written.dropped.update(_reason(instance) or "annotation: image_lost" for instance in homeless)
+    found = list(_annotated_images(dataset, root, of_image, written))
+    for without_image in of_image.values():
+        written.dropped.update(_reason(instance) or "annotation: image_lost" for instance in without_image)
     if not found:
         reasons = ", ".join(f"{count} {reason}" for reason, count in written.dropped.most_common())
-        raise UserError(f"{root}: no annotated photograph can be used ({reasons}); mend the source")
-    written.files.extend(page.image.file for page in found)
+        raise UserError(f"{root}: no annotated image can be used ({reasons}); fix the source")
+    written.files.extend(annotated.image.file for annotated in found)
     return found
 
 
-def _pages(dataset: Dataset, root: Path, of_image: dict[str, list[Instance]], written: Written) -> Iterator[Page]:
+def _annotated_images(
+    dataset: Dataset, root: Path, of_image: dict[str, list[Instance]], written: Written
+) -> Iterator[AnnotatedImage]:
+    """of_image: the instances by image key; those of the returned images are removed from it."""
     for image in dataset.images:
         try:
             size_hw = _size_hw(image, root)
         except AnnotationError as error:
-            written.dropped[f"photograph: {error.reason}"] += 1
+            written.dropped[f"image: {error.reason}"] += 1
             continue
         instances = [_as_ignored(instance, written) for instance in of_image.pop(image.key, [])]
         written.dropped.update(filter(None, map(_reason, instances)))
-        written.changed["annotations lost outlines that enclose nothing"] += sum(
+        written.changed["annotation: without the rings that enclose no area"] += sum(
             not i.problem and i.rings_refused > 0 for i in instances
         )
-        yield Page(image, size_hw, tuple(instance for instance in instances if not instance.problem))
+        yield AnnotatedImage(image, size_hw, tuple(instance for instance in instances if not instance.problem))
 
 
 def _as_ignored(instance: Instance, written: Written) -> Instance:
-    """An outline or pixels whose class nothing names, as a region to ignore, which it is to the pipeline too."""
+    """An instance of an unknown class with pixels as an ignored region, as in the pipeline."""
     if instance.problem != UNKNOWN or not (instance.rings or instance.rle or instance.mask_value is not None):
         return instance
-    written.changed["annotations of an unknown class became regions to ignore"] += 1
+    written.changed["annotation: of an unknown class, as ignored region"] += 1
     return replace(instance, problem="", category="", role="ignore")
 
 
@@ -167,27 +177,30 @@ def _size_hw(image: Image, root: Path) -> tuple[int, int]:
     if not image.annotated:
         raise AnnotationError("no annotation file names it", "not_annotated")
     if photos.is_embedded(root / image.file):
-        photos.read_size(root / image.file)  # a picture in base64 is sooner broken than a file of its own
+        photos.read_size(root / image.file)  # an image in base64 is damaged more often than a file
     if image.height is not None and image.width is not None:
         return image.height, image.width
     return photos.viewed_hw(*photos.read_size(root / image.file))
 
 
-def places(images: Sequence[Image], named: Callable[[Image], str]) -> dict[str, str]:
-    """For each key a place without suffix: by_path or by_split; photographs that would share one go by their keys."""
-    own = {image.key: named(image) for image in images}
-    counts = Counter(place.casefold() for place in own.values())
-    return {key: place if counts[place.casefold()] == 1 else f"{folder_of(place)}/{key}" for key, place in own.items()}
+def target_stems(images: Sequence[Image], stem_of: Callable[[Image], str]) -> dict[str, str]:
+    """The path in the target without suffix by image key, unique also if upper and lower case are the same.
+
+    stem_of: by_path or by_split. Images that would have the same path get their keys as names.
+    """
+    stems = {image.key: stem_of(image) for image in images}
+    counts = Counter(stem.casefold() for stem in stems.values())
+    return {key: stem if counts[stem.casefold()] == 1 else f"{folder_of(stem)}/{key}" for key, stem in stems.items()}
 
 
 def by_path(image: Image) -> str:
-    """The photograph's own path without suffix, below a folder of its split's name if no folder says it."""
+    """The photo's path without suffix, in a folder named after its split if no folder of the path means the split."""
     stem = _stem(image)
     return stem if split_named(folder_of(stem)) == image.split else f"{image.split}/{stem}"
 
 
 def by_split(image: Image) -> str:
-    """The photograph's own path without suffix, the first folder always that of its split, if it has one."""
+    """The photo's path without suffix; the first folder is always that of its split, if it has one."""
     stem = _stem(image)
     return stem if not image.split or stem.startswith(f"{image.split}/") else f"{image.split}/{stem}"
 
@@ -196,13 +209,13 @@ def _stem(image: Image) -> str:
     return str(PurePosixPath(image.file).with_suffix(""))
 
 
-def photograph(image: Image, root: Path) -> str:
-    """The photograph's path in the source; one inside an annotation file as if it stood beside that."""
+def photo_path(image: Image, root: Path) -> str:
+    """The photo's path in the source; an image inside an annotation file as if it were a file next to it."""
     return f"{_stem(image)}{suffix(image, root)}"
 
 
 def suffix(image: Image, root: Path) -> str:
-    """What the photograph's file ends in, or would if it were one."""
+    """The suffix of the photo's file; for an image inside an annotation file, the suffix of its format."""
     return photos.suffix(root / image.file)
 
 
