@@ -251,7 +251,7 @@ def test_a_broken_source_ends_with_one_line_and_no_output(project):
     project.set("ingest.source", "data/nowhere")
     said = project.run("python", "-m", "stages.ingest", fails=True)
     assert said == (
-        "error: data/nowhere: no such folder; set ingest.source in params.yaml to the folder of your photographs\n"
+        "error: data/nowhere: no such folder; set ingest.source in params.yaml to the folder of your images\n"
     )
     project.git("checkout", "-q", "--", "params.yaml")
 

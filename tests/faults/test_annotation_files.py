@@ -195,7 +195,7 @@ def test_entities_in_a_file_of_all_pictures_end_the_run(world, kind):
 def test_broken_results_are_named_although_the_list_of_pictures_is_sound(world, kind):
     path = put(world, "coco_results")
     path.write_bytes(damaged(kind, path))
-    with pytest.raises(UserError, match=r"its coco files hold no annotation; results\.json: "):
+    with pytest.raises(UserError, match=r"its coco files contain no annotation; results\.json: "):
         go(world)
 
 

@@ -153,10 +153,10 @@ def test_a_photograph_is_never_replaced_by_another_of_its_name_that_has_its_reco
 def test_the_only_photograph_of_a_name_in_another_folder_is_used_and_noted(world, format, caplog):
     renamed(world, format, "video1/c.png", "video2/c.png")
     found = validated(world)
-    words = "written 'video1/c.png', and the only file of that name is video2/c.png"
+    words = "written 'video1/c.png'; the only file of that name is video2/c.png"
     assert notes(found) == {"video2__c": ("other_folder", words)}
     assert f"other_folder: {words}" in details(found, "kept")
-    assert f"1 photographs are in other folders than written (first: {NAMED_IN[format]}: {words})" in caplog.text
+    assert f"1 photo is not in the folder that the record names (first: {NAMED_IN[format]}: {words})" in caplog.text
 
 
 @pytest.mark.parametrize("format", NAMED)

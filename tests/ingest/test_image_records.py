@@ -100,7 +100,9 @@ def test_a_picture_above_that_other_records_have_is_not_taken_for_a_lost_one(tmp
     images, keys = locate_photos(source, records)
     (lost,) = [image for image in images if image.key == keys[-1]]
     assert (lost.file, lost.problem) == ("", "missing_file")
-    assert lost.detail.startswith("no file 'video1/a.jpg' in the source; a.jpg has its name, but a.json may mean that")
+    assert lost.detail.startswith(
+        "no file 'video1/a.jpg' in the source; a.jpg has its name, but a.json may mean that file"
+    )
 
 
 def test_a_picture_above_that_no_other_record_has_is_found_elsewhere(tmp_path):

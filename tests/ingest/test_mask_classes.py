@@ -76,7 +76,9 @@ def test_two_values_of_one_name_are_one_class(tmp_path):
 def test_a_names_file_that_is_not_text_is_a_user_error(tmp_path):
     with pytest.raises(UserError) as error:
         named(tmp_path, "classes.txt", b"\xff\xfe\x00")
-    assert str(error.value) == ("classes.txt: cannot be read as UTF-8 text; save it so, or remove it from the source")
+    assert str(error.value) == (
+        "classes.txt: cannot be read as UTF-8 text; save it as UTF-8, or remove it from the source"
+    )
 
 
 def test_two_files_that_do_not_agree_are_an_error_that_names_both(tmp_path):
@@ -87,8 +89,8 @@ def test_two_files_that_do_not_agree_are_an_error_that_names_both(tmp_path):
     with pytest.raises(UserError) as error:
         value_classes(source, ["x", "y"], None)
     assert str(error.value) == (
-        "x/classes.txt names the value 1 'road', y/classes.txt names it 'car'; make them agree, or say what the "
-        "values mean under ingest.mask_values"
+        "x/classes.txt names the value 1 'road', y/classes.txt names it 'car'; make them agree, or set "
+        "ingest.mask_values in params.yaml"
     )
 
 
@@ -147,9 +149,9 @@ def test_a_file_without_colours_declares_none(tmp_path, name, text):
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
     [
-        ("labelmap.txt", "cat:128,0::\n", "'128,0' is no colour; write each colour as three numbers from 0 to 255"),
-        ("labelmap.txt", "cat:128,0,256::\n", "'128,0,256' is no colour; write"),
-        ("class_dict.csv", "name,r,g,b\ncat,red,0,0\n", "'red,0,0' is no colour; write"),
+        ("labelmap.txt", "cat:128,0::\n", "'128,0' is not a colour; write each colour as three numbers from 0 to 255"),
+        ("labelmap.txt", "cat:128,0,256::\n", "'128,0,256' is not a colour; write"),
+        ("class_dict.csv", "name,r,g,b\ncat,red,0,0\n", "'red,0,0' is not a colour; write"),
         ("labelmap.txt", "cat:1,2,3::\ndog:1,2,3::\n", "the colour 1,2,3 has two names, 'cat' and 'dog'; keep one"),
         ("classes.json", "{", "line 1, column 2: not valid JSON ("),
     ],
@@ -166,5 +168,5 @@ def test_mask_values_are_numbers_or_colours():
 
 
 def test_a_colour_of_mask_values_needs_three_numbers():
-    with pytest.raises(UserError, match="'1,2' is no colour"):
+    with pytest.raises(UserError, match="'1,2' is not a colour"):
         by_number_and_colour({"1,2": "car"})

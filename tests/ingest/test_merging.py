@@ -64,8 +64,8 @@ def test_a_folder_that_two_formats_claim_is_an_error_that_names_both(tmp_path):
         read_source(tmp_path)
     assert str(error.value) == (
         f"{tmp_path}: y: recognised as via (VGG Image Annotator: y/via.json) and index_masks (index masks, images/ + "
-        "masks/: 1 of 1 photographs have one); keep the annotations of one of them there, or point ingest.source in "
-        "params.yaml at that folder and set ingest.format to one of them"
+        "masks/: 1 mask for 1 photo); keep the annotations of one format there, or set ingest.source in params.yaml "
+        "to that folder and ingest.format to one of them"
     )
 
 
@@ -91,7 +91,7 @@ def test_spellings_of_one_class_in_two_data_sets_are_an_error_that_names_both(tm
     dataset = read_source(tmp_path)
     assert dataset.categories == ("cat", "dog", "Cat")
     assert refused(dataset) == (
-        "class 'cat' of x (coco) and 'Cat' of y (index_masks) differ in spelling only; make them one under "
+        "class 'cat' of x (coco) and 'Cat' of y (index_masks) differ only in spelling; join them under "
         "ingest.classes in params.yaml (convert: --classes), like {cat: [cat, Cat]}, or list both"
     )
 
@@ -109,7 +109,7 @@ def test_spellings_within_one_data_set_are_warned_of(tmp_path, caplog):
     put_masks(tmp_path, "background\nroad\nRoad \n")
     with caplog.at_level(logging.WARNING):
         assert not read_source(tmp_path).conflicts
-    assert ". (index_masks): 'road' and 'Road' are classes of their own; ingest.classes may make" in caplog.text
+    assert ". (index_masks): 'road' and 'Road' are separate classes; join them under ingest.classes" in caplog.text
 
 
 def test_a_photograph_annotated_twice_and_not_alike_is_an_error_that_names_both(tmp_path):
@@ -118,8 +118,8 @@ def test_a_photograph_annotated_twice_and_not_alike_is_an_error_that_names_both(
     (tmp_path / "y/a.jpg").write_bytes((tmp_path / "x/images/a.jpg").read_bytes())
     dataset = read_source(tmp_path)
     assert refused(dataset) == (
-        "x/images/a.jpg (coco: cat) and y/a.jpg (via: owl) are the same photograph, annotated twice and not alike; "
-        "keep one of the two, or leave the classes that differ out of ingest.classes in params.yaml"
+        "x/images/a.jpg (coco: cat) and y/a.jpg (via: owl) are the same photo, annotated twice with different classes; "
+        "keep one of them, or remove the differing classes from ingest.classes in params.yaml"
     )
     assert refused(dataset, ["cat"]) != ""
     assert refused(dataset, ["dog"]) == ""
@@ -144,7 +144,7 @@ def test_the_real_scene_in_seven_formats_contradicts_itself_where_a_format_canno
     """CVAT's VOC and YOLO exports have no polygons, its COCO export no lines: there those pictures show nothing."""
     dataset = read_source(real_data / "multi_format")
     assert refused(dataset).startswith(
-        "coco1.0/images/birds.jpg (coco: bird) and voc1.1/JPEGImages/birds.jpg (voc: no object) are the same photograph"
+        "coco1.0/images/birds.jpg (coco: bird) and voc1.1/JPEGImages/birds.jpg (voc: no object) are the same photo, "
     )
     assert not [conflict for conflict in dataset.conflicts if conflict.kind == "spelling"]
     assert refused(dataset, ["strawberry"]) == ""  # boxes, which every format can say

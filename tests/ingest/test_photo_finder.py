@@ -92,7 +92,7 @@ def test_the_note_gives_both_paths():
     (found,) = PhotoFinder(Source(Path(), ("video2/a.jpg",), {})).similar(
         [PhotoName(path="video1/a.jpg", folders=(".",), place="", origin="")], {}
     )
-    assert found.note == (OTHER, "written 'video1/a.jpg', and the only file of that name is video2/a.jpg")
+    assert found.note == (OTHER, "written 'video1/a.jpg'; the only file of that name is video2/a.jpg")
 
 
 def test_the_more_folders_agree_the_better():
@@ -113,23 +113,23 @@ def test_of_equal_ones_the_one_nearest_to_the_annotation_file_counts():
 @pytest.mark.parametrize(
     ("files", "name", "problem"),
     [
-        (["x/a.jpg", "y/a.jpg"], "a.jpg", "'a.jpg' may be any of 2 files (x/a.jpg, y/a.jpg); give its folder"),
-        (["a.jpg", "A.jpg"], "a.JPG", "'a.JPG' may be any of 2 files (a.jpg, A.jpg); give its folder"),
+        (["x/a.jpg", "y/a.jpg"], "a.jpg", "'a.jpg' matches 2 files (x/a.jpg, y/a.jpg); write its folder"),
+        (["a.jpg", "A.jpg"], "a.JPG", "'a.JPG' matches 2 files (a.jpg, A.jpg); write its folder"),
         (
             ["x/a.jpg", "y/a.jpg"],
             "z/a.jpg",
-            "no file 'z/a.jpg' in the source, and its name is that of 2 files (x/a.jpg, y/a.jpg) in other folders; ",
+            "no file 'z/a.jpg' in the source, but 2 files (x/a.jpg, y/a.jpg) in other folders have its name; ",
         ),
-        (["x/b.jpg"], "x/a.jpg", "no file 'x/a.jpg' in the source; put the picture there or remove its record"),
+        (["x/b.jpg"], "x/a.jpg", "no file 'x/a.jpg' in the source; add the photo or delete its record"),
         (
             ["a.jpg", "x/a.jpg", "video1/b.jpg"],  # the folder is there, without the file
             "video1/a.jpg",
-            "no file 'video1/a.jpg' in the source, and its name is that of 2 files (a.jpg, x/a.jpg) in other folders",
+            "no file 'video1/a.jpg' in the source, but 2 files (a.jpg, x/a.jpg) in other folders have its name",
         ),
         (
             ["a.jpg", "x/a.jpg", "clips/video1/b.jpg"],
             "/home/me/video1/a.jpg",
-            "no file '/home/me/video1/a.jpg' in the source, and its name is that of 2 files (a.jpg, x/a.jpg) in",
+            "no file '/home/me/video1/a.jpg' in the source, but 2 files (a.jpg, x/a.jpg) in",
         ),
     ],
 )
@@ -141,8 +141,8 @@ def test_what_may_be_several_files_is_none(files, name, problem):
 def test_a_file_that_another_record_names_as_written_is_no_guess(name):
     (problem,) = guesses(["val/a.jpg"], (name, "val" if name == "A.jpg" else "."), written=["val/a.jpg"])
     assert problem == (
-        f"no file {name!r} in the source; val/a.jpg has its name, but another may mean that as well; put the picture "
-        "there or remove its record"
+        f"no file {name!r} in the source; val/a.jpg has its name, but another may mean that file too; add the photo "
+        "or delete its record"
     )
 
 

@@ -26,7 +26,7 @@ def put_masks(root):
     ("put", "format", "what"),
     [
         (put_coco, "coco", "COCO instances JSON: annotations/instances.json"),
-        (put_masks, "index_masks", "index masks, images/ + masks/: 1 of 1 photographs have one"),
+        (put_masks, "index_masks", "index masks, images/ + masks/: 1 mask for 1 photo"),
     ],
 )
 def test_auto_recognises_a_format_and_says_so(tmp_path, caplog, put, format, what):
@@ -43,7 +43,7 @@ def test_a_folder_of_two_formats_is_read_as_the_one_that_is_named(tmp_path):
         read_source(tmp_path)
     assert str(error.value) == (
         f"{tmp_path}: recognised as coco (COCO instances JSON: annotations/instances.json) and index_masks "
-        "(index masks, images/ + masks/: 1 of 1 photographs have one); set ingest.format in params.yaml to one of them"
+        "(index masks, images/ + masks/: 1 mask for 1 photo); set ingest.format in params.yaml to one of them"
     )
     assert read_source(tmp_path, "coco").format == "coco"
     assert read_source(tmp_path, "index_masks").format == "index_masks"
@@ -69,8 +69,8 @@ def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
     (tmp_path / "a.xml").write_text("<annotation/>")
     *formats, last = FORMATS
     assert message(tmp_path) == (
-        f"{tmp_path}: no annotations of format {', '.join(formats)} or {last} among its files (2 .jpg, 1 .xml); point "
-        "ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern and "
+        f"{tmp_path}: no annotations of format {', '.join(formats)} or {last} among its files (2 .jpg, 1 .xml); set "
+        "ingest.source in params.yaml to the folder of one data set, or set ingest.image_pattern and "
         "ingest.mask_pattern"
     )
 
@@ -90,7 +90,7 @@ def test_an_unknown_format_is_a_user_error(tmp_path):
 def test_one_pattern_alone_is_a_user_error(tmp_path):
     put_masks(tmp_path)
     assert message(tmp_path, "auto", MaskOptions(image_pattern="images/*.jpg")) == (
-        f"{tmp_path}: ingest.image_pattern and ingest.mask_pattern go together; set both in params.yaml, or none"
+        f"{tmp_path}: ingest.image_pattern and ingest.mask_pattern belong together; set both in params.yaml, or neither"
     )
 
 
@@ -123,8 +123,8 @@ def put_three(root):
     [
         ({"instances": lambda records: records[:-1]}, "3 annotations in the files, 2 read"),
         ({"instances": lambda records: (*records, records[0])}, "3 annotations in the files, 4 read"),
-        ({"images": lambda records: records[1:]}, "1 pictures of the source have no record: .'a.jpg'"),
-        ({"images": lambda records: (*records, records[0])}, "several records of their own: .'a.jpg'"),
+        ({"images": lambda records: records[1:]}, "image files of the source without a record: .'a.jpg'"),
+        ({"images": lambda records: (*records, records[0])}, "image files with several records: .'a.jpg'"),
     ],
 )
 def test_a_record_that_the_reader_loses_or_doubles_stops_the_stage(tmp_path, monkeypatch, lost, said):

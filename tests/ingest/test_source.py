@@ -37,8 +37,8 @@ def test_a_link_that_leaves_the_source_is_refused_and_one_inside_is_not(tmp_path
     found = list_source(source)
     assert found.files == ("a.jpg", "inside.jpg")
     assert found.refused == {
-        "broken.jpg": "is a link to nothing; restore the file or remove the link",
-        "out.jpg": "is a link that leaves the source; put the file itself there (DVC: cache.type copy)",
+        "broken.jpg": "is a broken link; restore its target or remove the link",
+        "out.jpg": "is a link that leaves the source; replace it with the file itself (DVC: cache.type copy)",
     }
 
 
@@ -46,7 +46,7 @@ def test_a_link_to_a_folder_is_not_followed_even_around_in_a_circle(tmp_path, ca
     put_pictures(tmp_path, ["in/a.jpg"])
     (tmp_path / "in" / "circle").symlink_to(tmp_path)
     assert list_source(tmp_path).files == ("in/a.jpg",)
-    assert "in/circle: is a link to a folder, which is not followed" in caplog.text
+    assert "in/circle: is a link to a folder and is not followed" in caplog.text
 
 
 def test_what_is_no_file_is_refused_also_behind_a_link(tmp_path):
@@ -55,7 +55,7 @@ def test_what_is_no_file_is_refused_also_behind_a_link(tmp_path):
     (tmp_path / "link.jpg").symlink_to("pipe.jpg")
     source = list_source(tmp_path)
     assert source.files == ("a.jpg",)
-    assert source.refused == dict.fromkeys(["link.jpg", "pipe.jpg"], "is no file but a pipe or a device; remove it")
+    assert source.refused == dict.fromkeys(["link.jpg", "pipe.jpg"], "is a pipe or a device, not a file; remove it")
 
 
 def test_folders_may_be_nested_deeper_than_calls(tmp_path):
@@ -85,7 +85,7 @@ def test_a_name_that_is_not_utf8_is_refused_and_shown_with_its_bytes(tmp_path):
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     source = list_source(tmp_path)
-    assert source.refused == {"caf\\xe9.jpg": "its name is not valid UTF-8; rename it"}
+    assert source.refused == {"caf\\xe9.jpg": "has a name that is not valid UTF-8; rename it"}
     image = unlisted_images(source, frozenset(["a.jpg"]))[0]
     assert (image.file, image.problem, image.annotated) == ("caf\\xe9.jpg", "unreadable", False)
 
@@ -111,7 +111,7 @@ def test_a_source_that_is_not_there_is_a_user_error(tmp_path):
     with pytest.raises(UserError) as error:
         list_source(tmp_path / "none")
     assert str(error.value) == (
-        f"{tmp_path}/none: no such folder; set ingest.source in params.yaml to the folder of your photographs"
+        f"{tmp_path}/none: no such folder; set ingest.source in params.yaml to the folder of your images"
     )
 
 
@@ -122,5 +122,5 @@ def test_a_file_is_no_source(tmp_path):
 
 def test_a_source_without_pictures_is_a_user_error(tmp_path):
     (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(UserError, match=r"holds no picture \(\.jpg, .*set ingest.source in params.yaml"):
+    with pytest.raises(UserError, match=r"contains no image file \(\.jpg, .*set ingest.source in params.yaml"):
         list_source(tmp_path)

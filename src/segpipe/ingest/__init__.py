@@ -1,1 +1,1 @@
-"""A source folder in any of 13 formats becomes records."""
+"""Readers: a source folder in any of 13 annotation formats becomes records."""

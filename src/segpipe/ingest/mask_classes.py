@@ -1,4 +1,4 @@
-"""What the values of masks mean, numbers and colours alike: a class, background or ignore."""
+"""The meaning of mask values, numbers and colours: a class name, "background" or "ignore"."""
 
 import csv
 import logging
@@ -19,26 +19,28 @@ logger = logging.getLogger(__name__)
 IGNORE = "ignore"
 BY_USER = "ingest.mask_values"
 NAMES_FILES = ("classes.txt", "class_names.txt", "labelmap.txt", "label_names.txt", "labels.txt", "names.txt")
+MAX_COLOURS = 256
 _BACKGROUND_NAMES = frozenset({BACKGROUND, "bg"})
 _IGNORE_NAMES = frozenset({IGNORE, "ignored", "void", "unlabelled", "unlabeled", "unknown"})
+_HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})(?:[0-9a-fA-F]{2})?")
 
 
 @dataclass(frozen=True, slots=True)
 class ValueClasses:
-    """Class names by stored value. named_by: the file or parameter that gives them, "" for the default numbers."""
+    """The meaning of stored numbers."""
 
-    names: Mapping[int, str]
-    named_by: str
+    names: Mapping[int, str]  # class name, "background" or "ignore" by number
+    named_by: str  # the file or parameter that gives the names; "" if nothing does
 
     @property
     def by_user(self) -> bool:
-        """Whether params.yaml gives them."""
+        """Whether params.yaml gives the names."""
         return self.named_by == BY_USER
 
     def meaning(self, value: int) -> str | None:
-        """The class name, BACKGROUND or IGNORE, or None for a value that nothing names.
+        """The class name, BACKGROUND or IGNORE of a value; None if it has no name.
 
-        Where nothing names them, 0 is background and 255 ignore.
+        Without a name, 0 is background and 255 ignore. If no value has a name, 7 is "class_7".
         """
         if value in self.names:
             return self.names[value]
@@ -47,16 +49,17 @@ class ValueClasses:
         return None if self.named_by else f"class_{value}"
 
     def categories(self, present: Iterable[int]) -> tuple[str, ...]:
-        """The class names in their own order; where nothing names them, those of the values present."""
+        """The class names in the order of the values; without names, those of the values in `present`."""
         names = list(self.names.values()) if self.named_by else [self.meaning(value) for value in sorted(present)]
         return tuple(dict.fromkeys(name for name in names if name and name not in (BACKGROUND, IGNORE)))
 
 
 def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, str] | None) -> ValueClasses:
-    """What the user gave; else the names files in the source's `folders`, one each; else the values are the names.
+    """The meaning of numbers: as given by the user, else by files of names, else by the numbers themselves.
 
-    Raises UserError if two of them do not agree. given: class name, "background" or "ignore" by stored value; its order
-    does not count, since DVC compares mappings without it.
+    folders: where a file of names may be; the first in each folder is used.
+    given: class name, "background" or "ignore" by number. Its order is ignored, as DVC ignores it, too.
+    Raises UserError if two files contradict each other.
     """
     if given:
         return ValueClasses({value: meaning_in_params(name) for value, name in sorted(given.items())}, BY_USER)
@@ -73,20 +76,20 @@ def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, st
 
 
 def _refuse_conflict(tables: Mapping[str, Mapping[int, str]]) -> None:
-    """Raises UserError if a value has different names in two files: one class table holds for all masks."""
+    """Raise UserError if a value has different names in two files: all masks share one class table."""
     first: dict[int, tuple[str, str]] = {}
     for file, names in tables.items():
         for value, name in names.items():
             known, by = first.setdefault(value, (name, file))
             if known != name:
                 problem = f"{by} names the value {value} {known!r}, {file} names it {name!r}"
-                raise UserError(f"{problem}; make them agree, or say what the values mean under ingest.mask_values")
+                raise UserError(f"{problem}; make them agree, or set ingest.mask_values in params.yaml")
 
 
 def _names_by_line(text: str) -> dict[int, str]:
-    """One name a line, the line number from 0 is the stored value; CVAT's labelmap.txt has ':' behind the name.
+    """The names by line number, counted from 0; a name ends at ':' (CVAT's labelmap.txt).
 
-    Lines that start with '#' do not count; a first line "__ignore__" before the background does not either (labelme).
+    Lines that start with '#' are not counted, nor is labelme's first line "__ignore__" before the background.
     """
     names = [meaning_in_file(line.split(":")[0].strip()) for line in text.splitlines() if not line.startswith("#")]
     if names[:2] == [IGNORE, BACKGROUND]:
@@ -95,12 +98,12 @@ def _names_by_line(text: str) -> dict[int, str]:
 
 
 def meaning_in_file(name: str) -> str:
-    """What a class name in a file of the source means: itself, background or ignore."""
+    """The meaning of a class name in a file: BACKGROUND, IGNORE, or the name itself."""
     return IGNORE if _folded(name) in _IGNORE_NAMES else meaning_in_params(name)
 
 
 def meaning_in_params(name: str) -> str:
-    """What a class name in params.yaml means: itself, background or ignore."""
+    """The meaning of a class name in params.yaml: BACKGROUND, IGNORE, or the name itself."""
     bare = _folded(name)
     return BACKGROUND if bare in _BACKGROUND_NAMES else IGNORE if bare == IGNORE else name
 
@@ -109,32 +112,29 @@ def _folded(name: str) -> str:
     return name.strip("_ ").casefold()
 
 
-_HEX = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})(?:[0-9a-fA-F]{2})?")
-_REMEDY = "write each colour as three numbers from 0 to 255"
-
-
 @dataclass(frozen=True, slots=True)
 class ColourClasses:
-    """Class names, "background" or "ignore" by colour number. named_by: the file or parameter that gives them."""
+    """The meaning of colours."""
 
-    names: Mapping[int, str]
-    named_by: str
+    names: Mapping[int, str]  # class name, "background" or "ignore" by colour number
+    named_by: str  # the file or parameter that gives the names
 
     def meaning(self, number: int) -> str | None:
-        """The class name, "background" or "ignore"; None for a colour that nothing names. Black is background."""
+        """The class name, "background" or "ignore" of a colour; None if it has no name. Unnamed black is background."""
         return self.names.get(number) or (None if number else BACKGROUND)
 
 
 def colour_classes(
     source: Source, folders: Sequence[str], given: Mapping[Colour, str] | None = None
 ) -> ColourClasses | None:
-    """What the user gave; else the first file of the source's `folders` that names colours; else None.
+    """The meaning of colours: as given by the user, else by the first file that declares colours, else None.
 
-    Raises UserError for a file of colours that cannot be read as such, or a colour with two names.
+    folders: where such a file may be.
+    Raises UserError if the file is broken, or if a colour has two names.
     """
     if given:
-        pairs = [(colour, meaning_in_params(name)) for colour, name in sorted(given.items())]  # DVC sees no order
-        return ColourClasses(_table(pairs), "ingest.mask_values")
+        pairs = [(colour, meaning_in_params(name)) for colour, name in sorted(given.items())]  # DVC ignores the order
+        return ColourClasses(_table(pairs), BY_USER)
     for folder in folders:
         for name, parse in _FILES.items():
             file = name if folder == "." else f"{folder}/{name}"
@@ -159,7 +159,7 @@ def _table(pairs: Sequence[tuple[Colour, str]]) -> dict[int, str]:
 
 
 def _labelmap(text: str) -> Iterator[tuple[str, Colour]]:
-    """CVAT's and datumaro's lines name:r,g,b:parts:actions; lines without a colour are passed over."""
+    """Lines name:r,g,b:parts:actions, written by CVAT and datumaro. Lines without a colour are skipped."""
     for line in text.splitlines():
         parts = line.split(":")
         if not line.startswith("#") and len(parts) > 1 and parts[0].strip() and parts[1].strip():
@@ -167,14 +167,14 @@ def _labelmap(text: str) -> Iterator[tuple[str, Colour]]:
 
 
 def _class_dict(text: str) -> Iterator[tuple[str, Colour]]:
-    """A header and lines name,r,g,b, as of CamVid's and DeepGlobe's class_dict.csv."""
+    """A header and lines name,r,g,b: class_dict.csv of CamVid and DeepGlobe."""
     for row in list(csv.reader(text.splitlines()))[1:]:
         if row:
             yield row[0].strip(), _colour(row[1:4])
 
 
 def _label_colors(text: str) -> Iterator[tuple[str, Colour]]:
-    """Lines "r g b name", as of CamVid's label_colors.txt."""
+    """Lines "r g b name": label_colors.txt of CamVid."""
     for line in text.splitlines():
         parts = line.split()
         if len(parts) > 3:
@@ -182,9 +182,9 @@ def _label_colors(text: str) -> Iterator[tuple[str, Colour]]:
 
 
 def _classes_json(text: str) -> Iterator[tuple[str, Colour]]:
-    """{name: colour}, or objects with a name (or title) and a color (or colour), in a list or under "classes".
+    """{name: colour}, or a list of objects with name or title, and color or colour; perhaps under the key "classes".
 
-    A colour is [r, g, b] or "#rrggbb"; a file of class names without colours names none.
+    A colour is [r, g, b] or "#rrggbb". Entries without a colour are skipped.
     """
     document = parsed_json(text)
     entries = document.get("classes", document) if isinstance(document, dict) else document
@@ -220,7 +220,7 @@ COLOUR_FILES = tuple(_FILES)
 def by_number_and_colour(
     names: Mapping[str, str],
 ) -> tuple[Mapping[int, str] | None, Mapping[Colour, str] | None]:
-    """The names of ingest.mask_values by stored number and by colour; None for a part without entries.
+    """The names of ingest.mask_values by number, and by colour; None if there are none.
 
     >>> by_number_and_colour({"7": "car", "128,0,0": "road"})
     ({7: 'car'}, {(128, 0, 0): 'road'})
@@ -233,7 +233,7 @@ def by_number_and_colour(
 def _colour(parts: Sequence[str]) -> Colour:
     numbers = [int(part) for part in map(str.strip, parts) if re.fullmatch(r"[0-9]{1,3}", part)]
     if len(parts) != 3 or len(numbers) != 3 or max(numbers) > 255:
-        raise UserError(f"{','.join(parts)!r} is no colour; {_REMEDY}")
+        raise UserError(f"{','.join(parts)!r} is not a colour; write each colour as three numbers from 0 to 255")
     return numbers[0], numbers[1], numbers[2]
 
 
@@ -241,48 +241,45 @@ def _shown(colour: Colour) -> str:
     return ",".join(map(str, colour))
 
 
-MAX_COLOURS = 256
-
-
 @dataclass(frozen=True, slots=True)
 class MaskClasses:
-    """numbers: what stored numbers mean; colours: what colours mean, None if nothing declares it."""
+    """The meaning of all values that the masks of a source store."""
 
     numbers: ValueClasses
-    colours: ColourClasses | None = None
+    colours: ColourClasses | None = None  # None: no colour is declared
 
     def meaning(self, survey: Survey, value: int) -> str | None:
-        """The class name, "background" or "ignore" that a value of a mask stands for; None if nothing names it.
+        """The class name, "background" or "ignore" of a value in a mask; None if it has no name.
 
-        A palette picture goes by its colours where all of them are declared, else by its indices.
+        In a palette image the colours count if all of them are declared, else the indices.
         """
         if survey.coloured:
             return self.colours.meaning(value) if self.colours else self.numbers.meaning(value & 255)
-        if self._by_palette(survey):
+        if self._uses_palette(survey):
             return self.colours.meaning(survey.palette[value]) if self.colours else None
         return self.numbers.meaning(value)
 
     def problem(self, survey: Survey) -> str:
-        """Why the mask cannot be used although it can be read, "" if it can."""
+        """Why the mask cannot be used, although it can be read; "" if it can."""
         if survey.coloured and not self.colours and not survey.is_grey:
-            problem = "it holds colours, not class numbers, and nothing says what they mean"
-            return f"{problem}; declare them in {COLOUR_FILES[0]} or {COLOUR_FILES[1]} or under ingest.mask_values"
+            problem = "it contains colours, not class numbers, and their meaning is not declared"
+            return f"{problem}; declare it in {COLOUR_FILES[0]}, {COLOUR_FILES[1]} or ingest.mask_values"
         if survey.coloured and len(survey.pixels) > MAX_COLOURS:
-            problem = f"{len(survey.pixels)} colours are those of a photograph, or of a mask with blended edges"
+            problem = f"it has {len(survey.pixels)} colours, like a photo or a mask with blended edges"
             return f"{problem}; export the mask without antialiasing"
         return ""
 
-    def unnamed(self, survey: Survey, value: int) -> str:
-        """What is wrong with a value that nothing names."""
+    def unnamed_problem(self, survey: Survey, value: int) -> str:
+        """The problem of a value that has no name."""
         if survey.coloured and self.colours:
             colour = ",".join(map(str, colour_of(value)))
             return f"{self.colours.named_by} does not name the colour {colour}; add it there"
         return f"{self.numbers.named_by} does not name the value {value}; add it there"
 
     def categories(self, surveys: Iterable[Survey]) -> tuple[str, ...]:
-        """The class names in their own order: those of the colours if masks go by them, then those of the numbers."""
+        """The class names of all masks: first those of the colours, if a mask uses them, then those of the numbers."""
         found = list(surveys)
-        by_colour = [s for s in found if self.colours and (s.coloured or self._by_palette(s))]
+        by_colour = [s for s in found if self.colours and (s.coloured or self._uses_palette(s))]
         names = list(self.colours.names.values()) if self.colours and by_colour else []
         present = {value & 255 if s.coloured else value for s in found if s not in by_colour for value, _ in s.pixels}
         if present:
@@ -291,10 +288,10 @@ class MaskClasses:
 
     @property
     def named_by(self) -> str:
-        """Who names the values, "" for the default numbers."""
+        """The file or parameter that gives the names; "" if nothing does."""
         return self.colours.named_by if self.colours else self.numbers.named_by
 
-    def _by_palette(self, survey: Survey) -> bool:
+    def _uses_palette(self, survey: Survey) -> bool:
         if not self.colours or not survey.palette or self.numbers.by_user:
             return False
         used = [survey.palette[value] for value, _ in survey.pixels if value < len(survey.palette)]

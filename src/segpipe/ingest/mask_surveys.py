@@ -1,4 +1,4 @@
-"""Which values a mask stores, and how often: each mask is decoded once, side by side with others."""
+"""Surveys of masks: the values that a mask stores, with their pixel counts. Each mask is decoded once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +11,22 @@ from segpipe.masks.mask_files import Stored, colour_of, read_stored
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What one mask stores: size in pixels, pixels by value in ascending order; or the problem in words.
-
-    coloured: the values are colour numbers; palette: the colour number of each value of a palette picture.
-    """
+    """The values that one mask stores, or why it cannot be read."""
 
     size_hw: tuple[int, int] | None = None
-    pixels: tuple[tuple[int, int], ...] = ()
+    pixels: tuple[tuple[int, int], ...] = ()  # (value, pixel count), values ascending
     problem: str = ""
-    coloured: bool = False
-    palette: tuple[int, ...] = ()
+    coloured: bool = False  # whether the values are colour numbers
+    palette: tuple[int, ...] = ()  # of a palette image: the colour number of each value
 
     @property
     def is_grey(self) -> bool:
-        """Whether colours are all grey: numbers of 0 to 255 that a tool wrote into all three channels."""
+        """Whether all colours are grey: some tools write the class number into all three channels."""
         return self.coloured and all(len(set(colour_of(value))) == 1 for value, _ in self.pixels)
 
 
 def survey(path: Path) -> Survey:
-    """Read one mask and count its values."""
+    """The survey of one mask file; its problem, if the file cannot be read."""
     try:
         return survey_of(read_stored(path))
     except AnnotationError as error:
@@ -37,14 +34,14 @@ def survey(path: Path) -> Survey:
 
 
 def survey_of(stored: Stored) -> Survey:
-    """Count the values of a mask."""
+    """The survey of a decoded mask."""
     values, counts = _counted(stored.values)
     pixels = tuple(zip(values.tolist(), counts.tolist(), strict=True))
     return Survey(stored.values.shape, pixels, coloured=stored.coloured, palette=stored.palette)
 
 
 def _counted(stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """np.unique with counts; for 8 and 16 bits by counting, many times faster than by sorting."""
+    """The values and their counts, as np.unique returns them; for 8 and 16 bits bincount is many times faster."""
     if stored.dtype.itemsize > 2:
         return np.unique(stored, return_counts=True)
     counts = np.bincount(stored.ravel())

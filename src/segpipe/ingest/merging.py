@@ -1,4 +1,4 @@
-"""Several data sets of one source, each in its own folder and format, joined into one; and where they contradict."""
+"""The join of several data sets of one source, each in its own folder and format, and the conflicts between them."""
 
 import logging
 from collections import defaultdict
@@ -16,20 +16,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One data set of a source. folder: where it stands ("." for all of the source); source: the files of it alone."""
+    """One data set of a source."""
 
-    folder: str
-    source: Source
+    folder: str  # "." for the whole source
+    source: Source  # only the files in `folder`
     dataset: Dataset
 
     @property
     def name(self) -> str:
-        """Its folder and format."""
+        """The folder and format, for messages."""
         return f"{self.folder} ({self.dataset.format})"
 
 
 def folders_below(source: Source, folder: str) -> list[str]:
-    """The folders in `folder` that have files of the source somewhere below them."""
+    """The sub-folders of `folder` that contain files of the source."""
     prefix = "" if folder == "." else f"{folder}/"
     inner = {
         file[len(prefix) :].split("/")[0] for file in files_below(source.files, folder) if "/" in file[len(prefix) :]
@@ -38,16 +38,16 @@ def folders_below(source: Source, folder: str) -> list[str]:
 
 
 def part_of(source: Source, folder: str) -> Source | None:
-    """The files of the source below `folder`, by the same paths; None if they hold no photograph."""
+    """The source restricted to the files below `folder`; None if no photo is among them."""
     files = tuple(files_below(source.files, folder))
     refused = {file: why for file, why in source.refused.items() if file.startswith(f"{folder}/")}
     return Source(source.root, files, refused) if has_photos(source.root, files) else None
 
 
 def merged(source: Source, parts: Sequence[Part]) -> Dataset:
-    """The parts as one data set: classes by name in the order of the parts, every picture of the source once.
+    """The parts as one data set, with the conflicts between them.
 
-    conflicts: where parts contradict each other, in how they spell a class or in what they say of the same photograph.
+    Classes are joined by name, in the order of the parts. Every image file of the source occurs once.
     """
     _warn_of_spellings(parts)
     if len(parts) == 1:
@@ -79,20 +79,20 @@ def _with_key(instance: Instance, key: str) -> Instance:
 
 
 def _warn_of_spellings(parts: Sequence[Part]) -> None:
-    """Say which classes of one part differ in nothing but capitals, blanks, hyphens or underscores."""
+    """Log the classes of one part that differ only in case, blanks, hyphens or underscores."""
     for part in parts:
         for names in _spellings(part.dataset.categories).values():
             if len(names) > 1:
-                said = " and ".join(map(repr, names))
-                logger.warning("%s: %s are classes of their own; ingest.classes may make one of them", part.name, said)
+                similar = " and ".join(map(repr, names))
+                logger.warning("%s: %s are separate classes; join them under ingest.classes", part.name, similar)
 
 
 def _conflicts(parts: Sequence[Part]) -> tuple[Conflict, ...]:
-    """Every contradiction between parts."""
-    return (*_spelt_apart(parts), *_annotated_apart(parts))
+    """All conflicts between the parts."""
+    return (*_spelling_conflicts(parts), *_annotation_conflicts(parts))
 
 
-def _spelt_apart(parts: Sequence[Part]) -> Iterator[Conflict]:
+def _spelling_conflicts(parts: Sequence[Part]) -> Iterator[Conflict]:
     first: dict[str, tuple[str, Part]] = {}
     for part in parts:
         for name in part.dataset.categories:
@@ -101,40 +101,40 @@ def _spelt_apart(parts: Sequence[Part]) -> Iterator[Conflict]:
                 yield Conflict(
                     kind="spelling",
                     categories=(known, name),
-                    what=f"class {known!r} of {owner.name} and {name!r} of {part.name} differ in spelling only",
-                    remedy=f"make them one under ingest.classes in params.yaml (convert: --classes), like "
+                    what=f"class {known!r} of {owner.name} and {name!r} of {part.name} differ only in spelling",
+                    remedy=f"join them under ingest.classes in params.yaml (convert: --classes), like "
                     f"{{{known}: [{known}, {name}]}}, or list both",
                 )
 
 
-def _annotated_apart(parts: Sequence[Part]) -> Iterator[Conflict]:
-    """The photographs that two parts have, equal to the byte, with objects of other classes in each."""
+def _annotation_conflicts(parts: Sequence[Part]) -> Iterator[Conflict]:
+    """Photos with equal bytes in two parts, annotated with different classes."""
     classes = [_classes_of(part.dataset) for part in parts]
-    for owners in _same_photographs(parts):
+    for owners in _equal_photos(parts):
         for (one, first), (other, second) in combinations(owners, 2):
-            said, contrary = classes[one].get(first.key, set()), classes[other].get(second.key, set())
-            if one != other and said != contrary:
+            names, other_names = classes[one].get(first.key, set()), classes[other].get(second.key, set())
+            if one != other and names != other_names:
                 formats = parts[one].dataset.format, parts[other].dataset.format
                 yield Conflict(
                     kind="photograph",
-                    categories=tuple(sorted(said ^ contrary)),
-                    what=f"{first.file} ({formats[0]}: {_listed(said)}) and {second.file} ({formats[1]}: "
-                    f"{_listed(contrary)}) are the same photograph, annotated twice and not alike",
-                    remedy="keep one of the two, or leave the classes that differ out of ingest.classes in params.yaml",
+                    categories=tuple(sorted(names ^ other_names)),
+                    what=f"{first.file} ({formats[0]}: {_listed(names)}) and {second.file} ({formats[1]}: "
+                    f"{_listed(other_names)}) are the same photo, annotated twice with different classes",
+                    remedy="keep one of them, or remove the differing classes from ingest.classes in params.yaml",
                 )
 
 
-def _same_photographs(parts: Sequence[Part]) -> Iterator[list[tuple[int, Image]]]:
-    """Annotated photographs of the same bytes, with the numbers of their parts; only files of one size are hashed."""
+def _equal_photos(parts: Sequence[Part]) -> Iterator[list[tuple[int, Image]]]:
+    """Groups of annotated photos with equal bytes, with the numbers of their parts. Only equal sizes are hashed."""
     by_size: dict[int, list[tuple[int, Image]]] = defaultdict(list)
     for number, part in enumerate(parts):
         for image in part.dataset.images:
             if image.annotated and image.file and not image.problem:
                 by_size[(part.source.root / image.file).stat().st_size].append((number, image))
-    for alike in by_size.values():
-        if len({number for number, _ in alike}) > 1:
+    for same_size in by_size.values():
+        if len({number for number, _ in same_size}) > 1:
             by_hash: dict[str, list[tuple[int, Image]]] = defaultdict(list)
-            for number, image in alike:
+            for number, image in same_size:
                 by_hash[sha256_of(parts[number].source.root / image.file)].append((number, image))
             yield from (owners for owners in by_hash.values() if len(owners) > 1)
 

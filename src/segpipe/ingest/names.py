@@ -1,4 +1,4 @@
-"""The names of the formats, for those who need no reader. Each stands for its line in detect.FORMATS."""
+"""The names of the annotation formats, for code that needs no reader. Each has its line in read.FORMATS."""
 
 AUTO = "auto"
 FORMAT_NAMES = (

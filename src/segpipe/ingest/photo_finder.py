@@ -1,11 +1,15 @@
-"""Which file of the source a name in an annotation file means.
+"""The search for the photo that a record of an annotation file names.
 
-Names are only looked up in the list of the source's files, so no name, however written, leads outside it. The path as
-written counts first, from each folder where it may be; several records may name a file so, but none whose neighbours
-are found nearer to the annotation file. For all that is not found so, the stricter rule before the looser: the path in
-other cases of letters; the file whose folders agree with the written ones, from the right and as far as both have some;
-the only file of that name, although its folder is another. A file found so goes to one name: to the one with the best
-claim, or, where two are equal, to neither.
+Names are looked up in the list of the source's files, so no name leads outside the source. The rules, in this order:
+
+1. The path as written, from each folder where the photo may be. Several records may mean one file in this way. Not used
+   are files further away from the annotation file than the photos of its other records (`are_strays`).
+2. The path with other upper and lower case.
+3. A file whose folders are equal to the written ones, from the right and as far as both have folders.
+4. The only file of that name, in any folder.
+
+A file found by rules 2 to 4 belongs to one name only: the one that matches by the strictest rule. If two names match
+equally well, neither gets it.
 """
 
 import posixpath
@@ -26,34 +30,30 @@ FOUND_ELSEWHERE, OTHER_FOLDER = "found_elsewhere", "other_folder"
 _SHOWN = 3
 _SERVED = re.compile(r".*\?d=")  # Label Studio's /data/local-files/?d=PATH
 _ABSOLUTE = re.compile(r"[/~]|[^/]*:/")
-_CASE, _FITS, _ONLY = range(3)
+_OTHER_CASE, _EQUAL_FOLDERS, _EQUAL_NAME = range(3)  # ranks of the rules 2, 3 and 4
 Origin = str | tuple[str | None, ...]
 Meaning = tuple[Origin, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhotoName:
-    """How a record names its photograph.
+    """The name that a record writes for its photo."""
 
-    path: as written; folders: where it may be, the annotation file's first; place: where the record is; origin: what
-    relative paths start from, equal for records that mean the same file by the same path.
-    """
-
-    path: str
-    folders: tuple[str, ...]
-    place: str
-    origin: Origin
+    path: str  # as written
+    folders: tuple[str, ...]  # where the photo may be; the first is the annotation file's folder
+    place: str  # of the record, for messages
+    origin: Origin  # equal for records whose relative paths start from the same folder
 
     @property
     def meaning(self) -> Meaning:
-        """Equal for records that mean the same file, wherever it is."""
+        """Equal for names that mean the same file, wherever that file is."""
         path = _plain(self.path)
         return ("" if _ABSOLUTE.match(path) else self.origin), path
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPhoto:
-    """A file that is not where the record says, and what is worth knowing of that."""
+    """A file that is not where the record says, with a note about it."""
 
     file: str
     note: Note
@@ -61,16 +61,17 @@ class FoundPhoto:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """The files that a name may mean by the strictest rule that has any. rank: the lower, the better."""
+    """The files that a name may mean, by the strictest rule that finds any."""
 
-    rank: tuple[int, ...]
+    rank: tuple[int, ...]  # lower is better
     files: Sequence[str]
 
 
 class PhotoFinder:
-    """The files of one source by path and by name. others: pictures that are no photographs."""
+    """Looks up the files of one source by path and by name."""
 
     def __init__(self, source: Source, others: Container[str] = ()) -> None:
+        """others: image files that are not photos, such as masks."""
         files = [*source.files, *source.refused]
         self._files = frozenset(files)
         self._by_plain: dict[str, list[str]] = defaultdict(list)
@@ -80,9 +81,9 @@ class PhotoFinder:
         self._within: dict[str, Mapping[str, Sequence[str]]] = {}
 
     def as_written(self, name: str, folders: Iterable[str]) -> str | None:
-        """The file, refused ones included, that `name` means as written, from the first of `folders` that holds it.
+        """The file with the path `name` below the first possible of `folders`; refused files are included.
 
-        Separators, percent signs and the form of composed letters may be others where no file has these.
+        If there is none, backslashes count as '/', percent-encoding is decoded, and letters are composed (NFC).
         """
         folders = list(folders)
         for path in dict.fromkeys([name, name.replace("\\", "/")]):
@@ -97,17 +98,18 @@ class PhotoFinder:
     def similar(
         self, names: Sequence[PhotoName | None], written: Mapping[str, str]
     ) -> list[FoundPhoto | AnnotationError | None]:
-        """The picture that each name means though it is not there as written, or why there is none; None for None.
+        """For each name that does not exist as written, the file that it means or why there is none.
 
-        written: the files that records name as written, each with the place of such a record.
+        names: None gives None.
+        written: the files that records name as written, with the place of one such record.
         """
         claims = [self._claim(name) if name else None for name in names]
-        sure = [(c.files[0], c.rank, n) for n, c in zip(names, claims, strict=True) if n and c and len(c.files) == 1]
+        unique = [(c.files[0], c.rank, n) for n, c in zip(names, claims, strict=True) if n and c and len(c.files) == 1]
         best: dict[str, tuple[int, ...]] = {}
-        for file, rank, _ in sure:
+        for file, rank, _ in unique:
             best[file] = min(best.get(file, rank), rank)
         rivals: dict[str, dict[Meaning, str]] = defaultdict(dict)
-        for file, rank, name in sure:
+        for file, rank, name in unique:
             if rank == best[file]:
                 rivals[file].setdefault(name.meaning, name.place)
         return [
@@ -119,21 +121,21 @@ class PhotoFinder:
         path = posixpath.normpath(_plain(name.path))
         for file in _paths(path, name.folders):
             if found := self._by_path.get(file.casefold()):
-                return _Claim((_CASE,), found)
+                return _Claim((_OTHER_CASE,), found)
         parts = path_inside(path).split("/")
         bases = with_parents(name.folders[0])
         for start in range(len(parts)):
             if start and "/".join(parts[start - 1 : -1]).casefold() in self._folder_ends:
-                break  # the folder is there, without the file
+                break  # the folder exists, but not the file in it
             end = "/".join(parts[start:])
             depth, found = self._nearest(end, bases) if start == 0 else self._at(end, bases)
             if found:
                 alike = [file for file in found if f"/{_plain(file)}".endswith(f"/{end}")]
-                return _Claim((_FITS, start - len(parts), -depth, not alike), alike or found)
-        return _Claim((_ONLY,), self._by_end.get(parts[-1].casefold(), ()))
+                return _Claim((_EQUAL_FOLDERS, start - len(parts), -depth, not alike), alike or found)
+        return _Claim((_EQUAL_NAME,), self._by_end.get(parts[-1].casefold(), ()))
 
     def _nearest(self, end: str, bases: Sequence[str]) -> tuple[int, Sequence[str]]:
-        """The pictures whose path ends so, of the first of `bases` that holds any; and how deep that is."""
+        """The depth of the first of `bases` that contains image files whose path ends with `end`, and these files."""
         folded = end.casefold()
         if folded not in self._within:
             within: dict[str, list[str]] = defaultdict(list)
@@ -144,12 +146,12 @@ class PhotoFinder:
         return _first(self._within[folded], bases, bases)
 
     def _at(self, end: str, bases: Sequence[str]) -> tuple[int, Sequence[str]]:
-        """The pictures of that path in the first of `bases` that has any; and how deep that is."""
+        """The depth of the first of `bases` below which the path `end` exists, and its files."""
         return _first(self._by_path, [file.casefold() for file in _paths(end, bases)], bases)
 
     @cached_property
     def _by_path(self) -> Mapping[str, Sequence[str]]:
-        """The pictures by their path in small letters."""
+        """The image files by their path in lower case."""
         found: dict[str, list[str]] = defaultdict(list)
         for file in self._photos:
             found[_plain(file).casefold()].append(file)
@@ -157,7 +159,7 @@ class PhotoFinder:
 
     @cached_property
     def _by_end(self) -> Mapping[str, Sequence[str]]:
-        """The pictures by their path in small letters, and by what is left of it without its first folders."""
+        """The image files by each end of their path in lower case: a/b/c.jpg by a/b/c.jpg, b/c.jpg and c.jpg."""
         found: dict[str, list[str]] = defaultdict(list)
         for path, files in self._by_path.items():
             for end in _ends(path):
@@ -173,34 +175,36 @@ class PhotoFinder:
 def _granted(
     name: PhotoName, claim: _Claim, rivals: Mapping[str, Mapping[Meaning, str]], written: Mapping[str, str]
 ) -> FoundPhoto | AnnotationError:
-    """The one file of a claim if no other record has it, or may have it as well."""
+    """The file of a claim, if there is only one and no other record may mean it."""
     path = _plain(name.path)
-    written_as = _beside(name) if path in claim.files else name.path  # a file further up than it may be
+    written_as = _beside(name) if path in claim.files else name.path  # the file exists, but too far up: see are_strays
     several = f"{len(claim.files)} files ({', '.join(claim.files[:_SHOWN])})"
-    missing, remedy = f"no file {written_as!r} in the source", "put the picture there or remove its record"
+    missing, remedy = f"no file {written_as!r} in the source", "add the photo or delete its record"
     if len(claim.files) != 1:
-        if claim.files and claim.rank[0] != _ONLY:
-            problem = f"{name.path!r} may be any of {several}; give its folder in the record"
+        if claim.files and claim.rank[0] != _EQUAL_NAME:
+            problem = f"{name.path!r} matches {several}; write its folder in the record"
         elif claim.files:
-            problem = f"{missing}, and its name is that of {several} in other folders; correct its folder in the record"
+            problem = f"{missing}, but {several} in other folders have its name; correct its folder in the record"
         else:
             problem = f"{missing}; {remedy}"
         return AnnotationError(problem, "missing_file")
     (file,) = claim.files
     others = [place for meaning, place in rivals[file].items() if meaning != name.meaning]
     if other := written.get(file) or next(iter(others), ""):
-        problem = f"{missing}; {file} has its name, but {other} may mean that as well; {remedy}"
+        problem = f"{missing}; {file} has its name, but {other} may mean that file too; {remedy}"
         return AnnotationError(problem, "missing_file")
-    if claim.rank[0] == _ONLY:
-        return FoundPhoto(file, (OTHER_FOLDER, f"written {name.path!r}, and the only file of that name is {file}"))
+    if claim.rank[0] == _EQUAL_NAME:
+        return FoundPhoto(file, (OTHER_FOLDER, f"written {name.path!r}; the only file of that name is {file}"))
     return FoundPhoto(file, found_elsewhere(written_as, file))
 
 
 def are_strays(names: Sequence[PhotoName], files: Sequence[str]) -> list[bool]:
-    """Whether each file, "" for none, is further up from its annotation file than others of the same folder.
+    """Whether each file is further up from its annotation file than photos of other records in the same folder.
 
-    Where video1/json names video1/b.jpg, its a.jpg is hardly the one above video1. What is found from the first folder
-    of a name is no stray, however far up it is.
+    Example: if the records of video1/x.json find video1/b.jpg, then a.jpg above video1 is hardly their a.jpg. A file
+    whose path starts from the first folder of a name is not a stray, however far up it is.
+
+    files: by name; "" if none was found.
     """
     steps = [_steps_up(name.folders[0], file) if file else 0 for name, file in zip(names, files, strict=True)]
     nearest: dict[str, int] = {}
@@ -214,49 +218,53 @@ def are_strays(names: Sequence[PhotoName], files: Sequence[str]) -> list[bool]:
 
 
 def found_elsewhere(written: str, file: str) -> Note:
-    """What is worth knowing of a file that is not where its record says."""
+    """The note on a file that is not where its record says."""
     return FOUND_ELSEWHERE, f"written {written!r}, found as {file}"
 
 
 def origin_of(annotation_file: str) -> Origin:
-    """What the paths of an annotation file start from: its folder; those of another split mean other files."""
+    """The origin of the paths in an annotation file: its folder and its split."""
     return folder_of(annotation_file), split_named(annotation_file)
 
 
 def path_inside(name: str) -> str:
-    """`name` as a path below the source: '/' between its parts, no drive, no '..', not absolute."""
+    """The name as a path below the source.
+
+    >>> path_inside("C:\\\\photos\\\\..\\\\a.jpg"), path_inside("/home/me/a.jpg")
+    ('photos/a.jpg', 'home/me/a.jpg')
+    """
     parts = name.replace("\\", "/").split("/")
     return "/".join(part for part in parts if part not in ("", ".", "..") and not part.endswith(":"))
 
 
 def _first(table: Mapping[str, Sequence[str]], keys: Sequence[str], bases: Sequence[str]) -> tuple[int, Sequence[str]]:
-    """What the first of `keys` that is in the table has there, and the depth of its base."""
+    """The depth of the base of the first of `keys` that is in the table, and its entry."""
     return next(((len(bases) - number, table[key]) for number, key in enumerate(keys) if key in table), (0, ()))
 
 
 def _ends(path: str) -> Iterator[str]:
-    """The path, and what is left of it without its first part, its first two ..."""
+    """The path without its first 0, 1, 2 ... parts."""
     parts = path.split("/")
     return ("/".join(parts[start:]) for start in range(len(parts)))
 
 
 def _paths(path: str, folders: Iterable[str]) -> Iterator[str]:
-    """The path as seen from each folder; none of an absolute one, and of one that names a folder."""
+    """The path from each folder; nothing for an absolute path, or one that ends with '.' or '..'."""
     if not path.startswith("/") and posixpath.basename(path) not in (".", ".."):
         yield from (posixpath.normpath(f"{folder}/{path}") for folder in folders)
 
 
 def _beside(name: PhotoName) -> str:
-    """The path as seen from the first folder, "" if there is none."""
+    """The path from the first folder; "" if there is none."""
     return next(_paths(_plain(name.path), name.folders[:1]), "")
 
 
 def _steps_up(folder: str, file: str) -> int:
-    """How many folders above `folder` the first one is that holds the file."""
+    """The number of steps up from `folder` to the first folder that contains the file."""
     above = set(with_parents(folder_of(file)))
     return next(steps for steps, parent in enumerate(with_parents(folder)) if parent in above)
 
 
 def _plain(path: str) -> str:
-    """A path with '/' between its parts, its percent signs decoded and its letters composed."""
+    """The path with '/' between its parts, percent-encoding decoded and letters composed (NFC)."""
     return unicodedata.normalize("NFC", _SERVED.sub("", unquote(path.replace("\\", "/"))))

@@ -1,4 +1,4 @@
-"""Which format a source folder is of, and its records."""
+"""The reader of a source folder: it detects the format, or the format of each sub-folder, and reads the records."""
 
 import logging
 from collections import Counter
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from segpipe.core.errors import UserError, at, check_total
 from segpipe.core.parallel import Mapper
+from segpipe.core.plurals import counted
 from segpipe.data.records import Dataset
 from segpipe.ingest import mask_layouts
 from segpipe.ingest.formats import (
@@ -41,77 +42,74 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class MaskOptions:
-    """How to read masks.
+    """How to read masks."""
 
-    values, colours: what stored numbers and colours mean; image_pattern, mask_pattern: instead of folder names;
-    mapper: how to map over the files.
-    """
-
-    values: Mapping[int, str] | None = None
-    colours: Mapping[Colour, str] | None = None
-    image_pattern: str = ""
+    values: Mapping[int, str] | None = None  # class names by stored number, from params.yaml
+    colours: Mapping[Colour, str] | None = None  # class names by colour, from params.yaml
+    image_pattern: str = ""  # glob patterns of photos and masks, used instead of folder names
     mask_pattern: str = ""
-    mapper: Mapper = map
-
-
-_BY_FOLDERS = MaskOptions()
+    mapper: Mapper = map  # maps over the mask files
 
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
-    """A source that a format can read. what: that in words; rows: annotations, counted without the reader, if so."""
+    """A source that a format can read."""
 
-    what: str
+    description: str
     read: Callable[[], Dataset]
-    rows: int | None = None
+    num_annotations: int | None = None  # counted without the reader, as a check; None: not counted
 
 
 Files = TypeVar("Files", bound=Collection[str])
 
 
 def _of_files(
-    what: str, recognise: Callable[[Source], Files], read: Callable[[Source, Files], Dataset]
+    description: str, recognise: Callable[[Source], Files], read: Callable[[Source, Files], Dataset]
 ) -> Callable[[Source, MaskOptions], Recognised | None]:
-    """A format that recognises its annotation files. what: those in words."""
+    """The recogniser of a format that finds its annotation files and reads them without masks."""
 
     def recognised(source: Source, options: MaskOptions) -> Recognised | None:
         files = recognise(source)
-        return Recognised(f"{what}: {_some(list(files))}", partial(read, source, files)) if files else None
+        if not files:
+            return None
+        return Recognised(f"{description}: {_some(list(files))}", partial(read, source, files))
 
     return recognised
 
 
 def _coco(source: Source, options: MaskOptions) -> Recognised | None:
     documents = {} if coco.recognise_results(source) else coco.recognise(source)
-    what = f"COCO instances JSON: {_some(list(documents))}"
+    description = f"COCO instances JSON: {_some(list(documents))}"
     rows = sum(len(document["annotations"]) for document in documents.values())
-    return Recognised(what, partial(coco.read, source, documents), rows) if documents else None
+    return Recognised(description, partial(coco.read, source, documents), rows) if documents else None
 
 
 def _coco_results(source: Source, options: MaskOptions) -> Recognised | None:
     results = coco.recognise_results(source)
-    what = f"COCO results: {_some(list(results.lists))}" if results else ""
-    return Recognised(what, partial(coco.read_results, source, results)) if results else None
+    description = f"COCO results: {_some(list(results.lists))}" if results else ""
+    return Recognised(description, partial(coco.read_results, source, results)) if results else None
 
 
 def _coco_panoptic(source: Source, options: MaskOptions) -> Recognised | None:
     documents = coco_panoptic.recognise(source)
-    what = f"COCO panoptic: {_some(list(documents))}"
-    return Recognised(what, partial(coco_panoptic.read, source, documents, options.mapper)) if documents else None
+    description = f"COCO panoptic: {_some(list(documents))}"
+    return (
+        Recognised(description, partial(coco_panoptic.read, source, documents, options.mapper)) if documents else None
+    )
 
 
 def _cityscapes(source: Source, options: MaskOptions) -> Recognised | None:
     files = cityscapes.recognise(source)
-    what = f"Cityscapes: {_some(list(files))}"
-    return Recognised(what, partial(cityscapes.read, source, files, options.mapper)) if files else None
+    description = f"Cityscapes: {_some(list(files))}"
+    return Recognised(description, partial(cityscapes.read, source, files, options.mapper)) if files else None
 
 
 def _object_masks(source: Source, options: MaskOptions) -> Recognised | None:
     found = None if options.image_pattern else object_masks.recognise(source)
     if found is None:
         return None
-    what = object_masks.masks_in_words(found)
-    return Recognised(what, partial(object_masks.read, source, found, options.values, options.mapper))
+    description = object_masks.masks_in_words(found)
+    return Recognised(description, partial(object_masks.read, source, found, options.values, options.mapper))
 
 
 def _masks(source: Source, options: MaskOptions) -> Recognised | None:
@@ -123,16 +121,20 @@ def _masks(source: Source, options: MaskOptions) -> Recognised | None:
         layout = found
     else:
         return None
-    what = f"index masks, {layout.name}: {len(layout.mask_of)} of {len(layout.photos)} photographs have one"
-    return Recognised(what, partial(index_masks.read, source, layout, options.values, options.mapper, options.colours))
+    masks, photos = counted(len(layout.mask_of), "mask"), counted(len(layout.photos), "photo")
+    description = f"index masks, {layout.name}: {masks} for {photos}"
+    return Recognised(
+        description, partial(index_masks.read, source, layout, options.values, options.mapper, options.colours)
+    )
 
 
 def _voc(source: Source, options: MaskOptions) -> Recognised | None:
     files = voc.recognise(source)
     if not files:
         return None
-    what = f"Pascal VOC: {len(files.xml)} XML files, {len(files.masks.mask_of) if files.masks else 0} class masks"
-    return Recognised(what, partial(voc.read, source, files, options.values, options.mapper, options.colours))
+    masks = counted(len(files.masks.mask_of) if files.masks else 0, "class mask")
+    description = f"Pascal VOC: {counted(len(files.xml), 'XML file')}, {masks}"
+    return Recognised(description, partial(voc.read, source, files, options.values, options.mapper, options.colours))
 
 
 # A new format is one module with `recognise` and `read`, and its line here.
@@ -153,31 +155,32 @@ FORMATS: Mapping[str, Callable[[Source, MaskOptions], Recognised | None]] = {
 }
 
 
-# Here every picture of the source is a photograph.
+# In these formats every image file of the source is a photo.
 _WITHOUT_MASKS = (coco.FORMAT, cvat.FORMAT, labelme.FORMAT, via.FORMAT, yolo.FORMAT)
 
 
 def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions()) -> Dataset:
-    """Read the source folder `root` in one of FORMATS, or in the one that recognises it.
+    """The records of the source folder `root`.
 
-    Raises UserError, one line that starts with `root`: no such folder, no picture in it, an annotation file that
-    is broken as a whole, no format that recognises it, or several. With format AUTO a source of
-    several formats is read folder by folder, each recognised on its own, into one data set.
+    format: one of FORMATS; or AUTO, which detects it. A source of several formats is then read folder by folder, and
+    the folders are joined into one data set.
+    Raises UserError if the folder does not exist or has no image file, if an annotation file as a whole is broken, or
+    if no format, or more than one, recognises the source.
     """
     source = list_source(root)
     with at(str(root)):
         dataset = merged(source, [_read(place) for place in _places(source, format, masks)])
         if not dataset.instances and (hint := _hint(source)):
-            raise UserError(f"its {dataset.format} files hold no annotation{hint}")
-    for kind, records in (("images", dataset.images), ("annotations", dataset.instances)):
+            raise UserError(f"its {dataset.format} files contain no annotation{hint}")
+    for noun, records in (("image", dataset.images), ("annotation", dataset.instances)):
         problems = Counter(record.problem for record in records if record.problem)
-        logger.info("%d %s%s", len(records), kind, f", of them {dict(problems)}" if problems else "")
+        logger.info("%s%s", counted(len(records), noun), f", with problems: {dict(problems)}" if problems else "")
     _warn_of_other_folders(dataset)
     return dataset
 
 
 def inventory(dataset: Dataset) -> dict[str, Any]:
-    """Counts for a metrics file: images by split, annotations by role, and the records with a problem by reason."""
+    """Counts for metrics/ingest.json: images by split, annotations by kind and role, and problems by reason."""
     images, instances = dataset.images, dataset.instances
     return {
         "format": dataset.format,
@@ -198,51 +201,53 @@ def inventory(dataset: Dataset) -> dict[str, Any]:
 
 
 def _warn_of_other_folders(dataset: Dataset) -> None:
-    """Say which photographs were found in folders that their records do not name."""
-    places = [f"{i.place}: {what}" for i in dataset.images for code, what in i.notes if code == OTHER_FOLDER]
+    """Log how many photos were found in other folders than their records name."""
+    places = [
+        f"{image.place}: {words}" for image in dataset.images for code, words in image.notes if code == OTHER_FOLDER
+    ]
     if places:
-        logger.warning("%d photographs are in other folders than written (first: %s)", len(places), places[0])
+        number, verb = counted(len(places), "photo"), "is" if len(places) == 1 else "are"
+        logger.warning("%s %s not in the folder that the record names (first: %s)", number, verb, places[0])
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A folder of the source ("." for all of it) that one format recognises."""
+    """A folder of the source that one format recognises."""
 
-    folder: str
+    folder: str  # "." for the whole source
     source: Source
     format: str
     recognised: Recognised
 
 
 def _read(place: _Place) -> Part:
-    logger.info("%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.what)
-    dataset = place.recognised.read()
-    rows = place.recognised.rows
-    check_total(
-        rows in (None, len(dataset.instances)), f"{rows} annotations in the files, {len(dataset.instances)} read"
+    logger.info(
+        "%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.description
     )
-    _close(place, dataset)
+    dataset = place.recognised.read()
+    expected, found = place.recognised.num_annotations, len(dataset.instances)
+    check_total(expected in (None, found), f"{expected} annotations in the files, {found} read")
+    _check_images(place, dataset)
     return Part(place.folder, place.source, dataset)
 
 
-def _close(place: _Place, dataset: Dataset) -> None:
-    """Hold the images against the folder: a picture that is no mask has one record, and no picture has two.
-
-    Raises LedgerError.
-    """
+def _check_images(place: _Place, dataset: Dataset) -> None:
+    """Check that every photo of the folder has one record. Raises LedgerError."""
     files = Counter(image.file for image in dataset.images if image.file)
     twice = [file for file, count in files.items() if count > 1]
-    check_total(not twice, f"pictures with several records of their own: {twice[:_SHOWN]}")
+    check_total(not twice, f"image files with several records: {twice[:_SHOWN]}")
     if place.format in _WITHOUT_MASKS:
         lost = [file for file in place.source.image_files if file not in files]
-        check_total(not lost, f"{len(lost)} pictures of the source have no record: {lost[:_SHOWN]}")
+        check_total(not lost, f"image files of the source without a record: {lost[:_SHOWN]}")
 
 
 def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:
     if format not in (AUTO, *FORMATS):
         raise UserError(f"ingest.format {format!r} is unknown; set it to {AUTO}, {', '.join(FORMATS)} in params.yaml")
     if bool(masks.image_pattern) != bool(masks.mask_pattern):
-        raise UserError("ingest.image_pattern and ingest.mask_pattern go together; set both in params.yaml, or none")
+        raise UserError(
+            "ingest.image_pattern and ingest.mask_pattern belong together; set both in params.yaml, or neither"
+        )
     patterns_only = format == AUTO and masks.image_pattern
     names = [index_masks.FORMAT] if patterns_only else list(FORMATS) if format == AUTO else [format]
     places = _recognised(source, ".", names, masks)
@@ -252,43 +257,45 @@ def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:
         return places
     raise UserError(
         f"no annotations of format {_either(names)} among its files ({_suffixes(source)}){_hint(source)}; "
-        "point ingest.source in params.yaml at the folder of one data set, or name its masks by ingest.image_pattern "
-        "and ingest.mask_pattern"
+        "set ingest.source in params.yaml to the folder of one data set, or set ingest.image_pattern and "
+        "ingest.mask_pattern"
     )
 
 
 def _recognised(source: Source, folder: str, names: Iterable[str], masks: MaskOptions) -> list[_Place]:
-    """The formats that recognise a folder, each as a place of its own."""
+    """A place for each format that recognises the folder."""
     found = [(name, FORMATS[name](source, masks)) for name in names]
     return [_Place(folder, source, name, recognised) for name, recognised in found if recognised is not None]
 
 
 def _by_folder(source: Source, whole: Sequence[_Place], masks: MaskOptions) -> list[_Place]:
-    """The folders below that are data sets of one format each; none unless they hold every format of the whole.
+    """The sub-folders that one format each recognises; [] unless all formats of the whole occur among them.
 
-    Raises UserError for a folder that several formats claim.
+    Raises UserError for a folder that several formats recognise and that cannot be divided further.
     """
     places: list[_Place] = []
     for folder in folders_below(source, whole[0].folder):
         part = part_of(source, folder)
         found = _recognised(part, folder, FORMATS, masks) if part else []
-        places += _by_folder(source, found, masks) or _refuse_several(found) if len(found) > 1 else found
+        if len(found) > 1:
+            found = _by_folder(source, found, masks) or _refuse_several(found)
+        places += found
     return places if {place.format for place in whole} <= {place.format for place in places} else []
 
 
 def _refuse_several(places: Sequence[_Place]) -> list[_Place]:
-    """Raises UserError that names all sides."""
-    several = " and ".join(f"{place.format} ({place.recognised.what})" for place in places)
+    """Raise UserError that names all formats. The return type allows `x or _refuse_several(places)`."""
+    several = " and ".join(f"{place.format} ({place.recognised.description})" for place in places)
     if places[0].folder == ".":
         raise UserError(f"recognised as {several}; set ingest.format in params.yaml to one of them")
     raise UserError(
-        f"{places[0].folder}: recognised as {several}; keep the annotations of one of them there, or point "
-        "ingest.source in params.yaml at that folder and set ingest.format to one of them"
+        f"{places[0].folder}: recognised as {several}; keep the annotations of one format there, or set "
+        "ingest.source in params.yaml to that folder and ingest.format to one of them"
     )
 
 
 def _hint(source: Source) -> str:
-    """Why a file that may have been meant to hold the annotations does not: the first such file, "" for none."""
+    """The first file that may contain the annotations but cannot be read, and why; "" if there is none."""
     refused = [f"{file} {why}" for file, why in source.refused.items() if not is_image_file(file)]
     broken = (f"{file}: {problem}" for file in source.files if (problem := file_problem(source, file)))
     return next((f"; {hint}" for hint in (*refused[:1], *islice(broken, 1))), "")

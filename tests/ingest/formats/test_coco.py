@@ -233,7 +233,7 @@ def test_an_image_whose_file_is_missing_is_kept_with_a_problem(tmp_path):
     dataset = read_one(tmp_path, drawn(), images=[photo(name="sub/gone.jpg")])
     gone = next(image for image in dataset.images if image.problem)
     assert (gone.file, gone.problem) == ("sub/gone.jpg", "missing_file")
-    assert gone.detail == "no file 'sub/gone.jpg' in the source; put the picture there or remove its record"
+    assert gone.detail == "no file 'sub/gone.jpg' in the source; add the photo or delete its record"
     assert only(dataset).image_key == gone.key
 
 

@@ -114,7 +114,9 @@ def test_masks_with_only_0_and_255_need_mask_values(tmp_path):
 def test_a_source_whose_masks_are_all_unreadable_is_a_user_error(tmp_path):
     put_pair(tmp_path)
     put_pictures(tmp_path, ["masks/a.png"])  # colours
-    with pytest.raises(UserError, match=r"none of the 1 masks can be read; the first, masks/a\.png: it holds colours"):
+    with pytest.raises(
+        UserError, match=r"none of the 1 masks can be read; the first, masks/a\.png: it contains colours"
+    ):
         read(tmp_path)
 
 
@@ -169,7 +171,7 @@ def test_a_palette_mask_has_the_classes_of_its_colours_in_the_label_map(tmp_path
 def test_the_colours_of_a_photo_are_refused(tmp_path):
     rows = [[(column, row, 7) for column in range(20)] for row in range(20)]
     (put_coloured(tmp_path, rows) / "labelmap.txt").write_text("cat:128,0,0::\n")
-    with pytest.raises(UserError, match="400 colours are those of a photograph, or of a mask with blended edges"):
+    with pytest.raises(UserError, match="it has 400 colours, like a photo or a mask with blended edges"):
         read(tmp_path)
 
 

@@ -115,7 +115,7 @@ def instances_of(mask: str, image_key: str, found: Survey, classes: MaskClasses)
             continue
         instance = replace(of_mask, id=f"{mask}#{value}", mask_value=value, area=float(pixels))
         if meaning is None:
-            yield replace(instance, problem="unknown_category", detail=classes.unnamed(found, value))
+            yield replace(instance, problem="unknown_category", detail=classes.unnamed_problem(found, value))
         elif meaning == IGNORE:
             yield replace(instance, role="ignore")
         else:
