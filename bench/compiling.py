@@ -14,12 +14,12 @@ import torch.nn.functional as F
 import yaml
 
 from bench.floor import ROOT
-from segpipe.models import device as devices
-from segpipe.models import segmenter as build
+from segpipe.models.device import pick_device
+from segpipe.models.segmenter import build_segmenter
 from segpipe.params import Params
-from segpipe.train import compiling, setup
+from segpipe.train import compiling, runtime
 from segpipe.train import optimizer as schedule
-from segpipe.train.distributed import ALONE
+from segpipe.train.distributed import SINGLE
 
 CLASSES, STEPS = 12, 10
 
@@ -27,7 +27,7 @@ CLASSES, STEPS = 12, 10
 def main() -> None:
     """Print the table. Arguments: architectures, else that of params.yaml."""
     params = Params(**yaml.safe_load((ROOT / "params.yaml").read_text()))
-    device = devices.pick("auto")
+    device = pick_device("auto")
     print(
         f"{device}, {torch.get_num_threads()} threads, batches of {params.train.batch_size} at {params.photos.size_hw}"
     )
@@ -43,14 +43,14 @@ def timed(architecture: str, mode: str, params: Params, device: torch.device) ->
     """Seconds of the first step of a training, and of STEPS more."""
     own, (height, width) = params.train, params.photos.size_hw
     torch.compiler.reset()
-    segmenter = build.segmenter(architecture, own.encoder, CLASSES, [True] * CLASSES)
-    network = compiling.compiled(setup.placed(segmenter, device, ALONE), mode)
+    segmenter = build_segmenter(architecture, own.encoder, CLASSES, [True] * CLASSES)
+    network = compiling.compile_network(runtime.place(segmenter, device, SINGLE), mode)
     optimizer = schedule.OPTIMIZERS[own.optimizer](segmenter, own.lr, own.weight_decay, 1.0)
     schedule.train_mode(segmenter, is_encoder_frozen=False)
     images = 255 * torch.rand(own.batch_size, 3, height, width, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(CLASSES, (own.batch_size, height, width), device=device)
-    autocast = setup.autocast(device, own.amp)
+    autocast = runtime.autocast(device, own.amp)
 
     def step() -> float:
         start = time.perf_counter()

@@ -32,7 +32,7 @@ from segpipe.evaluate import scores
 from segpipe.inference.pairs import PhotoPair, find_pairs
 from segpipe.models.segmenter import Segmenter
 from segpipe.params import Params, load
-from segpipe.train import augment, determinism, distributed, epoch, history, launch, loop, prepare, setup
+from segpipe.train import augment, distributed, epoch, history, loop, prepare, runtime
 from segpipe.train import data as batches
 from segpipe.train import optimizer as schedule
 from segpipe.train.history import EpochRecord
@@ -79,37 +79,28 @@ class Photographs(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         return image, label_map.long()
 
 
-def ours(params: Params, mates: distributed.Team = distributed.ALONE) -> Iterator[Callable[[], Iterator[object]]]:
+def ours(params: Params, group: distributed.Group = distributed.SINGLE) -> Iterator[Callable[[], Iterator[object]]]:
     """Blocks of the training itself, then of its step alone; each gives its steps one by one."""
     _, data, segmenter, _ = prepare.data_and_network(params.train, params.seed)
     recipe = RunRecipe.of(params.train, params.seed, params.compute.checkpoint_minutes)
-    setup.placed(segmenter, CPU, mates)
+    runtime.place(segmenter, CPU, group)
     schedule.train_mode(segmenter, is_encoder_frozen=False)
     optimizer = schedule.OPTIMIZERS[recipe.optimizer](segmenter, recipe.lr, recipe.weight_decay, 1.0)
-    criterion, size_hw = setup.criterion(segmenter, data, recipe, CPU), batches.crop_hw(data, recipe)
+    setup = runtime.train_setup(segmenter, optimizer, data, recipe, CPU, group)
 
     def real() -> Iterator[object]:
-        return epoch.train_one_epoch(
-            *(segmenter, criterion, optimizer, batches.training_batches(data, recipe, 1, 0, CPU, mates)),
-            crop_hw=size_hw,
-            clip_norm=recipe.clip_norm,
-            lr_factor=lambda step: 1e-3,
-            step_seed=lambda step: step,
-            first_step=0,
-            parts=1,
-            autocast=setup.autocast(CPU, amp=False),
-            team=mates,
-        )
+        pictures = batches.training_batches(data, recipe, 1, 0, CPU, group)
+        return epoch.train_one_epoch(setup, pictures, lr_factor=lambda step: 1e-3, step_seed=lambda step: step)
 
     first = next(batches.training_batches(data, recipe, 1, 0, CPU))
-    assert first.draws is not None
-    images, labels = augment.apply(first.images, first.labels, first.draws, size_hw)
+    assert first.variations is not None
+    images, labels = augment.apply(first.images, first.labels, first.variations, setup.crop_hw)
     images = images.contiguous(memory_format=torch.channels_last)
 
     def bare() -> Iterator[object]:
         while True:
             optimizer.zero_grad(set_to_none=True)
-            loss = criterion(segmenter(images), labels)
+            loss = runtime.criterion(segmenter(images), labels)
             loss.backward()
             schedule.clip_gradients(segmenter, recipe.clip_norm)
             optimizer.step()
@@ -162,18 +153,18 @@ def seconds_per_step(steps: Iterator[object]) -> float:
 def team_seconds() -> None:
     """One of several processes: write seconds per step of the training."""
     params = load()
-    mates = distributed.join(CPU, params.train.batch_size)
-    seconds = seconds_per_step(next(ours(params, mates))())
-    if not mates.rank:
+    group = distributed.join(CPU, params.train.batch_size)
+    seconds = seconds_per_step(next(ours(params, group))())
+    if not group.rank:
         Path(os.environ["BENCH_OUT"]).write_text(str(seconds))
-    distributed.leave(mates)
+    distributed.leave(group)
 
 
 def seconds_of_processes(count: int) -> float:
     """Seconds per step where so many processes share each batch."""
     with tempfile.NamedTemporaryFile() as out:
         os.environ["BENCH_OUT"] = out.name
-        assert launch.launch([sys.executable, "-m", "bench.train", "--team"], count) == 0
+        assert distributed.launch([sys.executable, "-m", "bench.train", "--team"], count) == 0
         return float(Path(out.name).read_text())
 
 
@@ -203,8 +194,8 @@ def quality(params: Params, epochs: int) -> None:
         for _ in steps:
             pass
     pictures = batches.validation_batches(data, recipe.batch_size, CPU)
-    criterion = setup.criterion(segmenter, data, recipe, CPU)
-    _, matrix = epoch.validate(segmenter, criterion, pictures, segmenter.seen, setup.autocast(CPU, amp=False))
+    criterion = runtime.criterion(segmenter, data, recipe, CPU)
+    _, matrix = epoch.validate(segmenter, criterion, pictures, runtime.autocast(CPU, amp=False))
     said = f"  the ordinary way, {epochs} epochs"
     print(f"{said:44} {scores.mean_iou(matrix):6.3f} val mIoU, {time.perf_counter() - start:.0f} s")
     start = time.perf_counter()
@@ -218,7 +209,7 @@ def quality(params: Params, epochs: int) -> None:
 def main(epochs: int) -> None:
     """Print the table."""
     params = load()
-    determinism.prepare(CPU, strict=False)
+    runtime.set_determinism(CPU, strict=False)
     print(
         f"{params.train.architecture} on {params.train.encoder}, {params.photos.size_hw}, {params.train.batch_size} "
         f"pictures a step, {torch.get_num_threads()} threads; {ROUNDS} rounds of {STEPS} steps"

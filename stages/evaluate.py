@@ -11,8 +11,8 @@ from segpipe.evaluate import score_tables, scores
 from segpipe.evaluate.measure import measure
 from segpipe.evaluate.per_image import detection_scores
 from segpipe.inference.pairs import find_pairs, predict_pairs
-from segpipe.models import device as devices
-from segpipe.models import model_file as model_card
+from segpipe.models import model_file
+from segpipe.models.device import pick_device
 from segpipe.params import load
 from segpipe.tracking.run import open_trained
 
@@ -22,8 +22,8 @@ SPLITS = ("test", "val")  # the first that has images is the headline
 def main() -> None:
     """Predict val and test, and count every pixel."""
     params = load()
-    device = devices.pick(params.compute.device)
-    segmenter, card = model_card.load(Path("models/model.pt"), device)
+    device = pick_device(params.compute.device)
+    segmenter, card = model_file.load(Path("models/model.pt"), device)
     names = ClassTable.read(Path("data/masks/classes.json")).names
     if names != card.classes:
         raise UserError("models/model.pt: its classes are not those of data/masks; run `dvc repro` to train it anew")

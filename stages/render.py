@@ -12,8 +12,8 @@ from segpipe.data.classes import ClassTable
 from segpipe.evaluate import per_image, score_tables
 from segpipe.evaluate.per_image import ImageScore, worst_median_best
 from segpipe.inference.pairs import PredictedPair, find_pairs, predict_pairs
-from segpipe.models import device as devices
-from segpipe.models import model_file as model_card
+from segpipe.models import model_file
+from segpipe.models.device import pick_device
 from segpipe.params import load
 from segpipe.pictures import sheets
 from segpipe.report import model_report
@@ -23,8 +23,8 @@ from segpipe.tracking.run import open_trained
 def main() -> None:
     """Draw the worst, the median and the best pictures of the headline split, and the page that shows them."""
     params = load()
-    device = devices.pick(params.compute.device)
-    segmenter, card = model_card.load(Path("models/model.pt"), device)
+    device = pick_device(params.compute.device)
+    segmenter, card = model_file.load(Path("models/model.pt"), device)
     classes = ClassTable.read(Path("data/masks/classes.json"))
     matrices = score_tables.read_confusion(Path("metrics/confusion.csv"), classes.names)
     headline = next(iter(matrices))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from segpipe.core.command import run
 from segpipe.core.files import write_json
-from segpipe.models import model_file as model_card
+from segpipe.models import model_file
 from segpipe.params import load
 from segpipe.tracking import provenance
 from segpipe.tracking.run import open_training
 from segpipe.tracking.tracker import RunFacts
-from segpipe.train import checkpoint, distributed, history, loop, monitor, planning, prepare, watching
+from segpipe.train import checkpoint, distributed, epoch, history, loop, monitor, planning, prepare
 from segpipe.train.prepare import CHECKPOINTS, SPLITS, STORE
 from segpipe.train.recipe import RunRecipe
 
@@ -23,18 +23,18 @@ def main() -> None:
     """Train, or go on where an earlier process was stopped; write the model, its curves and its run."""
     params = load()
     own = params.train
-    device, mates = prepare.device_and_team(own, params.compute.device, "stages.train")
+    device, group = prepare.device_and_group(own, params.compute.device, "stages.train")
     store, data, segmenter, origin = prepare.data_and_network(own, params.seed)
     inputs = prepare.inputs(own, segmenter, params.seed)
     logger.info("%s on %s, weights: %s, %s", own.architecture, own.encoder, origin, device)
     path = checkpoint.path_of(CHECKPOINTS, inputs)
     recipe = RunRecipe.of(own, params.seed, params.compute.checkpoint_minutes)
-    recipe = planning.planned(segmenter, data, recipe, path, device, mates, fills_budget=own.epochs == "auto")
-    training = loop.fit(segmenter, data, recipe, CHECKPOINTS, inputs, device, mates)
-    if mates.rank:
+    recipe = planning.planned_recipe(segmenter, data, recipe, path, device, group, fills_budget=own.epochs == "auto")
+    training = loop.fit(segmenter, data, recipe, CHECKPOINTS, inputs, device, group)
+    if group.rank:
         for _ in training:
             pass
-        distributed.leave(mates)
+        distributed.leave(group)
         return
     facts = RunFacts(
         name=f"{own.architecture}-{own.encoder}",
@@ -44,11 +44,11 @@ def main() -> None:
         classes=store.classes.names,
     )
     with open_training(facts, params.tracking, path.is_file()) as tracked:
-        watching.write_training_pictures(SHEETS / "training_pictures.png", data, recipe)
-        tracked.log_picture(SHEETS / "training_pictures.png", watching.TRAINING, step=0)
-        records = watching.follow(training, tracked, data, checkpoint.sheets_of(path))
-        distributed.leave(mates)
-        card = model_card.ModelCard(
+        monitor.write_training_sheet(SHEETS / "training_pictures.png", data, recipe)
+        tracked.log_picture(SHEETS / "training_pictures.png", monitor.TRAINING, step=0)
+        records = monitor.follow(training, tracked, data, checkpoint.sheets_folder(path))
+        distributed.leave(group)
+        card = model_file.ModelCard(
             architecture=own.architecture,
             encoder=own.encoder,
             classes=store.classes.names,
@@ -62,12 +62,12 @@ def main() -> None:
             flip_test=own.flip_test,
             facts=history.facts(records, own.ship) | {"inputs": inputs, "weights": origin},
         )
-        model_card.save(MODEL, segmenter, card)
+        model_file.save(MODEL, segmenter, card)
         history.write_curves(CURVES, records)
         history.write_class_curves(CLASS_CURVES, records)
         if len(data.val_index):
-            preds = monitor.predictions(segmenter, data, device)
-            watching.write_predictions(SHEETS / "validation_predictions.png", preds, data, "as shipped")
+            preds = epoch.predict_monitored(segmenter, data, device)
+            monitor.write_prediction_sheet(SHEETS / "validation_predictions.png", preds, data, "as shipped")
         summary = history.summary(records, recipe.epochs, own.patience, own.ship)
         write_json(Path("metrics/train.json"), summary)
         tracked.log_metrics({"train": summary})

@@ -211,7 +211,7 @@ def test_a_flip_test_is_asked_for_without_training_anew(project):
     trained, before = model_file.load(path)
     project.set("train.flip_test", True)
     said = project.dvc("repro")
-    assert "training goes on in epoch 2 after 0 steps" in said  # of 1: there is nothing left to do
+    assert "training continues in epoch 2, 0 of " in said  # of 1 epoch: nothing is left to do
     assert "Running stage 'evaluate'" in said
     loaded, after = model_file.load(path)
     assert (before.flip_test, after.flip_test) == (False, True)
@@ -262,7 +262,7 @@ def test_a_forecast_says_what_training_will_take_and_writes_nothing(project):
     project.set("train.processes", 2)
     said = project.run("python", "-m", "segpipe", "forecast")
     project.git("checkout", "-q", "--", "params.yaml")
-    assert said.count("forecast: 1 epochs of ") == 1  # the first process speaks
+    assert said.count("forecast: 1 epoch of ") == 1  # the first process speaks
     assert sorted((project.folder / ".segpipe/checkpoints").iterdir()) == checkpoints
-    assert "% of the time waiting for pictures" in said
+    assert "% of the time waiting for images" in said
     assert project.git("status", "--porcelain") == before

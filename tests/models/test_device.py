@@ -2,18 +2,18 @@ import pytest
 import torch
 
 from segpipe.core.errors import UserError
-from segpipe.models import device
+from segpipe.models.device import pick_device
 
 
 def test_auto_finds_a_device_that_computes():
-    assert torch.ones(2, device=device.pick("auto")).sum().item() == 2
+    assert torch.ones(2, device=pick_device("auto")).sum().item() == 2
 
 
 def test_a_device_is_taken_by_name():
-    assert device.pick("cpu") == torch.device("cpu")
+    assert pick_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", ""])
 def test_a_device_that_is_not_there_is_said_in_one_line(name):
     with pytest.raises(UserError, match=rf"^device '{name}' is not available here; use auto, cpu, cuda or mps$"):
-        device.pick(name)
+        pick_device(name)

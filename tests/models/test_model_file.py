@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from segpipe.core.errors import UserError
-from segpipe.models import model_file, sealed, segmenter
+from segpipe.models import model_file, sealed
+from segpipe.models.segmenter import build_segmenter
 from tests.disk import full_disk
 
 TINY = "mobilenetv3_small_050"
@@ -14,7 +15,7 @@ SEEN = (True, False, True)
 
 
 def a_model(seed=0):
-    return segmenter.segmenter("pspnet", TINY, 3, SEEN, seed=seed).eval()
+    return build_segmenter("pspnet", TINY, 3, SEEN, seed=seed).eval()
 
 
 def a_card(**facts):
@@ -72,7 +73,7 @@ def resealed(path, change):
     """Change the document of a model file and write it again, with the hash of what it is now."""
     document = sealed.read(path, model_file.FORMAT)
     change(document)
-    path.write_bytes(sealed.packed(document))
+    path.write_bytes(sealed.pack(document))
 
 
 def refused(path):

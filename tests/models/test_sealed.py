@@ -20,7 +20,7 @@ def a_document():
 @pytest.fixture
 def saved(tmp_path):
     path = tmp_path / "a.pt"
-    path.write_bytes(sealed.packed(a_document()))
+    path.write_bytes(sealed.pack(a_document()))
     return path
 
 
@@ -85,7 +85,7 @@ def test_another_format_is_no_damage(saved):
 
 
 def test_want_of_memory_is_no_damage(saved):
-    saved.write_bytes(sealed.packed({"format": FORMAT, "state": torch.zeros(16_000_000)}))
+    saved.write_bytes(sealed.pack({"format": FORMAT, "state": torch.zeros(16_000_000)}))
     code = (
         "import pathlib, sys\nfrom segpipe.models import sealed\nfrom tests.memory import short_of_memory\n"
         "with short_of_memory(16_000_000): sealed.read(pathlib.Path(sys.argv[1]), sys.argv[2])"

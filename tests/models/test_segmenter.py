@@ -4,13 +4,20 @@ from torch import nn
 from torchvision.models import segmentation
 
 from segpipe.core.errors import UserError
-from segpipe.models import segmenter as build
 from segpipe.models import torchvision_nets
+from segpipe.models.segmenter import (
+    SMP_ARCHITECTURES,
+    UNSEEN_LOGIT,
+    Segmenter,
+    build_segmenter,
+    normalisation,
+    smp_encoder_name,
+)
 
 TINY = "mobilenetv3_small_050"
 # architecture -> a small encoder that serves it
 ALL = (
-    dict.fromkeys(build.SMP_ARCHITECTURES, TINY)
+    dict.fromkeys(SMP_ARCHITECTURES, TINY)
     | {"dpt": "test_vit"}
     | {name: encoder for name, (encoder, _) in torchvision_nets.NETWORKS.items()}
 )
@@ -31,7 +38,7 @@ class Echo(nn.Module):
 
 
 def echo(seen=(True, True, True), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.25)):
-    return build.Segmenter(Echo(), seen, mean, std)
+    return Segmenter(Echo(), seen, mean, std)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +46,7 @@ def echo(seen=(True, True, True), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.25)):
     [*ALL.items(), ("segformer", "mit_b0"), ("unet", "tu-resnet18")],
 )
 def test_every_architecture_gives_one_logit_per_class_and_pixel_at_any_size(architecture, encoder):
-    network = build.segmenter(architecture, encoder, 5, [True] * 5).eval()
+    network = build_segmenter(architecture, encoder, 5, [True] * 5).eval()
     with torch.no_grad():
         logits = network(torch.zeros(2, 3, 50, 70, dtype=torch.uint8))
     assert logits.shape == (2, 5, 50, 70)
@@ -66,7 +73,7 @@ def test_a_class_that_training_never_showed_is_never_predicted():
     picture = torch.zeros(1, 3, 32, 32)
     picture[:, 0] = 255  # would make class 0 the most likely one
     logits = segmenter(picture)
-    assert (logits[:, 0] == build.UNSEEN_LOGIT).all()
+    assert (logits[:, 0] == UNSEEN_LOGIT).all()
     assert (logits.argmax(dim=1) != 0).all()
     assert (logits.softmax(dim=1)[:, 0] == 0).all()
 
@@ -75,50 +82,50 @@ def test_the_seed_decides_the_weights_and_leaves_the_random_state_alone():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    first, second, other = (build.segmenter("fpn", TINY, 2, [True] * 2, seed=s).state_dict() for s in (1, 1, 2))
+    first, second, other = (build_segmenter("fpn", TINY, 2, [True] * 2, seed=s).state_dict() for s in (1, 1, 2))
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
 def test_the_state_dict_holds_only_what_is_learnt():
-    names = build.segmenter("fpn", TINY, 2, [True] * 2).state_dict()
+    names = build_segmenter("fpn", TINY, 2, [True] * 2).state_dict()
     assert all(name.startswith("network.") for name in names)
 
 
 def test_encoders_of_timm_come_first_and_smp_has_the_rest():
-    assert build.smp_encoder_name("resnet18") == "tu-resnet18"
-    assert build.smp_encoder_name("tu-resnet18") == "tu-resnet18"
-    assert build.smp_encoder_name("mit_b0") == "mit_b0"
+    assert smp_encoder_name("resnet18") == "tu-resnet18"
+    assert smp_encoder_name("tu-resnet18") == "tu-resnet18"
+    assert smp_encoder_name("mit_b0") == "mit_b0"
 
 
 def test_the_normalisation_is_the_encoders():
-    assert build.normalisation("tf_efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert normalisation("tf_efficientnet_lite0") == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     imagenet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert build.normalisation("tu-resnet18") == imagenet
-    assert build.normalisation("mit_b0") == imagenet
+    assert normalisation("tu-resnet18") == imagenet
+    assert normalisation("mit_b0") == imagenet
 
 
 def test_an_unknown_architecture_is_named_with_those_there_are():
     with pytest.raises(UserError, match=r"^unknown architecture 'uunet'; train.architecture is one of unet, unetplus"):
-        build.segmenter("uunet", TINY, 2, [True] * 2)
+        build_segmenter("uunet", TINY, 2, [True] * 2)
 
 
 def test_an_unknown_encoder_is_named_with_what_it_may_have_meant():
     with pytest.raises(UserError, match=r"^unknown encoder 'resnet_18' in train.encoder; did you mean .*resnet18"):
-        build.segmenter("unet", "resnet_18", 2, [True] * 2)
+        build_segmenter("unet", "resnet_18", 2, [True] * 2)
 
 
 def test_an_encoder_that_the_architecture_cannot_use_is_said_in_one_line():
     with pytest.raises(UserError) as caught:
-        build.segmenter("unetplusplus", "mit_b0", 2, [True] * 2)
+        build_segmenter("unetplusplus", "mit_b0", 2, [True] * 2)
     assert str(caught.value).startswith("architecture 'unetplusplus' with encoder 'mit_b0': do not fit together (")
     assert "\n" not in str(caught.value)
 
 
 def test_torchvisions_networks_want_their_own_encoder():
     with pytest.raises(UserError) as caught:
-        build.segmenter("fcn_resnet50", TINY, 2, [True] * 2)
+        build_segmenter("fcn_resnet50", TINY, 2, [True] * 2)
     assert str(caught.value) == (
         f"architecture 'fcn_resnet50' has its own encoder; set train.encoder: resnet50, not {TINY}"
     )

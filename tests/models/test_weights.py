@@ -9,15 +9,15 @@ import torch
 from torchvision.models import mobilenet_v3_large
 
 from segpipe.core.errors import UserError
-from segpipe.models import segmenter as build
 from segpipe.models import weights
+from segpipe.models.segmenter import build_segmenter
 from tests.conftest import ROOT
 
 TINY = "mobilenetv3_small_050"
 
 
 def segmenter(encoder=TINY, architecture="fpn"):
-    return build.segmenter(architecture, encoder, 2, [True, True])
+    return build_segmenter(architecture, encoder, 2, [True, True])
 
 
 @pytest.fixture(scope="module")

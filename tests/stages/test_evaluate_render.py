@@ -20,7 +20,8 @@ from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
 from segpipe.evaluate import score_tables
 from segpipe.masks import label_png
-from segpipe.models import model_file, segmenter
+from segpipe.models import model_file
+from segpipe.models.segmenter import build_segmenter
 from stages import evaluate, render
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -89,7 +90,7 @@ def write_model(names):
         std=(0.5,) * 3,
         facts={"best epoch": 3},
     )
-    model_file.save(Path("models/model.pt"), segmenter.segmenter("unet", facts.encoder, len(names), seen), facts)
+    model_file.save(Path("models/model.pt"), build_segmenter("unet", facts.encoder, len(names), seen), facts)
 
 
 def test_scores_come_from_the_pixels_of_each_split(project):

@@ -22,7 +22,7 @@ from segpipe.tracking import mlflow_setup, provenance
 from segpipe.tracking.run import Run, Timeouts, open_trained, open_training
 from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
-from segpipe.train import loop, watching
+from segpipe.train import loop, monitor
 from tests.tracking.hard_names import HARD
 from tests.train import tiny
 
@@ -257,10 +257,10 @@ def test_a_training_stopped_by_a_signal_is_killed_not_failed(mlflow_client, numb
         training = loop.fit(tiny.segmenter(), data, recipe, Path("checkpoints"), "abc", tiny.CPU)
         with open_training(FACTS, SETTINGS) as run:
             for event in training:
-                if watching.follow([event], run, data, Path("sheets")):  # at the end of an epoch
+                if monitor.follow([event], run, data, Path("sheets")):  # at the end of an epoch
                     os.kill(os.getpid(), number)
 
-    with pytest.raises(StoppedError, match=rf"stopped by {number.name} after step 0; run it again and it goes on from"):
+    with pytest.raises(StoppedError, match=rf"stopped by {number.name} after step 0; run it again to continue from"):
         train()
     assert Path("checkpoints/abc.pt").is_file()
     assert only_run(mlflow_client).info.status == "KILLED"

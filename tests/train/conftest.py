@@ -1,12 +1,13 @@
-"""What every test of training gets."""
+"""Fixtures of the tests of training."""
 
 import pytest
 import torch
+from tests.tracking.conftest import empty_database, mlflow_client, workplace  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Tiny networks are fastest on one thread, and equal on any machine."""
+    """Tiny networks are fastest on one thread, and give equal results on any machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

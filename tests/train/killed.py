@@ -1,9 +1,9 @@
-"""Train, be killed at a given moment, go on: a program for test_resume.py.
+"""Trainings that are killed at a given moment and resumed: a program for test_resume.py.
 
-usage: python -m tests.training.killed FOLDER
-Every run is a fork of this process, which imports PyTorch once and computes nothing itself. Prints one JSON line:
-per scenario whether the killed runs were killed, how many steps the last run did, and whether its model file has the
-bytes of the run that nobody killed.
+usage: python -m tests.train.killed FOLDER
+Every run is a fork of this process, which imports PyTorch once and computes nothing itself. Prints one JSON line with
+four entries per scenario: the exit statuses of the killed runs and of the last run, the number of steps of the last
+run, and whether its model file has the bytes of an uninterrupted run.
 """
 
 import json
@@ -18,8 +18,8 @@ from tests.train import tiny
 
 DATA_SIZE = {"train": 6, "val": 2}
 STEPS = 9  # 3 epochs of 3 steps
-RARELY = "with few checkpoints"  # after the first step and at the end; in the other scenarios after each step
-# Where to be killed: the function of a library that is called, and at which call, in one killed run after another.
+RARELY = "with few checkpoints"  # after the first step and at the end; the other scenarios save after each step
+# One kill per run: in the call of this number of a library's function.
 SCENARIOS = {
     "in the first step": [("step", 1)],
     "in the second epoch": [("step", 5)],
@@ -32,7 +32,7 @@ SCENARIOS = {
 
 
 def kill_at(place: str, call: int) -> None:
-    """Make the `call`-th call of that function this process's last."""
+    """Kill this process in (for "replace": after) the `call`-th call of a function."""
     owner, name = {
         "step": (torch.optim.AdamW, "step"),
         "fsync": (os, "fsync"),
@@ -55,7 +55,7 @@ def kill_at(place: str, call: int) -> None:
 
 
 def forked(work) -> int:
-    """Run `work` in a child; its exit status, negative for a signal."""
+    """Run `work` in a child process. Returns its exit status, negative for a signal."""
     child = os.fork()
     if child == 0:
         try:
@@ -68,7 +68,7 @@ def forked(work) -> int:
 
 
 def train(folder: Path, minutes: float = 0) -> None:
-    """Train to the end; write the model and how many steps were done. minutes: between checkpoints."""
+    """Train to the end; write the model and the number of steps. minutes: between checkpoints."""
     steps, step = [0], torch.optim.AdamW.step
 
     def counted(*args, **kwargs):

@@ -1,7 +1,7 @@
-"""Train in several processes: a program for test_team.py.
+"""Train in several processes: a program for test_distributed.py.
 
-usage: python -m tests.training.spread FOLDER [JSON of changes to the recipe]
-The first process writes the records, the weights and every step's loss into FOLDER.
+usage: python -m tests.train.spread FOLDER [JSON of changes to the recipe]
+The process of rank 0 writes the records and the weights into FOLDER.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from segpipe.models import segmenter
+from segpipe.models.segmenter import build_segmenter
 from segpipe.train import distributed, history, loop
 from tests.train import tiny
 
@@ -19,13 +19,13 @@ def main(folder: Path, changes: dict) -> None:
     torch.set_num_threads(1)
     recipe = tiny.recipe(**{"batch_size": 4, "optimizer": "sgd", "lr": 1e-3, "epochs": 2, "ship": "last"} | changes)
     data = tiny.data(train=10, val=5)
-    mates = distributed.join(tiny.CPU, recipe.batch_size)
-    network = segmenter.segmenter("unet", tiny.ENCODER, 4, data.seen)  # no dropout: its masks differ between processes
-    records = tiny.epochs(loop.fit(network, data, recipe, folder, "abc", tiny.CPU, mates))
-    if mates.rank == 0:
+    group = distributed.join(tiny.CPU, recipe.batch_size)
+    network = build_segmenter("unet", tiny.ENCODER, 4, data.seen)  # no dropout: its masks differ between processes
+    records = tiny.epochs(loop.fit(network, data, recipe, folder, "abc", tiny.CPU, group))
+    if group.rank == 0:
         (folder / "records.json").write_text(history.as_json(records))
         torch.save(network.state_dict(), folder / "weights.bin")
-    distributed.leave(mates)
+    distributed.leave(group)
 
 
 if __name__ == "__main__":

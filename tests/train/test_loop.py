@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import logging
 
 import numpy as np
@@ -8,9 +9,9 @@ import torch
 from segpipe.core.errors import UserError
 from segpipe.evaluate.confusion import confusion_matrix
 from segpipe.evaluate.scores import class_iou, mean_iou
-from segpipe.models import segmenter
+from segpipe.models.segmenter import build_segmenter
 from segpipe.train import checkpoint, history, loop
-from segpipe.train.history import EpochRecord
+from segpipe.train.history import EpochRecord, Predictions
 from tests.train import tiny
 
 A_WEIGHT = "network.encoder.model.conv_stem.weight"
@@ -30,7 +31,7 @@ def without_times(record):
 
 def test_a_network_learns_what_it_is_shown(tmp_path):
     data = tiny.data(train=16, val=4, size_hw=(64, 64))
-    network = segmenter.segmenter("unet", tiny.ENCODER, 4, data.seen)
+    network = build_segmenter("unet", tiny.ENCODER, 4, data.seen)
     recipe = tiny.recipe(epochs=5, batch_size=4, crop_hw=None, lr=1e-2)
     records = tiny.epochs(loop.fit(network, data, recipe, tmp_path, "abc", tiny.CPU))
     assert records[-1].train_loss < 0.5 * records[0].train_loss
@@ -39,7 +40,7 @@ def test_a_network_learns_what_it_is_shown(tmp_path):
     assert not (predicted(network, data, data.val_index) == tiny.CLASSES.index("never")).any()
 
 
-def test_the_shipped_weights_are_the_best_epochs_and_its_scores_are_the_contracts(tmp_path):
+def test_the_weights_of_the_best_epoch_are_shipped_and_have_its_scores(tmp_path):
     data = tiny.data()
     network, records = tiny.fit(tmp_path, data, tiny.recipe())
     best = max(records, key=lambda record: record.val_miou)  # max takes the first of equals
@@ -69,7 +70,7 @@ def test_another_seed_gives_another_training(tmp_path):
     assert records[0].train_loss != others[0].train_loss
 
 
-def test_a_finished_training_is_told_again_without_a_step(tmp_path):
+def test_the_records_of_a_finished_training_are_repeated_without_a_step(tmp_path):
     data = tiny.data()
     network, records = tiny.fit(tmp_path, data, tiny.recipe())
     again, replayed = tiny.fit(tmp_path, data, tiny.recipe())
@@ -79,28 +80,36 @@ def test_a_finished_training_is_told_again_without_a_step(tmp_path):
     )
 
 
-def test_other_inputs_start_afresh_and_say_so(tmp_path, caplog):
+def test_other_inputs_start_from_scratch_with_a_log_line(tmp_path, caplog):
     data = tiny.data()
     tiny.fit(tmp_path, data, tiny.recipe(epochs=1))
     with caplog.at_level(logging.INFO):
         _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=1), inputs="def")
     assert not records[0].resumed
-    assert "the inputs have changed since the last training: training starts afresh" in caplog.messages
+    assert "the inputs have changed since the last training: training starts from scratch" in caplog.messages
 
 
-def test_one_picture_is_enough(tmp_path):
+def test_one_image_is_enough(tmp_path):
     _, records = tiny.fit(tmp_path, tiny.data(train=1, val=1), tiny.recipe(epochs=2))
     assert [record.complete for record in records] == [True, True]
 
 
-def test_a_last_batch_of_one_is_filled_up_for_the_sake_of_batch_norm(tmp_path):
+def test_a_last_batch_of_one_image_is_filled_up_for_batch_norm(tmp_path):
     _, records = tiny.fit(tmp_path, tiny.data(train=3), tiny.recipe(epochs=1))
-    assert records[0].step == 2  # 3 pictures, 2 a step
+    assert records[0].step == 2  # 3 images, 2 per step
 
 
-def test_without_validation_pictures_the_last_epoch_is_shipped(tmp_path):
+def test_without_validation_images_the_last_epoch_is_shipped(tmp_path):
     _, records = tiny.fit(tmp_path, tiny.data(val=0), tiny.recipe(epochs=2))
     assert [(r.val_miou, r.val_loss, r.val_iou, r.is_best) for r in records] == [(None, None, {}, True)] * 2
+
+
+def test_predictions_are_due_after_the_first_epoch_the_last_and_some_in_between(tmp_path):
+    due = [epoch for epoch in range(1, 41) if loop.are_predictions_due(epoch, 40)]
+    assert due == [1, 5, 10, 15, 20, 25, 30, 35, 40]
+    assert [epoch for epoch in range(1, 4) if loop.are_predictions_due(epoch, 3)] == [1, 2, 3]
+    events = loop.fit(tiny.segmenter(), tiny.data(val=0), tiny.recipe(epochs=1), tmp_path, "abc", tiny.CPU)
+    assert not any(isinstance(event, Predictions) for event in events)  # without validation images
 
 
 def test_batches_without_labels_are_counted_and_harmless(tmp_path):
@@ -108,46 +117,49 @@ def test_batches_without_labels_are_counted_and_harmless(tmp_path):
     data.labels[data.train_index] = 255
     _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=1))
     assert records[0].all_ignore_batches == 3
-    assert records[0].redrawn_crops == 6 * 3  # each of 6 crops drawn 3 times again
+    assert records[0].redrawn_crops == 6 * 3  # each of 6 crops is drawn again 3 times
     assert records[0].train_loss is None
     assert records[0].val_miou is not None
 
 
-def test_a_class_that_only_validation_shows_counts_in_the_score_but_not_in_the_loss(tmp_path):
+def test_a_class_that_occurs_only_in_validation_counts_in_the_score_but_not_in_the_loss(tmp_path):
     data = tiny.data()
     _, plain = tiny.fit(tmp_path / "a", data, tiny.recipe(epochs=1))
     data.labels[data.val_index, :5] = tiny.CLASSES.index("never")
     _, records = tiny.fit(tmp_path / "b", data, tiny.recipe(epochs=1))
     assert records[0].val_iou["never"] == 0
-    assert records[0].val_loss < 2 * plain[0].val_loss  # a logit of -1e4 would make it thousands
+    assert records[0].val_loss < 2 * plain[0].val_loss  # the logit of -1e4 would raise it to thousands
 
 
-def test_a_loss_that_is_not_finite_ends_the_training_with_the_pictures_named(tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_training_and_names_the_images(tmp_path):
     data = tiny.data(train=2)
     recipe = tiny.recipe(lr=1e30, warmup_epochs=0.0, checkpoint_minutes=0)
     with pytest.raises(UserError) as caught:
         tiny.fit(tmp_path, data, recipe)
-    words = str(caught.value)
-    assert words.startswith("training, epoch ")
-    assert "with the pictures picture0, picture1; lower train.lr" in words
-    assert "\n" not in words
-    assert (tmp_path / "abc.pt").is_file()  # the last good checkpoint stays
+    message = str(caught.value)
+    assert message.startswith("training, epoch ")
+    assert "with the images image0, image1; lower train.lr" in message
+    assert "\n" not in message
+    assert (tmp_path / "abc.pt").is_file()  # the last good checkpoint is kept
 
 
-def test_a_budget_that_is_used_up_ends_the_training_with_a_model(tmp_path):
-    data = tiny.data(train=40)
-    network, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=10_000, budget_seconds=3.0))
-    assert not records[-1].complete or len(records) < 10_000
-    assert sum(record.seconds + record.validation_seconds for record in records) < 10  # without it: hours
+def test_a_used_up_budget_ends_the_training_with_a_model(tmp_path):
+    def fit():
+        clock = map(float, itertools.count()).__next__  # a second passes with each look at the clock
+        return tiny.fit(tmp_path, data, recipe, clock=clock)
+
+    data, recipe = tiny.data(train=40), tiny.recipe(epochs=10_000, budget_seconds=100.0)
+    network, records = fit()
+    assert 0 < records[-1].step < 100  # at least one second per step
     assert any(record.is_best for record in records)
-    again, replayed = tiny.fit(tmp_path, data, tiny.recipe(epochs=10_000, budget_seconds=3.0))
+    again, replayed = fit()
     assert replayed[-1].step == records[-1].step  # the budget counts over all processes
     assert all(
         torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values(), strict=True)
     )
 
 
-def test_with_more_time_a_training_goes_on_where_the_budget_ended_it(tmp_path):
+def test_with_a_larger_budget_a_training_continues_where_it_ended(tmp_path):
     data = tiny.data()
     _, short = tiny.fit(tmp_path / "a", data, tiny.recipe(budget_seconds=1e-9))
     assert [(record.step, record.complete) for record in short] == [(0, False)]
@@ -159,32 +171,32 @@ def test_with_more_time_a_training_goes_on_where_the_budget_ended_it(tmp_path):
 
 
 @pytest.mark.parametrize(("minutes", "saves"), [(5, 2), (0, 3 * 3 + 3)])
-def test_checkpoints_are_written_by_time_and_after_the_first_step_and_the_last_epoch(
+def test_checkpoints_are_written_after_the_first_step_at_intervals_and_after_the_last_epoch(
     tmp_path, monkeypatch, minutes, saves
 ):
     save, made = checkpoint.save, []
-    monkeypatch.setattr(checkpoint, "save", lambda *given: made.append(given[-1].epoch) or save(*given))
+    monkeypatch.setattr(checkpoint, "save", lambda *args: made.append(args[-1].epoch) or save(*args))
     tiny.fit(tmp_path, tiny.data(), tiny.recipe(checkpoint_minutes=minutes))  # 3 epochs of 3 steps
     assert len(made) == saves
-    assert (made[0], made[-1]) == (1, 4)  # the epoch to go on with
+    assert (made[0], made[-1]) == (1, 4)  # the epoch to continue with
 
 
-def test_an_end_for_want_of_patience_is_saved_whatever_the_time(tmp_path):
+def test_an_end_by_patience_is_always_saved(tmp_path):
     data = tiny.data()
     data.labels[data.val_index] = tiny.CLASSES.index("never")
     _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=50, patience=1))
-    assert checkpoint.reached(checkpoint.path_of(tmp_path, "abc")).epochs == len(records) == 2
+    assert checkpoint.completed(checkpoint.path_of(tmp_path, "abc")).epochs == len(records) == 2
 
 
-def test_a_disk_that_is_full_does_not_end_the_training(tmp_path, caplog):
-    (tmp_path / "file").write_text("where the folder should be")
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(tmp_path, caplog):
+    (tmp_path / "file").write_text("a file where the folder should be")
     network = tiny.segmenter()
     records = tiny.epochs(loop.fit(network, tiny.data(), tiny.recipe(epochs=1), tmp_path / "file", "abc", tiny.CPU))
     assert records[0].complete
-    assert "training goes on without it" in caplog.text
+    assert ": training continues" in caplog.text
 
 
-def test_the_average_of_the_weights_is_what_is_validated_and_shipped(tmp_path):
+def test_the_average_of_the_weights_is_validated_and_shipped(tmp_path):
     data = tiny.data()
     plain, _ = tiny.fit(tmp_path / "a", data, tiny.recipe())
     network, records = tiny.fit(tmp_path / "b", data, tiny.recipe(ema_decay=0.9, ship="last"))
@@ -193,7 +205,7 @@ def test_the_average_of_the_weights_is_what_is_validated_and_shipped(tmp_path):
     assert records[-1].val_miou == mean_iou(matrix)
 
 
-def test_the_last_epochs_weights_are_shipped_if_asked_for(tmp_path):
+def test_the_last_epochs_weights_are_shipped_if_ship_is_last(tmp_path):
     data = tiny.data()
     network, records = tiny.fit(tmp_path, data, tiny.recipe(ship="last"))
     matrix = confusion_matrix(data.labels[data.val_index], predicted(network, data, data.val_index), 4, 255)
@@ -202,9 +214,9 @@ def test_the_last_epochs_weights_are_shipped_if_asked_for(tmp_path):
     assert history.shipped(records, "best").val_miou == max(record.val_miou for record in records)
 
 
-def test_without_anything_better_training_ends_when_patience_does(tmp_path):
+def test_training_ends_after_patience_epochs_without_a_better_one(tmp_path):
     data = tiny.data()
-    data.labels[data.val_index] = tiny.CLASSES.index("never")  # never right: every epoch after the first is no better
+    data.labels[data.val_index] = tiny.CLASSES.index("never")  # always wrong: no epoch is better than the first
     _, records = tiny.fit(tmp_path, data, tiny.recipe(epochs=50, patience=2))
     assert [record.is_best for record in records] == [True, False, False]
     summary = history.summary(records, 50, 2, "best")
@@ -213,32 +225,32 @@ def test_without_anything_better_training_ends_when_patience_does(tmp_path):
     assert len(again) == 3
 
 
-def test_a_frozen_encoder_stays_as_it_is_until_it_is_freed(tmp_path):
+def test_a_frozen_encoder_does_not_change_until_freeze_epochs_are_over(tmp_path):
     data, before = tiny.data(), tiny.segmenter().state_dict()
     frozen, _ = tiny.fit(tmp_path / "a", data, tiny.recipe(epochs=1, freeze_epochs=1))
-    freed, _ = tiny.fit(tmp_path / "b", data, tiny.recipe(epochs=2, freeze_epochs=1, ship="last"))
+    unfrozen, _ = tiny.fit(tmp_path / "b", data, tiny.recipe(epochs=2, freeze_epochs=1, ship="last"))
     encoder = [name for name in before if ".encoder." in name]
     assert all(torch.equal(frozen.state_dict()[name], before[name]) for name in encoder)
     assert any(not torch.equal(frozen.state_dict()[name], before[name]) for name in before)
-    assert not torch.equal(freed.state_dict()[A_WEIGHT], before[A_WEIGHT])
+    assert not torch.equal(unfrozen.state_dict()[A_WEIGHT], before[A_WEIGHT])
     assert all(parameter.requires_grad for parameter in frozen.parameters())
 
 
 def test_accumulated_batches_make_one_step(tmp_path):
     _, records = tiny.fit(tmp_path, tiny.data(train=8), tiny.recipe(epochs=1, accumulate=2))
-    assert records[0].step == 2  # 8 pictures, 2 x 2 a step
+    assert records[0].step == 2  # 8 images, 2 x 2 per step
 
 
 @pytest.mark.parametrize(
     "changes",
     [{"ema_decay": 0.9, "accumulate": 2, "freeze_epochs": 1}, {"optimizer": "sgd", "schedule": "poly"}],
 )
-def test_a_stopped_training_ends_as_the_whole_one_with_every_option(tmp_path, changes):
+def test_a_resumed_training_ends_as_an_uninterrupted_one_with_every_option(tmp_path, changes):
     data, recipe = tiny.data(), tiny.recipe(checkpoint_minutes=0, rare_class_share=0.5, ship="last", **changes)
     whole, _ = tiny.fit(tmp_path / "whole", data, recipe)
-    steps = loop.fit(tiny.segmenter(), data, recipe, tmp_path / "cut", "abc", tiny.CPU)
-    next(event for event in steps if isinstance(event, EpochRecord))
-    steps.close()  # after the first epoch
+    begun = loop.fit(tiny.segmenter(), data, recipe, tmp_path / "cut", "abc", tiny.CPU)
+    next(event for event in begun if isinstance(event, EpochRecord))
+    begun.close()  # after the first epoch
     resumed, again = tiny.fit(tmp_path / "cut", data, recipe)
     assert [record.resumed for record in again] == [True, False, False]
     tiny.save(tmp_path / "a.pt", whole)

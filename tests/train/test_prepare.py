@@ -5,8 +5,9 @@ import torch
 
 from segpipe import params
 from segpipe.commands import forecast
-from segpipe.models import segmenter, weights
-from segpipe.train import launch, prepare
+from segpipe.models import weights
+from segpipe.models.segmenter import Segmenter, build_segmenter
+from segpipe.train import distributed, prepare
 from stages import train
 from tests.conftest import ROOT
 
@@ -15,49 +16,49 @@ ENCODER = "mobilenetv3_small_050"
 
 @pytest.fixture
 def inputs_with(tmp_path, monkeypatch):
-    """The name that training gives its checkpoint with some settings of train changed."""
-    own = params.load()
+    """A function that returns the hash of the inputs after changes of section `train`."""
+    settings = params.load()
     monkeypatch.chdir(tmp_path)
     prepare.STORE.mkdir(parents=True)
     for path in (prepare.STORE / "images.npy", prepare.SPLITS):
         path.write_bytes(b"the same")
 
-    def inputs(network: segmenter.Segmenter | None = None, **changes: object) -> str:
-        changed = own.model_copy(update={"train": own.train.model_copy(update={"weights": "random"} | changes)})
-        return prepare.inputs(changed, network)
+    def inputs(network: Segmenter | None = None, **changes: object) -> str:
+        recipe = settings.train.model_copy(update={"weights": "random"} | changes)
+        return prepare.inputs(recipe, network, settings.seed)
 
     return inputs
 
 
-@pytest.mark.parametrize("change", [{"flip_test": True}, {"budget_hours": 1.0}, {"device": "cpu"}])
-def test_a_setting_that_changes_no_weight_leaves_a_finished_training_finished(inputs_with, change):
+@pytest.mark.parametrize("change", [{"flip_test": True}, {"budget_hours": 1.0}])
+def test_a_setting_that_does_not_change_the_weights_leaves_the_hash_unchanged(inputs_with, change):
     assert inputs_with(**change) == inputs_with()
 
 
 @pytest.mark.parametrize("change", [{"lr": 0.5}, {"epochs": 3}, {"ema_decay": 0.5}])
-def test_a_setting_that_changes_the_weights_starts_afresh(inputs_with, change):
+def test_a_setting_that_changes_the_weights_changes_the_hash(inputs_with, change):
     assert inputs_with(**change) != inputs_with()
 
 
-def test_the_budget_decides_where_the_epochs_fill_it(inputs_with):
+def test_the_budget_changes_the_hash_if_the_epochs_fill_it(inputs_with):
     assert inputs_with(epochs="auto", budget_hours=1.0) != inputs_with(epochs="auto", budget_hours=2.0)
 
 
 @pytest.fixture
 def started_from(tmp_path):
-    """A network whose encoder starts from a file with the weights of that seed."""
+    """A function that returns a network whose encoder is loaded from a file with the weights of a seed."""
 
-    def started(seed: int, name: str = "weights.pt") -> segmenter.Segmenter:
-        donor = segmenter.segmenter("fpn", ENCODER, 2, [True, True], seed)
+    def started(seed: int, name: str = "weights.pt") -> Segmenter:
+        donor = build_segmenter("fpn", ENCODER, 2, [True, True], seed)
         torch.save(donor.encoder.state_dict(), tmp_path / name)
-        network = segmenter.segmenter("fpn", ENCODER, 2, [True, True])
+        network = build_segmenter("fpn", ENCODER, 2, [True, True])
         weights.load_pretrained(network, ENCODER, tmp_path / name)
         return network
 
     return started
 
 
-def test_another_file_of_weights_under_the_same_name_starts_afresh(inputs_with, started_from):
+def test_other_weights_in_a_file_of_the_same_name_change_the_hash(inputs_with, started_from):
     first = inputs_with(started_from(1), weights="file")
     assert inputs_with(started_from(2), weights="file") != first
     assert inputs_with(started_from(1), weights="file") == first
@@ -73,12 +74,12 @@ def test_a_file_that_is_not_used_does_not_count(inputs_with):
 
 
 @pytest.mark.parametrize("stage", [train, forecast])
-def test_as_many_processes_as_asked_for_are_started(tmp_path, monkeypatch, stage):
+def test_train_processes_is_the_number_of_started_processes(tmp_path, monkeypatch, stage):
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text.replace("  processes: 1", "  processes: 2"))
+    (tmp_path / "params.yaml").write_text(text.replace("train:\n", "train:\n  processes: 2\n"))
     monkeypatch.chdir(tmp_path)
     started = []
-    monkeypatch.setattr(launch, "launch", lambda *given: started.append(given) or 3)
+    monkeypatch.setattr(distributed, "launch", lambda *args: started.append(args) or 3)
     with pytest.raises(SystemExit, match=r"^3$"):
         stage.main()
     assert started == [([sys.executable, "-m", stage.__name__], 2)]

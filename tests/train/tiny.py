@@ -7,11 +7,10 @@ import numpy as np
 import torch
 
 from segpipe.models import model_file
-from segpipe.models import segmenter as build
+from segpipe.models.segmenter import Segmenter, build_segmenter
 from segpipe.train import loop
 from segpipe.train.data import TrainingData
-from segpipe.train.events import Event
-from segpipe.train.history import EpochRecord
+from segpipe.train.history import EpochRecord, Event
 from segpipe.train.recipe import RunRecipe
 
 CPU = torch.device("cpu")
@@ -21,7 +20,7 @@ _COLOURS = np.array([[20, 20, 90], [220, 40, 30], [30, 200, 60], [0, 0, 0]], np.
 
 
 def data(train=6, val=2, size_hw=(40, 48)) -> TrainingData:
-    """Pictures whose class can be told by the colour; "never" does not occur, the last columns are ignored."""
+    """Images whose colour shows the class; the class "never" does not occur, the last columns are ignored."""
     random = np.random.default_rng(0)
     height, width = size_hw
     labels = random.integers(0, 3, (train + val, 1, width // 8)).astype(np.uint8)
@@ -32,7 +31,7 @@ def data(train=6, val=2, size_hw=(40, 48)) -> TrainingData:
     return TrainingData(
         images=images,
         labels=labels,
-        keys=tuple(f"picture{i}" for i in range(train + val)),
+        keys=tuple(f"image{i}" for i in range(train + val)),
         train_index=np.arange(train),
         val_index=np.arange(train, train + val),
         class_pixels=pixels,
@@ -40,37 +39,37 @@ def data(train=6, val=2, size_hw=(40, 48)) -> TrainingData:
     )
 
 
-def segmenter(seen=(True, True, True, False)) -> build.Segmenter:
-    """PSPNet: small, and it drops out features, which must resume as well."""
-    return build.segmenter("pspnet", ENCODER, len(CLASSES), seen)
+def segmenter(seen=(True, True, True, False)) -> Segmenter:
+    """PSPNet: small, and with dropout, which must be resumed as well."""
+    return build_segmenter("pspnet", ENCODER, len(CLASSES), seen)
 
 
 def recipe(crop_hw=(32, 32), budget_seconds=21_600.0, **changes) -> RunRecipe:
-    """A few epochs of few steps, with everything that is random switched on."""
-    chosen = {"epochs": 3, "batch_size": 2, "lr": 3e-3, "encoder_lr_factor": 0.3, "warmup_epochs": 0.5, "ema_decay": 0}
-    varied = {"scale": 0.5, "rotate_deg": 5, "flip_vertical": 0, "brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
-    made = RunRecipe(**{**chosen, "augment": varied, **changes})
-    return made.model_copy(update={"crop": crop_hw, "budget_hours": budget_seconds / 3600})
+    """A few epochs of a few steps, with all sampling switched on."""
+    few = {"epochs": 3, "batch_size": 2, "lr": 3e-3, "encoder_lr_factor": 0.3, "warmup_epochs": 0.5, "ema_decay": 0}
+    augment = {"scale": 0.5, "rotate_deg": 5, "flip_vertical": 0, "brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
+    recipe = RunRecipe(**{**few, "augment": augment, **changes})
+    return recipe.model_copy(update={"crop": crop_hw, "budget_hours": budget_seconds / 3600})
 
 
-def fit(folder: Path, data: TrainingData, recipe: RunRecipe, inputs: str = "abc"):
-    """Train to the end. Returns the network and the epochs' records."""
+def fit(folder: Path, data: TrainingData, recipe: RunRecipe, inputs: str = "abc", **options):
+    """Train to the end. Returns the network and the epochs' records. options: of `loop.fit`."""
     network = segmenter()
-    return network, epochs(loop.fit(network, data, recipe, folder, inputs, CPU))
+    return network, epochs(loop.fit(network, data, recipe, folder, inputs, CPU, **options))
 
 
 def epochs(events: Iterable[Event]) -> list[EpochRecord]:
-    """The epochs among what a training tells."""
+    """The epochs among the events of a training."""
     return [event for event in events if isinstance(event, EpochRecord)]
 
 
-def save(path: Path, network: build.Segmenter) -> None:
+def save(path: Path, network: Segmenter) -> None:
     """Write the model file."""
     model_file.save(path, network, card_of(network, "pspnet", ENCODER))
 
 
-def card_of(network: build.Segmenter, architecture: str, encoder: str) -> model_file.ModelCard:
-    """What a network is, as its model file says."""
+def card_of(network: Segmenter, architecture: str, encoder: str) -> model_file.ModelCard:
+    """The model card of a network."""
     return model_file.ModelCard(
         architecture=architecture,
         encoder=encoder,

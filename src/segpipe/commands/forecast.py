@@ -18,9 +18,9 @@ def run(options: argparse.Namespace) -> None:
 
     params = load()
     section = params.train
-    device, group = prepare.device_and_team(section, params.compute.device, "segpipe", "forecast")
+    device, group = prepare.device_and_group(section, params.compute.device, "segpipe", "forecast")
     _, data, network, _ = prepare.data_and_network(section, params.seed)
     recipe = RunRecipe.of(section, params.seed, params.compute.checkpoint_minutes)
     fills_budget = section.epochs == "auto"
-    planning.made(network, data, recipe, prepare.CHECKPOINTS, device, group, fills_budget=fills_budget)
+    planning.make_plan(network, data, recipe, prepare.CHECKPOINTS, device, group, fills_budget=fills_budget)
     distributed.leave(group)

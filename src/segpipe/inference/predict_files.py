@@ -20,8 +20,8 @@ from segpipe.inference.predict import predict_each
 from segpipe.inference.read_ahead import read_ahead
 from segpipe.inference.results import CLASSES, NotWrittenError, Results, result_names
 from segpipe.masks import label_png
-from segpipe.models import device as devices
 from segpipe.models import model_file
+from segpipe.models.device import pick_device
 from segpipe.pictures.overlay import overlay
 
 _OVERLAY_QUALITY = 92
@@ -35,7 +35,7 @@ def predict_files(
     The line of each image goes to stdout, everything else to stderr. Raises UserError for a device or model file that
     cannot be used, and for an output folder that cannot be written.
     """
-    device = devices.pick(device_name)
+    device = pick_device(device_name)
     segmenter, card = model_file.load(weights, device)
     table = ClassTable(card.classes)
     results.write(CLASSES, table.encoded())

@@ -5,7 +5,7 @@ import torch
 from segpipe.core.errors import UserError
 
 
-def pick(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
     """The device called `name`; "auto" takes an NVIDIA or AMD GPU, else Apple's, else the CPU.
 
     Raises UserError for a name that torch does not know or a device that this machine does not have.
@@ -20,7 +20,7 @@ def pick(name: str) -> torch.device:
     return device
 
 
-def kind(device: torch.device) -> str:
+def device_kind(device: torch.device) -> str:
     """What computes: an NVIDIA or AMD GPU's name, else the type of the device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 

@@ -19,8 +19,7 @@ from segpipe.core.errors import UserError, at
 from segpipe.data.classes import MAX_CLASSES
 from segpipe.data.preprocessing import Fit, Mode
 from segpipe.models import sealed
-from segpipe.models import segmenter as build
-from segpipe.models.segmenter import Segmenter
+from segpipe.models.segmenter import Segmenter, build_network
 
 VERSION = 2
 FORMAT = f"segpipe model {VERSION}"
@@ -37,7 +36,7 @@ _Pixels = Annotated[int, Field(ge=0)]
 class ModelCard:
     """How a model is built, what it was shown and how pictures come to it.
 
-    architecture, encoder: as in build.segmenter; classes: names by class_index; seen: by class_index, whether training
+    architecture, encoder: as in build_segmenter; classes: names by class_index; seen: by class_index, whether training
     showed it; fit_mode, size_hw, tile_side, tile_overlap: how a photograph becomes the network's input
     (dataset.transforms.Fit); mean, std: per RGB channel in 0..1 units; flip_test: whether it is predicted mirrored too;
     facts: what the model was made from and how good it is.
@@ -79,7 +78,7 @@ def save(path: Path, segmenter: Segmenter, card: ModelCard) -> None:
         _check_numbers(state)
     document = {"format": FORMAT, "card": json.dumps(dataclasses.asdict(card), sort_keys=True), "state": state}
     try:
-        files.write_bytes(path, sealed.packed(document))
+        files.write_bytes(path, sealed.pack(document))
     except OSError as error:
         why = error.strerror
         raise UserError(
@@ -143,7 +142,7 @@ def _other_format(error: sealed.OtherFormatError) -> str:
 
 def _rebuilt(card: ModelCard, state: dict[str, Tensor]) -> Segmenter:
     with torch.random.fork_rng(devices=[]):
-        network = build.network(card.architecture, card.encoder, len(card.classes))
+        network = build_network(card.architecture, card.encoder, len(card.classes))
     segmenter = Segmenter(network, card.seen, card.mean, card.std)
     segmenter.load_state_dict(state)
     return segmenter

@@ -26,7 +26,7 @@ class OtherFormatError(ValueError):
         self.found = found
 
 
-def packed(document: Mapping[str, Any]) -> memoryview:
+def pack(document: Mapping[str, Any]) -> memoryview:
     """The bytes of a file with `document`: "format" and plain values, tensors, lists and dicts of them."""
     buffer = io.BytesIO()
     torch.save({**document, _HASH: content_hash(document)}, buffer)
@@ -34,7 +34,7 @@ def packed(document: Mapping[str, Any]) -> memoryview:
 
 
 def read(path: Path, expected: str) -> dict[str, Any]:
-    """The document of a file of `packed`, on the CPU, exactly as it was written; expected: its format.
+    """The document of a file of `pack`, on the CPU, exactly as it was written; expected: its format.
 
     Raises OtherFormatError, OSError, MemoryError, or one of UNREADABLE.
     """

@@ -75,7 +75,9 @@ class Segmenter(nn.Module):
         return torch.where(self.seen.view(1, -1, 1, 1), logits, UNSEEN_LOGIT)
 
 
-def segmenter(architecture: str, encoder: str, num_classes: int, seen: Sequence[bool], seed: int = 0) -> Segmenter:
+def build_segmenter(
+    architecture: str, encoder: str, num_classes: int, seen: Sequence[bool], seed: int = 0
+) -> Segmenter:
     """A network with random weights, the same for the same arguments; PyTorch's own random state is left as it was.
 
     architecture: one of ARCHITECTURES; encoder: a timm name ("tf_efficientnet_lite0", "tu-resnet18") or, where timm
@@ -86,11 +88,11 @@ def segmenter(architecture: str, encoder: str, num_classes: int, seen: Sequence[
         raise ValueError(f"{num_classes} classes but {len(seen)} entries in seen")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = network(architecture, encoder, num_classes)
+        net = build_network(architecture, encoder, num_classes)
     return Segmenter(net, seen, *normalisation(encoder))
 
 
-def network(architecture: str, encoder: str, num_classes: int) -> nn.Module:
+def build_network(architecture: str, encoder: str, num_classes: int) -> nn.Module:
     """The bare network, weights random: float32 (N, 3, h, w) -> logits (N, num_classes, h, w). Raises UserError."""
     if architecture not in ARCHITECTURES:
         raise UserError(f"unknown architecture '{architecture}'; train.architecture is one of {_listed(ARCHITECTURES)}")

@@ -1,7 +1,14 @@
-"""Where a training stands, in one file: what a killed run needs to go on as if nothing had happened."""
+"""Checkpoints: all that a killed training needs to continue with the same results, in one file.
 
+A checkpoint is named by `inputs_hash`, a hash of everything that decides the weights. A training therefore never
+continues from a checkpoint of other data, settings or code.
+"""
+
+import hashlib
+import json
 import logging
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +18,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from segpipe.core import files, machine
+from segpipe.core.files import sha256_of
+from segpipe.core.versions import code_hash
 from segpipe.models import sealed
 from segpipe.models.segmenter import Segmenter
 from segpipe.train import history
@@ -18,88 +27,98 @@ from segpipe.train.epoch import StepResult
 from segpipe.train.history import EpochRecord
 
 FORMAT = "segpipe checkpoint 4"
-KEPT = 3  # checkpoints of other inputs that stay, the youngest
+# All modules that segpipe.train.loop imports, the network and its first weights.
+CODE = (
+    *("models", "train", "evaluate/scores.py"),
+    *("core/csv_files.py", "core/errors.py", "core/files.py", "core/machine.py", "core/settings.py"),
+    "core/versions.py",
+    *("data/classes.py", "data/preprocessing.py", "data/split_table.py", "data/store.py"),
+)
+LIBRARIES = ("numpy", "segmentation-models-pytorch", "timm", "torch", "torchvision")
+_MAX_OTHERS = 3  # checkpoints of other inputs that are kept, the newest ones
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Sums:
-    """What has been counted in the epoch under way; step: steps done, seconds: of training."""
+class EpochTotals:
+    """Totals over the steps of the current epoch."""
 
-    step: int = 0
+    steps: int = 0
     loss: float = 0.0
-    pictures: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
+    images: int = 0
+    seconds: float = 0.0  # of training
+    wait_seconds: float = 0.0  # part of `seconds` spent waiting for data
     all_ignore_batches: int = 0
     redrawn_crops: int = 0
 
-    def count(self, result: StepResult) -> None:
+    def add(self, result: StepResult) -> None:
         """Add one step."""
-        self.step += 1
+        self.steps += 1
         self.loss += result.loss
-        self.pictures += result.pictures
+        self.images += result.images
         self.seconds += result.seconds
-        self.waited += result.waited
+        self.wait_seconds += result.wait_seconds
         self.all_ignore_batches += result.is_all_ignored
         self.redrawn_crops += result.redrawn_crops
 
     @property
     def mean_loss(self) -> float | None:
-        """Over the steps that showed a label; None where none did."""
-        labelled = self.step - self.all_ignore_batches
+        """The mean loss over the steps with a labelled pixel; None if there was no such step."""
+        labelled = self.steps - self.all_ignore_batches
         return self.loss / labelled if labelled else None
 
 
 @dataclass(slots=True)
-class State:
-    """Where a training stands, beside the network's and the optimiser's own state.
+class TrainingState:
+    """The state of a training, without that of the network and the optimiser."""
 
-    epoch: the one under way, from 1; losses, lrs: of each step so far, as in events.Steps; shipped: the weights to ship
-    so far, on the CPU; best_miou: the highest val_miou so far; average: the running average of the weights, None
-    without one; used_seconds, validation_seconds, saving_seconds: as in Budget.
-    """
-
-    epoch: int = 1
-    sums: Sums = field(default_factory=Sums)
+    epoch: int = 1  # the current one, from 1
+    totals: EpochTotals = field(default_factory=EpochTotals)
     records: list[EpochRecord] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of each step so far, as in StepValues
     lrs: list[float] = field(default_factory=list)
-    shipped: dict[str, Tensor] | None = None
+    shipped: dict[str, Tensor] | None = None  # the weights to ship so far, on the CPU
     best_miou: float = -1.0
-    average: dict[str, Tensor] | None = None
-    used_seconds: float = 0.0
+    average: dict[str, Tensor] | None = None  # of WeightAverage
+    used_seconds: float = 0.0  # the last three as in Budget
     validation_seconds: float = 0.0
     saving_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """How far a training is: epochs done, and seconds used of its budget."""
+class Completed:
+    """The part of a training that is done: epochs, and seconds of its budget."""
 
     epochs: int = 0
     seconds: float = 0.0
 
 
-NOTHING = Reached()
+NOTHING = Completed()
+
+
+def inputs_hash(paths: Iterable[Path], settings: Mapping[str, Any]) -> str:
+    """SHA-256 in hex over the contents of files, the settings, and the training code. Raises OSError."""
+    contents = [sha256_of(path) for path in paths]
+    document = json.dumps([contents, settings, code_hash(CODE, LIBRARIES)], sort_keys=True)
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def path_of(folder: Path, inputs: str) -> Path:
-    """The checkpoint file for the inputs with that hash."""
+    """The checkpoint file of the training with this `inputs_hash`."""
     return folder / f"{inputs}.pt"
 
 
-def note_of(path: Path) -> Path:
-    """Where the plan of the training with that checkpoint is noted."""
+def plan_path(path: Path) -> Path:
+    """The file with the plan of the training whose checkpoint is `path`."""
     return path.with_suffix(".json")
 
 
-def sheets_of(path: Path) -> Path:
-    """The folder for pictures of the training with that checkpoint."""
+def sheets_folder(path: Path) -> Path:
+    """The folder for images of the training whose checkpoint is `path`."""
     return path.with_suffix("")
 
 
-def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -> None:
+def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: TrainingState) -> None:
     """Write the checkpoint, whole or not at all. Raises OSError."""
     document = {
         "format": FORMAT,
@@ -107,7 +126,7 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
         "segmenter": segmenter.state_dict(),
         "optimizer": optimizer.state_dict(),
         "epoch": state.epoch,
-        "sums": asdict(state.sums),
+        "totals": asdict(state.totals),
         "records": history.as_json(state.records),
         "losses": torch.tensor(state.losses, dtype=torch.float64),
         "lrs": torch.tensor(state.lrs, dtype=torch.float64),
@@ -118,14 +137,14 @@ def save(path: Path, segmenter: Segmenter, optimizer: Optimizer, state: State) -
         "validation_seconds": state.validation_seconds,
         "saving_seconds": state.saving_seconds,
     }
-    files.write_bytes(path, sealed.packed(document))
+    files.write_bytes(path, sealed.pack(document))
 
 
-def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | None:
-    """Put the checkpoint's state into `segmenter` and `optimizer` and return the rest.
+def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> TrainingState | None:
+    """Load the checkpoint into `segmenter` and `optimizer`, and return the rest of the state.
 
-    None, and nothing changed, if there is no checkpoint or a damaged one (a warning names it). Raises UserError or
-    MemoryError where the machine is at fault: the checkpoint may be sound.
+    Returns None and changes nothing if there is no checkpoint, or a damaged one (a warning names it). Raises UserError
+    or MemoryError if the machine may be at fault, since the checkpoint may be intact.
     """
     files.remove_parts(path)
     if not path.is_file():
@@ -137,28 +156,28 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> State | N
         optimizer.load_state_dict(document["optimizer"])
     except (OSError, *sealed.UNREADABLE) as error:
         machine.raise_if_machine_fault(error, f"checkpoint {path}")
-        _log.warning("checkpoint %s cannot be used (%s): training starts afresh", path, error)
+        _log.warning("checkpoint %s cannot be used (%s): training starts from scratch", path, error)
         return None
     segmenter.load_state_dict(document["segmenter"])
     return state
 
 
-def reached(path: Path) -> Reached:
-    """How far the training with that checkpoint is; not begun where there is none that can be read."""
+def completed(path: Path) -> Completed:
+    """How far the training with this checkpoint is; NOTHING if there is no readable checkpoint."""
     try:
         document = sealed.read(path, FORMAT)
-        return Reached(document["epoch"] - 1, document["used_seconds"])
+        return Completed(document["epoch"] - 1, document["used_seconds"])
     except (OSError, *sealed.UNREADABLE):
         return NOTHING
 
 
-def keep_few(path: Path) -> None:
-    """Remove the oldest checkpoints beside `path` until KEPT others are left."""
+def remove_old(path: Path) -> None:
+    """Remove the oldest other checkpoints in the folder of `path`; a few are kept."""
     others = sorted((p for p in path.parent.glob("*.pt") if p != path), key=lambda p: (p.stat().st_mtime, p.name))
-    for old in others[: max(0, len(others) - KEPT)]:
+    for old in others[: max(0, len(others) - _MAX_OTHERS)]:
         old.unlink(missing_ok=True)
-        note_of(old).unlink(missing_ok=True)
-        shutil.rmtree(sheets_of(old), ignore_errors=True)
+        plan_path(old).unlink(missing_ok=True)
+        shutil.rmtree(sheets_folder(old), ignore_errors=True)
 
 
 def _check(document: dict[str, Any], path: Path, segmenter: Segmenter) -> None:
@@ -166,13 +185,13 @@ def _check(document: dict[str, Any], path: Path, segmenter: Segmenter) -> None:
         raise ValueError("it belongs to another training")
     shapes = {name: tensor.shape for name, tensor in segmenter.state_dict().items()}
     if {name: tensor.shape for name, tensor in document["segmenter"].items()} != shapes:
-        raise ValueError("it holds another network")
+        raise ValueError("it is of another network")
 
 
-def _state(document: dict[str, Any]) -> State:
-    return State(
+def _state(document: dict[str, Any]) -> TrainingState:
+    return TrainingState(
         epoch=document["epoch"],
-        sums=Sums(**document["sums"]),
+        totals=EpochTotals(**document["totals"]),
         records=history.from_json(document["records"]),
         losses=document["losses"].tolist(),
         lrs=document["lrs"].tolist(),

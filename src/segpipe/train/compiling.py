@@ -1,7 +1,7 @@
-"""PyTorch's compiler for a training's network, where it is tried: on one GPU, if equal bytes are not asked for.
+"""torch.compile for the network of a training: tried on one GPU, unless equal bytes are required.
 
-On a CPU equal trainings must give equal bytes, so that what the clock decides may not change them, and a step of the
-default network gains nothing there (`bench/compiling.py`).
+On a CPU equal trainings must give equal bytes, so a choice by the clock must not change the result. Compiling gains
+nothing there for the default network (`bench/compiling.py`).
 """
 
 import logging
@@ -12,30 +12,27 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from segpipe.train.distributed import Team
+from segpipe.train.distributed import Group
 from segpipe.train.recipe import CompileMode, RunRecipe
 
-MODES: tuple[CompileMode, ...] = (
-    "default",
-    "reduce-overhead",
-)  # of torch.compile; the second replays the network's kernels as CUDA graphs
-WARM_STEPS = 4  # compile, and record graphs
-_WORTHWHILE_SECONDS = 600.0  # a shorter training ends before compiling it has paid
+MODES: tuple[CompileMode, ...] = ("default", "reduce-overhead")  # the second one replays kernels as CUDA graphs
+WARM_STEPS = 4  # steps that compile and record graphs
+_MIN_SECONDS = 600.0  # a shorter training ends before compiling has paid off
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds of a training step and the share of them, 0..1, that it waits for data."""
+    """The speed of training steps."""
 
     step_seconds: float
-    data_wait_share: float
+    data_wait_share: float  # 0..1, the share of a step spent waiting for data
 
 
-def compiled(network: nn.Module, mode: CompileMode) -> nn.Module:
-    """The network with its forward and backward compiled in one of MODES; itself for any other mode.
+def compile_network(network: nn.Module, mode: CompileMode) -> nn.Module:
+    """The network with compiled forward and backward passes; the network itself if `mode` is not one of MODES.
 
-    Weights and buffers are shared, so that what changes one changes the other.
+    Both share weights and buffers: a change of one changes the other.
     """
     if mode not in MODES:
         return network
@@ -43,36 +40,37 @@ def compiled(network: nn.Module, mode: CompileMode) -> nn.Module:
     return module
 
 
-def candidates(recipe: RunRecipe, device: torch.device, team: Team, seconds: float) -> tuple[CompileMode, ...]:
-    """The MODES worth a try in a training that takes so many seconds without."""
-    may = recipe.compile_mode == "auto" and device.type == "cuda" and not recipe.strict and team.size == 1
-    if not may or seconds < _WORTHWHILE_SECONDS:
+def candidate_modes(recipe: RunRecipe, device: torch.device, group: Group, seconds: float) -> tuple[CompileMode, ...]:
+    """The modes worth trying. seconds: the duration of the training without compiling."""
+    is_allowed = recipe.compile_mode == "auto" and device.type == "cuda" and not recipe.strict and group.world_size == 1
+    if not is_allowed or seconds < _MIN_SECONDS:
         return ()
-    return MODES if recipe.accumulate == 1 else MODES[:1]  # a graph's gradients do not outlive its next replay
+    return MODES if recipe.accumulate == 1 else MODES[:1]  # the next replay of a graph overwrites its gradients
 
 
-def quickest(
+def fastest_mode(
     plain: Pace, modes: tuple[CompileMode, ...], steps: float, measure: Callable[[CompileMode], Pace]
 ) -> tuple[CompileMode, Pace]:
-    """The mode, or "off", in which so many steps end first, the time to compile once more included; and its pace.
+    """The mode, or "off", with the shortest time for `steps` steps including compiling, and its pace.
 
-    plain: without compiling; measure: compiles in a mode and takes a few steps; whatever it raises rules the mode out.
+    plain: the pace without compiling; measure: compiles in a mode and runs a few steps. A mode for which it raises is
+    left out.
     """
     mode: CompileMode = "off"
     best, compile_seconds = plain, 0.0
-    for tried in modes:
+    for candidate in modes:
         start = time.perf_counter()
         try:
-            pace = measure(tried)
-        except Exception as error:  # a compiler without its tools, or a network that it cannot compile, raises anything
-            said = " ".join(str(error).split())[:200]
-            _log.warning("torch.compile, mode %s, does not work here: %s: %s", tried, type(error).__name__, said)
+            pace = measure(candidate)
+        except Exception as error:  # a missing C++ compiler or an unsupported network may raise anything
+            reason = " ".join(str(error).split())[:200]
+            _log.warning("torch.compile, mode %s, does not work here: %s: %s", candidate, type(error).__name__, reason)
             continue
-        spent = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         _log.info(
-            "compiled (%s) a step takes %.3f s, not compiled %.3f s; compiling took %.0f s",
-            *(tried, pace.step_seconds, plain.step_seconds, spent),
+            "a step takes %.3f s compiled (%s), %.3f s not compiled; compiling took %.0f s",
+            *(pace.step_seconds, candidate, plain.step_seconds, seconds),
         )
-        if spent + steps * pace.step_seconds < compile_seconds + steps * best.step_seconds:
-            mode, best, compile_seconds = tried, pace, spent
+        if seconds + steps * pace.step_seconds < compile_seconds + steps * best.step_seconds:
+            mode, best, compile_seconds = candidate, pace, seconds
     return mode, best

@@ -1,4 +1,4 @@
-"""Pictures for one epoch, batch after batch; the next ones are fetched while the network works."""
+"""Training data, and the batches of an epoch; the next batches are read while the network works on the current one."""
 
 import time
 from collections import deque
@@ -12,36 +12,32 @@ from torch import Tensor
 
 from segpipe.core.errors import UserError
 from segpipe.data.store import Store
-from segpipe.train import augment, randomness, rare
-from segpipe.train.augment import Draws
-from segpipe.train.distributed import ALONE, Team
+from segpipe.train import augment, sampling
+from segpipe.train.augment import Variations
+from segpipe.train.distributed import SINGLE, Group
 from segpipe.train.recipe import RunRecipe
 
-_AHEAD = 2  # batches fetched beforehand
+_AHEAD = 2  # batches read in advance
+_MAX_MONITORED = 8  # validation images whose predictions are shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingData:
-    """Packed pictures and which of them to train on and to validate with.
+    """The packed images, and the positions of those to train on and to validate with. N images, C classes."""
 
-    images: uint8 (N, h, w, 3) RGB, may be memory-mapped; labels: uint8 (N, h, w), class_index or IGNORE_INDEX; keys:
-    N names of pictures or tiles; train_index, val_index: positions 0..N-1, val_index may be empty; class_pixels: int64
-    (N, C), pixels per picture and class; class_names: C names by class_index.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    keys: tuple[str, ...]
-    train_index: np.ndarray
-    val_index: np.ndarray
-    class_pixels: np.ndarray
-    class_names: tuple[str, ...]
+    images: np.ndarray  # uint8 (N, h, w, 3) RGB; may be memory-mapped
+    labels: np.ndarray  # uint8 (N, h, w), class_index or IGNORE_INDEX
+    keys: tuple[str, ...]  # N names of images or tiles
+    train_index: np.ndarray  # int64, positions 0..N-1
+    val_index: np.ndarray  # int64, positions 0..N-1; may be empty
+    class_pixels: np.ndarray  # int64 (N, C), pixels per image and class
+    class_names: tuple[str, ...]  # C names by class_index
 
     @classmethod
     def of(cls, store: Store, splits: Mapping[str, str]) -> "TrainingData":
-        """A store's rows, but for those without a labelled pixel, which teach and measure nothing.
+        """The rows of a store that have a labelled pixel. Rows without one teach and measure nothing.
 
-        splits: train, val, test or "" by picture key. Raises UserError where none trains.
+        splits: "train", "val", "test" or "" by image key. Raises UserError if no row is left to train on.
         """
         sides = np.where(store.row_pixels.any(axis=1), [splits[key] for key in store.keys], "")
         if not (sides == "train").any():
@@ -60,88 +56,98 @@ class TrainingData:
 
     @property
     def seen(self) -> tuple[bool, ...]:
-        """Which classes the training pictures show, by class_index."""
-        return tuple(bool(shown) for shown in self.class_pixels[self.train_index].sum(axis=0) > 0)
+        """Whether each class occurs in the training images, by class_index."""
+        return tuple(bool(occurs) for occurs in self.class_pixels[self.train_index].sum(axis=0) > 0)
+
+    @property
+    def monitored_index(self) -> np.ndarray:
+        """Positions of a few validation images, evenly spaced, whose predictions are shown: int64 (n,)."""
+        count = len(self.val_index)
+        few = min(count, _MAX_MONITORED)
+        return self.val_index[np.arange(few) * count // max(1, few)]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """images: uint8 (N, 3, H, W) in channels_last memory; labels: uint8 (N, H, W); draws: how to vary them, None in
-    validation; keys: the N pictures'; waited: seconds until it was there.
-    """
+    """N images of a training or validation step."""
 
-    images: Tensor
-    labels: Tensor
-    draws: Draws | None
+    images: Tensor  # uint8 (N, 3, H, W) in channels_last memory
+    labels: Tensor  # uint8 (N, H, W)
+    variations: Variations | None  # how to augment; None in validation
     keys: tuple[str, ...]
-    waited: float = 0.0
+    wait_seconds: float = 0.0  # time the network waited for this batch
 
     def split(self, parts: int) -> "list[Batch]":
-        """The same in at most `parts` batches of about equal size."""
+        """The batch in at most `parts` batches of about equal size."""
         size = -(-len(self.images) // parts)
-        return [self.rows(slice(start, start + size)) for start in range(0, len(self.images), size)]
+        return [self.select(slice(start, start + size)) for start in range(0, len(self.images), size)]
 
-    def rows(self, rows: "slice | np.ndarray") -> "Batch":
-        """Some of its pictures."""
-        draws = self.draws and self.draws.rows(rows)
+    def select(self, rows: "slice | np.ndarray") -> "Batch":
+        """The batch restricted to some images. rows: slice or int (k,)."""
+        variations = self.variations and self.variations.select(rows)
         keys = tuple(np.array(self.keys)[rows].tolist())
-        return replace(self, images=self.images[rows], labels=self.labels[rows], draws=draws, keys=keys)
+        return replace(self, images=self.images[rows], labels=self.labels[rows], variations=variations, keys=keys)
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+        """The batch on another device."""
         images, labels = (t.to(device, non_blocking=True) for t in (self.images, self.labels))
-        return replace(self, images=images, labels=labels, draws=self.draws and self.draws.to(device))
+        return replace(self, images=images, labels=labels, variations=self.variations and self.variations.to(device))
 
 
 def training_batches(
-    data: TrainingData, recipe: RunRecipe, epoch: int, first_step: int, device: torch.device, team: Team = ALONE
+    data: TrainingData, recipe: RunRecipe, epoch: int, first_step: int, device: torch.device, group: Group = SINGLE
 ) -> Iterator[Batch]:
-    """The epoch's batches from `first_step` on, on `device`, with what is drawn for each picture.
+    """The batches of an epoch from `first_step` on, on `device`, with random variations for each image.
 
-    In a team this process's rows of them: everybody draws for the whole batch, so that the draws are the same.
+    With several processes, each gets its rows of every batch. Each draws the variations of the whole batch, so that
+    they do not depend on the number of processes.
     """
-    order = randomness.order(len(data.train_index), recipe.images_per_step, recipe.seed, epoch)
+    order = sampling.epoch_order(len(data.train_index), recipe.images_per_step, recipe.seed, epoch)
     positions, size_hw = data.train_index[order], crop_hw(data, recipe)
-    rarity = rare.rarity(data.class_pixels[data.train_index])
-    own = team.own_rows(recipe.images_per_step, recipe.accumulate)
+    rarity = sampling.class_rarity(data.class_pixels[data.train_index])
+    rows = group.rows(recipe.images_per_step, recipe.accumulate)
+    is_single = group.world_size == 1
 
-    def fetch(step: int) -> Batch:
-        return _gather(data, positions[step][own], device)
+    def read(step: int) -> Batch:
+        return _read(data, positions[step][rows], device)
 
     def vary(step: int, batch: Batch) -> Batch:
-        labels = batch.labels if team.size == 1 else torch.from_numpy(np.asarray(data.labels[positions[step]]))
-        generator = randomness.generator(recipe.seed, randomness.AUGMENT, epoch, step)
+        labels = batch.labels if is_single else torch.from_numpy(np.asarray(data.labels[positions[step]]))
+        generator = sampling.generator(recipe.seed, sampling.AUGMENT, epoch, step)
         share = recipe.rare_class_share
-        aims = rare.aims(labels, rarity, share, generator) if share else None
-        draws = augment.draw(labels, size_hw, recipe.augment, generator, aims)
-        return replace(batch, draws=draws if team.size == 1 else draws.rows(own))
+        points = sampling.focus_points(labels, rarity, share, generator) if share else None
+        variations = augment.draw(labels, size_hw, recipe.augment, generator, points)
+        return replace(batch, variations=variations if is_single else variations.select(rows))
 
-    return _ahead(fetch, vary, first_step, len(positions), device)
+    return _read_ahead(read, vary, first_step, len(positions), device)
 
 
 def validation_batches(
-    data: TrainingData, batch_size: int, device: torch.device, team: Team = ALONE
+    data: TrainingData, batch_size: int, device: torch.device, group: Group = SINGLE
 ) -> Iterator[Batch]:
-    """All validation pictures in order, on `device`; the last batch may be smaller. In a team every size-th batch."""
-    starts = range(team.rank * batch_size, len(data.val_index), team.size * batch_size)
+    """All validation images in order, on `device`; the last batch may be smaller.
 
-    def fetch(step: int) -> Batch:
-        return _gather(data, data.val_index[starts[step] : starts[step] + batch_size], device)
+    With several processes, the process of rank r gets batches r, r + world_size, and so on.
+    """
+    starts = range(group.rank * batch_size, len(data.val_index), group.world_size * batch_size)
 
-    return _ahead(fetch, lambda _, batch: batch, 0, len(starts), device)
+    def read(step: int) -> Batch:
+        return _read(data, data.val_index[starts[step] : starts[step] + batch_size], device)
+
+    return _read_ahead(read, lambda _, batch: batch, 0, len(starts), device)
 
 
 def steps_per_epoch(data: TrainingData, recipe: RunRecipe) -> int:
-    """How many batches `training_batches` gives for a whole epoch."""
+    """The number of training batches in an epoch."""
     return -(-len(data.train_index) // recipe.images_per_step)
 
 
 def crop_hw(data: TrainingData, recipe: RunRecipe) -> tuple[int, int]:
-    """(height, width) in pixels of what the network sees in training."""
+    """(height, width) in pixels of the images that the network sees in training."""
     return recipe.crop or (data.images.shape[1], data.images.shape[2])
 
 
-def _gather(data: TrainingData, positions: np.ndarray, device: torch.device) -> Batch:
+def _read(data: TrainingData, positions: np.ndarray, device: torch.device) -> Batch:
     images = torch.from_numpy(np.asarray(data.images[positions])).permute(0, 3, 1, 2)  # (N, 3, H, W)
     labels = torch.from_numpy(np.asarray(data.labels[positions]))
     if device.type == "cuda":
@@ -149,18 +155,18 @@ def _gather(data: TrainingData, positions: np.ndarray, device: torch.device) -> 
     return Batch(images, labels, None, tuple(data.keys[position] for position in positions))
 
 
-def _ahead(
-    fetch: Callable[[int], Batch], vary: Callable[[int, Batch], Batch], first: int, end: int, device: torch.device
+def _read_ahead(
+    read: Callable[[int], Batch], vary: Callable[[int, Batch], Batch], first: int, end: int, device: torch.device
 ) -> Iterator[Batch]:
-    """Call fetch(first) .. fetch(end - 1) on one thread, _AHEAD calls beforehand, and give what `vary` makes of them.
+    """Yield vary(step, read(step)) for first..end-1. One thread reads _AHEAD batches in advance.
 
-    That is done on the same thread beside a GPU. Beside a network on the CPU it would be PyTorch's work on a second
-    thread, which starts threads of its own: more than there are cores, and all of them slow down.
+    With a GPU, `vary` runs in this thread, too. With a network on the CPU it runs in the caller's thread: PyTorch would
+    start more threads than there are cores for the second thread, which slows both down.
     """
-    beside = device.type == "cuda"
+    vary_ahead = device.type == "cuda"
 
     def work(step: int) -> Batch:
-        return vary(step, fetch(step)) if beside else fetch(step)
+        return vary(step, read(step)) if vary_ahead else read(step)
 
     with ThreadPoolExecutor(1, "batches") as pool:
         pending: deque[Future[Batch]] = deque()
@@ -170,5 +176,5 @@ def _ahead(
             if step >= first + _AHEAD and pending:
                 start = time.perf_counter()
                 batch = pending.popleft().result()
-                batch = batch if beside else vary(step - _AHEAD, batch)
-                yield replace(batch.to(device), waited=time.perf_counter() - start)
+                batch = batch if vary_ahead else vary(step - _AHEAD, batch)
+                yield replace(batch.to(device), wait_seconds=time.perf_counter() - start)

@@ -1,4 +1,4 @@
-"""One pass over the training pictures, and one over the validation pictures."""
+"""One pass over the training images, and one over the validation images."""
 
 import logging
 import math
@@ -14,76 +14,80 @@ from torch.optim import Optimizer
 from segpipe.core.errors import UserError
 from segpipe.data.classes import IGNORE_INDEX
 from segpipe.train import augment
-from segpipe.train import optimizer as schedule
-from segpipe.train.data import Batch
-from segpipe.train.distributed import ALONE, Team
+from segpipe.train.data import Batch, TrainingData
+from segpipe.train.distributed import SINGLE, Group
+from segpipe.train.losses import Criterion
+from segpipe.train.optimizer import clip_gradients, set_lr
 
-Criterion = Callable[[Tensor, Tensor], Tensor]
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StepResult:
-    """One optimiser step. loss: 0 where all was ignored; lr: the decoder's; seconds: since the step before, `waited` of
-    them for data."""
+class TrainSetup:
+    """Everything that stays the same over the steps of a training."""
 
-    loss: float
-    lr: float
-    pictures: int
-    is_all_ignored: bool
+    network: nn.Module  # in training mode; it may be compiled
+    criterion: Criterion
+    optimizer: Optimizer  # its groups have a `peak_lr`
+    crop_hw: tuple[int, int]  # (height, width) in pixels
+    clip_norm: float  # limit of the gradient's norm
+    parts: int  # a batch passes through the network in this many parts, or more if GPU memory is short
+    autocast: torch.autocast  # around the network only
+    group: Group = SINGLE  # the processes that share each batch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepResult:
+    """The measurements of one optimiser step."""
+
+    loss: float  # 0 if no pixel was labelled
+    lr: float  # learning rate of the decoder
+    images: int
+    is_all_ignored: bool  # no pixel was labelled
     redrawn_crops: int
-    seconds: float
-    waited: float
+    seconds: float  # since the previous step
+    wait_seconds: float  # part of `seconds` spent waiting for data
 
 
 def train_one_epoch(
-    segmenter: nn.Module,
-    criterion: Criterion,
-    optimizer: Optimizer,
+    setup: TrainSetup,
     batches: Iterable[Batch],
     *,
-    crop_hw: tuple[int, int],
-    clip_norm: float,
     lr_factor: Callable[[int], float],
     step_seed: Callable[[int], int],
-    first_step: int,
-    parts: int,
-    autocast: torch.autocast,
-    team: Team = ALONE,
+    first_step: int = 0,
 ) -> Generator[StepResult, None, None]:
-    """Train step by step; the caller may stop between any two.
+    """Train step by step. The caller may stop between any two steps.
 
-    segmenter: in the mode to train in; criterion: (logits, target) -> loss; lr_factor, step_seed: of the 0-based step
-    in the epoch; batches: from `first_step` on, one a step; parts: in so many parts a batch goes through the network,
-    in more where the GPU's memory is too small; autocast: around the network only; team: with whom each batch is
-    shared. Raises UserError for a loss or gradient that is not finite, before it reaches the weights.
+    batches: one per step, from `first_step` on; lr_factor, step_seed: functions of the step in the epoch, from 0.
+    Raises UserError for a loss or gradient that is not finite, before it changes the weights.
     """
-    start = time.perf_counter()
+    start, parts = time.perf_counter(), setup.parts
     for step, batch in enumerate(batches, first_step):
-        lr = schedule.set_lr(optimizer, lr_factor(step))
+        lr = set_lr(setup.optimizer, lr_factor(step))
         while True:
-            torch.manual_seed(step_seed(step))  # dropout and the like
-            optimizer.zero_grad(set_to_none=True)
+            torch.manual_seed(step_seed(step))  # for dropout
+            setup.optimizer.zero_grad(set_to_none=True)
             try:
-                loss, labelled = _backward(segmenter, criterion, batch.split(parts), crop_hw, autocast, team)
+                loss, any_labelled = _backward(setup, batch.split(parts))
                 break
             except torch.OutOfMemoryError:
-                parts = _more_parts(parts, len(batch.images), team)
-        team.sum_gradients(segmenter)
-        norm = schedule.clip_gradients(segmenter, clip_norm)
-        # The step's only wait for a GPU.
-        loss_value, norm_value, any_labelled = torch.stack([loss, norm, labelled.to(loss.dtype)]).tolist()
+                parts = _more_parts(parts, len(batch.images), setup.group)
+        setup.group.all_reduce_gradients(setup.network)
+        norm = clip_gradients(setup.network, setup.clip_norm)
+        # The only wait for a GPU in a step.
+        loss_value, norm_value, is_labelled = torch.stack([loss, norm, any_labelled.to(loss.dtype)]).tolist()
         _check_finite(loss_value, norm_value, step, lr, batch.keys)
-        optimizer.step()
+        setup.optimizer.step()
         now = time.perf_counter()
         yield StepResult(
             loss=loss_value,
             lr=lr,
-            pictures=len(batch.images) * team.size,
-            is_all_ignored=not any_labelled,
-            redrawn_crops=batch.draws.redrawn if batch.draws else 0,
+            images=len(batch.images) * setup.group.world_size,
+            is_all_ignored=not is_labelled,
+            redrawn_crops=batch.variations.redrawn if batch.variations else 0,
             seconds=now - start,
-            waited=batch.waited,
+            wait_seconds=batch.wait_seconds,
         )
         start = time.perf_counter()
 
@@ -92,68 +96,79 @@ def validate(
     segmenter: nn.Module,
     criterion: Criterion,
     batches: Iterable[Batch],
-    seen: Tensor,
     autocast: torch.autocast,
-    team: Team = ALONE,
+    group: Group = SINGLE,
 ) -> tuple[float, np.ndarray]:
-    """Predict every validation picture at the store's size.
+    """The mean loss per validation image, and the confusion matrix of all processes: int64 (C, C), rows target.
 
-    seen: bool (C,), on the device; pixels of classes that training never showed do not count in the loss, in which
-    they would drown all others, but do in the matrix. Returns the mean loss per picture and the confusion matrix,
-    int64 (C, C), rows target (as segpipe.evaluate.confusion counts it), over the batches of the whole team.
+    Images are predicted at the size of the store. Pixels of a class that does not occur in training count in the
+    matrix, but not in the loss: their loss would exceed that of all other pixels. Leaves `segmenter` in eval mode.
     """
     segmenter.eval()
-    total, pictures = 0.0, 0.0
+    seen = criterion.seen
+    total, images = 0.0, 0.0
     matrix = torch.zeros(len(seen), len(seen), dtype=torch.int64, device=seen.device)
     for batch in batches:
         with torch.inference_mode(), autocast:
             logits = segmenter(batch.images)
         with torch.inference_mode():  # outside autocast, which would compute parts of the loss in bfloat16
-            total += float(criterion(logits, _shown_only(batch.labels, seen))) * len(batch.images)
-            matrix += _confusion(batch.labels, logits.argmax(dim=1), len(seen))
-        pictures += len(batch.images)
-    total, pictures = team.totals([total, pictures])
-    team.sum([matrix])
-    return total / max(1, pictures), matrix.cpu().numpy()
+            total += float(criterion(logits, _ignore_unseen(batch.labels, seen))) * len(batch.images)
+            matrix += confusion_on_device(batch.labels, logits.argmax(dim=1), len(seen))
+        images += len(batch.images)
+    total, images = group.reduce_sum([total, images])
+    group.all_reduce([matrix])
+    return total / max(1, images), matrix.cpu().numpy()
 
 
-def _backward(
-    segmenter: nn.Module,
-    criterion: Criterion,
-    parts: Sequence[Batch],
-    crop_hw: tuple[int, int],
-    autocast: torch.autocast,
-    team: Team,
-) -> tuple[Tensor, Tensor]:
-    """Add up the gradient of the parts' mean loss. Returns that loss and whether any pixel has a label, scalars."""
-    losses, labelled = [], []
+def predict_monitored(segmenter: nn.Module, data: TrainingData, device: torch.device) -> np.ndarray:
+    """The predictions for the images of `data.monitored_index`: uint8 (n, h, w). Leaves `segmenter` in eval mode."""
+    images = torch.from_numpy(np.asarray(data.images[data.monitored_index])).permute(0, 3, 1, 2)
+    segmenter.eval()
+    with torch.inference_mode():
+        return segmenter(images.to(device)).argmax(dim=1).to(torch.uint8).cpu().numpy()
+
+
+def confusion_on_device(target: Tensor, pred: Tensor, num_classes: int) -> Tensor:
+    """The confusion matrix of a batch, int64 (num_classes, num_classes), rows target, without copying it to the CPU.
+
+    segpipe.evaluate.confusion does the same for NumPy arrays and checks their values.
+    target: uint8 (N, h, w), class_index or IGNORE_INDEX; pred: int64 (N, h, w), class_index.
+    """
+    labelled = target != IGNORE_INDEX
+    cells = target[labelled].long() * num_classes + pred[labelled]
+    return torch.bincount(cells, minlength=num_classes**2).view(num_classes, num_classes)
+
+
+def _backward(setup: TrainSetup, parts: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+    """Accumulate the gradient of the parts' mean loss. Returns this loss and whether any pixel is labelled, scalars."""
+    losses, any_labelled = [], []
     for part in parts:
-        images, labels = _varied(part, crop_hw)
-        with autocast:
-            logits = segmenter(images)
-        labels = team.gathered(labels)
-        loss = criterion(team.gathered(logits), labels) / len(parts)
+        images, labels = _augmented(part, setup.crop_hw)
+        with setup.autocast:
+            logits = setup.network(images)
+        labels = setup.group.gather(labels)
+        loss = setup.criterion(setup.group.gather(logits), labels) / len(parts)
         loss.backward()
         losses.append(loss.detach())
-        labelled.append((labels != IGNORE_INDEX).any())
-    return torch.stack(losses).sum(), torch.stack(labelled).any()
+        any_labelled.append((labels != IGNORE_INDEX).any())
+    return torch.stack(losses).sum(), torch.stack(any_labelled).any()
 
 
-def _more_parts(parts: int, pictures: int, team: Team) -> int:
-    """Twice as many, each of 2 pictures or more (batch norm). Raises UserError where that is not possible."""
-    if pictures < 4 * parts or team.size > 1:  # the others do not know
+def _more_parts(parts: int, images: int, group: Group) -> int:
+    """Twice as many parts. Raises UserError if a part would have less than 2 images, which batch norm needs."""
+    if images < 4 * parts or group.world_size > 1:  # the other processes do not know of it
         raise UserError(
-            f"the GPU's memory is too small for {-(-pictures // parts)} pictures at once; "
+            f"GPU memory is too small for {-(-images // parts)} images at once; "
             "lower train.crop or train.batch_size, or choose a smaller train.encoder"
         ) from None
     torch.cuda.empty_cache()
-    _log.warning("the GPU's memory is too small: a step's pictures go through the network in %d parts", 2 * parts)
+    _log.warning("GPU memory is too small: each batch now passes through the network in %d parts", 2 * parts)
     return 2 * parts
 
 
-def _varied(batch: Batch, crop_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    assert batch.draws is not None
-    images, labels = augment.apply(batch.images, batch.labels, batch.draws, crop_hw)
+def _augmented(batch: Batch, crop_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    assert batch.variations is not None
+    images, labels = augment.apply(batch.images, batch.labels, batch.variations, crop_hw)
     return images.contiguous(memory_format=torch.channels_last), labels
 
 
@@ -161,18 +176,13 @@ def _check_finite(loss: float, norm: float, step: int, lr: float, keys: tuple[st
     if math.isfinite(loss) and math.isfinite(norm):
         return
     raise UserError(
-        f"step {step + 1}: loss {loss:.4g} and gradient length {norm:.4g} at learning rate {lr:.3g} with the pictures "
-        f"{', '.join(sorted(set(keys)))}; lower train.lr or look at these pictures (the last checkpoint stays)"
+        f"step {step + 1}: loss {loss:.4g} and gradient norm {norm:.4g} at learning rate {lr:.3g} with the images "
+        f"{', '.join(sorted(set(keys)))}; lower train.lr or check these images (the last checkpoint is kept)"
     )
 
 
-def _shown_only(labels: Tensor, seen: Tensor) -> Tensor:
-    counts = torch.zeros(IGNORE_INDEX + 1, dtype=torch.bool, device=labels.device)
-    counts[: len(seen)] = seen
-    return torch.where(counts[labels.long()], labels, IGNORE_INDEX)
-
-
-def _confusion(target: Tensor, pred: Tensor, num_classes: int) -> Tensor:
-    counted = target != IGNORE_INDEX
-    cells = target[counted].long() * num_classes + pred[counted]
-    return torch.bincount(cells, minlength=num_classes**2).view(num_classes, num_classes)
+def _ignore_unseen(labels: Tensor, seen: Tensor) -> Tensor:
+    """The labels with IGNORE_INDEX for classes that are not seen."""
+    is_seen = torch.zeros(IGNORE_INDEX + 1, dtype=torch.bool, device=labels.device)
+    is_seen[: len(seen)] = seen
+    return torch.where(is_seen[labels.long()], labels, IGNORE_INDEX)

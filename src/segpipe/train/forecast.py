@@ -1,4 +1,4 @@
-"""How long a training will take and what it needs, measured in a few of its own steps on a copy of the network."""
+"""Forecast of a training's duration, memory and disk space, from a few training steps on a copy of the network."""
 
 import copy
 import itertools
@@ -16,52 +16,48 @@ from torch.optim import Optimizer
 
 from segpipe.core import files
 from segpipe.models.segmenter import Segmenter
-from segpipe.train import checkpoint, compiling, determinism, epoch, memory, setup
-from segpipe.train import data as batches
-from segpipe.train import optimizer as schedule
-from segpipe.train.checkpoint import State
+from segpipe.train import checkpoint, compiling, runtime
+from segpipe.train.checkpoint import TrainingState
 from segpipe.train.compiling import Pace
-from segpipe.train.data import TrainingData
-from segpipe.train.distributed import ALONE, Team
+from segpipe.train.data import TrainingData, steps_per_epoch, training_batches, validation_batches
+from segpipe.train.distributed import SINGLE, Group
+from segpipe.train.epoch import StepResult, TrainSetup, train_one_epoch, validate
+from segpipe.train.optimizer import OPTIMIZERS, train_mode
 from segpipe.train.recipe import CompileMode, RunRecipe
 
 _WARM_STEPS, _COUNTED_STEPS = 1, 3
 _VALIDATION_BATCHES = 2
-_FILLED = 0.95  # of the budget is planned: later steps may be slower than the first
+_PLANNED_SHARE = 0.95  # of the budget: later steps may be slower than the first ones
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """What was measured. seconds: of one step, of a whole validation, of writing a checkpoint; steps: per epoch;
-    save_every_seconds: the time between checkpoints; data_wait_share: 0..1 of a step; memory_bytes: the peak so far,
-    of the GPU where there is one; disk_bytes: checkpoint and model; compile: the mode of torch.compile that pays, or
-    "off".
-    """
+    """The measured cost of a training."""
 
-    step_seconds: float
-    steps: int
-    validation_seconds: float
-    save_seconds: float
-    save_every_seconds: float
-    data_wait_share: float
-    memory_bytes: int
-    disk_bytes: int
-    compile: CompileMode = "off"
+    step_seconds: float  # of one step
+    steps: int  # per epoch
+    validation_seconds: float  # of one whole validation
+    save_seconds: float  # of one checkpoint
+    save_every_seconds: float  # time between checkpoints
+    data_wait_share: float  # 0..1 of a step
+    memory_bytes: int  # peak so far, of the GPU if there is one
+    disk_bytes: int  # of checkpoint and model
+    compile: CompileMode = "off"  # the fastest mode of torch.compile
 
     @property
     def epoch_seconds(self) -> float:
-        """An epoch with its validation and the checkpoints of that time."""
+        """Time of an epoch with its validation and its share of the checkpoints."""
         saving = self.save_seconds / max(self.save_every_seconds, self.step_seconds)
         return (1 + saving) * (self.steps * self.step_seconds + self.validation_seconds)
 
     def seconds(self, epochs: int) -> float:
-        """So many epochs, with the checkpoints after the first step and at the end."""
+        """Time of a training, with the checkpoints after the first step and at the end."""
         return epochs * self.epoch_seconds + 2 * self.save_seconds
 
     def epochs_within(self, seconds: float) -> int:
-        """How many epochs fill that time, at least one."""
-        return max(1, int((_FILLED * seconds - 2 * self.save_seconds) / self.epoch_seconds))
+        """The number of epochs that fit into this time; at least one."""
+        return max(1, int((_PLANNED_SHARE * seconds - 2 * self.save_seconds) / self.epoch_seconds))
 
 
 def probe(
@@ -70,126 +66,111 @@ def probe(
     recipe: RunRecipe,
     device: torch.device,
     folder: Path,
-    team: Team = ALONE,
+    group: Group = SINGLE,
     *,
     fills_budget: bool = False,
 ) -> Forecast:
-    """Train a copy of the network for a few steps and validate with a few pictures; nothing else is changed.
+    """Measure a few training steps and validation batches on a copy of the network. Nothing else changes.
 
-    folder: for checkpoints; one is written and removed again. fills_budget: the training will have as many epochs as
-    fill its budget, whatever the recipe says.
+    folder: for checkpoints; one is written and removed. fills_budget: the number of epochs will fill the budget,
+    whatever the recipe's number is.
     """
-    determinism.prepare(device, recipe.strict)
+    runtime.set_determinism(device, recipe.strict)
     with torch.random.fork_rng():
-        twin = setup.placed(copy.deepcopy(segmenter), device, team)
-        optimizer = schedule.OPTIMIZERS[recipe.optimizer](twin, recipe.lr, recipe.weight_decay, 1.0)
+        network = runtime.place(copy.deepcopy(segmenter), device, group)
+        optimizer = OPTIMIZERS[recipe.optimizer](network, recipe.lr, recipe.weight_decay, 1.0)
+        setup = runtime.train_setup(network, optimizer, data, recipe, device, group)
 
         def measure(mode: CompileMode) -> Pace:
-            network = compiling.compiled(twin, mode)
-            warm = _WARM_STEPS if network is twin else compiling.WARM_STEPS
-            return _pace(_timed_steps(twin, network, optimizer, data, recipe, device, team, warm), warm)
+            train_mode(network, is_encoder_frozen=False)
+            warm_steps = _WARM_STEPS if mode == "off" else compiling.WARM_STEPS
+            compiled = replace(setup, network=compiling.compile_network(network, mode))
+            return _pace(_run_steps(compiled, data, recipe, device, warm_steps + _COUNTED_STEPS)[warm_steps:])
 
         plain = measure("off")
         measured = Forecast(
             step_seconds=plain.step_seconds,
-            steps=batches.steps_per_epoch(data, recipe),
-            validation_seconds=_timed_validation(twin, data, recipe, device, team),
-            save_seconds=0.0 if team.rank else _timed_save(twin, optimizer, recipe, folder),
+            steps=steps_per_epoch(data, recipe),
+            validation_seconds=_time_validation(network, setup, data, recipe, device),
+            save_seconds=0.0 if group.rank else _time_save(network, optimizer, recipe, folder),
             save_every_seconds=60 * recipe.checkpoint_minutes,
             data_wait_share=plain.data_wait_share,
-            memory_bytes=memory.peak_bytes(device),
-            disk_bytes=_disk(twin, optimizer, has_average=recipe.ema_decay > 0),
+            memory_bytes=runtime.peak_memory_bytes(device),
+            disk_bytes=_disk_bytes(network, optimizer, has_average=recipe.ema_decay > 0),
         )
         epochs = measured.epochs_within(recipe.budget_seconds) if fills_budget else recipe.epochs
-        modes = compiling.candidates(recipe, device, team, measured.seconds(epochs))
-        mode, pace = compiling.quickest(plain, modes, epochs * measured.steps, measure)
+        modes = compiling.candidate_modes(recipe, device, group, measured.seconds(epochs))
+        mode, pace = compiling.fastest_mode(plain, modes, epochs * measured.steps, measure)
     return replace(measured, compile=mode, step_seconds=pace.step_seconds, data_wait_share=pace.data_wait_share)
 
 
-def tell(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -> None:
-    """Log what to expect of so many epochs, and warn if the budget or the disk under `folder` will not do."""
+def report(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path) -> None:
+    """Log the forecast for a number of epochs. Warn if the budget, or the disk of `folder`, is too small."""
     total, free = forecast.seconds(epochs), _free_bytes(folder)
     _log.info(
-        "forecast: %d epochs of %s (%d steps of %.2f s, then %.1f s of validation): %s of a budget of %s",
-        *(epochs, _duration(forecast.epoch_seconds), forecast.steps, forecast.step_seconds),
+        "forecast: %s of %s (%d steps of %.2f s, then %.1f s of validation): %s of a budget of %s",
+        *(_count(epochs, "epoch"), _duration(forecast.epoch_seconds), forecast.steps, forecast.step_seconds),
         *(forecast.validation_seconds, _duration(total), _duration(budget_seconds)),
     )
     _log.info(
-        "forecast: %.0f MiB of memory, %.0f MiB of disk (%.0f MiB free), %.1f s for a checkpoint, %.0f %% of the time "
-        "waiting for pictures",
-        *(part / memory.MIB for part in (forecast.memory_bytes, forecast.disk_bytes, free)),
+        "forecast: %.0f MiB of memory, %.0f MiB of disk (%.0f MiB free), %.1f s per checkpoint, %.0f %% of the time "
+        "waiting for images",
+        *(size / runtime.MIB for size in (forecast.memory_bytes, forecast.disk_bytes, free)),
         *(forecast.save_seconds, 100 * forecast.data_wait_share),
     )
     if total > budget_seconds:
-        remedy = "train.epochs: auto fits them" if epochs > 1 else "raise train.budget_hours"
-        within = int(budget_seconds / total * epochs)
-        _log.warning("the budget ends training after about %d of %d epochs; %s", within, epochs, remedy)
+        remedy = "set train.epochs: auto to fit them" if epochs > 1 else "raise train.budget_hours"
+        done = int(budget_seconds / total * epochs)
+        _log.warning("the budget ends the training after about %d of %s; %s", done, _count(epochs, "epoch"), remedy)
     if forecast.disk_bytes > free:
-        _log.warning("the disk is too full for checkpoint and model")
+        _log.warning("the disk has too little space for checkpoint and model")
 
 
-def _pace(steps: list[epoch.StepResult], warm: int) -> Pace:
-    counted = steps[warm:]
-    seconds = sum(step.seconds for step in counted)
-    return Pace(seconds / len(counted), sum(step.waited for step in counted) / seconds)
+def _pace(steps: list[StepResult]) -> Pace:
+    seconds = sum(step.seconds for step in steps)
+    return Pace(seconds / len(steps), sum(step.wait_seconds for step in steps) / seconds)
 
 
-def _timed_steps(
-    twin: Segmenter,
-    network: nn.Module,
-    optimizer: Optimizer,
-    data: TrainingData,
-    recipe: RunRecipe,
-    device: torch.device,
-    team: Team,
-    warm: int,
-) -> list[epoch.StepResult]:
-    """Steps of the twin's training, by itself or by what it is compiled to; of several epochs where one has too few."""
-    epochs = (batches.training_batches(data, recipe, number, 0, device, team) for number in itertools.count(1))
-    schedule.train_mode(twin, is_encoder_frozen=False)
-    steps = epoch.train_one_epoch(
-        network,
-        setup.criterion(twin, data, recipe, device),
-        optimizer,
+def _run_steps(
+    setup: TrainSetup, data: TrainingData, recipe: RunRecipe, device: torch.device, count: int
+) -> list[StepResult]:
+    """The first `count` steps of a training; of several epochs if one has fewer."""
+    epochs = (training_batches(data, recipe, number, 0, device, setup.group) for number in itertools.count(1))
+    steps = train_one_epoch(
+        setup,
         itertools.chain.from_iterable(epochs),
-        crop_hw=batches.crop_hw(data, recipe),
-        clip_norm=recipe.clip_norm,
-        lr_factor=lambda step: 0.0,  # the weights do not matter, and so nothing can go wrong with them
+        lr_factor=lambda step: 0.0,  # the weights stay finite
         step_seed=lambda step: step,
-        first_step=0,
-        parts=recipe.accumulate,
-        autocast=setup.autocast(device, recipe.amp),
-        team=team,
     )
     with closing(steps):
-        return list(islice(steps, warm + _COUNTED_STEPS))
+        return list(islice(steps, count))
 
 
-def _timed_validation(
-    twin: Segmenter, data: TrainingData, recipe: RunRecipe, device: torch.device, team: Team
+def _time_validation(
+    network: Segmenter, setup: TrainSetup, data: TrainingData, recipe: RunRecipe, device: torch.device
 ) -> float:
-    few = data.val_index[: _VALIDATION_BATCHES * recipe.batch_size * team.size]
+    """Seconds of a whole validation, estimated from a few batches."""
+    few = data.val_index[: _VALIDATION_BATCHES * recipe.batch_size * setup.group.world_size]
     if not len(few):
         return 0.0
-    criterion, autocast = setup.criterion(twin, data, recipe, device), setup.autocast(device, recipe.amp)
 
-    def once() -> float:
+    def seconds() -> float:
         start = time.perf_counter()
-        pictures = batches.validation_batches(replace(data, val_index=few), recipe.batch_size, device, team)
-        epoch.validate(twin, criterion, pictures, twin.seen, autocast, team)
+        batches = validation_batches(replace(data, val_index=few), recipe.batch_size, device, setup.group)
+        validate(network, setup.criterion, batches, setup.autocast, setup.group)
         return time.perf_counter() - start
 
-    once()  # it chooses kernels and asks for memory, which a training's validations do only once
-    return once() * len(data.val_index) / len(few)
+    seconds()  # the first call chooses kernels and allocates memory, which a training does only once
+    return seconds() * len(data.val_index) / len(few)
 
 
-def _timed_save(twin: Segmenter, optimizer: Optimizer, recipe: RunRecipe, folder: Path) -> float:
-    path, weights = checkpoint.path_of(folder, "probe"), twin.state_dict()
-    state = State(shipped=weights, average={k: v.clone() for k, v in weights.items()} if recipe.ema_decay else None)
+def _time_save(network: Segmenter, optimizer: Optimizer, recipe: RunRecipe, folder: Path) -> float:
+    path, weights = checkpoint.path_of(folder, "probe"), network.state_dict()
+    average = {name: tensor.clone() for name, tensor in weights.items()} if recipe.ema_decay else None
     files.remove_parts(path)
     start = time.perf_counter()
     try:
-        checkpoint.save(path, twin, optimizer, state)
+        checkpoint.save(path, network, optimizer, TrainingState(shipped=weights, average=average))
     except OSError as error:
         _log.warning("no checkpoint can be written to %s (%s)", folder, error.strerror)
     finally:
@@ -197,13 +178,15 @@ def _timed_save(twin: Segmenter, optimizer: Optimizer, recipe: RunRecipe, folder
     return time.perf_counter() - start
 
 
-def _disk(network: nn.Module, optimizer: Optimizer, has_average: bool) -> int:
-    """Bytes of the checkpoint (weights, those to ship, the average, the optimiser's), twice while the next one is
-    written, and of the model."""
+def _disk_bytes(network: nn.Module, optimizer: Optimizer, has_average: bool) -> int:
+    """Bytes of two checkpoints (a new one is written before the old one is removed) and the model.
+
+    A checkpoint has the current weights, those to ship, their average, and the state of the optimiser.
+    """
     weights = sum(tensor.nbytes for tensor in network.state_dict().values())
     states = [value for state in optimizer.state.values() for value in state.values()]
-    optimizers = sum(value.nbytes for value in states if isinstance(value, torch.Tensor))
-    return 2 * ((2 + has_average) * weights + optimizers) + weights
+    optimizer_bytes = sum(value.nbytes for value in states if isinstance(value, torch.Tensor))
+    return 2 * ((2 + has_average) * weights + optimizer_bytes) + weights
 
 
 def _free_bytes(folder: Path) -> int:
@@ -215,3 +198,7 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

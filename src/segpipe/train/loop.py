@@ -1,10 +1,10 @@
-"""The training: epoch after epoch, resumed where an earlier process stopped, the best weights at the end."""
+"""The training loop: epoch after epoch, resumed from a checkpoint, with the weights to ship at the end."""
 
 import dataclasses
 import logging
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -14,22 +14,21 @@ import torch
 from segpipe.core.errors import StoppedError, at
 from segpipe.evaluate import scores
 from segpipe.models.segmenter import Segmenter
-from segpipe.train import checkpoint, compiling, determinism, epoch, history, memory, monitor, randomness, setup
-from segpipe.train import data as batches
-from segpipe.train import optimizer as schedule
-from segpipe.train.budget import Budget
-from segpipe.train.checkpoint import State, Sums
-from segpipe.train.data import TrainingData
-from segpipe.train.distributed import ALONE, Team
-from segpipe.train.events import Event, Predictions, Steps
-from segpipe.train.history import EpochRecord
+from segpipe.train import checkpoint, history, runtime, sampling
+from segpipe.train.checkpoint import EpochTotals, TrainingState
+from segpipe.train.compiling import compile_network
+from segpipe.train.data import TrainingData, steps_per_epoch, training_batches, validation_batches
+from segpipe.train.distributed import SINGLE, Group
+from segpipe.train.epoch import StepResult, predict_monitored, train_one_epoch, validate
+from segpipe.train.history import EpochRecord, Event, Predictions, StepValues
+from segpipe.train.optimizer import OPTIMIZERS, SCHEDULES, lr_factor, train_mode
 from segpipe.train.progress import Progress
 from segpipe.train.recipe import RunRecipe
-from segpipe.train.stopping import Stopped, StopSignals
+from segpipe.train.stopping import Budget, StopRequested, StopSignals
 from segpipe.train.weight_average import WeightAverage
 
+_TIMES_SHOWN = 8  # predictions are shown about so often in a training, and after its first epoch
 _log = logging.getLogger(__name__)
-_TELL_SECONDS = 10.0  # single steps are told about so often, many at once
 
 
 def fit(
@@ -39,29 +38,36 @@ def fit(
     checkpoints: Path,
     inputs: str,
     device: torch.device,
-    team: Team = ALONE,
+    group: Group = SINGLE,
+    *,
+    report_seconds: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Event]:
-    """Train `segmenter` in place and tell what happens; at the end it holds the weights to ship.
+    """Train `segmenter` in place and yield events. At the end it has the weights to ship.
 
-    checkpoints: folder for the file <inputs>.pt that a killed training goes on from; inputs: hash of all that decides
-    the result. Steps and epochs of earlier processes are told again first, the epochs marked as resumed. The best epoch
-    is the one with the highest val_miou, the earlier one of equals; without validation pictures the last. Equal inputs
-    give equal weights on a CPU, killed and resumed or not (on a GPU if the recipe is strict).
-    The budget ends the training early: the last record is then incomplete, or epochs are missing. Raises UserError for
-    a loss that is not finite, and StoppedError after SIGINT or SIGTERM, when the checkpoint is written. In a team every
-    process calls it with the same arguments and gets the same records; `checkpoints` is a folder that all of them see.
+    The best epoch is the one with the highest val_miou, the first of equal ones; without validation images the last.
+    Equal inputs give equal weights on a CPU, resumed or not (on a GPU if the recipe is strict). A resumed training
+    first yields the steps and epochs of earlier processes, the epochs marked as resumed. The budget may end the
+    training early: then the last record is incomplete, or epochs are missing.
+
+    checkpoints: folder for the checkpoint <inputs>.pt; inputs: `inputs_hash`; report_seconds: steps are collected
+    and yielded about so often; clock: seconds, for budget, checkpoints and reports. With several processes, each calls
+    `fit` with the same arguments and gets the same records, and all can read `checkpoints`.
+    Raises UserError for a loss that is not finite, and StoppedError after SIGINT or SIGTERM, once the checkpoint is
+    written.
     """
-    run = _Run(segmenter, data, recipe, checkpoint.path_of(checkpoints, inputs), device, team)
-    yield from run.untold_steps()
+    path = checkpoint.path_of(checkpoints, inputs)
+    run = _Run(segmenter, data, recipe, path, device, group, report_seconds, clock)
+    yield from run.new_steps()
     for record in run.state.records:
         yield dataclasses.replace(record, resumed=True)
     with run.signals, Progress(recipe.epochs, run.steps, recipe.images_per_step, run.done_steps) as progress:
-        while run.goes_on():
-            with at(f"training, epoch {run.state.epoch}"), run.saved_when_stopped(), determinism.explained():
+        while run.continues():
+            with at(f"training, epoch {run.state.epoch}"), run.saved_when_stopped(), runtime.explain_nondeterminism():
                 is_complete = yield from run.train_epoch(progress)
                 record, predictions = run.finish_epoch(is_complete)
             progress.epoch(record)
-            yield from run.untold_steps()
+            yield from run.new_steps()
             yield record
             if predictions is not None:
                 yield predictions
@@ -70,8 +76,17 @@ def fit(
     run.ship()
 
 
+def are_predictions_due(epoch: int, epochs: int) -> bool:
+    """Whether predictions are shown after this epoch: after the first, the last, and some in between.
+
+    >>> [epoch for epoch in range(1, 41) if are_predictions_due(epoch, 40)]
+    [1, 5, 10, 15, 20, 25, 30, 35, 40]
+    """
+    return epoch in (1, epochs) or epoch % -(-epochs // _TIMES_SHOWN) == 0
+
+
 class _Run:
-    """One process's part of a training."""
+    """The training in one process."""
 
     def __init__(
         self,
@@ -80,184 +95,172 @@ class _Run:
         recipe: RunRecipe,
         path: Path,
         device: torch.device,
-        team: Team,
+        group: Group,
+        report_seconds: float,
+        clock: Callable[[], float],
     ) -> None:
-        determinism.prepare(device, recipe.strict)
-        self.segmenter = setup.placed(segmenter, device, team)
-        self.compiled = compiling.compiled(self.segmenter, recipe.compile_mode)
-        self.data, self.recipe, self.path, self.device = data, recipe, path, device
-        self.team, self.signals = team, StopSignals(team.any if team.size > 1 else None)
-        self.steps = batches.steps_per_epoch(data, recipe)
-        optimizer = schedule.OPTIMIZERS[recipe.optimizer]
-        self.optimizer = optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
-        self.autocast = setup.autocast(device, recipe.amp)
-        self.criterion = setup.criterion(segmenter, data, recipe, device)
-        self.state = self._resumed()
-        self._told, self._told_at = 0, time.monotonic()
-        self.average = self._average()
+        runtime.set_determinism(device, recipe.strict)
+        self.segmenter = runtime.place(segmenter, device, group)
+        self.data, self.recipe, self.path, self.device, self.group = data, recipe, path, device, group
+        self.signals = StopSignals(group.any if group.world_size > 1 else None)
+        self.steps = steps_per_epoch(data, recipe)
+        make_optimizer = OPTIMIZERS[recipe.optimizer]
+        self.optimizer = make_optimizer(segmenter, recipe.lr, recipe.weight_decay, recipe.encoder_lr_factor)
+        setup = runtime.train_setup(segmenter, self.optimizer, data, recipe, device, group)
+        self.setup = dataclasses.replace(setup, network=compile_network(segmenter, recipe.compile_mode))
+        self.state = self._restored_state()
+        self.average = self._weight_average()
         times = self.state.used_seconds, self.state.validation_seconds, self.state.saving_seconds
-        self.budget = Budget(recipe.budget_seconds, *times)
-        self._saved = -math.inf  # so the first step is saved: if that fails, or takes long, it is known early
+        self.clock, self.budget = clock, Budget(recipe.budget_seconds, *times, clock)
+        self._report_seconds = report_seconds
+        self._reported_steps, self._reported_at = 0, clock()
+        self._saved_at = -math.inf  # saved after the first step: a failure, or a long time, is noticed early
 
     @property
     def done_steps(self) -> int:
         """Optimiser steps since the start of the training."""
-        return (self.state.epoch - 1) * self.steps + self.state.sums.step
+        return (self.state.epoch - 1) * self.steps + self.state.totals.steps
 
-    def goes_on(self) -> bool:
-        """Whether there is an epoch to do, and time for it."""
-        if self._is_done():
+    def continues(self) -> bool:
+        """Whether there is another epoch to train, and time for it."""
+        if self._is_finished():
             if self.state.epoch <= self.recipe.epochs:
                 _log.info("no epoch of the last %d was better: training ends", self.recipe.patience)
             return False
-        is_late = self._is_time_up() and bool(self.state.records) and not self.state.sums.step
+        is_late = self._is_time_up() and bool(self.state.records) and not self.state.totals.steps
         if is_late:
-            _log.info("the time budget is used up after %d epochs", len(self.state.records))
-            self._save()  # with the time used: started again, it ends here again
+            _log.info("the time budget is used up after epoch %d", len(self.state.records))
+            self._save()  # with the time used: a restarted training ends here again
         return not is_late
 
-    def untold_steps(self) -> Iterator[Steps]:
-        """The steps that were not told yet, as one event if there are any."""
-        losses, lrs = self.state.losses[self._told :], self.state.lrs[self._told :]
+    def new_steps(self) -> Iterator[StepValues]:
+        """The steps since the last call as one event, if there are any."""
+        losses, lrs = self.state.losses[self._reported_steps :], self.state.lrs[self._reported_steps :]
         if losses:
-            yield Steps(first=self._told + 1, losses=tuple(losses), lrs=tuple(lrs))
-        self._told, self._told_at = len(self.state.losses), time.monotonic()
+            yield StepValues(first=self._reported_steps + 1, losses=tuple(losses), lrs=tuple(lrs))
+        self._reported_steps, self._reported_at = len(self.state.losses), self.clock()
 
-    def train_epoch(self, progress: Progress) -> Generator[Steps, None, bool]:
-        """Train to the end of the epoch under way; False if the budget ended it early."""
-        sums = self.state.sums
+    def train_epoch(self, progress: Progress) -> Generator[StepValues, None, bool]:
+        """Train to the end of the current epoch. Returns False if the budget ended it early."""
+        totals = self.state.totals
         if self._is_time_up():
             return False
         for result in self._training_steps():
-            sums.count(result)
+            totals.add(result)
             self.state.losses.append(math.nan if result.is_all_ignored else result.loss)
             self.state.lrs.append(result.lr)
             if self.average is not None:
                 self.average.update(self.done_steps)
-            progress.step(self.state.epoch, sums.step, sums.mean_loss or 0.0)
+            progress.step(self.state.epoch, totals.steps, totals.mean_loss or 0.0)
             if not self.state.records:
-                self.budget.guess_validation(sums.seconds / sums.pictures, len(self.data.val_index))
-            if sums.step < self.steps and self._is_time_up():
-                _log.info("the time budget is used up in epoch %d, step %d", self.state.epoch, sums.step)
+                self.budget.guess_validation(totals.seconds / totals.images, len(self.data.val_index))
+            if totals.steps < self.steps and self._is_time_up():
+                _log.info("the time budget is used up in epoch %d, step %d", self.state.epoch, totals.steps)
                 self._save()
                 return False
             if self._is_save_due():
                 self._save()
-            if time.monotonic() - self._told_at >= _TELL_SECONDS:
-                yield from self.untold_steps()
+            if self.clock() - self._reported_at >= self._report_seconds:
+                yield from self.new_steps()
         return True
 
     def finish_epoch(self, is_complete: bool) -> tuple[EpochRecord, Predictions | None]:
-        """Validate, keep the weights if they are to be shipped, and save where the training is if that is due."""
+        """Validate, keep the weights if they are the ones to ship, and save a checkpoint if one is due."""
         start, predictions = time.perf_counter(), None
-        with self.average.worn() if self.average is not None else nullcontext():
-            loss, matrix = self._validated()
+        with self.average.applied() if self.average is not None else nullcontext():
+            loss, matrix = self._validate()
             record = self._record(is_complete, loss, matrix, time.perf_counter() - start)
             if record.is_best or self.recipe.ship == "last":
                 self.state.shipped = {k: v.detach().cpu().clone() for k, v in self.segmenter.state_dict().items()}
-            if not self.team.rank and monitor.is_due(record.epoch, self.recipe.epochs, self.data):
-                preds = monitor.predictions(self.segmenter, self.data, self.device)
+            if self._shows_predictions(record.epoch):
+                preds = predict_monitored(self.segmenter, self.data, self.device)
                 predictions = Predictions(epoch=record.epoch, preds=preds)
         self.budget.validation = time.perf_counter() - start
         if record.is_best:
             self.state.best_miou = -1.0 if record.val_miou is None else record.val_miou
-        if is_complete:  # an incomplete epoch was saved before: with more time it goes on from there
+        if is_complete:  # an incomplete epoch is already saved: with a larger budget it continues from there
             self.state.records.append(record)
-            self.state.epoch, self.state.sums = self.state.epoch + 1, Sums()
-            if self._is_done() or self._is_save_due():
+            self.state.epoch, self.state.totals = self.state.epoch + 1, EpochTotals()
+            if self._is_finished() or self._is_save_due():
                 self._save()
         return record, predictions
 
     @contextmanager
     def saved_when_stopped(self) -> Iterator[None]:
-        """Where a signal ends the training, save it and raise a StoppedError that says so."""
+        """Save a checkpoint if a signal stops the training, and raise StoppedError."""
         try:
             yield
-        except Stopped as signal:
-            after = f"after step {self.state.sums.step}"
+        except StopRequested as signal:
+            step = self.state.totals.steps
             is_saved = self._save()
-            what = "run it again and it goes on from here" if is_saved else "it could not be saved"
-            raise StoppedError(f"stopped by {signal} {after}; {what}") from None
+            remedy = "run it again to continue from here" if is_saved else "the checkpoint could not be written"
+            raise StoppedError(f"stopped by {signal} after step {step}; {remedy}") from None
 
     def ship(self) -> None:
-        """Give the segmenter the weights to ship."""
+        """Load the weights to ship into the segmenter."""
         if self.state.shipped is not None:
             self.segmenter.load_state_dict(self.state.shipped)
         self.segmenter.requires_grad_(True).eval()
 
-    def _training_steps(self) -> Iterator[epoch.StepResult]:
-        number, first_step = self.state.epoch, self.state.sums.step
-        before = (number - 1) * self.steps
-        warmup, fall = round(self.recipe.warmup_epochs * self.steps), schedule.SCHEDULES[self.recipe.schedule]
-        schedule.train_mode(self.segmenter, is_encoder_frozen=number <= self.recipe.freeze_epochs)
-        return epoch.train_one_epoch(
-            self.compiled,
-            self.criterion,
-            self.optimizer,
-            self.signals.watched(
-                batches.training_batches(self.data, self.recipe, number, first_step, self.device, self.team)
-            ),
-            crop_hw=batches.crop_hw(self.data, self.recipe),
-            clip_norm=self.recipe.clip_norm,
-            lr_factor=lambda step: schedule.lr_factor(before + step, self.recipe.epochs * self.steps, warmup, fall),
-            step_seed=lambda step: (
-                randomness.seed_for(self.recipe.seed, randomness.NETWORK, number, step) + self.team.rank
-            ),
+    def _training_steps(self) -> Iterator[StepResult]:
+        """The remaining steps of the current epoch."""
+        recipe, epoch, first_step = self.recipe, self.state.epoch, self.state.totals.steps
+        steps_before, all_steps = (epoch - 1) * self.steps, recipe.epochs * self.steps
+        warmup, decay = round(recipe.warmup_epochs * self.steps), SCHEDULES[recipe.schedule]
+        train_mode(self.segmenter, is_encoder_frozen=epoch <= recipe.freeze_epochs)
+        batches = training_batches(self.data, recipe, epoch, first_step, self.device, self.group)
+        return train_one_epoch(
+            self.setup,
+            self.signals.checked(batches),
+            lr_factor=lambda step: lr_factor(steps_before + step, all_steps, warmup, decay),
+            step_seed=lambda step: sampling.seed_for(recipe.seed, sampling.NETWORK, epoch, step) + self.group.rank,
             first_step=first_step,
-            parts=self.recipe.accumulate,
-            autocast=self.autocast,
-            team=self.team,
         )
 
-    def _validated(self) -> tuple[float, np.ndarray]:
-        pictures = batches.validation_batches(self.data, self.recipe.batch_size, self.device, self.team)
+    def _validate(self) -> tuple[float, np.ndarray]:
+        batches = validation_batches(self.data, self.recipe.batch_size, self.device, self.group)
         self.signals.check()
-        if self.team.size == 1:  # the others have other numbers of batches: they cannot agree at each one
-            pictures = self.signals.watched(pictures)
-        return epoch.validate(self.segmenter, self.criterion, pictures, self.segmenter.seen, self.autocast, self.team)
+        if self.group.world_size == 1:  # the processes have different numbers of batches: they cannot agree at each
+            batches = self.signals.checked(batches)
+        return validate(self.segmenter, self.setup.criterion, batches, self.setup.autocast, self.group)
+
+    def _shows_predictions(self, epoch: int) -> bool:
+        is_due = are_predictions_due(epoch, self.recipe.epochs)
+        return is_due and not self.group.rank and len(self.data.val_index) > 0
 
     def _record(self, is_complete: bool, val_loss: float, matrix: np.ndarray, seconds: float) -> EpochRecord:
-        sums, miou = self.state.sums, scores.mean_iou(matrix)
+        totals, miou = self.state.totals, scores.mean_iou(matrix)
         val_miou = None if math.isnan(miou) else miou
         ious = zip(self.data.class_names, scores.class_iou(matrix).tolist(), strict=True)
         return EpochRecord(
             epoch=self.state.epoch,
             step=self.done_steps,
             complete=is_complete,
-            train_loss=sums.mean_loss,
+            train_loss=totals.mean_loss,
             val_loss=val_loss if val_miou is not None else None,
             val_miou=val_miou,
             val_iou={name: iou for name, iou in ious if not math.isnan(iou)},
             lr=self.optimizer.param_groups[-1]["lr"],
-            images_per_second=sums.pictures / sums.seconds if sums.seconds else 0.0,
-            data_wait_share=sums.waited / sums.seconds if sums.seconds else 0.0,
-            seconds=sums.seconds,
+            images_per_second=totals.images / totals.seconds if totals.seconds else 0.0,
+            data_wait_share=totals.wait_seconds / totals.seconds if totals.seconds else 0.0,
+            seconds=totals.seconds,
             validation_seconds=seconds,
-            memory_mib=memory.peak_bytes(self.device) / memory.MIB,
-            all_ignore_batches=sums.all_ignore_batches,
-            redrawn_crops=sums.redrawn_crops,
+            memory_mib=runtime.peak_memory_bytes(self.device) / runtime.MIB,
+            all_ignore_batches=totals.all_ignore_batches,
+            redrawn_crops=totals.redrawn_crops,
             is_best=val_miou is None or val_miou > self.state.best_miou,
         )
 
-    def _resumed(self) -> State:
+    def _restored_state(self) -> TrainingState:
         state = checkpoint.restore(self.path, self.segmenter, self.optimizer)
         if state is not None:
-            _log.info("training goes on in epoch %d after %d steps of it", state.epoch, state.sums.step)
+            done = state.totals.steps
+            _log.info("training continues in epoch %d, %d of %d steps done", state.epoch, done, self.steps)
         elif self.path.parent.is_dir() and any(self.path.parent.glob("*.pt")):
-            _log.info("the inputs have changed since the last training: training starts afresh")
-        return state or State()
+            _log.info("the inputs have changed since the last training: training starts from scratch")
+        return state or TrainingState()
 
-    def _is_done(self) -> bool:
-        is_impatient = history.is_out_of_patience(self.state.records, self.recipe.patience)
-        return is_impatient or self.state.epoch > self.recipe.epochs
-
-    def _is_save_due(self) -> bool:
-        return time.monotonic() - self._saved >= 60 * self.recipe.checkpoint_minutes
-
-    def _is_time_up(self) -> bool:
-        return self.team.any(self.budget.is_spent())
-
-    def _average(self) -> WeightAverage | None:
+    def _weight_average(self) -> WeightAverage | None:
         if not self.recipe.ema_decay:
             return None
         average = WeightAverage(self.segmenter, self.recipe.ema_decay)
@@ -265,20 +268,30 @@ class _Run:
             average.load(self.state.average)
         return average
 
+    def _is_finished(self) -> bool:
+        is_out_of_patience = history.is_out_of_patience(self.state.records, self.recipe.patience)
+        return is_out_of_patience or self.state.epoch > self.recipe.epochs
+
+    def _is_save_due(self) -> bool:
+        return self.clock() - self._saved_at >= 60 * self.recipe.checkpoint_minutes
+
+    def _is_time_up(self) -> bool:
+        return self.group.any(self.budget.is_spent())
+
     def _save(self) -> bool:
-        """Save where the training stands. A full disk does not end it: the next try may go through."""
-        is_saved, start = False, time.monotonic()
-        if self.team.rank:  # the first one saves for all
+        """Write a checkpoint; returns whether it was written. A full disk does not end the training."""
+        if self.group.rank:  # rank 0 saves for all
             return True
+        is_saved, start = False, self.clock()
         self.state.used_seconds = self.budget.used
         self.state.validation_seconds, self.state.saving_seconds = self.budget.validation, self.budget.saving
         self.state.average = self.average.weights if self.average is not None else None
         try:
             checkpoint.save(self.path, self.segmenter, self.optimizer, self.state)
             is_saved = True
-            checkpoint.keep_few(self.path)
+            checkpoint.remove_old(self.path)
         except OSError as error:
-            _log.warning("checkpoint %s was not written (%s): training goes on without it", self.path, error.strerror)
-        self._saved = time.monotonic()
-        self.budget.saving = self._saved - start
+            _log.warning("checkpoint %s was not written (%s): training continues", self.path, error.strerror)
+        self._saved_at = self.clock()
+        self.budget.saving = self._saved_at - start
         return is_saved

@@ -1,4 +1,4 @@
-"""For how many epochs and how to train: decided once, kept beside the checkpoint, and told with what to expect."""
+"""The plan of a training: its number of epochs and whether it is compiled; made once, kept beside the checkpoint."""
 
 import dataclasses
 import json
@@ -9,109 +9,114 @@ from pathlib import Path
 import torch
 
 from segpipe.core import files
-from segpipe.models import device as devices
+from segpipe.models.device import device_kind
 from segpipe.models.segmenter import Segmenter
 from segpipe.train import checkpoint, compiling, forecast
-from segpipe.train.checkpoint import NOTHING, Reached
+from segpipe.train.checkpoint import NOTHING, Completed
 from segpipe.train.data import TrainingData
-from segpipe.train.distributed import ALONE, Team
+from segpipe.train.distributed import SINGLE, Group
 from segpipe.train.recipe import CompileMode, RunRecipe
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """How many epochs, compiled in which mode of segpipe.train.compiling or "off"; and where that was measured: the
-    kind of device and how many processes. Raises ValueError for anything else."""
+class TrainingPlan:
+    """What was planned, and for which machine. Raises ValueError for invalid values."""
 
     epochs: int
-    compile: CompileMode
-    device: str
+    compile: CompileMode  # one of compiling.MODES or "off"
+    device: str  # of `device_kind`
     processes: int
 
     def __post_init__(self) -> None:
         if type(self.epochs) is not int or self.epochs < 1 or self.compile not in (*compiling.MODES, "off"):
-            raise ValueError(f"no plan: {self.epochs!r} epochs, compile {self.compile!r}")
+            raise ValueError(f"not a plan: {self.epochs!r} epochs, compile {self.compile!r}")
 
 
-def planned(
+def planned_recipe(
     segmenter: Segmenter,
     data: TrainingData,
     recipe: RunRecipe,
     path: Path,
     device: torch.device,
-    team: Team = ALONE,
+    group: Group = SINGLE,
     *,
     fills_budget: bool,
 ) -> RunRecipe:
-    """`recipe` for the epochs it says, or for as many as fill its budget, compiled if that pays.
+    """The recipe with a planned number of epochs and mode of torch.compile.
 
-    path: the training's checkpoint, there or not. A new training is forecast in the log; one that goes on keeps its
-    plan, that of the note beside the checkpoint, unless that was made on another kind of device: then what is left of
-    the budget is planned again. In a team the first process decides and writes the note. Raises OSError.
+    path: the checkpoint of the training, which may not exist; fills_budget: plan as many epochs as the budget allows.
+    A new training is planned and its forecast logged. A resumed training keeps the plan beside its checkpoint. If that
+    was made for another kind of device, the rest of the budget is planned again. With several processes, rank 0 decides
+    and writes the plan. Raises OSError.
     """
-    note = checkpoint.note_of(path)
-    plan = _kept(note)
-    if team.any(plan is None or (not team.rank and _is_outdated(plan, path, device, team))):
-        reached = checkpoint.reached(path)
-        plan = made(segmenter, data, recipe, path.parent, device, team, fills_budget=fills_budget, reached=reached)
-        if not team.rank:
-            files.write_json(note, dataclasses.asdict(plan))
+    plan_path = checkpoint.plan_path(path)
+    plan = _read(plan_path)
+    if group.any(plan is None or (not group.rank and _is_outdated(plan, path, device, group))):
+        completed = checkpoint.completed(path)
+        plan = make_plan(
+            segmenter, data, recipe, path.parent, device, group, fills_budget=fills_budget, completed=completed
+        )
+        if not group.rank:
+            files.write_json(plan_path, dataclasses.asdict(plan))
     assert plan is not None
-    return _followed(recipe, plan)
+    return _apply(plan, recipe)
 
 
-def made(
+def make_plan(
     segmenter: Segmenter,
     data: TrainingData,
     recipe: RunRecipe,
     folder: Path,
     device: torch.device,
-    team: Team = ALONE,
+    group: Group = SINGLE,
     *,
     fills_budget: bool,
-    reached: Reached = NOTHING,
-) -> Plan:
-    """Measure a few steps, log what to expect, and plan what is left to do after what is `reached`.
+    completed: Completed = NOTHING,
+) -> TrainingPlan:
+    """Measure a few steps, log the forecast, and plan the rest of the training.
 
-    folder: for checkpoints; nothing stays there. In a team everybody plans what the slowest can do.
+    folder: for checkpoints; no file is left there. With several processes, the plan suits the slowest one.
     """
-    left = max(0.0, recipe.budget_seconds - reached.seconds)
-    measured = forecast.probe(segmenter, data, recipe, device, folder, team, fills_budget=fills_budget)
+    seconds_left = max(0.0, recipe.budget_seconds - completed.seconds)
+    measured = forecast.probe(segmenter, data, recipe, device, folder, group, fills_budget=fills_budget)
     epochs = recipe.epochs
     if fills_budget:
-        epochs = team.least(reached.epochs + measured.epochs_within(left))
-    if not team.rank:
-        forecast.tell(measured, epochs - reached.epochs, left, folder)
-    return Plan(epochs=epochs, compile=measured.compile, device=devices.kind(device), processes=team.size)
+        epochs = group.reduce_min(completed.epochs + measured.epochs_within(seconds_left))
+    if not group.rank:
+        forecast.report(measured, epochs - completed.epochs, seconds_left, folder)
+    return TrainingPlan(epochs=epochs, compile=measured.compile, device=device_kind(device), processes=group.world_size)
 
 
-def _kept(note: Path) -> Plan | None:
+def _read(path: Path) -> TrainingPlan | None:
     try:
-        return Plan(**json.loads(note.read_text(encoding="utf-8")))
+        return TrainingPlan(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        _log.warning("%s is no plan of a training (%s): it is planned again", note, error)
+        _log.warning("%s is not the plan of a training (%s): the training is planned again", path, error)
         return None
 
 
-def _is_outdated(plan: Plan, path: Path, device: torch.device, team: Team) -> bool:
-    here = (devices.kind(device), team.size)
-    if (plan.device, plan.processes) == here or checkpoint.reached(path).epochs >= plan.epochs:
+def _is_outdated(plan: TrainingPlan, path: Path, device: torch.device, group: Group) -> bool:
+    here = (device_kind(device), group.world_size)
+    if (plan.device, plan.processes) == here or checkpoint.completed(path).epochs >= plan.epochs:
         return False
-    _log.info("planned for %s, %d processes, and now %s, %d: it is planned again", plan.device, plan.processes, *here)
+    _log.info(
+        "the plan was made for %s (processes: %d), but this is %s (processes: %d): the training is planned again",
+        *(plan.device, plan.processes, *here),
+    )
     return True
 
 
-def _followed(recipe: RunRecipe, plan: Plan) -> RunRecipe:
+def _apply(plan: TrainingPlan, recipe: RunRecipe) -> RunRecipe:
     warmup = recipe.warmup_epochs
     if warmup >= plan.epochs:
         warmup = plan.epochs / 2
         _log.warning(
-            "%d epochs fill the budget, fewer than train.warmup_epochs: the learning rate rises in the first half of "
-            "them; raise train.budget_hours or lower train.warmup_epochs",
+            "the budget allows %d epoch(s), not more than train.warmup_epochs: the learning rate rises in the first "
+            "half of the training; raise train.budget_hours or lower train.warmup_epochs",
             plan.epochs,
         )
     planned = {"epochs": plan.epochs, "compile_mode": plan.compile, "warmup_epochs": warmup}
