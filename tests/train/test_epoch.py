@@ -115,7 +115,7 @@ class NoFloat64(TorchDispatchMode):
 
 
 def test_no_step_or_validation_needs_float64():
-    recipe, data = tiny.recipe(class_weights="median_frequency", rare_class_share=0.5, clip_norm=1.0), tiny.data()
+    recipe, data = tiny.recipe(class_weights="median_frequency", rare_class_share=0.5), tiny.data()
     network = runtime.place(tiny.segmenter(), tiny.CPU)
     setup = runtime.train_setup(network, adamw(network, 1e-3, 0.1, 0.5), data, recipe, tiny.CPU)
     batches = list(training_batches(data, recipe, 1, 0, tiny.CPU))  # drawn on the CPU for every device

@@ -45,7 +45,7 @@ def segmenter(seen=(True, True, True, False)) -> Segmenter:
 
 
 def recipe(crop_hw=(32, 32), budget_seconds=21_600.0, **changes) -> RunRecipe:
-    """A few epochs of a few steps, with all sampling switched on."""
+    """A few epochs of a few steps, with all randomness switched on."""
     few = {"epochs": 3, "batch_size": 2, "lr": 3e-3, "encoder_lr_factor": 0.3, "warmup_epochs": 0.5, "ema_decay": 0}
     augment = {"scale": 0.5, "rotate_deg": 5, "flip_vertical": 0, "brightness": 0.3, "contrast": 0.3, "saturation": 0.3}
     recipe = RunRecipe(**{**few, "augment": augment, **changes})
