@@ -1,3 +1,4 @@
+import argparse
 import sys
 
 import pytest
@@ -73,13 +74,16 @@ def test_a_file_that_is_not_used_does_not_count(inputs_with):
     assert inputs_with(weights_file="data/other.pt") == inputs_with()
 
 
-@pytest.mark.parametrize("stage", [train, forecast])
-def test_train_processes_is_the_number_of_started_processes(tmp_path, monkeypatch, stage):
+@pytest.mark.parametrize(
+    ("run", "command"),
+    [(train.main, ["stages.train"]), (lambda: forecast.run(argparse.Namespace()), ["segpipe", "forecast"])],
+)
+def test_train_processes_is_the_number_of_started_processes(tmp_path, monkeypatch, run, command):
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(text.replace("train:\n", "train:\n  processes: 2\n"))
     monkeypatch.chdir(tmp_path)
     started = []
     monkeypatch.setattr(distributed, "launch", lambda *args: started.append(args) or 3)
     with pytest.raises(SystemExit, match=r"^3$"):
-        stage.main()
-    assert started == [([sys.executable, "-m", stage.__name__], 2)]
+        run()
+    assert started == [([sys.executable, "-m", *command], 2)]
