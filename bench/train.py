@@ -100,7 +100,7 @@ def ours(params: Params, group: distributed.Group = distributed.SINGLE) -> Itera
     def bare() -> Iterator[object]:
         while True:
             optimizer.zero_grad(set_to_none=True)
-            loss = runtime.criterion(segmenter(images), labels)
+            loss = setup.criterion(segmenter(images), labels)
             loss.backward()
             schedule.clip_gradients(segmenter, recipe.clip_norm)
             optimizer.step()

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.tracking.conftest import empty_database, mlflow_client, workplace  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
