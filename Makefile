@@ -7,7 +7,7 @@ PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocess
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
+.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use docs lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ demo: setup ## draw data/demo anew
 
 use: setup ## settings of presets/$(PRESET).yaml into params.yaml, e.g. make use PRESET=camvid
 	segpipe use-preset $(PRESET)
+
+docs: setup ## write the pages of docs/ that come from the code: settings, reasons, architecture
+	python -m docs.generate
 
 lock: setup ## pin requirements.txt anew from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet -o requirements.txt
