@@ -2,7 +2,64 @@ import math
 
 import pytest
 
-from segpipe.ingest.parsing import declared_size, number_or_nan, raised_flags
+from segpipe.core.errors import AnnotationError
+from segpipe.ingest.parsing import (
+    Fields,
+    declared_size,
+    int_or_text,
+    number_or_nan,
+    pixel_numbers,
+    raised_flags,
+    required_text,
+    single_points,
+)
+
+
+def unknown_class(record):
+    raise AnnotationError("has no class; add it", "unknown_category")
+
+
+def test_the_first_problem_of_a_record_is_kept_and_later_fields_get_their_defaults():
+    fields = Fields.of_object({"label": "cat"})
+    assert fields.read(pixel_numbers, "x", default=[]) == []
+    assert fields.read(required_text, "label", default="") == ""
+    assert fields.read_together(dict) == {}
+    assert (fields.problem, fields.detail) == (
+        "bad_ring",
+        "x None is not a number of pixels; draw it again or delete it",
+    )
+
+
+def test_fields_after_an_unknown_category_are_read_and_its_detail_is_kept():
+    fields = Fields.of_object({"label": "cat", "detail": "occluded"})
+    assert fields.read(unknown_class, default="") == ""
+    assert fields.read(required_text, "label", default="") == "cat"
+    assert fields.read_together(dict) == {"label": "cat"}
+    assert (fields.problem, fields.detail) == ("unknown_category", "has no class; add it")
+    assert fields.read(pixel_numbers, "x", default=[0.0]) == [0.0]
+    assert fields.read(required_text, "label", default="") == ""  # after the second error
+    assert fields.problem == "unknown_category"
+
+
+def test_an_entry_that_is_not_an_object_has_only_defaults():
+    fields = Fields.of_object(7)
+    assert fields.read(required_text, "label", default="") == ""
+    assert (fields.problem, fields.detail) == ("bad_record", "7 is not an object; export it again")
+
+
+def test_a_detail_of_fields_read_together_is_the_detail_of_a_record_without_a_problem():
+    fields = Fields({"kind": "box", "detail": "occluded"})
+    assert fields.read_together(dict) == {"kind": "box"}
+    assert (fields.problem, fields.detail) == ("", "occluded")
+
+
+def test_a_text_of_digits_is_a_whole_number_and_another_text_stays():
+    assert [int_or_text(text) for text in ("12", "012", "-1", "1.0", "", None)] == [12, 12, "-1", "1.0", "", None]
+
+
+def test_each_point_of_a_ring():
+    assert single_points((1.0, 2.0, 3.0, 4.0)) == ((1.0, 2.0), (3.0, 4.0))
+    assert single_points(()) == ()
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,11 @@ def json_object(entry: Any) -> dict[str, Any]:
     return entry
 
 
+def object_or_empty(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else {}."""
+    return value if isinstance(value, dict) else {}
+
+
 def json_list(document: dict[str, Any], key: str) -> list[Any]:
     """The value of `key`, which must be a list."""
     value = document.get(key)
@@ -178,6 +183,11 @@ def number_or_nan(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def int_or_text(text: str | None) -> int | str | None:
+    """The whole number that a text says in digits, else the text itself, for a check of what is declared."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 18 else text
 
 
 def is_number(value: Any) -> bool:
@@ -251,6 +261,11 @@ def ring_of_axes(xs: Any, ys: Any, minimum: int) -> Ring:
     return ring_of_points([[x, y] for x, y in zip(xs, ys, strict=True)], minimum)
 
 
+def single_points(ring: Ring) -> tuple[Ring, ...]:
+    """Each point of a ring as a ring of one point."""
+    return tuple(ring[start : start + 2] for start in range(0, len(ring), 2))
+
+
 def long_enough(ring: Ring, minimum: int) -> Ring:
     """The ring itself, if it has at least `minimum` points. Raises AnnotationError (bad_ring)."""
     if len(ring) // 2 < minimum:
@@ -265,8 +280,8 @@ def long_enough(ring: Ring, minimum: int) -> Ring:
 class Fields:
     """The fields of one record, read one after another, and the first problem of the record.
 
-    After a problem every field gets its default. One exception: the fields after unknown_category are read, since the
-    shape of an object without a class may be shown.
+    After an error every field gets its default. One exception: after unknown_category reading goes on, since the shape
+    of an object without a class may be shown.
 
     >>> fields = Fields.of_object({"label": "cat", "x": "five"})
     >>> fields.read(required_text, "label", default=""), fields.read(pixel_numbers, "x", default=[])
@@ -279,6 +294,7 @@ class Fields:
         self.problem = ""  # the reason code of the first problem
         self.detail = ""  # that problem in words; without a problem, the detail of the fields read together
         self._record = record
+        self._is_closed = False  # an error other than unknown_category occurred
 
     @classmethod
     def of_object(cls, entry: Any) -> "Fields":
@@ -291,11 +307,12 @@ class Fields:
         self, read: Callable[[Any, *Arguments], Value], *arguments: *Arguments, default: Default
     ) -> Value | Default:
         """The result of `read(record, *arguments)`, or the default if it raises AnnotationError or was not called."""
-        if self.problem not in ("", UNKNOWN):
+        if self._is_closed:
             return default
         try:
             return read(self._record, *arguments)
         except AnnotationError as error:
+            self._is_closed = error.reason != UNKNOWN
             if not self.problem:
                 self.problem, self.detail = error.reason, str(error)
             return default

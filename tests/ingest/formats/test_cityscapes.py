@@ -16,7 +16,7 @@ def read(root):
 
 
 def objects(root, *entries):
-    """The instances of the objects of one file, without the one that stands for what they do not cover."""
+    """The instances of the objects of one file, without the instance of the pixels that they do not cover."""
     put_pictures(root, [PHOTO])
     put_json(root / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": list(entries)})
     return read(root).instances[1:]
@@ -64,8 +64,8 @@ def test_an_object_is_a_region_in_the_order_of_the_file(tmp_path):
     [
         ("cargroup", "car", "crowd"),
         ("persongroup", "person", "crowd"),
-        ("fencegroup", "fence", "object"),  # fences are not told apart
-        ("polegroup", "", "ignore"),  # a label of its own, not scored
+        ("fencegroup", "fence", "object"),  # fences have no instances
+        ("polegroup", "", "ignore"),  # polegroup is itself a label, not scored
         ("ego vehicle", "", "ignore"),
         ("trailer", "", "ignore"),
         ("trailergroup", "", "ignore"),
@@ -148,7 +148,7 @@ def test_gt_coarse_is_used_without_gt_fine(tmp_path):
 
 def test_an_unreadable_id_image_is_an_instance_with_a_problem(tmp_path):
     put_pictures(tmp_path, [PHOTO])
-    put_mask(tmp_path / f"{TRUTH}_labelIds.png", np.zeros((4, 4), int)).write_bytes(b"no picture")
+    put_mask(tmp_path / f"{TRUTH}_labelIds.png", np.zeros((4, 4), int)).write_bytes(b"not an image")
     (found,) = read(tmp_path).instances
     assert (found.problem, found.detail) == (
         "bad_record", "cannot be decoded (UnidentifiedImageError); export the mask again",

@@ -17,7 +17,7 @@ def read(root, body, name="annotations.xml", meta=META):
 
 
 def one(root, shape, size='width="8" height="6"'):
-    """The instance of one shape on a photograph of 8 x 6 pixels."""
+    """The instance of one shape on a photo of 8 x 6 pixels."""
     put_pictures(root, ["images/a.jpg"])
     (instance,) = read(root, f'<image id="0" name="a.jpg" {size}>{shape}</image>').instances
     return instance

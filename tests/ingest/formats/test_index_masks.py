@@ -161,7 +161,7 @@ def test_grey_rgb_values_are_numbers(tmp_path):
 
 
 def test_a_palette_mask_has_the_classes_of_its_colours_in_the_label_map(tmp_path):
-    # put_mask gives index i the colour (255 - i, i, 0); the lines of the file are in another order
+    # put_mask gives index i the colour (255 - i, i, 0); the file has another order
     (put_pair(tmp_path, rows=[[0, 1, 2]], mode="P") / "labelmap.txt").write_text(
         "dog:253,2,0::\ncat:254,1,0::\nbackground:255,0,0::\n"
     )

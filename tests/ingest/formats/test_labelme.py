@@ -132,7 +132,7 @@ def test_the_detail_says_why_a_shape_cannot_be_used(tmp_path, changes, reason, d
     assert detail in instance.detail
 
 
-# ---- photographs
+# ---- photos
 
 
 @pytest.mark.parametrize("path", ["..\\photos\\b.jpg", "C:\\old\\b.jpg", "/home/x/b.jpg", "photos/b.jpg"])

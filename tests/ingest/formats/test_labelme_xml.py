@@ -78,9 +78,9 @@ def test_a_mask_is_read_from_its_folder_and_is_not_a_photo(tmp_path, mode):
     put(tmp_path, "Annotations/set/a.xml", text(segment, folder="set"))
     mask = np.zeros((6, 8), np.uint8)
     mask[2:4, 1] = 255
-    picture = Image.fromarray(mask) if mode == "L" else Image.merge("RGBA", [Image.fromarray(mask)] * 4)
+    mask_image = Image.fromarray(mask) if mode == "L" else Image.merge("RGBA", [Image.fromarray(mask)] * 4)
     (tmp_path / "Masks/set").mkdir(parents=True)
-    picture.save(tmp_path / "Masks/set/a_mask_0.png")
+    mask_image.save(tmp_path / "Masks/set/a_mask_0.png")
     dataset = read(tmp_path)
     assert dataset.instances[0].rle == Rle(size_hw=(6, 8), counts=(8, 2, 38))
     assert [image.file for image in dataset.images] == ["Images/set/a.jpg"]

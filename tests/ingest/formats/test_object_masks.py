@@ -74,7 +74,7 @@ def test_masks_without_a_photo_and_masks_without_an_object(tmp_path):
         ["masks/a_0.png", "masks/a_1.png", "masks/a_2.png", "masks/a_3.png", "masks/z_0.png"],
     )
     put_mask(tmp_path / "masks/a_1.png", [[0, 0]])
-    (tmp_path / "masks/a_2.png").write_bytes(b"no picture")
+    (tmp_path / "masks/a_2.png").write_bytes(b"not an image")
     Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8)).save(tmp_path / "masks/a_3.png")
     dataset = read(tmp_path)
     assert [(i.id, i.problem, i.area) for i in dataset.instances] == [

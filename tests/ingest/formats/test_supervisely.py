@@ -118,7 +118,7 @@ def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, bad, reason, det
     assert detail in instance.detail
 
 
-@pytest.mark.parametrize("name", ["a.jpg.json", "a.json"])  # older projects left the picture's suffix out
+@pytest.mark.parametrize("name", ["a.jpg.json", "a.json"])  # older projects left out the suffix of the photo
 def test_a_photo_is_found_by_the_name_of_its_annotation_file(tmp_path, name):
     put_pictures(tmp_path, ["one/img/a.jpg", "two/img/a.jpg"])
     for folder in ("one", "two"):

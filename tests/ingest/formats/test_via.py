@@ -40,8 +40,8 @@ def test_a_region_keeps_its_points_class_and_place(tmp_path):
 def test_photos_of_one_name_are_distinguished_by_their_size_in_bytes(tmp_path):
     put_pictures(tmp_path, ["f.jpg", "video2/f.jpg", "video3/f.jpg"])
     for number, file in enumerate(["f.jpg", "video2/f.jpg", "video3/f.jpg"], start=1):
-        with (tmp_path / file).open("ab") as picture:
-            picture.write(bytes(number))
+        with (tmp_path / file).open("ab") as photo:
+            photo.write(bytes(number))
     sizes = [(tmp_path / file).stat().st_size for file in ("video2/f.jpg", "f.jpg")]
     records = {f"f.jpg{size}": record(region(), name="f.jpg") | {"size": size} for size in [*sizes, 7]}
     put_json(tmp_path / "via.json", records)

@@ -151,7 +151,7 @@ def test_labels_without_a_photo_and_labels_that_are_not_text(tmp_path):
 def test_the_lines_of_an_unreadable_photo_are_lost(tmp_path):
     put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
     put(put(tmp_path, "labels/a.txt", TRIANGLE), "labels/b.txt", TRIANGLE)
-    (tmp_path / "images/b.jpg").write_bytes(b"no picture")
+    (tmp_path / "images/b.jpg").write_bytes(b"not an image")
     assert [i.problem for i in read(tmp_path).instances] == ["", "image_lost"]
 
 

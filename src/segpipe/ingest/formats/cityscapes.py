@@ -52,7 +52,7 @@ class Label:
     name: str
     id: int
     scored: bool  # not ignoreInEval
-    instances: bool = False  # hasInstances: its objects have numbers of their own in instanceIds
+    instances: bool = False  # hasInstances: its objects have numbers in instanceIds
 
 
 def _scored(first: int, *names: str, instances: bool = False) -> tuple[Label, ...]:
@@ -139,7 +139,7 @@ def _polygons_file(source: Source, file: str) -> tuple[PhotoReference, list[Inst
 
 
 def _uncovered(file: str, image: Image) -> Iterator[Instance]:
-    """The whole image as a region to ignore, below all objects: what they leave free is unlabeled."""
+    """The whole image as a region to ignore, below all objects: uncovered pixels are unlabeled."""
     if image.height is not None and image.width is not None:
         yield Instance(
             id=f"{file}#unlabeled",

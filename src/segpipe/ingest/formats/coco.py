@@ -35,6 +35,7 @@ from segpipe.ingest.parsing import (
     is_number,
     is_whole,
     json_object,
+    object_or_empty,
     optional_id,
     parsed_json,
     raised_flags,
@@ -122,7 +123,7 @@ def _has_keypoints(document: Document) -> bool:
 
 
 def _first_object(value: Any) -> Iterator[dict[str, Any]]:
-    """The first entry of a list, if it is an object: enough to tell kinds of documents apart."""
+    """The first entry of a list, if it is an object: enough to distinguish kinds of documents."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
         yield value[0]
 
@@ -222,9 +223,8 @@ def _area(record: dict[str, Any]) -> float | None:
 
 def _flags(record: dict[str, Any]) -> tuple[str, ...]:
     """Flags of the record and of its `attributes` (CVAT, Datumaro). VOC's "difficult" is "ignore" in COCO files."""
-    attributes = record.get("attributes")
-    pairs = list(attributes.items()) if isinstance(attributes, dict) else []
-    return raised_flags([*pairs, *record.items(), ("difficult", record.get("ignore"))])
+    attributes = object_or_empty(record.get("attributes"))
+    return raised_flags([*attributes.items(), *record.items(), ("difficult", record.get("ignore"))])
 
 
 def _shape(record: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Encoding: an annotation is one image; each entry of its `segments_info` is one o
 colour R + 256 G + 65536 B = its id. Black pixels are in no segment and are ignored.
 Spec: https://cocodataset.org/#format-data (panoptic segmentation); cocodataset/panopticapi, panopticapi/utils.py
 (rgb2id) and panopticapi/evaluation.py (VOID).
-Versions: COCO 2017 and 2018.
+Versions: COCO 2017 with the panoptic annotations of 2018.
 """
 
 import posixpath

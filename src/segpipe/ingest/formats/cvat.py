@@ -34,10 +34,12 @@ from segpipe.ingest.parsing import (
     Fields,
     are_numbers,
     file_bytes,
+    int_or_text,
     is_number,
     long_enough,
     number_or_nan,
     raised_flags,
+    single_points,
     xml_root,
     xml_text,
 )
@@ -118,23 +120,19 @@ def _image_entries(source: Source, file: str, root: Element) -> list[dict[str, A
 
 
 def _image_entry(position: int, element: Element, subset: str) -> dict[str, Any]:
-    size = {key: _int_or_text(text) for key in ("width", "height") if (text := element.get(key)) is not None}
+    size = {key: int_or_text(text) for key in ("width", "height") if (text := element.get(key)) is not None}
     split = split_named(element.get("subset") or subset)
     return {
         "id": position,
         "file_name": element.get("name"),
         "split": split,
-        "frame": _int_or_text(element.get("id")),
+        "frame": int_or_text(element.get("id")),
         **size,
     }
 
 
-def _int_or_text(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 18 else text
-
-
 def _frame_entries(source: Source, file: str, root: Element, split: str | None) -> list[dict[str, Any]]:
-    """The frames of a video that a track names, and those of the task whose image files exist."""
+    """The frames that a track names, and the frames of the task whose image files exist."""
     file_of = _frame_files(source, file)
     texts = [shape.get("frame", "") for shape in root.iterfind("track/*")]
     in_tracks = {int(text) for text in texts if _FRAME_NUMBER.fullmatch(text)}
@@ -227,7 +225,7 @@ def _in_tracks(file: str, root: Element, entries: Sequence[Mapping[str, Any]]) -
         ids_of_frame.setdefault(entry["frame"], {})[entry["file_name"]] = entry["id"]
     for number, track in enumerate(root.iterfind("track")):
         for position, element in enumerate(track):
-            frame = _int_or_text(element.get("frame", ""))
+            frame = int_or_text(element.get("frame", ""))
             place = f"{file}: track[{number}] (id {track.get('id', '')}): {element.tag}[{position}] (frame {frame})"
             ids = ids_of_frame.get(frame, {}) if frame is not None else {}
             image_id = next(iter(ids.values())) if len(ids) == 1 else _SEVERAL if ids else _NONE
@@ -268,7 +266,7 @@ def _instance(shape: _Placed, image: Image | None) -> Instance:
 def _image_key(element: Element, shape: _Placed, image: Image | None) -> str:
     frame = element.get("frame")
     if shape.image_id == _SEVERAL:
-        problem = f"several images have the frame number {frame}; give each image its own number"
+        problem = f"several images have the frame number {frame}; give each image a different number"
         raise AnnotationError(problem, "ambiguous_image")
     if image is None:
         raise AnnotationError(f"no image has the frame number {frame}; add the image", "unknown_image")
@@ -311,8 +309,7 @@ def _polyline(element: Element) -> dict[str, Any]:
 
 
 def _point_set(element: Element) -> dict[str, Any]:
-    ring = long_enough(_points(element), 1)
-    return {"kind": "point", "rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
+    return {"kind": "point", "rings": single_points(long_enough(_points(element), 1))}
 
 
 def _box(element: Element) -> dict[str, Any]:

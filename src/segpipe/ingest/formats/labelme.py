@@ -35,9 +35,11 @@ from segpipe.ingest.parsing import (
     frame_hw,
     json_document,
     json_list,
+    object_or_empty,
     raised_flags,
     required_text,
     ring_of_points,
+    single_points,
 )
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry, mask_files, rle
@@ -180,13 +182,10 @@ def _instance(number: str, place: str, entry: Any, document: dict[str, Any]) -> 
 
 def _flags(shape: dict[str, Any]) -> dict[str, Any]:
     """Its flags, and as the detail all flags that are set. X-AnyLabeling writes "difficult" and attributes, too."""
-    pairs, attributes = (list(it.items()) if isinstance(it, dict) else [] for it in map(shape.get, _FLAG_KEYS))
-    names = sorted(str(name) for name, value in pairs if value is True)
-    flags = raised_flags([*pairs, *attributes, ("difficult", shape.get("difficult"))])
+    declared, attributes = (object_or_empty(shape.get(key)) for key in ("flags", "attributes"))
+    names = sorted(str(name) for name, value in declared.items() if value is True)
+    flags = raised_flags([*declared.items(), *attributes.items(), ("difficult", shape.get("difficult"))])
     return {"flags": flags, "detail": f"flags: {reprlib.repr(names)}" if names else ""}
-
-
-_FLAG_KEYS = ("flags", "attributes")
 
 
 def _type(shape: dict[str, Any]) -> Any:
@@ -213,8 +212,7 @@ def _drawn(shape: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     if form in _LINES:
         return {"rings": (ring_of_points(points, minimum=2),)}
     if form in _POINTS:
-        ring = ring_of_points(points, minimum=1)
-        return {"rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
+        return {"rings": single_points(ring_of_points(points, minimum=1))}
     raise AnnotationError(f"shape_type {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")
 
 

@@ -29,6 +29,7 @@ from segpipe.ingest.parsing import (
     Fields,
     declared_size,
     file_bytes,
+    int_or_text,
     raised_flags,
     ring_of_points,
     xml_root,
@@ -92,7 +93,7 @@ def _document(
         root = xml_root(source, file)
     except AnnotationError as error:
         return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=sibling), [], []
-    size = declared_size(*(_int_or_text(xml_text(root, f"imagesize/{key}")) for key in ("nrows", "ncols")))
+    size = declared_size(*(int_or_text(xml_text(root, f"imagesize/{key}") or None) for key in ("nrows", "ncols")))
     folder = xml_text(root, "folder").replace("\\", "/")
     masks = _Masks(source, finder, _folders_named("Masks", file, folder))
     instances = [_instance(file, n, element, masks) for n, element in enumerate(root.iter("object"))]
@@ -104,10 +105,6 @@ def _document(
         sibling=sibling,
     )
     return photo, instances, masks.found
-
-
-def _int_or_text(text: str) -> int | str | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text or None
 
 
 def _folders_named(name: str, file: str, folder: str) -> list[str]:
@@ -180,7 +177,7 @@ def _drawn(element: Element, masks: _Masks) -> dict[str, Any]:
 
 
 def _rotation_deg(element: Element) -> float:
-    """The rotation among CVAT's attributes; the corners in the file are those of the upright box."""
+    """The rotation among CVAT's attributes; the corners in the file are of the upright box."""
     found = _ROTATION.search(xml_text(element, "attributes"))
     return float(found[1]) if found else 0.0
 

@@ -8,7 +8,7 @@ Encoding: an object has a `classTitle`, a `geometryType`, and `points` with `ext
 pixels, (0, 0) the top-left corner of the first pixel; or a `bitmap`: `data` is a PNG, compressed by zlib and written
 as base64, `origin` [x, y] the position of its first pixel.
 Spec: https://developer.supervisely.com (Supervisely annotation format: project structure, objects).
-Versions: the format of 2020 and later; `geometryType` may be missing, as in older projects.
+Versions: exports of the platform. Without `geometryType`, as in older ones, an object has the shape of its class.
 """
 
 import logging
@@ -34,9 +34,11 @@ from segpipe.ingest.parsing import (
     json_document,
     json_list,
     json_object,
+    object_or_empty,
     raised_flags,
     required_text,
     ring_of_points,
+    single_points,
 )
 from segpipe.ingest.source import Source
 from segpipe.masks import geometry, mask_files, rle
@@ -115,8 +117,7 @@ def _document(
         objects = json_list(document, "objects")
     except AnnotationError as error:
         return PhotoReference(image=replace(image, problem=error.reason, detail=str(error)), sibling=sibling), []
-    size = document.get("size")
-    size = size if isinstance(size, dict) else {}
+    size = object_or_empty(document.get("size"))
     image = replace(image, **declared_size(size.get("height"), size.get("width")))
     instances = [_instance(file, position, entry, size, classes) for position, entry in enumerate(objects)]
     photo = PhotoReference(
@@ -172,8 +173,7 @@ def _drawn(record: dict[str, Any], shape_of_class: str, size: dict[str, Any]) ->
     if form in ("line", "polyline"):
         return {"kind": "line", "rings": (ring_of_points(points.get("exterior"), minimum=2),)}
     if form == "point":
-        ring = ring_of_points(points.get("exterior"), minimum=1)
-        return {"kind": "point", "rings": tuple(ring[i : i + 2] for i in range(0, len(ring), 2))}
+        return {"kind": "point", "rings": single_points(ring_of_points(points.get("exterior"), minimum=1))}
     if form == "polygon":
         return _polygon(points)
     raise AnnotationError(f"geometry {reprlib.repr(form)} is unknown; draw it as a polygon or delete it")

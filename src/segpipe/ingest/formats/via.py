@@ -6,8 +6,8 @@
     via_region_data.csv         one row per region; a photo without a region has one row with {}
 
 Encoding: a region has `shape_attributes` (polygon and polyline: all_points_x, all_points_y; rect: x, y, width, height;
-circle, ellipse and point: cx, cy, ...; theta in radians), all in pixels, and `region_attributes`. No attribute is the
-class by definition: the one that most regions have is taken.
+circle, ellipse and point: cx, cy, ...; theta in radians), all in pixels, and `region_attributes`. VIA does not say
+which attribute is the class: it is the one that most regions have.
 Spec: https://gitlab.com/vgg/via, via-2.x.y/CodeDoc.md and via.js (export_project_to_json).
 Versions: VIA 1 (regions as an object) and VIA 2 (regions as a list).
 """
@@ -35,6 +35,7 @@ from segpipe.ingest.parsing import (
     Fields,
     file_bytes,
     json_object,
+    object_or_empty,
     parsed_json,
     pixel_numbers,
     raised_flags,
@@ -48,7 +49,7 @@ from segpipe.masks.geometry import Ring
 logger = logging.getLogger(__name__)
 
 FORMAT = "via"
-ONLY_CLASS = "object"  # of all regions, if none has an attribute
+ONLY_CLASS = "object"  # the class of all regions, if no region has an attribute
 _PROJECT = "_via_img_metadata"
 _MARKS = ((b'"shape_attributes"',), (b'"regions"', b'"file_attributes"'), (f'"{_PROJECT}"'.encode(),))
 _CSV_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
@@ -68,7 +69,7 @@ class ViaFile:
 
 
 def recognise(source: Source) -> dict[str, ViaFile]:
-    """The VIA files of a source: JSON and project files, or CSV files if there are none of these.
+    """The VIA files of a source: JSON and project files, or the CSV files if there are neither.
 
     Raises UserError for a file whose keys are VIA's and which cannot be read.
     """
@@ -109,13 +110,11 @@ def _with_every_record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _options(attributes: Any) -> dict[str, dict[str, str]]:
     """The names of the values of drop-down, radio and checkbox attributes."""
-    region = attributes.get("region") if isinstance(attributes, dict) else None
     found: dict[str, dict[str, str]] = {}
-    for name, attribute in (region if isinstance(region, dict) else {}).items():
-        options = attribute.get("options") if isinstance(attribute, dict) else None
-        if isinstance(options, dict):
-            texts = {key: text.strip() for key, text in options.items() if isinstance(text, str)}
-            found[name] = {key: text for key, text in texts.items() if text}
+    for name, attribute in object_or_empty(object_or_empty(attributes).get("region")).items():
+        options = object_or_empty(object_or_empty(attribute).get("options"))
+        texts = {key: text.strip() for key, text in options.items() if isinstance(text, str)}
+        found[name] = {key: text for key, text in texts.items() if text}
     return found
 
 
@@ -226,7 +225,7 @@ def _of_size(source: Source, photo: PhotoReference, size: str, candidates: Seque
 
 
 def _regions(record: Any) -> list[Any]:
-    regions = record.get("regions") if isinstance(record, dict) else None
+    regions = object_or_empty(record).get("regions")
     if isinstance(regions, dict):  # VIA 1
         return list(regions.values())
     return regions if isinstance(regions, list) else []
@@ -239,11 +238,11 @@ def _class_attribute(regions: Sequence[Any]) -> str:
     if not counts:
         return ""
     most = max(counts.values())
-    names = sorted((name for name, count in counts.items() if count == most), key=_class_rank)
-    others = sorted(set(counts) - {names[0]})
+    name = min((name for name, count in counts.items() if count == most), key=_class_rank)
+    others = sorted(set(counts) - {name})
     also = f"; others are {', '.join(map(repr, others[:_SHOWN]))}" if others else ""
-    logger.info("the class is the region attribute %r, in %d of %d regions%s", names[0], most, len(regions), also)
-    return names[0]
+    logger.info("the class is the region attribute %r, in %d of %d regions%s", name, most, len(regions), also)
+    return name
 
 
 def _class_rank(name: str) -> tuple[int, str]:
@@ -252,8 +251,7 @@ def _class_rank(name: str) -> tuple[int, str]:
 
 
 def _attributes(region: Any) -> dict[str, Any]:
-    attributes = region.get("region_attributes") if isinstance(region, dict) else None
-    return attributes if isinstance(attributes, dict) else {}
+    return object_or_empty(object_or_empty(region).get("region_attributes"))
 
 
 def _instance(place: str, position: int, entry: Any, key: str, attribute: str, options: Mapping[str, str]) -> Instance:

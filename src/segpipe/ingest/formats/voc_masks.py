@@ -1,7 +1,7 @@
 """The masks of PASCAL VOC: the class of each object of an object mask, and the classes beyond the objects.
 
-A class mask says the class of each pixel, an object mask of the same photo tells the objects apart. voc.py describes
-the folders.
+A class mask has the class of each pixel, an object mask of the same photo has the object of each pixel. voc.py
+describes the folders.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
