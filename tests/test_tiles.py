@@ -80,7 +80,7 @@ def test_all_tiles_of_a_picture_are_on_its_side_and_those_of_ignored_pixels_on_n
         "python",
         "-c",
         "from segpipe.params import load; from segpipe.train.prepare import data_and_network\n"
-        "store, data, *_ = data_and_network(load())\n"
+        "params = load(); store, data, *_ = data_and_network(params.train, params.seed)\n"
         "print(*data.train_index); print(*data.val_index)",
     )
     train, val = ({int(word) for word in line.split()} for line in said.splitlines()[-2:])

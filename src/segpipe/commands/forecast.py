@@ -13,14 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measure and log; no file stays behind. Raises UserError."""
     from segpipe.params import load
-    from segpipe.train import distributed, planning, prepare
-    from segpipe.train.recipe import RunRecipe
+    from segpipe.train import distributed, planning
+    from segpipe.train.prepare import CHECKPOINTS, prepare
 
     params = load()
-    section = params.train
-    device, group = prepare.device_and_group(section, params.compute.device, "segpipe", "forecast")
-    _, data, network, _ = prepare.data_and_network(section, params.seed)
-    recipe = RunRecipe.of(section, params.seed, params.compute.checkpoint_minutes)
-    fills_budget = section.epochs == "auto"
-    planning.make_plan(network, data, recipe, prepare.CHECKPOINTS, device, group, fills_budget=fills_budget)
-    distributed.leave(group)
+    job = prepare(params.train, params.seed, params.compute, "segpipe", "forecast")
+    common = job.network, job.data, job.recipe, CHECKPOINTS, job.device, job.group
+    planning.make_plan(*common, fills_budget=job.fills_budget)
+    distributed.leave(job.group)

@@ -1,23 +1,100 @@
-"""What the stage `train` and the command `forecast` prepare alike: device, data, network, and the inputs' hash."""
+"""A training, prepared alike for the stage `train` and the command `forecast`: device, data, network, inputs' hash."""
 
+import logging
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from segpipe.core.settings import Compute
 from segpipe.data import split_table
 from segpipe.data.store import Store
 from segpipe.models import sealed, weights
 from segpipe.models.device import pick_device
+from segpipe.models.model_file import ModelCard
 from segpipe.models.segmenter import Segmenter, build_segmenter
-from segpipe.train import distributed
+from segpipe.train import checkpoint, distributed, history, loop, planning
 from segpipe.train.checkpoint import inputs_hash
 from segpipe.train.data import TrainingData
-from segpipe.train.recipe import Recipe
+from segpipe.train.history import EpochRecord, Event
+from segpipe.train.recipe import Recipe, RunRecipe
 
+logger = logging.getLogger(__name__)
 STORE, SPLITS = Path("data/store"), Path("data/splits.csv")
 CHECKPOINTS = Path(".segpipe/checkpoints")
 UNDECISIVE = ("budget_hours", "flip_test", "weights_file")  # they change no weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One training, ready to start."""
+
+    recipe: RunRecipe
+    fills_budget: bool  # the number of epochs is not planned yet
+    device: torch.device
+    group: distributed.Group
+    store: Store
+    data: TrainingData
+    network: Segmenter
+    first_weights: str  # where the first weights came from, in words
+    inputs: str  # hash of all that decides the trained weights
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file that a stopped training continues from."""
+        return checkpoint.path_of(CHECKPOINTS, self.inputs)
+
+    def planned(self) -> "Job":
+        """The job with its epochs and its mode of torch.compile decided, measured or read from an earlier start."""
+        common = self.network, self.data, self.recipe, self.checkpoint, self.device, self.group
+        return replace(self, recipe=planning.planned_recipe(*common, fills_budget=self.fills_budget))
+
+    def fit(self) -> Iterator[Event]:
+        """Train, or continue; the events of the training. At the end the network has the weights of the model."""
+        return loop.fit(self.network, self.data, self.recipe, CHECKPOINTS, self.inputs, self.device, self.group)
+
+    def fit_without_log(self) -> None:
+        """Train as one of several processes that is not the first: the first one logs and writes the results."""
+        for _ in self.fit():
+            pass
+        distributed.leave(self.group)
+
+    def card(self, records: list[EpochRecord]) -> ModelCard:
+        """What the model file says beside the weights. records: the epochs of the training."""
+        return ModelCard(
+            architecture=self.recipe.architecture,
+            encoder=self.recipe.encoder,
+            classes=self.store.classes.names,
+            seen=self.data.seen,
+            fit_mode=self.store.fit.mode,
+            size_hw=self.store.fit.size_hw,
+            tile_side=self.store.fit.tile_side,
+            tile_overlap=self.store.fit.tile_overlap,
+            mean=self.network.mean,
+            std=self.network.std,
+            flip_test=self.recipe.flip_test,
+            facts=history.facts(records, self.recipe.ship) | {"inputs": self.inputs, "weights": self.first_weights},
+        )
+
+
+def prepare(recipe: Recipe, seed: int, compute: Compute, *command: str) -> Job:
+    """The training of `recipe` on this process's device. command: as for device_and_group. Raises UserError."""
+    device, group = device_and_group(recipe, compute.device, *command)
+    store, data, network, first_weights = data_and_network(recipe, seed)
+    logger.info("%s on %s, weights: %s, %s", recipe.architecture, recipe.encoder, first_weights, device)
+    return Job(
+        recipe=RunRecipe.of(recipe, seed, compute.checkpoint_minutes),
+        fills_budget=recipe.epochs == "auto",
+        device=device,
+        group=group,
+        store=store,
+        data=data,
+        network=network,
+        first_weights=first_weights,
+        inputs=inputs(recipe, network, seed),
+    )
 
 
 def device_and_group(recipe: Recipe, device: str, *command: str) -> tuple[torch.device, distributed.Group]:
