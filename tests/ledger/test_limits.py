@@ -20,20 +20,20 @@ ROWS = [
 TWICE = [Finding(code="annotated_twice", kind="annotation", id="json#3", image_key="a", detail="as annotations[2]")]
 
 
-def crossed(settings, findings=()):
+def exceeded(settings, findings=()):
     return [share for share in limits.shares(settings, ROWS, findings, LIMITED_CODES) if share.exceeded]
 
 
 def message(settings, findings=()):
-    return limits.message(crossed(settings, findings))
+    return limits.message(exceeded(settings, findings))
 
 
-def test_as_much_as_the_limit_is_not_too_much():
-    assert crossed({"dropped_annotations": 0.3, "bad_ring": 0.2, "annotated_twice": 0.1}, TWICE) == []
-    assert crossed({}, TWICE) == []
+def test_a_share_equal_to_the_limit_does_not_exceed_it():
+    assert exceeded({"dropped_annotations": 0.3, "bad_ring": 0.2, "annotated_twice": 0.1}, TWICE) == []
+    assert exceeded({}, TWICE) == []
 
 
-def test_too_many_defects_name_the_limit_the_figures_and_the_photographs_with_most_of_them():
+def test_the_message_has_the_limit_the_figures_and_the_images_with_most_defects():
     assert message({"dropped_annotations": 0.29}) == (
         "validate.limits.dropped_annotations = 0.29 in params.yaml is exceeded by 3 of 10 annotations (30 %: 2 "
         "bad_ring, 1 zero_area); worst cases: 2 on a, first annotations[8]: two points; annotations[7]: two points; "
@@ -41,21 +41,21 @@ def test_too_many_defects_name_the_limit_the_figures_and_the_photographs_with_mo
     )
 
 
-def test_a_finding_can_be_too_much():
+def test_findings_can_exceed_a_limit():
     assert message({"annotated_twice": 0.05}, TWICE) == (
         "validate.limits.annotated_twice = 0.05 in params.yaml is exceeded by 1 of 10 annotations (10 %); worst cases: "
         "annotations[3]: as annotations[2]; fix them or raise the limit; results/data_report.html shows them"
     )
 
 
-def test_all_crossed_limits_are_in_the_one_line():
-    said = message({"bad_ring": 0.1, "zero_area": 0})
-    assert said.startswith("validate.limits.bad_ring = 0.1 in params.yaml is exceeded by 2 of 10 annotations (20 %);")
-    assert "; validate.limits.zero_area = 0 in params.yaml is exceeded by 1 of 10 annotations (10 %);" in said
-    assert "\n" not in said
+def test_the_message_has_all_exceeded_limits_in_one_line():
+    line = message({"bad_ring": 0.1, "zero_area": 0})
+    assert line.startswith("validate.limits.bad_ring = 0.1 in params.yaml is exceeded by 2 of 10 annotations (20 %);")
+    assert "; validate.limits.zero_area = 0 in params.yaml is exceeded by 1 of 10 annotations (10 %);" in line
+    assert "\n" not in line
 
 
-def test_a_code_of_photographs_and_annotations_is_held_against_each():
+def test_images_and_annotations_with_one_code_are_compared_separately():
     rows = [*ROWS, Row(kind="image", id="c", image_key="c", place="c", verdict="dropped", reason="bad_ring")]
     found = limits.shares({"bad_ring": 0.3}, rows, (), LIMITED_CODES)
     assert [(share.kind, len(share.records), share.of, share.exceeded) for share in found] == [
@@ -64,7 +64,7 @@ def test_a_code_of_photographs_and_annotations_is_held_against_each():
     ]
 
 
-def test_a_stage_looks_only_at_what_it_is_the_first_to_know():
+def test_a_stage_compares_only_the_codes_that_it_is_the_first_to_know():
     hidden = [annotation(10, verdict="hidden", reason="covered")]
     found = limits.shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], (), FIRST_KNOWN["rasterize"])
     assert [share.code for share in found] == ["covered"]

@@ -1,4 +1,4 @@
-"""What annotations become that do not say it all: boxes, lines, points, crowds, flags, unknown classes, holes."""
+"""The policies for boxes, lines, points, crowds, flags, unknown classes and holes."""
 
 import math
 
@@ -8,7 +8,7 @@ from segpipe.data.records import Image, Instance, Rle
 from segpipe.ledger.policies import Policies, counts
 from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
-from tests.validate.test_image import SQUARE, picture
+from tests.validate.test_image import SQUARE, put_photo
 
 BOX = {"kind": "box", "rings": (SQUARE,)}
 LINE = {"kind": "line", "rings": ((4.0, 4.0, 14.0, 4.0),)}
@@ -16,8 +16,8 @@ POINTS = {"kind": "point", "rings": ((5.0, 5.0), (15.0, 5.0))}
 
 
 def judged(folder, fields, **policies):
-    """The one row and instance of a picture of 20 x 10 pixels."""
-    picture(folder)
+    """The row and the drawn instances of one annotation on an image of 20 x 10 pixels."""
+    put_photo(folder)
     instance = Instance(**{"id": "1", "image_key": "a", "category": "cat", "place": "x"} | fields)
     rules = Rules({"cat": "cat"}, Policies(**policies))
     task = CheckTask(folder, Image(key="a", file="a.jpg"), (instance,), rules, False)
@@ -40,14 +40,14 @@ def judged(folder, fields, **policies):
         ({"rings": (SQUARE,), "holes": (SQUARE,)}, {}, "dropped", "zero_area", 0),
     ],
 )
-def test_each_shape_gets_the_verdict_of_its_policy(tmp_path, fields, policies, verdict, reason, pixels):
+def test_the_policy_decides_the_verdict(tmp_path, fields, policies, verdict, reason, pixels):
     row, drawable = judged(tmp_path, fields, **policies)
     assert (row.verdict, row.reason) == (verdict, reason)
     assert pixels is None or row.px_before == pixels
     assert bool(drawable) == (verdict in ("kept", "repaired", "clipped", "ignored"))
 
 
-def test_a_line_without_a_width_says_what_to_set(tmp_path):
+def test_a_line_without_a_width_names_the_setting(tmp_path):
     row, _ = judged(tmp_path, LINE)
     assert row.detail == "a line has no area; set validate.line_width_px in params.yaml to draw it, or delete it"
 
@@ -67,7 +67,7 @@ def test_points_of_one_instance_become_discs(tmp_path):
     assert row.px_before == pytest.approx(2 * math.pi * 9, abs=4)
 
 
-def test_a_line_that_closes_leaves_its_inside_free(tmp_path):
+def test_a_closed_line_does_not_cover_its_inside(tmp_path):
     square = LINE | {"rings": ((2.0, 2.0, 8.0, 2.0, 8.0, 8.0, 2.0, 8.0, 2.0, 2.0),)}
     row, (drawn,) = judged(tmp_path, square, line_width_px=2)
     assert (len(drawn.rings), len(drawn.holes)) == (1, 1)
@@ -75,12 +75,12 @@ def test_a_line_that_closes_leaves_its_inside_free(tmp_path):
     assert row.px_before == pytest.approx(64 - (4 - math.pi) - 16, abs=4)
 
 
-def test_what_the_annotator_noted_stands_in_the_ledger(tmp_path):
+def test_notes_of_the_annotator_are_in_the_ledger(tmp_path):
     row, _ = judged(tmp_path, {"rings": (SQUARE,), "detail": "flags: ['difficult']"})
     assert (row.verdict, row.detail) == ("kept", "flags: ['difficult']")
 
 
-HOLE = (2.0, 2.0, 4.0, 2.0, 4.0, 4.0, 2.0, 4.0)  # 2 x 2 pixels within SQUARE's 4 x 4
+HOLE = (2.0, 2.0, 4.0, 2.0, 4.0, 4.0, 2.0, 4.0)  # 2 x 2 pixels inside SQUARE's 4 x 4
 UNKNOWN = {"category": "", "problem": "unknown_category", "detail": "class 7 has no name"}
 
 
@@ -89,13 +89,13 @@ UNKNOWN = {"category": "", "problem": "unknown_category", "detail": "class 7 has
     ("policy", "verdict", "reason"),
     [("object", "kept", ""), ("ignore", "ignored", "flag"), ("drop", "discarded", "flag")],
 )
-def test_what_is_flagged_follows_its_policy(tmp_path, flag, policy, verdict, reason):
+def test_a_flagged_object_follows_its_policy(tmp_path, flag, policy, verdict, reason):
     row, drawable = judged(tmp_path, {"rings": (SQUARE,), "flags": (flag,)}, **{flag: policy})
     assert (row.verdict, row.reason, row.px_before) == (verdict, reason and flag, 16)
     assert [instance.role for instance in drawable] == {"kept": ["object"], "ignored": ["ignore"]}.get(verdict, [])
 
 
-def test_of_several_policies_the_one_that_leaves_least_decides(tmp_path):
+def test_the_strictest_of_several_policies_decides(tmp_path):
     crowd = {"rings": (SQUARE,), "role": "crowd", "flags": ("difficult", "occluded")}
     row, _ = judged(tmp_path, crowd, crowd="ignore", difficult="drop", occluded="object")
     assert (row.verdict, row.reason, row.policies) == ("discarded", "difficult", "crowd,difficult,occluded")
@@ -105,16 +105,16 @@ def test_of_several_policies_the_one_that_leaves_least_decides(tmp_path):
     assert (row.verdict, row.reason, drawn.role) == ("kept", "", "object")
 
 
-def test_truncated_is_told_and_decides_nothing(tmp_path):
+def test_truncated_is_noted_and_decides_nothing(tmp_path):
     row, _ = judged(tmp_path, {"rings": (SQUARE,), "flags": ("truncated",), "detail": "truncated"})
     assert (row.verdict, row.policies, row.detail) == ("kept", "", "truncated")
 
 
 @pytest.mark.parametrize("shape", [{"rings": (SQUARE,)}, {"rle": Rle(size_hw=(10, 20), counts=(20, 16, 164))}, BOX])
 @pytest.mark.parametrize(("policy", "verdict"), [("ignore", "ignored"), ("drop", "dropped")])
-def test_outlines_and_pixels_of_an_unknown_class_go_the_same_way(tmp_path, shape, policy, verdict):
+def test_outlines_and_pixels_of_an_unknown_class_follow_one_policy(tmp_path, shape, policy, verdict):
     known = {"id": "2", "image_key": "a", "category": "cat", "rings": (HOLE,)}
-    picture(tmp_path)
+    put_photo(tmp_path)
     rules = Rules({"cat": "cat"}, Policies(unknown_class=policy))
     both = (Instance(**known), Instance(**{"id": "1", "image_key": "a"} | shape | UNKNOWN))
     checked = check(CheckTask(tmp_path, Image(key="a", file="a.jpg"), both, rules, False))
@@ -131,13 +131,13 @@ def test_an_unknown_class_without_a_shape_is_dropped(tmp_path):
 
 
 @pytest.mark.parametrize(("policy", "pixels"), [("union", 16), ("even_odd", 12)])
-def test_a_ring_within_another_adds_nothing_or_cuts_a_hole(tmp_path, policy, pixels):
+def test_a_nested_ring_adds_nothing_or_cuts_a_hole(tmp_path, policy, pixels):
     row, (drawn,) = judged(tmp_path, {"rings": (SQUARE, HOLE)}, holes=policy)
     assert (row.verdict, row.px_before, row.px_nested, row.policies) == ("kept", pixels, 4, "holes")
     assert drawn.even_odd == (policy == "even_odd")
 
 
-def test_rings_beside_each_other_are_parts_under_either_policy(tmp_path):
+def test_separate_rings_are_parts_under_both_policies(tmp_path):
     beside = (8.0, 1.0, 10.0, 1.0, 10.0, 3.0, 8.0, 3.0)
     for policy in ("union", "even_odd"):
         row, (drawn,) = judged(tmp_path, {"rings": (SQUARE, beside)}, holes=policy)
@@ -145,7 +145,7 @@ def test_rings_beside_each_other_are_parts_under_either_policy(tmp_path):
 
 
 def test_counts_are_by_policy_and_outcome(tmp_path):
-    picture(tmp_path)
+    put_photo(tmp_path)
     rules = Rules({"cat": "cat"}, Policies(box="ignore", holes="even_odd", difficult="drop"))
     shapes = [
         {"kind": "box", "rings": (SQUARE,)},  # 16 pixels

@@ -57,18 +57,18 @@ def test_the_smaller_is_on_top(tmp_path):
     assert result.class_px == (10, 8, 6)
 
 
-def test_record_order_lets_the_later_cover(tmp_path):
+def test_in_record_order_the_later_object_is_on_top(tmp_path):
     label_map, _ = drawn(tmp_path, DOG, CAT, priority="record_order")
     np.testing.assert_array_equal(label_map, grid("####.. ####2. ####2. ......"))
 
 
-def test_a_crowd_is_ignored_beneath_objects(tmp_path):
+def test_a_crowd_is_ignored_under_objects(tmp_path):
     label_map, result = drawn(tmp_path, CROWD, CAT)
     np.testing.assert_array_equal(label_map, grid("####.. ####.. ####xx xxxxxx"))
     assert result.ignore_px == 8
 
 
-def test_a_layered_crowd_covers_what_comes_before_it(tmp_path):
+def test_a_layered_crowd_covers_earlier_objects(tmp_path):
     label_map, _ = drawn(tmp_path, CAT, replace(CROWD, layered=True), priority="record_order")
     np.testing.assert_array_equal(label_map, grid("####.. ####.. xxxxxx xxxxxx"))
 
@@ -79,7 +79,7 @@ def finished(one: image.DrawTask, result: image.DrawnImage) -> store.Store:
     return store.Store.open(one.store)
 
 
-def test_the_store_holds_the_fitted_pair(tmp_path):
+def test_the_store_has_image_and_label_map_at_training_size(tmp_path):
     one = task(tmp_path, CAT, size_hw=(8, 6))
     opened = finished(one, image.draw(one))
     np.testing.assert_array_equal(opened.labels[0], grid("xxxxxx xxxxxx ####.. ####.. ####.. ...... xxxxxx xxxxxx"))
@@ -89,7 +89,7 @@ def test_the_store_holds_the_fitted_pair(tmp_path):
     assert opened.row_pixels.tolist() == [[12, 12, 0]]
 
 
-def test_a_large_picture_has_a_row_for_each_tile_and_one_label_map(tmp_path):
+def test_a_large_image_has_one_row_per_tile_and_one_label_map(tmp_path):
     # 4 x 6 tiles (height x width) with 2 shared on 4 x 10 pixels: columns 0 to 5 and 4 to 9
     one = task(tmp_path, CAT, DOG, CROWD, tiles=(6, 2), size=(10, 4))
     result = image.draw(one)
@@ -107,7 +107,7 @@ def test_a_large_picture_has_a_row_for_each_tile_and_one_label_map(tmp_path):
     assert dataset.row_summary([result]) == {"whole": 0, "tiles": 2, "only_ignored": 0}
 
 
-def test_an_object_lives_at_training_size_if_any_tile_shows_it(tmp_path):
+def test_an_object_has_pixels_at_training_size_if_any_tile_shows_it(tmp_path):
     # at half the size the middle of each 2 x 2 square decides: its lower right pixel
     thin = Instance(id="5", image_key="a", category="cat", rings=(box(5, 1, 1, 1),))
     gone = Instance(id="6", image_key="a", category="cat", rings=(box(4, 0, 1, 4),))
@@ -117,13 +117,13 @@ def test_an_object_lives_at_training_size_if_any_tile_shows_it(tmp_path):
     assert image.draw(one).store_px == (2, 0)  # column 5 decides in both tiles, 0 to 5 and 4 to 9
 
 
-def test_rows_of_ignored_pixels_alone_are_counted(tmp_path):
+def test_rows_with_only_ignored_pixels_are_counted(tmp_path):
     everything = Instance(id="7", image_key="a", category="dog", rings=(box(0, 0, 6, 4),), role="crowd")
     result = image.draw(task(tmp_path, everything, tiles=(6, 2), size=(10, 4)))
     assert dataset.row_summary([result]) == {"whole": 0, "tiles": 2, "only_ignored": 1}
 
 
-def test_the_account_tells_hidden_and_vanished_objects(tmp_path):
+def test_the_ledger_has_hidden_and_vanished_objects(tmp_path):
     under = Instance(id="4", image_key="a", category="dog", rings=(box(2, 1, 3, 2),))
     thin = Instance(id="5", image_key="a", category="cat", rings=(box(0, 3, 1, 1),))
     one = task(tmp_path, under, DOG, thin, size_hw=(2, 3))
@@ -142,7 +142,7 @@ def test_the_account_tells_hidden_and_vanished_objects(tmp_path):
     assert {row.verdict for row in rows} <= set(VERDICTS)
 
 
-def test_a_photograph_that_changed_since_validate_ends_the_stage(tmp_path):
+def test_a_photo_that_has_changed_since_validate_is_an_error(tmp_path):
     one = task(tmp_path, CAT)
     with pytest.raises(UserError, match="run `dvc repro` again"):
         image.draw(replace(one, photo=replace(one.photo, file="gone.png")))

@@ -13,8 +13,8 @@ from segpipe.validate.judge import Rules
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)
 
 
-def picture(folder: Path, name: str = "a.jpg", orientation: int | None = None) -> str:
-    """A 20 x 10 photograph (width x height as stored)."""
+def put_photo(folder: Path, name: str = "a.jpg", orientation: int | None = None) -> str:
+    """Write a photo of 20 x 10 pixels (width x height as stored) and return its name."""
     exif = Picture.Exif()
     if orientation:
         exif[0x0112] = orientation
@@ -35,8 +35,8 @@ def verdicts(checked):
     return [(row.verdict, row.reason) for row in checked.rows]
 
 
-def test_a_sound_annotation_is_kept_with_its_pixels(tmp_path):
-    picture(tmp_path)
+def test_a_valid_annotation_is_kept_with_its_pixels(tmp_path):
+    put_photo(tmp_path)
     checked = judged(tmp_path, instance())
     assert verdicts(checked) == [("kept", ""), ("kept", "")]
     assert checked.rows[1].px_before == 16
@@ -62,27 +62,27 @@ def test_a_sound_annotation_is_kept_with_its_pixels(tmp_path):
     ],
 )
 def test_each_defect_has_its_verdict(tmp_path, fields, verdict, reason, pixels):
-    picture(tmp_path)
+    put_photo(tmp_path)
     row = judged(tmp_path, instance(id="json#0"), instance(**fields)).rows[2]
     assert (row.verdict, row.reason) == (verdict, reason)
     if pixels is not None:
         assert row.px_before == pixels
 
 
-def test_a_correction_says_how_much_it_changed(tmp_path):
-    picture(tmp_path)
+def test_a_repaired_outline_has_its_area_before_and_after(tmp_path):
+    put_photo(tmp_path)
     row = judged(tmp_path, instance(rings=((0, 0, 8, 8, 8, 0, 0, 8),))).rows[1]
-    assert (row.area_before, row.area_after) == (0, 32)  # the signed sum of a bow-tie is nothing
+    assert (row.area_before, row.area_after) == (0, 32)  # the signed areas of a bow-tie add up to 0
 
 
-def test_crowds_are_what_the_policy_says(tmp_path):
-    picture(tmp_path)
+def test_the_policy_decides_about_crowds(tmp_path):
+    put_photo(tmp_path)
     crowd = instance(role="crowd")
     assert verdicts(judged(tmp_path, crowd, crowd="drop"))[1] == ("discarded", "crowd")
     assert judged(tmp_path, crowd, crowd="object").instances[0].role == "object"
 
 
-def test_a_lost_photograph_takes_its_annotations_along_each_with_a_row(tmp_path):
+def test_annotations_of_a_missing_image_have_rows(tmp_path):
     checked = judged(tmp_path, instance(), instance(id="json#2", category="dog"))
     assert verdicts(checked) == [
         ("dropped", "missing_file"),
@@ -92,15 +92,15 @@ def test_a_lost_photograph_takes_its_annotations_along_each_with_a_row(tmp_path)
     assert checked.photo is None
 
 
-def test_pictures_without_a_matching_annotation_are_skipped(tmp_path):
-    picture(tmp_path)
+def test_images_without_a_matching_annotation_are_skipped(tmp_path):
+    put_photo(tmp_path)
     assert verdicts(judged(tmp_path))[0] == ("skipped", "no_matching_annotation")
     assert verdicts(judged(tmp_path, instance(category="dog")))[0] == ("skipped", "no_matching_annotation")
     assert verdicts(judged(tmp_path, annotated=False))[0] == ("skipped", "not_annotated")
 
 
-def test_pictures_of_background_are_kept_on_request(tmp_path):
-    picture(tmp_path)
+def test_images_without_an_object_can_be_kept_as_background(tmp_path):
+    put_photo(tmp_path)
     assert judged(tmp_path, keep_empty=True).photo.background
     assert judged(tmp_path, keep_empty=True, annotated=False).photo is None
 
@@ -109,28 +109,28 @@ def test_pictures_of_background_are_kept_on_request(tmp_path):
     ("orientation", "declared", "frame", "undecidable"),
     [
         (None, (20, 10), "viewed", False),
-        (6, (10, 20), "viewed", False),  # the annotator saw it turned
+        (6, (10, 20), "viewed", False),  # the annotator saw it rotated
         (6, (20, 10), "stored", False),  # the tool ignored EXIF
         (3, (20, 10), "viewed", True),  # upside down: both fit
         (6, (None, None), "viewed", False),
     ],
 )
-def test_the_frame_is_the_one_that_fits_the_declared_size(tmp_path, orientation, declared, frame, undecidable):
-    picture(tmp_path, orientation=orientation)
+def test_the_declared_size_decides_the_frame(tmp_path, orientation, declared, frame, undecidable):
+    put_photo(tmp_path, orientation=orientation)
     photo = judged(tmp_path, instance(), width=declared[0], height=declared[1]).photo
     assert (photo.frame, photo.undecidable) == (frame, undecidable)
     assert (photo.width, photo.height) == ((20, 10) if frame == "stored" or orientation != 6 else (10, 20))
 
 
-def test_a_size_that_fits_neither_frame_is_a_defect(tmp_path):
-    picture(tmp_path)
+def test_a_size_that_matches_no_frame_is_a_defect(tmp_path):
+    put_photo(tmp_path)
     checked = judged(tmp_path, instance(), width=40, height=20)
     assert verdicts(checked) == [("dropped", "size_mismatch"), ("dropped", "image_lost")]
     assert "declares 40 x 20 pixels, a.jpg has 20 x 10" in checked.rows[0].detail
 
 
-def test_pixels_of_a_mask_file_are_an_instance_each_value(tmp_path):
-    picture(tmp_path)
+def test_each_value_of_a_mask_file_is_an_instance(tmp_path):
+    put_photo(tmp_path)
     values = np.zeros((10, 20), np.uint8)
     values[:2], values[9] = 3, 255
     Picture.fromarray(values).save(tmp_path / "m.png")
@@ -140,12 +140,13 @@ def test_pixels_of_a_mask_file_are_an_instance_each_value(tmp_path):
     assert [(r.verdict, r.reason, r.px_before) for r in rows[1:]] == [("kept", "", 40), ("ignored", "ignore", 20)]
 
 
-def test_every_verdict_is_in_the_ledgers_vocabulary():
-    assert {"kept", "repaired", "clipped", "ignored", "dropped", "discarded", "skipped"} < set(VERDICTS)
+def test_the_ledger_has_these_verdicts():
+    verdicts_of_validate = {"kept", "repaired", "clipped", "ignored", "dropped", "discarded", "skipped"}
+    assert set(VERDICTS) == verdicts_of_validate | {"hidden"}  # which only rasterize knows
 
 
-def test_ignored_regions_of_a_skipped_picture_are_not_drawn_either(tmp_path):
-    picture(tmp_path)
+def test_ignored_regions_of_a_skipped_image_are_not_drawn(tmp_path):
+    put_photo(tmp_path)
     void = instance(category="", role="ignore")
     checked = judged(tmp_path, void, instance(id="json#2", category="dog"))
     assert verdicts(checked) == [

@@ -1,1 +1,1 @@
-"""The account of every image and annotation: verdicts, reasons, findings, limits."""
+"""What became of every image and annotation: verdicts, reasons, findings, and limits on them."""
