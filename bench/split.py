@@ -60,7 +60,7 @@ def main() -> None:
             images = [replace(c, pin=pins.get(c.sha256)) for c in candidates[:count]]
             pool = Pool.gather(images, pixels[:count], BITS, SEED)
             times.append(time.perf_counter())
-            placed = assign.placed(pool, method(pool, VAL, TEST), 0, 0)
+            placed = assign.to_rows(pool, method(pool, VAL, TEST), 0, 0)
             times.append(time.perf_counter())
             leaks.find_leaks(pool, placed, BITS)
             times.append(time.perf_counter())

@@ -15,9 +15,9 @@ from tests.data.test_duplicates import ROSETTE
 SHARES = {"val": 0.2, "test": 0.2}
 
 
-def candidate(number: int, **fields) -> Candidate:
+def candidate(number: int, **changes) -> Candidate:
     digest = hashlib.sha256(str(number).encode()).hexdigest()
-    own = {
+    fields = {
         "key": f"image{number}",
         "sha256": digest,
         "phash": digest[:16] * (ORIENTATIONS + PARTS) + ROSETTE,
@@ -25,7 +25,7 @@ def candidate(number: int, **fields) -> Candidate:
         "source_split": None,
         "empty": False,
     }
-    return Candidate(**own | fields)
+    return Candidate(**fields | changes)
 
 
 def pool_of(candidates, seed=7, class_pixels=None) -> Pool:
@@ -35,17 +35,17 @@ def pool_of(candidates, seed=7, class_pixels=None) -> Pool:
 
 def by_content(candidates, **how):
     pool = pool_of(candidates, **how)
-    return assign.placed(pool, assign.by_content(pool, **SHARES), 0, 0)
+    return assign.to_rows(pool, assign.by_content(pool, **SHARES))
 
 
 def by_balance(candidates, folds=0, fold=0, **how):
     pool = pool_of(candidates, **how)
-    return assign.placed(pool, assign.by_balance(pool, **SHARES), folds, fold)
+    return assign.to_rows(pool, assign.by_balance(pool, **SHARES), folds, fold)
 
 
 def by_source(candidates, roles, val=0.2):
     pool = pool_of(candidates)
-    return assign.placed(pool, assign.by_source(pool, roles, val), 0, 0)
+    return assign.to_rows(pool, assign.by_source(pool, roles, val))
 
 
 def sides(rows) -> dict[str, str]:
@@ -60,27 +60,27 @@ def pinned(candidates, pins):
     return [replace(c, pin=pins.get(c.sha256)) for c in candidates]
 
 
-def test_shares_are_about_what_was_asked_for():
+def test_shares_are_close_to_the_settings():
     counts = np.unique([row.split for row in by_content([candidate(i) for i in range(2000)])], return_counts=True)
     shares = dict(zip(*(array.tolist() for array in counts), strict=True))
     assert abs(shares["test"] - 400) < 60  # over three standard deviations of 18
     assert abs(shares["val"] - 400) < 60
 
 
-def test_adding_images_moves_no_old_one_and_order_does_not_matter():
+def test_new_images_move_no_other_image_and_order_does_not_matter():
     old = sides(by_content([candidate(i) for i in range(300)]))
     new = sides(by_content([candidate(i) for i in reversed(range(600))]))
     assert {key: new[key] for key in old} == old
 
 
-def test_a_scene_that_grows_stays_where_it_is():
+def test_a_scene_with_new_images_keeps_its_split():
     images = [candidate(i, scene=f"drive{i % 30}") for i in range(600)]
     old = sides(by_content(images[:60]))
     assert {key: side for key, side in sides(by_content(images)).items() if key in old} == old
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_another_seed_is_another_split_another_order_or_name_is_not(method):
+def test_the_seed_changes_the_split_and_order_and_names_do_not(method):
     images = [candidate(i) for i in range(100)]
     assert sides(method(images)) != sides(method(images, seed=8))
     assert sides(method(images[::-1])) == sides(method(images))
@@ -89,7 +89,7 @@ def test_another_seed_is_another_split_another_order_or_name_is_not(method):
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_equal_files_and_near_duplicates_share_a_side(method):
+def test_equal_files_and_near_duplicates_get_one_split(method):
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
     flipped = [
@@ -105,14 +105,14 @@ def test_equal_files_and_near_duplicates_share_a_side(method):
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_images_of_one_scene_share_a_side(method):
+def test_images_of_one_scene_get_one_split(method):
     rows = method([candidate(i, scene=f"drive{i // 10}") for i in range(400)])
     assert all(len({row.split for row in rows[i : i + 10]}) == 1 for i in range(0, 400, 10))
     assert {row.split for row in rows} == {"train", "val", "test"}
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_an_empty_mask_is_placed_as_any_image_and_left_out_only_of_training(method):
+def test_an_image_without_objects_is_assigned_like_others_and_left_out_of_train_only(method):
     images = [candidate(i, empty=i % 2 == 0) for i in range(100)]
     pixels = np.array([[100, 0 if i % 2 == 0 else 10] for i in range(100)])
     rows, whole = (
@@ -126,7 +126,7 @@ def test_an_empty_mask_is_placed_as_any_image_and_left_out_only_of_training(meth
     assert {row.split for row in rows[::2]} == {"", "val", "test"}
 
 
-def test_an_empty_mask_is_scored_in_its_fold_and_left_out_in_the_others():
+def test_an_image_without_objects_is_scored_in_its_fold_and_left_out_in_the_others():
     images = [candidate(i, empty=i < 10) for i in range(30)]
     pixels = np.array([[100, 0 if i < 10 else 10] for i in range(30)])
     for fold in range(3):
@@ -137,13 +137,13 @@ def test_an_empty_mask_is_scored_in_its_fold_and_left_out_in_the_others():
     assert {row.fold for row in rows[:10]} >= {"0/3", "1/3", "2/3"}
 
 
-def test_a_pinned_image_whose_mask_is_empty_keeps_its_side():
+def test_a_pinned_image_without_objects_keeps_its_split():
     images = [candidate(i, empty=i < 2) for i in range(10)]
     pins = {images[0].sha256: Pin(split="val"), images[1].sha256: Pin(split="train")}
     assert [row.split for row in by_content(pinned(images, pins))[:2]] == ["val", ""]
 
 
-def test_balanced_sides_get_their_share_of_a_rare_class():
+def test_balanced_splits_get_their_share_of_a_rare_class():
     pixels = np.array([[100, 50 if i < 5 else 0] for i in range(100)])
     rows = by_balance([candidate(i) for i in range(100)], class_pixels=pixels)
     assert sorted(row.split for row in rows[:5]) == ["test", "train", "train", "train", "val"]
@@ -151,19 +151,19 @@ def test_balanced_sides_get_their_share_of_a_rare_class():
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_pinned_images_keep_their_side_whatever_else_says(method):
+def test_pinned_images_keep_their_split(method):
     images = [candidate(i) for i in range(60)]
     pins = {image.sha256: Pin(split="test") for image in images[:30]}
     assert set(list(sides(method(pinned(images, pins))).values())[:30]) == {"test"}
 
 
-def test_a_pin_wins_over_the_sources_own_split():
+def test_a_pin_takes_precedence_over_the_split_of_the_source():
     images = pinned([candidate(i, source_split="train") for i in range(5)], {candidate(3).sha256: Pin(split="test")})
     assert [row.split for row in by_source(images, {"train": "train"}, val=0)] == ["train"] * 3 + ["test", "train"]
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_new_images_of_a_pinned_group_follow_it(method):
+def test_new_images_of_a_pinned_group_get_its_split(method):
     old = [candidate(i) for i in range(30)]
     pins = pins_of(method(old))
     copies = [candidate(100 + i, phash=image.phash) for i, image in enumerate(old)]
@@ -171,11 +171,11 @@ def test_new_images_of_a_pinned_group_follow_it(method):
     assert [row.split for row in rows[30:]] == [row.split for row in rows[:30]]
 
 
-def test_a_group_pinned_to_two_sides_keeps_them_and_is_a_leak_with_both_names():
+def test_a_group_pinned_to_two_splits_keeps_both_and_is_a_leak():
     images = [candidate(1, scene="a"), candidate(2, scene="a"), candidate(3, scene="a"), candidate(4)]
     pins = {images[0].sha256: Pin(split="test"), images[1].sha256: Pin(split="train")}
     pool = pool_of(pinned(images, pins))
-    rows = assign.placed(pool, assign.by_balance(pool, 0.2, 0.2), 0, 0)
+    rows = assign.to_rows(pool, assign.by_balance(pool, 0.2, 0.2))
     assert [row.split for row in rows[:3]] == ["test", "train", "train"]
     found = leaks.find_leaks(pool, rows, 4)
     assert leaks.counts(found, rows)["pinned_apart_images"] == 1
@@ -185,7 +185,7 @@ def test_a_group_pinned_to_two_sides_keeps_them_and_is_a_leak_with_both_names():
     )
 
 
-def test_adding_a_tenth_to_8000_pinned_images_moves_none_and_the_new_ones_are_balanced():
+def test_adding_800_images_to_8000_pinned_ones_moves_none_and_balances_the_new_ones():
     rng = np.random.default_rng(0)
     pixels = np.where(rng.random((8800, 5)) < [1, 0.5, 0.2, 0.05, 0.02], rng.integers(1, 9000, (8800, 5)), 0)
     scene = rng.integers(0, 4000, 8800)
@@ -197,10 +197,10 @@ def test_adding_a_tenth_to_8000_pinned_images_moves_none_and_the_new_ones_are_ba
     for of_images in (pixels, pixels > 0):
         assert abs(of_images[in_test].sum(axis=0) / of_images.sum(axis=0) - 0.2).max() < 0.02
     again = by_balance(pinned(images[4000:], pins_of(rows)), class_pixels=pixels[4000:])
-    assert sides(again) == {row.key: row.split for row in rows[4000:]}  # removing images moves none either
+    assert sides(again) == {row.key: row.split for row in rows[4000:]}  # removing images moves none
 
 
-def test_folds_cut_what_is_not_test_into_equal_parts_and_leave_test_as_it_is():
+def test_folds_divide_the_images_outside_test_into_equal_parts():
     images = [candidate(i, scene=f"s{i // 2}") for i in range(200)]
     whole = by_balance(images)
     runs = [by_balance(images, folds=4, fold=fold) for fold in range(4)]
@@ -213,7 +213,7 @@ def test_folds_cut_what_is_not_test_into_equal_parts_and_leave_test_as_it_is():
         assert len({(row.group, row.fold) for row in rows}) == 100
 
 
-def test_pinned_folds_stay_when_images_are_added():
+def test_pinned_folds_do_not_change_when_images_are_added():
     images = [candidate(i) for i in range(200)]
     old = by_balance(images[:150], folds=5)
     rows = by_balance(pinned(images, pins_of(old)), folds=5, fold=3)
@@ -222,13 +222,13 @@ def test_pinned_folds_stay_when_images_are_added():
     assert counts == [32] * 5
 
 
-def test_the_sources_own_split_is_taken():
+def test_the_split_of_the_source_is_used():
     images = [candidate(i, source_split="train" if i < 50 else "val") for i in range(60)]
     rows = by_source(images, {"train": "train", "val": "val"})
     assert [row.split for row in rows] == ["train"] * 50 + ["val"] * 10
 
 
-def test_val_is_carved_out_of_train_where_the_source_has_none():
+def test_val_is_taken_from_train_if_the_source_has_no_val():
     images = [candidate(i, source_split="train" if i < 200 else "val") for i in range(250)]
     side = [row.split for row in by_source(images, {"train": "train", "val": "test"})]
     assert side[200:] == ["test"] * 50
@@ -236,13 +236,18 @@ def test_val_is_carved_out_of_train_where_the_source_has_none():
     assert "test" not in side[:200]
 
 
-def test_an_image_without_a_role_is_an_error_that_says_what_to_do():
-    with pytest.raises(UserError, match=r"image1: its split in the source is not given.*split\.source_roles"):
+def test_an_image_whose_split_has_no_role_is_an_error_with_a_remedy():
+    with pytest.raises(
+        UserError, match=r"image1: has no split in the source; set split.method: content in params.yaml"
+    ):
         by_source([candidate(1)], {"train": "train"})
+    problem = "image2: split.source_roles has no role for its split dev; add one, or set split.method: content"
+    with pytest.raises(UserError, match=problem):
+        by_source([candidate(2, source_split="dev")], {"train": "train"})
 
 
 @pytest.mark.parametrize("method", [by_content, by_balance])
-def test_copies_by_name_share_a_side_and_more_of_them_do_not_move_it(method):
+def test_copies_by_name_get_one_split_and_new_copies_do_not_change_it(method):
     images = [candidate(i, copy_of=f"a{i % 40}") for i in range(200)]
     rows = method(images)
     side = sides(rows)
@@ -252,7 +257,7 @@ def test_copies_by_name_share_a_side_and_more_of_them_do_not_move_it(method):
         assert sides(method(images[:80])).items() <= side.items()
 
 
-def test_copies_by_name_that_the_source_parts_are_leaks():
+def test_copies_by_name_in_different_splits_of_the_source_are_leaks():
     images = [candidate(i, copy_of=f"a{i % 2}", source_split="train" if i < 3 else "val") for i in range(4)]
     rows = by_source(images, {"train": "train", "val": "val"})
     found = leaks.find_leaks(pool_of(images), rows, 4)

@@ -30,7 +30,7 @@ def placed(key, split, group, reason=""):
 
 @pytest.fixture
 def one_look():
-    """The hash of some photograph."""
+    """The fingerprint of a photo."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     return duplicates.fingerprint(Picture.fromarray(pixels))
 
@@ -44,12 +44,12 @@ SIDES = [
 ROWS = [image("a"), image("b"), image("c"), image("d"), image("e", "dropped")]
 
 
-def test_a_split_of_all_that_is_used_closes():
+def test_a_split_of_all_used_images_is_correct():
     findings.check_totals(SIDES, ROWS)
 
 
 @pytest.mark.parametrize(
-    ("sides", "said"),
+    ("sides", "problem"),
     [
         (SIDES[:-1], "4 images are used, 3 are in the split"),
         ([*SIDES, SIDES[0]], "4 images are used, 5 are in the split"),
@@ -57,12 +57,12 @@ def test_a_split_of_all_that_is_used_closes():
         ([*SIDES[:3], placed("d", "", "d")], "without a reason: .'d'"),
     ],
 )
-def test_a_photograph_that_is_lost_or_doubled_stops_the_stage(sides, said):
-    with pytest.raises(LedgerError, match=said):
+def test_a_missing_or_repeated_image_is_an_accounting_error(sides, problem):
+    with pytest.raises(LedgerError, match=problem):
         findings.check_totals(sides, ROWS)
 
 
-def test_the_ledger_says_which_photographs_are_not_trained_on_and_where_they_are():
+def test_the_ledger_names_the_images_that_are_not_trained_on_and_their_split():
     sides = [*SIDES[:3], placed("d", "test", "d", "empty_mask")]
     rows = [*ROWS[:3], replace(ROWS[3], detail="found by its name"), ROWS[4]]
     assert [(row.reason, row.detail) for row in findings.with_reasons(rows, sides)] == [
@@ -74,7 +74,7 @@ def test_the_ledger_says_which_photographs_are_not_trained_on_and_where_they_are
     ]
 
 
-def test_nearly_equal_photographs_and_those_seen_in_training(one_look):
+def test_near_duplicates_and_leaked_images_are_findings(one_look):
     photos = [photo("a", one_look), photo("b", one_look), photo("c", ""), photo("d", one_look)]
     found = split_findings(SIDES, photos, near_bits=0)
     assert [(f.id, f.code, f.twin, f.detail) for f in found] == [
@@ -83,7 +83,7 @@ def test_nearly_equal_photographs_and_those_seen_in_training(one_look):
     ]
 
 
-def test_the_twin_is_the_earliest_that_is_near(one_look):
+def test_a_near_duplicate_names_the_earliest_near_image(one_look):
     digit = "0" if one_look[0] != "0" else "1"
     other = digit + one_look[1:]  # at most 4 bits from it
     sides = [placed(key, "train", "a") for key in "abcde"]
@@ -92,6 +92,6 @@ def test_the_twin_is_the_earliest_that_is_near(one_look):
     assert [(f.id, f.twin) for f in found] == [("c", "b"), ("d", "b"), ("e", "b")]
 
 
-def test_equal_files_are_not_also_nearly_equal(one_look):
+def test_equal_files_are_not_near_duplicates(one_look):
     photos = [photo("a", one_look, "same"), photo("b", one_look, "same"), photo("c", ""), photo("d", "")]
     assert [f.code for f in split_findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]

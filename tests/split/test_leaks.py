@@ -16,13 +16,13 @@ def found(images, sides):
     return leaks.find_leaks(pool, rows, 4), rows
 
 
-def test_what_belongs_together_on_two_sides_is_counted_by_kind_and_once_in_all():
+def test_leaking_images_are_counted_by_kind_and_once_in_all():
     first = candidate(1, scene="a")
     images = [first, candidate(2, sha256=first.sha256), candidate(3, phash=first.phash), candidate(4, scene="a")]
     leaking, rows = found([*images, candidate(5), candidate(6)], ["train", "val", "test", "test", "val", "train"])
     assert leaks.counts(leaking, rows) == {
         "equal_images": 1,  # image2
-        "near_duplicate_images": 1,  # image3; image2 has a look of its own
+        "near_duplicate_images": 1,  # image3; image2 looks different
         "copied_images": 0,
         "same_scene_images": 1,  # image4
         "pinned_apart_images": 0,
@@ -36,7 +36,7 @@ near = st.sampled_from(["", *(hashes(number) for number in (0, 1, 3, 0xFF))])
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(near, st.sampled_from(["train", "val", "test", ""])), min_size=1, max_size=12))
-def test_near_duplicates_on_two_sides_are_those_of_all_pairs(drawn):
+def test_leaking_near_duplicates_are_those_of_all_pairs(drawn):
     images = [candidate(i, phash=look, scene="one") for i, (look, _) in enumerate(drawn)]
     sides = [side for _, side in drawn]
     crossing = [
@@ -50,7 +50,7 @@ def test_near_duplicates_on_two_sides_are_those_of_all_pairs(drawn):
     assert (set(leaking.first) if leaking.first else None) == (set(crossing[0]) if crossing else None)
 
 
-def test_val_against_test_counts_on_both_sides_and_train_never():
+def test_leaks_between_val_and_test_count_for_both_and_train_never_counts():
     leaking, rows = found([candidate(i, scene="a") for i in range(4)], ["val", "test", "train", "train"])
     assert leaks.counts(leaking, rows)["same_scene_images"] == 2
 
@@ -63,7 +63,7 @@ def test_an_image_that_is_left_out_neither_leaks_nor_hides_a_leak():
     assert leaks.counts(leaking, rows)["images"] == 0
 
 
-def test_too_many_leaks_are_an_error_with_names_and_remedy():
+def test_too_many_leaks_are_an_error_with_names_and_a_remedy():
     leaking, rows = found([candidate(i, scene="a") for i in range(3)], ["train", "train", "val"])
     leaks.check_limit(leaking, rows, 1.0)
     with pytest.raises(UserError) as error:

@@ -16,14 +16,14 @@ def table(tmp_path, text: str, encoding="utf-8"):
     return path
 
 
-def test_a_scene_is_what_the_pattern_finds_in_the_file_name():
+def test_a_scene_is_the_match_of_the_pattern_in_the_file_name():
     files = ["drive_07/a.jpg", "drive_07/b.jpg", "extra/c.jpg"]
     assert scenes.by_pattern(files, r"drive_(\d+)") == ["07", "07", ""]
     assert scenes.by_pattern(files, r"drive_\d+") == ["drive_07", "drive_07", ""]
     assert scenes.by_pattern(files, "") == ["", "", ""]
-    with pytest.raises(UserError, match="is no regular expression"):
+    with pytest.raises(UserError, match=r"params.yaml: split.scene: .* is not a regular expression \("):
         scenes.by_pattern(files, "(")
-    with pytest.raises(UserError, match="finds nothing in any file name"):
+    with pytest.raises(UserError, match=r"'patient' matches no file name, such as 'drive_07/a.jpg'; correct it"):
         scenes.by_pattern(files, "patient")
 
 
@@ -36,35 +36,35 @@ def test_a_scene_is_what_the_pattern_finds_in_the_file_name():
         'patient,filename\n"p1","a/1.jpg"\n"","a/2.jpg"\np2,b/1.jpg\n',
     ],
 )
-def test_a_table_in_any_usual_form_names_scenes(tmp_path, text):
+def test_tables_with_commas_semicolons_or_tabs_are_read(tmp_path, text):
     found = scenes.by_table(table(tmp_path, text), "patient", KNOWN)
     assert found == {"a__1": "p1", "a__2": "", "b__1": "p2"}
 
 
-def test_a_table_without_rows_names_none(tmp_path):
+def test_a_table_without_rows_has_no_scenes(tmp_path):
     assert scenes.by_table(table(tmp_path, "file,scene\n"), "scene", KNOWN) == {}
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("name,scene\nx,1\n", r"no column file or key .* that names images, only name, scene"),
-        ("", r"no column file or key"),
-        ("file,patient\na/1.jpg,1\n", r"no column scene, only file, patient; set split\.scene_column"),
+        ("name,scene\nx,1\n", r"no column names images, its columns are name, scene; name one of them file or key or"),
+        ("", r"no column names images, it has no columns"),
+        ("file,patient\na/1.jpg,1\n", r"no column scene, its columns are file, patient; set split\.scene_column"),
         (
             "file,scene\na/1.jpg,1\nc/9.jpg,1\n",
-            r"line 3: 'c/9\.jpg' names no image of the source; correct or remove it",
+            r"line 3: 'c/9\.jpg' is not an image of the source; correct or remove the row",
         ),
-        ("file,scene\n1.jpg,1\n", r"line 2: '1\.jpg' names several images; give its path in the source"),
-        ("file,scene\na/1.jpg,1\na__1,2\n", r"line 3: 'a__1' has another scene in an earlier row"),
+        ("file,scene\n1.jpg,1\n", r"line 2: '1\.jpg' is the name of 2 images; use the path in the source"),
+        ("file,scene\na/1.jpg,1\na__1,2\n", r"line 3: an earlier row has another scene for 'a__1'; keep one of them"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_an_error_with_line_and_remedy(tmp_path, text, problem):
+def test_an_invalid_table_is_an_error_with_line_and_remedy(tmp_path, text, problem):
     with pytest.raises(UserError, match=problem):
         scenes.by_table(table(tmp_path, text), "scene", KNOWN)
 
 
-def test_a_table_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_table_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"scenes\.csv: no such file; restore it from git, or name another in params"):
         scenes.by_table(tmp_path / "scenes.csv", "scene", KNOWN)
     with pytest.raises(UserError, match="is a folder; name a file"):
@@ -78,23 +78,32 @@ def test_a_table_in_another_encoding_is_an_error(tmp_path):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from('a1b2/.,;\t"\n\r\0')))
-def test_any_table_gives_scenes_or_one_error(tmp_path_factory, text):
+def test_any_text_has_scenes_or_is_one_error(tmp_path_factory, text):
     path = table(tmp_path_factory.mktemp("any"), "file,scene\n" + text)
     with suppress(UserError):
         assert set(scenes.by_table(path, "scene", KNOWN)) <= set(KNOWN)
 
 
 def test_images_without_a_row_are_an_error_that_names_the_first(tmp_path):
-    found = {"a__1": "p1", "gone": "p9"}
-    assert scenes.of_images(found, {"a__1": "a/1.jpg"}, tmp_path / "s.csv") == ["p1"]
-    with pytest.raises(UserError, match=r"s\.csv: no row for a/2\.jpg and 1 more; add one, with an empty scene"):
-        scenes.of_images(found, {"a__1": "a/1.jpg", "a__2": "a/2.jpg", "b__1": "b/1.jpg"}, tmp_path / "s.csv")
+    path = table(tmp_path, "file,scene\na/1.jpg,p1\n")
+    assert scenes.scenes_of({"a__1": "a/1.jpg"}, KNOWN, "", path, "scene") == {"a__1": "p1"}
+    with pytest.raises(UserError, match=r"scenes\.csv: no row for a/2\.jpg and 2 more; add one, with an empty cell"):
+        scenes.scenes_of(KNOWN, KNOWN, "", path, "scene")
+
+
+def test_a_pattern_and_a_table_with_rows_are_an_error(tmp_path):
+    path = table(tmp_path, "file,scene\na/1.jpg,p1\n")
+    with pytest.raises(UserError, match=r"split\.scene and the rows of .*scenes\.csv both name scenes; keep one"):
+        scenes.scenes_of(KNOWN, KNOWN, "a", path, "scene")
+    empty = table(tmp_path, "file,scene\n")
+    found = scenes.scenes_of({"b__1": "b/1.jpg", "a__2": "a/2.jpg"}, KNOWN, "^.", empty, "scene")
+    assert found == {"b__1": "b", "a__2": "a"}
 
 
 HASHES = ("7f39f8317fbdb1988ef4c628eba02591", "072b030ba126b2f4b2374f342be9ed44", "zmrrEH9XTrsjtb5X52YR")
 
 
-def test_roboflows_versions_of_an_image_share_a_name_whatever_split_folder_they_are_in():
+def test_copies_by_roboflow_share_a_name_across_split_folders():
     files = [
         f"train/Tablett 00185_png.rf.{HASHES[0]}.jpg",
         f"valid/Tablett 00185_png.rf.{HASHES[1]}.jpg",
@@ -105,17 +114,17 @@ def test_roboflows_versions_of_an_image_share_a_name_whatever_split_folder_they_
     assert scenes.copies(files) == ["Tablett 00185_png"] * 3 + ["copy of Tablett 00185_png"] * 2
 
 
-def test_augmentors_versions_share_a_name():
+def test_copies_by_augmentor_share_a_name():
     uuids = ("3f2c9c37-08f1-4a3c-9d0e-0a1b2c3d4e5f", "00000000-1111-2222-3333-444444444444")
     assert scenes.copies([f"out/cats_original_1.jpg_{uuid}.jpg" for uuid in uuids]) == ["out/1_jpg"] * 2
 
 
-def test_the_image_itself_is_with_its_copies():
+def test_the_original_shares_the_name_of_its_copies():
     files = [f"train/a_jpg.rf.{HASHES[0]}.jpg", "images/train/a.jpg", "valid/a.jpg", "valid/a.png"]
     assert scenes.copies(files) == ["a_jpg", "", "a_jpg", ""]
 
 
-def test_a_copy_of_a_copy_and_one_with_a_tail_are_copies_of_the_first():
+def test_copies_of_copies_share_the_name_of_the_first():
     first, later, newer = HASHES
     files = [f"a_jpg.rf.{first}.jpg", f"a_jpg.rf.{later}_jpg.rf.{newer}.jpg", f"a_jpg.rf.{later}_flip.png"]
     assert scenes.copies(files) == ["a_jpg"] * 3
@@ -125,7 +134,7 @@ def test_a_copy_of_a_copy_and_one_with_a_tail_are_copies_of_the_first():
     "files",
     [
         [f"a_jpg.rf.{HASHES[0]}.jpg", f"b_jpg.rf.{HASHES[1]}.jpg"],  # an export without augmentation
-        [f"one/a_jpg.rf.{HASHES[0]}.jpg", f"two/a_jpg.rf.{HASHES[1]}.jpg"],  # of two data sets
+        [f"one/a_jpg.rf.{HASHES[0]}.jpg", f"two/a_jpg.rf.{HASHES[1]}.jpg"],  # from two data sets
         ["drive_01/a.jpg", "drive_01/b.jpg"],
         ["a_jpg.rf.12.jpg", "a_jpg.rf.13.jpg"],
         ["2021_aug_3.jpg", "2021_aug_4.jpg"],
@@ -133,5 +142,5 @@ def test_a_copy_of_a_copy_and_one_with_a_tail_are_copies_of_the_first():
         [],
     ],
 )
-def test_other_names_say_nothing_of_copies(files):
+def test_other_names_are_not_names_of_copies(files):
     assert scenes.copies(files) == [""] * len(files)

@@ -8,7 +8,7 @@ ROWS = [Assignment(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "
 PIXELS = np.array([[6, 2], [4, 4], [9, 0], [8, 0]])
 
 
-def test_shares_are_compared_with_those_of_all_images_that_are_used():
+def test_shares_are_compared_with_those_of_all_used_images():
     facts = summary.summary(ROWS, PIXELS, NAMES)
     assert facts["images"] == {"train": 2, "val": 0, "test": 1}
     assert facts["share_off"]["images"] == {  # cat: on 2 of 3 images, 1 of 2 in train, 1 of 1 in test
@@ -30,7 +30,7 @@ def test_folds_are_counted():
     assert summary.summary(rows, PIXELS[:3], NAMES)["folds"] == {"0/2": 2, "1/2": 1}
 
 
-def test_the_table_and_the_csv_say_the_same():
+def test_the_table_and_the_csv_have_the_same_numbers():
     assert summary.share_table(ROWS, PIXELS, NAMES)[1:] == [
         "                   train           val          test",
         "background    +0 /   +17     - /     -    +0 /   -33",
@@ -47,40 +47,40 @@ def test_the_table_and_the_csv_say_the_same():
     ]
 
 
-def test_warnings_name_what_is_missing():
+def test_warnings_name_empty_splits_and_missing_classes():
     rows = [Assignment(key=k, split=s, group="g") for k, s in (("a", "train"), ("b", "test"))]
     lines = summary.warnings(rows, np.array([[6, 2], [4, 0]]), NAMES)
-    assert lines[0] == "no image is left for val"
+    assert lines[0] == "val has no image"
     assert lines[1] == "class cat has no pixel in test"
-    assert lines[2].startswith("2 of 2 images are one group")
+    assert lines[2].startswith("2 of 2 images are in one group")
     held_out = [
         Assignment(key=k, split=s, group=k, reason="empty_mask") for k, s in (("c", ""), ("d", "val"), ("e", "test"))
     ]
     assert summary.warnings([*rows, *held_out], np.full((5, 2), 9), NAMES)[0] == (
-        "2 images of val and test have a mask without an object: what is found on them is wrong"
+        "val and test: 2 images without an object; anything predicted there is an error"
     )
 
 
-def test_a_group_of_one_image_is_no_finding_however_few_there_are():
+def test_a_group_of_one_image_has_no_warning():
     rows = [
         Assignment(key=k, split=s, group=k) for k, s in (("a", "train"), ("b", "val"), ("c", "test"), ("d", "train"))
     ]
     assert summary.warnings(rows, np.full((4, 2), 9), NAMES) == []
 
 
-def test_nothing_to_score_is_said_at_once():
+def test_a_split_without_val_and_test_has_a_warning():
     rows = [Assignment(key=k, split="train", group=k) for k in "ab"]
     assert summary.warnings(rows, np.full((2, 2), 9), NAMES)[-1] == (
         "nothing can be scored: evaluate needs an image in val or test"
     )
 
 
-def test_advice_is_given_where_a_common_class_is_far_off():
+def test_advice_names_the_largest_deviation_of_a_common_class():
     rows = [Assignment(key=str(i), split="test" if i < 10 else "train", group=str(i)) for i in range(30)]
     even, uneven = np.array([[9, 1]] * 30), np.array([[9, 1 if i < 20 else 0] for i in range(30)])
     assert summary.advice(rows, even, NAMES) == []
     assert summary.advice(rows, uneven, NAMES) == [  # 10 of 100 in test, 20 of 290 in all
-        "test has +45 % of its share of cat; split.method: balanced in params.yaml evens shares out"
+        "the share of class cat in test deviates by +45 %; set split.method: balanced in params.yaml for equal shares"
     ]
     empty = [Assignment(key=f"e{i}", split="test" if i < 10 else "", group="", reason="empty_mask") for i in range(30)]
     assert summary.advice([*rows, *empty], np.concatenate([even, [[10, 0]] * 30]), NAMES) == []
@@ -88,6 +88,6 @@ def test_advice_is_given_where_a_common_class_is_far_off():
     assert summary.advice(rows, rare, NAMES) == []
 
 
-def test_advice_has_nothing_to_say_where_every_mask_is_empty():
+def test_there_is_no_advice_if_no_image_has_an_object():
     rows = [Assignment(key=str(i), split="", group="", reason="empty_mask") for i in range(20)]
     assert summary.advice(rows, np.array([[9, 0]] * 20), NAMES) == []

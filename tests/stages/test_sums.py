@@ -128,14 +128,14 @@ def test_rasterize_paints_no_value_outside_the_class_table(project):
     ],
 )
 def test_split_places_each_photograph_once(project, monkeypatch, change, said):
-    line = last_line(project, "split", lambda: wrapped(monkeypatch, assign, "placed", change))
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, assign, "to_rows", change))
     assert line == f"error: the totals do not add up: {said}{END}"
     assert not (project / "data/splits.csv").exists()
 
 
 def test_split_is_of_the_photographs_that_were_drawn(project, monkeypatch):
     line = last_line(project, "split", lambda: wrapped(monkeypatch, tables, "read_photos", lambda all_: all_[1:]))
-    assert line == f"error: the totals do not add up: 2 photographs checked, 3 drawn{END}"
+    assert line == f"error: the totals do not add up: 2 photos checked, 3 drawn{END}"
 
 
 def test_ingest_and_convert_read_every_record(project, monkeypatch, capsys):

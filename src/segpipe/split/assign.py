@@ -1,10 +1,12 @@
-"""Who trains, who validates, who tests: images that belong together share a side, and keep it when others are added."""
+"""The assignment of images to train, val and test: images that belong together get the same split.
+
+A side is a position in SIDES: 0 is train, 1 is val, 2 is test.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 
@@ -13,80 +15,68 @@ from segpipe.data.duplicates import equal_pairs, groups, joining_pairs
 from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, TRAIN, VAL, Assignment
 from segpipe.split import stratify
 from segpipe.split.pins import Pin
+from segpipe.split.settings import Split
 
-_NONE = -1  # where an index of SIDES or of a fold is not decided
+_NONE = -1  # in arrays of sides or folds: not decided
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
-    """One image to place.
-
-    scene: what it belongs to (a drive, a patient), "" if nothing; copy_of: the name of the image that it is a copy of,
-    "" if none; source_split: what the source says; empty: its label map shows no object, and such images are not
-    trained on; pin: the side it has had.
-    """
+    """One image to assign."""
 
     key: str
-    sha256: str
-    phash: str
-    scene: str
-    source_split: str | None
-    empty: bool
-    pin: Pin | None = None
-    copy_of: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """How images get their sides, by the keys of `split` in params.yaml. val, test: shares of the whole, 0..1."""
-
-    method: Literal["content", "balanced", "source"]
-    val: float
-    test: float
-    source_roles: Mapping[str, str]
-    folds: int = 0
-    fold: int = 0
+    sha256: str  # of the photo's file, in hex
+    phash: str  # duplicates.fingerprint; "" for an image of one colour
+    scene: str  # the scene it belongs to, such as a drive or a patient; "" if unknown
+    source_split: str | None  # its split in the source
+    empty: bool  # whether its label map has no object: such images are not trained on
+    pin: Pin | None = None  # its earlier split
+    copy_of: str = ""  # the name of the image that it is a copy of; "" if it is not a copy
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Images to place, and the groups they form: equal, nearly equal, copies by their names, or of one scene, directly
-    or through others.
+    """All images to assign, and their groups.
 
-    class_pixels: int (N, C); group: int (N,), each image's group, numbered by the groups' smallest hash: of a scene's
-    name or of what is copied, or of the file of an image without one; draw: float (G,), a number in [0, 1) from that
-    hash.
+    Images are in one group if they are equal, nearly equal, copies by their names, or of one scene, directly or through
+    other images.
     """
 
     candidates: tuple[Candidate, ...]
-    class_pixels: np.ndarray
-    group: np.ndarray
-    draw: np.ndarray
+    class_pixels: np.ndarray  # int (N, C)
+    group: np.ndarray  # int (N,), ordered by the smallest hash in each group, see _stable_name
+    draw: np.ndarray  # float (G,), a number in [0, 1) from that hash
 
     @classmethod
     def gather(cls, candidates: Sequence[Candidate], class_pixels: np.ndarray, near_bits: int, seed: int) -> "Pool":
-        """Group the candidates; near_bits: how many bits `duplicates.distances` may be for near-duplicates."""
+        """Group the candidates.
+
+        class_pixels: int (N, C); near_bits: the largest distance of near-duplicates, see `duplicates.distances`.
+        """
         names = (scene_names(candidates), copy_names(candidates))
-        same = [equal_pairs([c.sha256 for c in candidates]), *map(equal_pairs, names)]
+        equal = [equal_pairs([c.sha256 for c in candidates]), *map(equal_pairs, names)]
         near = joining_pairs([c.phash for c in candidates], near_bits)
-        lowest = groups(len(candidates), chain(same, near)).tolist()
+        lowest = groups(len(candidates), chain(equal, near)).tolist()
         smallest: dict[int, bytes] = {}
         for root, candidate in zip(lowest, candidates, strict=True):
-            digest = hashlib.sha256(f"{seed}:{_lasting(candidate)}".encode()).digest()
+            digest = hashlib.sha256(f"{seed}:{_stable_name(candidate)}".encode()).digest()
             smallest[root] = min(digest, smallest.get(root, digest))
         order = sorted(smallest, key=smallest.__getitem__)
         number = {root: position for position, root in enumerate(order)}
-        draw = np.array([_share(smallest[root]) for root in order])
+        draw = np.array([_uniform(smallest[root]) for root in order])
         return cls(tuple(candidates), class_pixels, np.array([number[root] for root in lowest]), draw)
 
     def deal(self, among: np.ndarray, shares: Sequence[float], fixed: np.ndarray) -> np.ndarray:
-        """Sides of the groups, int (G,), balanced over the images `among`, bool (N,); see balance.deal."""
+        """Sides of the groups, int (G,), balanced over the images `among`, bool (N,); see stratify.deal."""
         counts = np.column_stack([among, (self.class_pixels > 0) & among[:, None]]).astype(np.int64)
         return stratify.deal(self._sums(counts), self._sums(self.class_pixels * among[:, None]), shares, fixed)
 
-    def settled(self, own: np.ndarray, kinds: int) -> np.ndarray:
-        """What most members of each group have, int (G,), of own, int (N,) below `kinds`; -1 where none has any."""
-        votes = self._sums(own[:, None] == np.arange(kinds))
+    def majority(self, values: np.ndarray, kinds: int) -> np.ndarray:
+        """The most frequent value in each group, int (G,); -1 for a group without values.
+
+        values: int (N,), below `kinds`, -1 for none.
+        """
+        votes = self._sums(values[:, None] == np.arange(kinds))
         return np.where(votes.any(axis=1), votes.argmax(axis=1), _NONE)
 
     def _sums(self, of_images: np.ndarray) -> np.ndarray:
@@ -95,106 +85,114 @@ class Pool:
         return sums
 
 
-def place(pool: Pool, plan: Plan) -> list[Assignment]:
-    """A row for each image of the pool, in order. Raises UserError as by_source does."""
-    if plan.method == "source":
-        sides = by_source(pool, plan.source_roles, plan.val)
+def assign(pool: Pool, settings: Split) -> list[Assignment]:
+    """A row for each image of the pool, in order. Raises UserError like by_source."""
+    if settings.method == "source":
+        sides = by_source(pool, settings.source_roles, settings.val)
     else:
-        sides = (by_balance if plan.method == "balanced" else by_content)(pool, plan.val, plan.test)
-    return placed(pool, sides, plan.folds, plan.fold)
+        method = by_balance if settings.method == "balanced" else by_content
+        sides = method(pool, settings.val, settings.test)
+    return to_rows(pool, sides, settings.folds, settings.fold)
 
 
 def by_content(pool: Pool, val: float, test: float) -> np.ndarray:
-    """Sides, int (N,) positions in SIDES, by hashes of scenes and files; val, test: shares of the whole, 0..1.
+    """Sides by a hash of scenes and files, int (N,).
 
-    A group's side depends on the group alone: images of old scenes, and images that resemble none of the others, move
-    no old one; one that resembles old ones joins their group, whose side its smallest hash decides. Pinned images stay
-    where they are, and the others of their group with them.
+    val, test: shares of all images, 0..1. The side of a group depends on this group only: a new image of a known scene,
+    or one that resembles no other, moves no other image; one that resembles others joins their group, whose smallest
+    hash decides. Pinned images keep their side, and so do the other images of their group.
     """
     pinned = _pinned(pool)
     drawn = np.select([pool.draw < test, pool.draw < test + val], [SIDES.index(TEST), SIDES.index(VAL)], 0)
-    return _own_or_groups(pool, pinned, drawn)
+    return _image_or_group(pool, pinned, drawn)
 
 
 def by_balance(pool: Pool, val: float, test: float) -> np.ndarray:
-    """Sides as for by_content, so that each gets its share of every class, by images and by pixels.
+    """Sides that give each split its share of every class, by images and by pixels, int (N,).
 
-    What is not pinned may move when images are added: pins keep it.
+    val, test: shares of all images, 0..1. New images may move others that are not pinned.
     """
     pinned = _pinned(pool)
     everywhere = np.ones(len(pinned), bool)
-    return _own_or_groups(
-        pool, pinned, pool.deal(everywhere, (1 - val - test, val, test), pool.settled(pinned, len(SIDES)))
-    )
+    dealt = pool.deal(everywhere, (1 - val - test, val, test), pool.majority(pinned, len(SIDES)))
+    return _image_or_group(pool, pinned, dealt)
 
 
 def by_source(pool: Pool, roles: Mapping[str, str], val: float) -> np.ndarray:
-    """Sides as the source has them; roles: what each of its names is used as, e.g. {"train": "train", "val": "test"}.
+    """Sides as in the source, int (N,).
 
-    If nothing has the role val, the share `val` of the train images is taken for it, by content. Pins win.
+    roles: the use of each split of the source, such as {"train": "train", "val": "test"}; val: if no image has the role
+    val, this share of the train images gets it, by content. Pins take precedence.
     Raises UserError for an image whose split has no role.
     """
     for candidate in pool.candidates:
         if candidate.source_split not in roles:
+            name = candidate.source_split
+            remedy = "set split.method: content in params.yaml"
+            if name is None:
+                raise UserError(f"{candidate.key}: has no split in the source; {remedy}")
             raise UserError(
-                f"{candidate.key}: its split in the source is {candidate.source_split or 'not given'}, which "
-                "split.source_roles does not name; add it, or set split.method: content in params.yaml"
+                f"{candidate.key}: split.source_roles has no role for its split {name}; add one, or {remedy}"
             )
     pinned = _pinned(pool)
-    sides = np.array([SIDES.index(roles[c.source_split or ""]) for c in pool.candidates])
-    if VAL not in (roles[c.source_split or ""] for c in pool.candidates):
-        carved = np.where(pool.draw < val, SIDES.index(VAL), SIDES.index(TRAIN))
-        settled = pool.settled(np.where(pinned == SIDES.index(TEST), _NONE, pinned), len(SIDES))
-        sides = np.where(sides == 0, np.where(settled == _NONE, carved, settled)[pool.group], sides)
+    used = [roles[c.source_split or ""] for c in pool.candidates]
+    sides = np.array([SIDES.index(role) for role in used])
+    if VAL not in used:
+        drawn = np.where(pool.draw < val, SIDES.index(VAL), SIDES.index(TRAIN))
+        majority = pool.majority(np.where(pinned == SIDES.index(TEST), _NONE, pinned), len(SIDES))
+        sides = np.where(sides == 0, np.where(majority == _NONE, drawn, majority)[pool.group], sides)
     return np.where(pinned == _NONE, sides, pinned)
 
 
-def folded(pool: Pool, sides: np.ndarray, folds: int) -> np.ndarray:
-    """The fold of each image that is not of the test side, int (N,) below `folds`, -1 for those; balanced, pins win."""
+def fold_numbers(pool: Pool, sides: np.ndarray, folds: int) -> np.ndarray:
+    """The fold of each image, int (N,) below `folds`, balanced; -1 for images of test. Pins take precedence."""
     rest = sides != SIDES.index(TEST)
     pinned = np.array([_pinned_fold(c.pin, folds) if c.pin else _NONE for c in pool.candidates])
-    dealt = pool.deal(rest, [1 / folds] * folds, pool.settled(pinned, folds))
+    dealt = pool.deal(rest, [1 / folds] * folds, pool.majority(pinned, folds))
     return np.where(rest, np.where(pinned == _NONE, dealt[pool.group], pinned), _NONE)
 
 
-def placed(pool: Pool, sides: np.ndarray, folds: int, fold: int) -> list[Assignment]:
-    """A row for each image, in order; folds: 0, or into how many what is not test is cut, of which `fold` is val."""
-    cut = folded(pool, sides, folds) if folds else np.full(len(sides), _NONE)
+def to_rows(pool: Pool, sides: np.ndarray, folds: int = 0, fold: int = 0) -> list[Assignment]:
+    """A row for each image, in order.
+
+    sides: int (N,); folds: the number of folds that the images outside test are divided into, 0 for none; fold: the one
+    that is val, the others are train.
+    """
+    numbers = fold_numbers(pool, sides, folds) if folds else np.full(len(sides), _NONE)
     name: dict[int, str] = {}
     for number, candidate in zip(pool.group.tolist(), pool.candidates, strict=True):
         name[number] = min(candidate.key, name.get(number, candidate.key))
 
-    def placed_in(candidate: Candidate, side: int, part: int) -> str:
-        split = SIDES[side] if part == _NONE else VAL if part == fold else TRAIN
+    def split_of(candidate: Candidate, side: int, number: int) -> str:
+        split = SIDES[side] if number == _NONE else VAL if number == fold else TRAIN
         return LEFT_OUT if candidate.empty and split == TRAIN else split
 
+    columns = zip(pool.candidates, pool.group.tolist(), sides.tolist(), numbers.tolist(), strict=True)
     return [
         Assignment(
             key=c.key,
-            split=placed_in(c, side, part),
-            group=name[number],
+            split=split_of(c, side, number),
+            group=name[group],
             reason="empty_mask" if c.empty else "",
-            fold="" if part == _NONE else f"{part}/{folds}",
+            fold="" if number == _NONE else f"{number}/{folds}",
             sha256=c.sha256,
         )
-        for c, number, side, part in zip(
-            pool.candidates, pool.group.tolist(), sides.tolist(), cut.tolist(), strict=True
-        )
+        for c, group, side, number in columns
     ]
 
 
 def scene_names(candidates: Sequence[Candidate]) -> list[str]:
-    """A name for each image's scene; an image of none is a scene by itself."""
+    """A name for the scene of each image; an image without a scene has a name of its own."""
     return [f"scene {c.scene}" if c.scene else f"image {c.key}" for c in candidates]
 
 
 def copy_names(candidates: Sequence[Candidate]) -> list[str]:
-    """A name for what each image is a copy of; an image that is no copy is one by itself."""
+    """A name for the image that each image is a copy of; an image that is not a copy has a name of its own."""
     return [f"copy {c.copy_of}" if c.copy_of else f"image {c.key}" for c in candidates]
 
 
-def _lasting(candidate: Candidate) -> str:
-    """What stays of an image's group when more images come in: a scene may grow, and an image have more copies."""
+def _stable_name(candidate: Candidate) -> str:
+    """A name that stays when the group grows: a scene may get more images, and an image more copies."""
     if candidate.scene:
         return f"scene {candidate.scene}"
     return f"copy {candidate.copy_of}" if candidate.copy_of else candidate.sha256
@@ -205,17 +203,17 @@ def _pinned(pool: Pool) -> np.ndarray:
 
 
 def _pinned_fold(pin: Pin, folds: int) -> int:
-    part, _, count = pin.fold.partition("/")
-    return int(part) if count == str(folds) else _NONE
+    number, _, count = pin.fold.partition("/")
+    return int(number) if count == str(folds) else _NONE
 
 
-def _own_or_groups(pool: Pool, own: np.ndarray, groups_sides: np.ndarray) -> np.ndarray:
-    """Each image's own side if it has one, else what most of its group have, else what its group is given."""
-    settled = pool.settled(own, len(SIDES))
-    of_group = np.where(settled == _NONE, groups_sides, settled)
-    return np.where(own == _NONE, of_group[pool.group], own)
+def _image_or_group(pool: Pool, pinned: np.ndarray, group_sides: np.ndarray) -> np.ndarray:
+    """The pinned side of each image, otherwise the majority of its group's pins, otherwise its group's side."""
+    majority = pool.majority(pinned, len(SIDES))
+    of_group = np.where(majority == _NONE, group_sides, majority)
+    return np.where(pinned == _NONE, of_group[pool.group], pinned)
 
 
-def _share(digest: bytes) -> float:
-    """A number in [0, 1) from a digest, hashed once more: the smallest of a group's digests is not uniform."""
+def _uniform(digest: bytes) -> float:
+    """A uniform number in [0, 1). The digest is hashed again: the smallest digest of a group is not uniform."""
     return int.from_bytes(hashlib.sha256(digest).digest()[:8]) / 2**64

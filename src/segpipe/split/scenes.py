@@ -1,4 +1,4 @@
-"""Which images belong to one scene, video, drive or patient, or are copies of one: by their names, or by a table."""
+"""Scenes of images (a video, a drive, a patient), by file names or a table; and copies of an image, by their names."""
 
 import csv
 import re
@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from segpipe.core.errors import UserError
 from segpipe.core.files import read_text
+from segpipe.core.plurals import counted
 from segpipe.data.split_words import split_named
 
-# How tools name the augmented copies of an image that they write. The first group is the name that all of them share.
+# The names that tools give to augmented copies of an image. The first group of each pattern is common to all copies.
 # Roboflow's hash had 32 digits until 2025, and has 20 letters and digits since.
 _COPIES = {
     "Roboflow": re.compile(r"(.+?)\.rf\.(?:[0-9a-f]{32}|[0-9A-Za-z]{20})(?![0-9A-Za-z])"),
@@ -19,110 +20,122 @@ _COPIES = {
 _IMAGE_COLUMNS = ("file", "key", "image", "filename", "file_name", "path")
 
 
-def by_pattern(files: Sequence[str], pattern: str) -> list[str]:
-    """For each file what `pattern`, a regular expression, finds in it: its first group, or all of the match; else "".
+def scenes_of(
+    files: Mapping[str, str], known: Mapping[str, str], pattern: str, table: Path, column: str
+) -> dict[str, str]:
+    """The scene of each image of `files`, "" for an image without one; by the pattern, or by a table that has rows.
 
-    Raises UserError for a pattern that is none, or that finds nothing in any file.
+    files, known: the file of each image by its key, of the images to assign and of all images of the source; pattern:
+    as for by_pattern; table, column: as for by_table. Raises UserError if both name scenes, or one of them is wrong.
+    """
+    listed = by_table(table, column, known)
+    if not listed:
+        return dict(zip(files, by_pattern(list(files.values()), pattern), strict=True))
+    if pattern:
+        raise UserError(f"params.yaml: split.scene and the rows of {table} both name scenes; keep one of them")
+    missing = [file for key, file in files.items() if key not in listed]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise UserError(
+            f"{table}: no row for {missing[0]}{more}; add one, with an empty cell for an image without scene"
+        )
+    return {key: listed[key] for key in files}
+
+
+def by_pattern(files: Sequence[str], pattern: str) -> list[str]:
+    """The match of `pattern`, a regular expression, in each file name: its first group, or all of it; "" without one.
+
+    Raises UserError for an invalid pattern, and for one that matches no file.
+
+    >>> by_pattern(["drive_07/a.jpg", "drive_07/b.jpg", "extra/c.jpg"], r"drive_([0-9]+)")
+    ['07', '07', '']
     """
     if not pattern:
         return [""] * len(files)
     try:
-        found = [re.search(pattern, file) for file in files]
+        matches = [re.search(pattern, file) for file in files]
     except re.error as error:
-        raise UserError(f"split.scene in params.yaml: {pattern!r} is no regular expression ({error})") from None
-    if not any(found):
-        raise UserError(f"split.scene in params.yaml: {pattern!r} finds nothing in any file name, such as {files[0]!r}")
-    return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in found]
+        problem = f"{pattern!r} is not a regular expression ({error}); correct it"
+        raise UserError(f"params.yaml: split.scene: {problem}") from None
+    if not any(matches):
+        problem = f"{pattern!r} matches no file name, such as {files[0]!r}; correct it"
+        raise UserError(f"params.yaml: split.scene: {problem}")
+    return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
+
+
+def by_table(path: Path, column: str, known: Mapping[str, str]) -> dict[str, str]:
+    """The scene of each image by key, "" if its cell is empty; {} for a table without rows.
+
+    path: CSV in UTF-8, separated by commas, semicolons or tabs. One column (file, key, image, filename, file_name or
+    path) names images by their path in the source, their key, or an unambiguous file name; `column` names scenes.
+    known: the file of every image of the source by its key.
+    Raises UserError for a missing column, and for a row that names no image, several, or an image with another scene.
+    """
+    keys = _keys_by_name(known)
+    scenes: dict[str, str] = {}
+    for line, name, scene in _rows(path, column):
+        fitting = keys.get(_normalized(name), ())
+        if not fitting:
+            raise UserError(f"{path}: line {line}: {name!r} is not an image of the source; correct or remove the row")
+        if len(fitting) > 1:
+            several = counted(len(fitting), "image")
+            raise UserError(f"{path}: line {line}: {name!r} is the name of {several}; use the path in the source")
+        if scenes.setdefault(fitting[0], scene) != scene:
+            problem = f"an earlier row has another {column} for {name!r}; keep one of them"
+            raise UserError(f"{path}: line {line}: {problem}")
+    return scenes
 
 
 def copies(files: Sequence[str]) -> list[str]:
-    """For each file the name that it shares with other copies of one image, "" where its name says nothing of copies.
+    """The name that each file shares with other copies of one image, "" if its name is not that of a copy.
 
-    What comes before the pattern names the image, within one folder, or folders that only differ in the split that
-    they name. A file of that very name is the image itself.
+    The part before the pattern names the image, within one folder; folders that only name different splits count as
+    one. A file with exactly this name is the image itself.
 
     >>> copies(["train/a_jpg.rf.7f39f8317fbdb1988ef4c628eba02591.jpg", "a.jpg", "b.jpg"])
     ['a_jpg', 'a_jpg', '']
     """
-    named = [_copied(PurePosixPath(file)) for file in files]
-    plain = [_within(PurePosixPath(file), PurePosixPath(file).name) for file in files]
-    known = set(filter(None, named))
-    names = [copy or (name if name in known else "") for copy, name in zip(named, plain, strict=True)]
+    copied = [_original(PurePosixPath(file)) for file in files]
+    plain = [_in_folder(PurePosixPath(file), PurePosixPath(file).name) for file in files]
+    originals = set(filter(None, copied))
+    names = [copy or (name if name in originals else "") for copy, name in zip(copied, plain, strict=True)]
     count = Counter(names)
     return [name if count[name] > 1 else "" for name in names]
 
 
-def by_table(path: Path, column: str, known: Mapping[str, str]) -> dict[str, str]:
-    """The scene of each image by key, "" where the table leaves it empty; nothing for a table without rows.
-
-    path: CSV in UTF-8, its columns separated by commas, semicolons or tabs: one names images (file, key, image,
-    filename, file_name or path, by the path inside the source, the key, or a name that only one image has), `column`
-    their scenes; known: the file of every image of the source by its key.
-    Raises UserError for a column that is missing and for rows that name no image, several, or one with two scenes.
-    """
-    keys = _names(known)
-    scenes: dict[str, str] = {}
-    for line, name, scene in _rows(path, column):
-        fitting = keys.get(_plain(name), ())
-        if len(fitting) != 1:
-            several, none = (
-                "several images; give its path in the source",
-                "no image of the source; correct or remove it",
-            )
-            raise UserError(f"{path}: line {line}: {name!r} names {several if fitting else none}")
-        if scenes.setdefault(fitting[0], scene) != scene:
-            raise UserError(f"{path}: line {line}: {name!r} has another {column} in an earlier row; keep one of them")
-    return scenes
+def _original(file: PurePosixPath) -> str:
+    match = next(filter(None, (pattern.match(file.name) for pattern in _COPIES.values())), None)
+    return _in_folder(file, match[1]) if match else ""
 
 
-def of_images(scenes: Mapping[str, str], files: Mapping[str, str], path: Path) -> list[str]:
-    """The scene of each image in the order of `files`, their names by key. Raises UserError for images without one."""
-    missing = [file for key, file in files.items() if key not in scenes]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UserError(
-            f"{path}: no row for {missing[0]}{more}; add one, with an empty scene for an image that belongs to none"
-        )
-    return [scenes[key] for key in files]
-
-
-def _copied(file: PurePosixPath) -> str:
-    found = next(filter(None, (pattern.match(file.name) for pattern in _COPIES.values())), None)
-    return _within(file, found[1]) if found else ""
-
-
-def _within(file: PurePosixPath, name: str) -> str:
-    """Roboflow writes the dot of NAME.jpg as NAME_jpg."""
+def _in_folder(file: PurePosixPath, name: str) -> str:
     folders = [part for part in file.parts[:-1] if not split_named(part)]
-    return "/".join([*folders, name.replace(".", "_")])
+    return "/".join([*folders, name.replace(".", "_")])  # Roboflow writes NAME.jpg as NAME_jpg
 
 
 def _rows(path: Path, column: str) -> Iterator[tuple[int, str, str]]:
-    """Line, image and scene of each row."""
+    """The line number, image and scene of each row."""
     text = read_text(path)
     header = text.partition("\n")[0]
     reader = csv.DictReader(text.splitlines(), delimiter=max(",;\t", key=header.count))
     columns = [name.strip() for name in reader.fieldnames or ()]
     reader.fieldnames = columns
     image_column = next((name for name in _IMAGE_COLUMNS if name in columns), None)
-    said = f"only {', '.join(columns)}" if columns else "and no other"
+    present = f"its columns are {', '.join(columns)}" if columns else "it has no columns"
     if image_column is None:
-        raise UserError(
-            f"{path}: no column {' or '.join(_IMAGE_COLUMNS)} that names images, {said}; name one of them so"
-        )
+        raise UserError(f"{path}: no column names images, {present}; name one of them {' or '.join(_IMAGE_COLUMNS)}")
     if column not in columns:
-        raise UserError(f"{path}: no column {column}, {said}; set split.scene_column in params.yaml to one of them")
+        raise UserError(f"{path}: no column {column}, {present}; set split.scene_column in params.yaml to one of them")
     try:
         for row in reader:
             if any(row.values()):
                 yield reader.line_num, row[image_column] or "", (row[column] or "").strip()
     except csv.Error as error:
-        raise UserError(f"{path}: line {reader.line_num}: is no CSV ({error}); mend it") from None
+        raise UserError(f"{path}: line {reader.line_num}: is not CSV ({error}); correct it") from None
 
 
-def _names(known: Mapping[str, str]) -> dict[str, list[str]]:
-    """The keys of the images that a name fits: all of the path, or the key, before the file's name with or without
-    its suffix."""
+def _keys_by_name(known: Mapping[str, str]) -> dict[str, list[str]]:
+    """The keys of the images with each name: a path or a key, otherwise a file name with or without its suffix."""
     exact = {name: [key] for key, file in known.items() for name in (key, file) if name}
     short: dict[str, list[str]] = {}
     for key, file in known.items():
@@ -132,5 +145,5 @@ def _names(known: Mapping[str, str]) -> dict[str, list[str]]:
     return short | exact
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.strip().replace("\\", "/").removeprefix("./")

@@ -1,4 +1,4 @@
-"""What a split is like: how many images where, and how far each side's share of each class is off."""
+"""Figures of a split: images per split, and the deviation of each split's class shares from those of all images."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,18 +7,22 @@ from typing import Any
 import numpy as np
 
 from segpipe.core import csv_files
+from segpipe.core.plurals import counted
 from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, VAL, Assignment
 
 _LARGE_GROUP = 0.2  # of all images
-_FAR_OFF = 0.25  # of a class's share
-_COMMON = 10  # images of a class that can be shared out well
+_LARGE_DEVIATION = 0.25
+_MIN_IMAGES = 10  # of a class that can be divided well
 
 
 def summary(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """Images by side, fold and reason to be left out, groups, and how far shares of classes are off (`shares_off`)."""
+    """The content of metrics/split.json: images by split, fold and reason, groups, and deviations of class shares.
+
+    class_pixels: int64 (N, C) in the order of `placed`; names: of the classes.
+    """
     sizes = Counter(row.group for row in placed)
     folds = Counter(row.fold for row in placed if row.fold)
-    off = shares_off(placed, class_pixels)
+    deviation = share_deviation(placed, class_pixels)
     return {
         "images": {side: sum(row.split == side for row in placed) for side in SIDES},
         "left_out": dict(Counter(row.reason for row in placed if row.split == LEFT_OUT)),
@@ -30,16 +34,18 @@ def summary(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Seque
                 }
                 for side, row in zip(SIDES, table, strict=True)
             }
-            for kind, table in off.items()
+            for kind, table in deviation.items()
         },
-        "worst_share_off": {kind: round(float(np.nanmax(np.abs(table), initial=0)), 4) for kind, table in off.items()},
+        "worst_share_off": {
+            kind: round(float(np.nanmax(np.abs(table), initial=0)), 4) for kind, table in deviation.items()
+        },
     } | ({"folds": dict(sorted(folds.items()))} if folds else {})
 
 
-def shares_off(placed: Sequence[Assignment], class_pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """How far each side's share of each class is off, float (3, C) by `images` that show it and by `pixels`.
+def share_deviation(placed: Sequence[Assignment], class_pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """The relative deviation of each split's class shares, float (3, C), by `images` that show the class and `pixels`.
 
-    0.5: half as much again as in all images that are used; -1: nothing of it; NaN: the side or the class is empty.
+    0.5: half as much again as in all images that are used; -1: none of it; NaN: an empty split or class.
     class_pixels: int64 (N, C) in the order of `placed`.
     """
     split = np.array([row.split for row in placed], str)
@@ -53,13 +59,13 @@ def shares_off(placed: Sequence[Assignment], class_pixels: np.ndarray) -> dict[s
 
 
 def class_csv(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> str:
-    """A row for each class and side: its images, its pixels, and how far both are off in percent ("" where neither)."""
+    """A CSV row for each class and split: its images, its pixels, and the deviations of both in percent, or ""."""
     split = np.array([row.split for row in placed])
-    off = shares_off(placed, class_pixels)
+    deviation = share_deviation(placed, class_pixels)
     images, pixels = _sums(split, class_pixels > 0), _sums(split, class_pixels)
     rows = [
         [name, side, images[row, index], pixels[row, index]]
-        + [_percent(off[kind][row, index]) for kind in ("images", "pixels")]
+        + [_percent(deviation[kind][row, index]) for kind in ("images", "pixels")]
         for index, name in enumerate(names)
         for row, side in enumerate(SIDES)
     ]
@@ -67,14 +73,14 @@ def class_csv(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Seq
 
 
 def share_table(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The same to be read: a line for each class."""
-    off = shares_off(placed, class_pixels)
+    """The deviations of `class_csv` as a text table, one line per class."""
+    deviation = share_deviation(placed, class_pixels)
     width = max(map(len, names))
-    lines = ["how far each side's share of a class is off, by images / by pixels, in percent:"]
+    lines = ["deviation of each split's share of a class, by images / by pixels, in percent:"]
     lines.append(" ".join([" " * width, *(f"{side:>13}" for side in SIDES)]))
     for index, name in enumerate(names):
         cells = [
-            " / ".join(f"{_percent(off[kind][row, index]) or '-':>5}" for kind in ("images", "pixels"))
+            " / ".join(f"{_percent(deviation[kind][row, index]) or '-':>5}" for kind in ("images", "pixels"))
             for row in range(len(SIDES))
         ]
         lines.append(" ".join([f"{name:{width}}", *cells]))
@@ -82,47 +88,48 @@ def share_table(placed: Sequence[Assignment], class_pixels: np.ndarray, names: S
 
 
 def warnings(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """What a split lacks: a side without images, a class without pixels on one; or a group that outweighs the rest."""
+    """Lines about empty splits, classes that a split lacks, images without objects, and a very large group."""
     split = np.array([row.split for row in placed])
-    lines = [f"no image is left for {side}" for side in SIDES if not (split == side).any()]
+    lines = [f"{side} has no image" for side in SIDES if not (split == side).any()]
     if not np.isin(split, (VAL, TEST)).any():
         lines.append("nothing can be scored: evaluate needs an image in val or test")
     empty = sum(bool(row.reason) for row in placed if row.split)
     if empty:
-        lines.append(f"{empty} images of val and test have a mask without an object: what is found on them is wrong")
+        lines.append(f"val and test: {counted(empty, 'image')} without an object; anything predicted there is an error")
     for index, name in enumerate(names):
-        bare = [side for side in SIDES if (split == side).any() and not class_pixels[split == side, index].any()]
-        if bare and class_pixels[split != LEFT_OUT, index].any():
-            lines.append(f"class {name} has no pixel in {', '.join(bare)}")
+        missing = [side for side in SIDES if (split == side).any() and not class_pixels[split == side, index].any()]
+        if missing and class_pixels[split != LEFT_OUT, index].any():
+            lines.append(f"class {name} has no pixel in {', '.join(missing)}")
     largest, size = Counter(row.group for row in placed).most_common(1)[0]
     if 1 < size > _LARGE_GROUP * len(placed):
         lines.append(
-            f"{size} of {len(placed)} images are one group (with {largest}): one scene, or copies by name or look, "
-            "directly or over others; results/data_report.html shows what looks alike: if it is not, lower "
-            "split.near_duplicate_bits in params.yaml"
+            f"{size} of {len(placed)} images are in one group (with {largest}): one scene, or copies by name or by "
+            "content, directly or through other images; if images that results/data_report.html calls nearly equal are "
+            "not, lower split.near_duplicate_bits in params.yaml"
         )
     return lines
 
 
 def advice(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Where shares of classes that can be shared out are far off: which is worst, and what evens them out.
+    """A line about the largest deviation of a class with enough images, and its remedy; none if it is small.
 
-    Images that are not trained on do not count: no method brings their share into train.
+    Images that are not trained on do not count: no method brings them into train.
     """
     trainable = np.array([not row.reason for row in placed])
     pixels = class_pixels[trainable]
-    common = (pixels > 0).sum(axis=0) >= _COMMON
-    off = np.where(common, np.nan_to_num(shares_off([row for row in placed if not row.reason], pixels)["pixels"]), 0)
-    side, index = divmod(int(np.abs(off).argmax()), len(names))
-    if abs(off[side, index]) <= _FAR_OFF:
+    common = (pixels > 0).sum(axis=0) >= _MIN_IMAGES
+    deviation = share_deviation([row for row in placed if not row.reason], pixels)["pixels"]
+    deviation = np.where(common, np.nan_to_num(deviation), 0)
+    side, index = divmod(int(np.abs(deviation).argmax()), len(names))
+    if abs(deviation[side, index]) <= _LARGE_DEVIATION:
         return []
-    worst = f"{SIDES[side]} has {100 * off[side, index]:+.0f} % of its share of {names[index]}"
-    return [f"{worst}; split.method: balanced in params.yaml evens shares out"]
+    worst = f"the share of class {names[index]} in {SIDES[side]} deviates by {100 * deviation[side, index]:+.0f} %"
+    return [f"{worst}; set split.method: balanced in params.yaml for equal shares"]
 
 
 def _sums(split: np.ndarray, of_images: np.ndarray) -> np.ndarray:
     return np.stack([of_images[split == side].sum(axis=0) for side in SIDES])
 
 
-def _percent(off: float) -> str:
-    return f"{100 * off:+.0f}" if np.isfinite(off) else ""
+def _percent(deviation: float) -> str:
+    return f"{100 * deviation:+.0f}" if np.isfinite(deviation) else ""
