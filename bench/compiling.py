@@ -1,8 +1,7 @@
-"""torch.compile on this device: a training step of the network in params.yaml, compiled and not.
+"""The time of a training step on this device, with and without torch.compile, for the network in params.yaml.
 
-`python -m bench.compiling [ARCHITECTURE...]` prints a row for each mode: seconds until the first step has ended, with
-compiling, then the median and the smallest of STEPS steps on one batch in memory. On a CPU it takes minutes and a C++
-compiler.
+`python -m bench.compiling [ARCHITECTURE...]` prints a row per mode: the seconds of the first step with compilation,
+then the median and the minimum of STEPS steps on one batch in memory. On a CPU it takes minutes and needs a C++ compiler.
 """
 
 import statistics
@@ -25,13 +24,13 @@ CLASSES, STEPS = 12, 10
 
 
 def main() -> None:
-    """Print the table. Arguments: architectures, else that of params.yaml."""
+    """Print the table. Arguments: architectures (default: that of params.yaml)."""
     params = Params(**yaml.safe_load((ROOT / "params.yaml").read_text()))
     device = pick_device("auto")
     print(
         f"{device}, {torch.get_num_threads()} threads, batches of {params.train.batch_size} at {params.photos.size_hw}"
     )
-    print("\n| network | mode | first step s | median s | smallest s |\n|---|---|---|---|---|")
+    print("\n| network | mode | first step s | median s | minimum s |\n|---|---|---|---|---|")
     for architecture in sys.argv[1:] or [params.train.architecture]:
         for mode in ("off", *compiling.MODES):
             first, steps = timed(architecture, mode, params, device)
@@ -40,17 +39,17 @@ def main() -> None:
 
 
 def timed(architecture: str, mode: str, params: Params, device: torch.device) -> tuple[float, list[float]]:
-    """Seconds of the first step of a training, and of STEPS more."""
-    own, (height, width) = params.train, params.photos.size_hw
+    """Seconds of the first step of a training, and of each of STEPS more."""
+    train, (height, width) = params.train, params.photos.size_hw
     torch.compiler.reset()
-    segmenter = build_segmenter(architecture, own.encoder, CLASSES, [True] * CLASSES)
+    segmenter = build_segmenter(architecture, train.encoder, CLASSES, [True] * CLASSES)
     network = compiling.compile_network(runtime.place(segmenter, device, SINGLE), mode)
-    optimizer = schedule.OPTIMIZERS[own.optimizer](segmenter, own.lr, own.weight_decay, 1.0)
+    optimizer = schedule.OPTIMIZERS[train.optimizer](segmenter, train.lr, train.weight_decay, 1.0)
     schedule.train_mode(segmenter, is_encoder_frozen=False)
-    images = 255 * torch.rand(own.batch_size, 3, height, width, device=device)
+    images = 255 * torch.rand(train.batch_size, 3, height, width, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(CLASSES, (own.batch_size, height, width), device=device)
-    autocast = runtime.autocast(device, own.amp)
+    labels = torch.randint(CLASSES, (train.batch_size, height, width), device=device)
+    autocast = runtime.autocast(device, train.amp)
 
     def step() -> float:
         start = time.perf_counter()

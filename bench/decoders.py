@@ -1,7 +1,7 @@
-"""JPEG decoders over real photographs: milliseconds to an RGB array, and how many pixels differ from the project's own.
+"""JPEG decoders on real photos: milliseconds to an RGB array, and the number of photos whose pixels differ.
 
-`python -m bench.decoders` prints one table a data set of SEGPIPE_REAL_DATA (default ../shared/data). What is not
-installed is left out (simplejpeg is no dependency). Processor time, the best of three rounds, all decoders in turn.
+`python -m bench.decoders` prints a table for each data set in SEGPIPE_REAL_DATA (default ../shared/data). Decoders that
+are not installed are left out (simplejpeg is not a dependency). Processor time, the best of three rounds, in turn.
 """
 
 import importlib.util
@@ -20,14 +20,14 @@ COUNT, ROUNDS = 200, 3
 
 
 def pillow_draft(path: Path) -> np.ndarray:
-    """At half of the size or more, as libjpeg scales while it decodes: what 256 px of a 640 px picture need."""
+    """Decode at half of the size or more, scaled by libjpeg: enough to get 256 px from a photo of 640 px."""
     with Image.open(path) as image:
         image.draft("RGB", (image.width // 2, image.height // 2))
         return np.asarray(image.convert("RGB"))
 
 
 def decoders() -> dict[str, Callable[[Path], np.ndarray]]:
-    """Those that are installed."""
+    """The installed decoders by name."""
     found: dict[str, Callable[[Path], np.ndarray]] = {
         "photos.read": lambda path: photos.read_image(path),  # Pillow, without the copy to an array
         "photos.read_rgb": photos.read_rgb,
@@ -50,20 +50,20 @@ def main() -> None:
     """Print the tables."""
     for name, pattern in SETS.items():
         paths = sorted(DATA.glob(pattern))[:COUNT]
-        print(f"{name}: {len(paths)} photographs")
+        print(f"{name}: {len(paths)} photos")
         best: dict[str, float] = {}
         for _ in range(ROUNDS):
-            for what, decode in decoders().items():
+            for decoder, decode in decoders().items():
                 start = time.process_time()
                 for path in paths:
                     decode(path)
-                best[what] = min(best.get(what, np.inf), time.process_time() - start)
-        for what, decode in decoders().items():
-            print(f"  {what:16} {best[what] / len(paths) * 1000:6.2f} ms   {differing(decode, paths)}")
+                best[decoder] = min(best.get(decoder, np.inf), time.process_time() - start)
+        for decoder, decode in decoders().items():
+            print(f"  {decoder:16} {best[decoder] / len(paths) * 1000:6.2f} ms   {differing(decode, paths)}")
 
 
 def differing(decode: Callable[[Path], np.ndarray], paths: list[Path]) -> str:
-    """In words, for how many photographs its pixels are not those of `photos.read_rgb`."""
+    """For how many photos the pixels differ from those of `photos.read_rgb`, as text."""
     unequal, largest = 0, 0
     for path in paths:
         ours, theirs = photos.read_rgb(path).astype(int), np.asarray(decode(path)).astype(int)

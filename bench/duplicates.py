@@ -1,9 +1,9 @@
-"""How many copies of photographs are found, and how many different photographs are taken for copies.
+"""How many copies of photos are found, and how many different photos are taken for copies.
 
-`python -m bench.duplicates [folder for sheets]` makes of real photographs, and of independent pictures of one layout
-(lookalikes.py), the copies that people really have, hashes them as `validate` does, compares them as `split` does, and
-prints Markdown tables; photographs are those of SEGPIPE_REAL_DATA (default ../shared/data). With a folder, sheets of
-the pairs that each distance adds are written there, to be looked at.
+`python -m bench.duplicates [folder for sheets]` makes common kinds of copies of real photos and of independent images
+with one layout (lookalikes.py), hashes them as `validate` does, compares them as `split` does, and prints Markdown tables.
+The photos are in SEGPIPE_REAL_DATA (default ../shared/data). With a folder, it writes sheets of the pairs that each
+distance adds there.
 """
 
 import io
@@ -18,13 +18,13 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from bench.lookalikes import COUNT
 from bench.lookalikes import SETS as LOOKALIKES
-from bench.lookalikes import picture as lookalike
+from bench.lookalikes import draw as draw_lookalike
 from segpipe.core import parallel
 from segpipe.data import duplicates, photos
 from segpipe.data.duplicates import ORIENTATIONS, PARTS
 
 DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", "../shared/data"))
-SETS = {  # folder of photographs: how many of them, evenly spread, are copied
+SETS = {  # folder of photos: number of them, evenly spread, that are copied
     "coco_mini/train2017": 80,
     "coco_mini/val2017": 79,
     "car_damage/train": 150,
@@ -37,7 +37,7 @@ SETS = {  # folder of photographs: how many of them, evenly spread, are copied
     "labelme/semantic": 3,
     "exif": 18,
 }
-COPIED = 30  # pictures of each set of lookalikes
+COPIED = 30  # number of copied images of each set of lookalikes
 BITS = (4, 6, 8, 10, 12)
 SHEET_PAIRS, SHEET_SIDE = 48, 150
 
@@ -49,7 +49,7 @@ def recompressed(image: Image.Image, quality: int) -> Image.Image:
 
 
 def cut(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
-    """Without these shares of its sides."""
+    """The image without these shares of its sides."""
     width, height = image.size
     return image.crop((int(width * left), int(height * top), int(width * (1 - right)), int(height * (1 - bottom))))
 
@@ -90,21 +90,21 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def own_hash(path: Path) -> str:
+def photo_hash(path: Path) -> str:
     return duplicates.fingerprint(photos.read_image(path))
 
 
-def copies_hashes(path: Path) -> list[str]:
-    """The hashes of every kind of copy of a photograph."""
+def photo_copies(path: Path) -> list[str]:
+    """The hashes of every kind of copy of a photo."""
     return _of_copies(photos.read_image(path))
 
 
 def lookalike_hash(of: tuple[str, int]) -> str:
-    return duplicates.fingerprint(lookalike(of))
+    return duplicates.fingerprint(draw_lookalike(of))
 
 
 def lookalike_copies(of: tuple[str, int]) -> list[str]:
-    return _of_copies(lookalike(of))
+    return _of_copies(draw_lookalike(of))
 
 
 def _of_copies(image: Image.Image) -> list[str]:
@@ -112,19 +112,19 @@ def _of_copies(image: Image.Image) -> list[str]:
 
 
 def without_parts(hashes: np.ndarray) -> np.ndarray:
-    """As if only the whole picture in its orientations were hashed."""
+    """Hashes of the whole image in its orientations only."""
     return np.asfortranarray(
         np.concatenate([hashes[:, :ORIENTATIONS], np.repeat(hashes[:, :1], PARTS, axis=1)], axis=1)
     )
 
 
 def one_hash(hashes: np.ndarray) -> np.ndarray:
-    """As if only the whole picture as it is were hashed."""
+    """Hashes of the whole image in one orientation only."""
     return np.asfortranarray(np.repeat(hashes[:, :1], ORIENTATIONS + PARTS, axis=1))
 
 
-CONFIRMED = "confirmed"  # as split does it: the hashes and the parts, then the pictures themselves
-WAYS = {
+CONFIRMED = "confirmed"  # as in split: the hashes with parts, then the small images
+METHODS = {
     "one hash": one_hash,
     "8 orientations": without_parts,
     "and parts": lambda hashes: hashes,
@@ -133,22 +133,22 @@ WAYS = {
 COLUMNS = [("one hash", 8), ("8 orientations", 8), ("and parts", 8), *((CONFIRMED, bits) for bits in (8, 10, 12))]
 
 
-def share_found(originals: Sequence[str], copies: Sequence[str], way: str, bits: int) -> float:
+def share_found(originals: Sequence[str], copies: Sequence[str], method: str, bits: int) -> float:
     """The percentage of copies that are found."""
     texts = [*originals, *copies]
-    of, count = WAYS[way](duplicates.hash_numbers(texts)), len(originals)
+    of, count = METHODS[method](duplicates.hash_numbers(texts)), len(originals)
     pairs = np.stack([np.arange(count), np.arange(count) + count], axis=1)
     near = duplicates.distances(of[:count], of[count:]) <= bits
-    if way == CONFIRMED:
+    if method == CONFIRMED:
         near[near] = duplicates.confirmed(pairs[near], of, duplicates.small_images(texts), bits)
     return 100 * float(near.mean())
 
 
-def pairs_within(texts: Sequence[str], way: str, bits: int) -> np.ndarray:
-    """Pairs of one set, int64 (K, 2)."""
-    if way == CONFIRMED:
+def pairs_within(texts: Sequence[str], method: str, bits: int) -> np.ndarray:
+    """The pairs of one set within a distance, int64 (K, 2)."""
+    if method == CONFIRMED:
         return np.concatenate(list(duplicates.close_pairs(texts, bits)))
-    of = WAYS[way](duplicates.hash_numbers(texts))
+    of = METHODS[method](duplicates.hash_numbers(texts))
     rows = (duplicates.distances(of[i : i + 1, None], of[None, i + 1 :])[0] <= bits for i in range(len(of)))
     return np.array([(i, i + 1 + j) for i, near in enumerate(rows) for j in np.flatnonzero(near)], np.int64).reshape(
         -1, 2
@@ -165,7 +165,7 @@ def percent(share: float) -> str:
 
 
 def sheet(paths: Sequence[Path], pairs: np.ndarray, target: Path) -> None:
-    """Pairs side by side, evenly chosen."""
+    """Write a sheet of pairs side by side, evenly chosen."""
     chosen = pairs[np.linspace(0, len(pairs) - 1, min(len(pairs), SHEET_PAIRS)).astype(int)]
     canvas = Image.new("RGB", (4 * (2 * SHEET_SIDE + 10), -(-len(chosen) // 4) * (SHEET_SIDE + 10)))
     for place, pair in enumerate(chosen):
@@ -177,74 +177,70 @@ def sheet(paths: Sequence[Path], pairs: np.ndarray, target: Path) -> None:
 
 
 def real(sheets: Path | None) -> None:
-    """Copies and pairs of the real photographs."""
+    """Print the tables of copies and pairs of real photos."""
     folders = {name: sorted((DATA / name).glob("*.jpg")) for name in SETS}
     paths = [path for found in folders.values() for path in found]
     copied = [p for name, count in SETS.items() for p in folders[name][:: max(1, len(folders[name]) // count)]]
-    texts = list(parallel.map_ordered(own_hash, paths, 0, "photographs hashed"))
+    texts = list(parallel.map_ordered(photo_hash, paths, 0, "photos hashed"))
     originals = [texts[paths.index(path)] for path in copied]
-    made = list(zip(*parallel.map_ordered(copies_hashes, copied, 0, "photographs copied"), strict=True))
+    made = list(zip(*parallel.map_ordered(photo_copies, copied, 0, "photos copied"), strict=True))
 
     video = np.array(["camvid" in str(path) for path in paths])
     follows = [i for i in range(len(paths) - 1) if video[i] and paths[i].stem[:6] == paths[i + 1].stem[:6]]
-    print(
-        f"\nCopies of {len(copied)} photographs, {len(follows)} frames of camvid and the next one: percentage found\n"
-    )
+    print(f"\nCopies of {len(copied)} photos, {len(follows)} frames of camvid and the next one: percentage found\n")
     sides = {kind: (originals, copies) for kind, copies in zip(COPIES, made, strict=True)}
     sides |= {"next frame": ([texts[i] for i in follows], [texts[i + 1] for i in follows])}
     rows = [[kind, *(percent(share_found(*pair, *column)) for column in COLUMNS)] for kind, pair in sides.items()]
-    table(["pair", *(f"{way}, {bits}" for way, bits in COLUMNS)], rows)
+    table(["pair", *(f"{method}, {bits}" for method, bits in COLUMNS)], rows)
 
-    print(f"\nPairs found among all {len(paths)} photographs; of two data sets: none of them can be a copy\n")
+    print(f"\nPairs found among all {len(paths)} photos; pairs of two data sets cannot be copies\n")
     known = np.array([path.parent.name if path.parent.name != "exif" else path.stem.split("_")[0] for path in paths])
     sets = np.array([path.relative_to(DATA).parts[0] for path in paths])
     rows = []
-    for way in WAYS:
+    for method in METHODS:
         last = np.empty((0, 2), np.int64)
         for bits in BITS:
-            pairs = pairs_within(texts, way, bits)
+            pairs = pairs_within(texts, method, bits)
             cross = sets[pairs[:, 0]] != sets[pairs[:, 1]]
             same_shot = (sets[pairs[:, 0]] == "exif") & (known[pairs[:, 0]] == known[pairs[:, 1]])
             frames = ~cross & video[pairs[:, 0]]
             others = ~cross & ~frames & ~same_shot
             sizes = [np.bincount(duplicates.groups(len(paths), [pairs[kind]])).max() for kind in (~frames, frames)]
-            rows.append([way, bits, cross.sum(), others.sum(), sizes[0], frames.sum(), sizes[1]])
+            rows.append([method, bits, cross.sum(), others.sum(), sizes[0], frames.sum(), sizes[1]])
             if sheets:
                 shown = pairs[cross | others]
                 added = shown[~(shown[:, None] == last[None]).all(axis=2).any(axis=1)]
-                sheet(paths, added, sheets / f"{way} {bits}.png")
+                sheet(paths, added, sheets / f"{method} {bits}.png")
                 last = shown
     of_what = ["of two data sets", "of one, without camvid", "largest group", "of camvid", "largest group"]
-    table(["way", "bits", *of_what], rows)
+    table(["method", "bits", *of_what], rows)
 
 
 def independent() -> None:
-    """Pairs of the lookalikes, none of which is a copy, and copies of them."""
+    """Print the tables of pairs of lookalikes, which are not copies, and of copies of lookalikes."""
     texts = {
         name: list(parallel.map_ordered(lookalike_hash, [(name, i) for i in range(COUNT)], 0, f"{name} hashed"))
         for name in LOOKALIKES
     }
     rows = []
-    for name, own in texts.items():
+    for name, hashes in texts.items():
         cells: list[object] = [name]
-        for way, bits in (("and parts", 8), (CONFIRMED, 8), (CONFIRMED, 10)):
+        for method, bits in (("and parts", 8), (CONFIRMED, 8), (CONFIRMED, 10)):
             start = time.perf_counter()
-            pairs = pairs_within(own, way, bits)
+            pairs = pairs_within(hashes, method, bits)
             seconds = time.perf_counter() - start
             sizes = np.bincount(duplicates.groups(COUNT, [pairs]))
             cells += [
                 len(pairs),
                 sizes.max(),
                 sizes[sizes > 1].sum(),
-                *([f"{seconds:.1f}"] if way == CONFIRMED else []),
+                *([f"{seconds:.1f}"] if method == CONFIRMED else []),
             ]
         rows.append(cells)
-    print(
-        f"\n{COUNT} independent pictures of each layout: pairs taken for copies, largest group, pictures in a group\n"
-    )
+    print(f"\n{COUNT} independent images of each layout: pairs taken for copies, largest group, images in a group\n")
     found = ["pairs", "largest", "grouped"]
     confirmed = [f"{what}, confirmed, {bits}" for bits in (8, 10) for what in (*found, "s")]
-    table(["pictures", *(f"{what}, 8" for what in found), *confirmed], rows)
+    table(["images", *(f"{what}, 8" for what in found), *confirmed], rows)
 
     print(f"\nCopies of {COPIED} of each, percentage found: by the hashes at 8 bits, confirmed at 8, confirmed at 10\n")
     made = {}
@@ -261,15 +257,15 @@ def independent() -> None:
 
 
 def main() -> None:
-    """Print the tables, and how long all pairs of 8,000 photographs take."""
+    """Print the tables, and the time to compare all pairs of 8,000 photos."""
     real(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
     independent()
     rng = np.random.default_rng(0)
-    small = duplicates.fingerprint(lookalike(("cells", 0)))[16 * (ORIENTATIONS + PARTS) :]
+    small = duplicates.fingerprint(draw_lookalike(("cells", 0)))[16 * (ORIENTATIONS + PARTS) :]
     texts = [rng.bytes(8 * (ORIENTATIONS + PARTS)).hex() + small for _ in range(8000)]
     start = time.perf_counter()
     duplicates.groups(len(texts), duplicates.close_pairs(texts, 8))
-    print(f"\nAll pairs of 8,000 photographs: {time.perf_counter() - start:.1f} s")
+    print(f"\nAll pairs of 8,000 photos: {time.perf_counter() - start:.1f} s")
 
 
 if __name__ == "__main__":

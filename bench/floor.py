@@ -1,10 +1,10 @@
-"""validate + rasterize against the floor of their work, and the memory they take.
+"""Time and memory of validate + rasterize, compared with the floor: the work that cannot be avoided.
 
-`make bench-floor` prints one table for 1,000 and 8,000 generated pictures of 640 x 640 px and for car_damage of
-SEGPIPE_REAL_DATA (default ../shared/data). The floor is what no way around is known for: each JPEG decoded once and
-resized once, its label map (drawn beforehand) written as a PNG, both rows of the store written; by as many processes.
-The stages run as a user runs them, `python -m stages.NAME` in a project folder, start of Python included; neither finds
-anything remembered. Both sides in turn, in one run.
+`make bench-floor` prints a table for 1,000 and 8,000 generated images of 640 x 640 px and for car_damage in
+SEGPIPE_REAL_DATA (default ../shared/data). The floor: each JPEG is decoded and resized once, its finished label map is
+written as a PNG, and both rows of the store are written, with the same number of processes. The stages run as a user
+runs them, `python -m stages.NAME` in a project folder with an empty cache; the start of Python is included. Both sides
+run in turn.
 """
 
 import io
@@ -36,12 +36,12 @@ SIDE, OBJECTS, CLASSES = 640, 6, 8
 FIT = Fit("letterbox", (256, 256))
 WORKERS = os.cpu_count() or 1
 ROUNDS = 2
-MAPS = 64  # label maps that the floor writes in turn
+MAPS = 64  # different label maps that the floor writes
 
 
 def main() -> None:
     """Print the table. Arguments: sizes of generated sets, car_damage."""
-    print(f"{WORKERS} processes, pictures of {FIT.size_hw[1]} x {FIT.size_hw[0]} in the store")
+    print(f"{WORKERS} processes, images of {FIT.size_hw[1]} x {FIT.size_hw[0]} in the store")
     with tempfile.TemporaryDirectory(prefix="segpipe-floor-") as name:
         for what in sys.argv[1:] or ["1000", "8000", "car_damage"]:
             folder = Path(name) / what
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measure(what: str, source: Path, folder: Path) -> None:
-    """Two lines of the table, by the wall and by the processors: of the rounds the best, alike for both sides."""
+    """Print two lines of the table, wall time and processor time: the best round of each side."""
     rounds = []
     for _ in range(ROUNDS):
         project = new_project(folder / "project", source)
@@ -68,12 +68,15 @@ def measure(what: str, source: Path, folder: Path) -> None:
             f"   ratio {(validate + rasterize) / bare:4.2f}"
         )
     for name, side in zip(("validate", "rasterize"), zip(*rounds, strict=True), strict=False):
-        own, workers = max(took.own_mib for took in side), max(took.worker_mib for took in side)
-        print(f"{what:>10} most memory, {name}: a worker {workers:.0f} MiB, the stage itself {own:.0f} MiB", flush=True)
+        main_mib, worker_mib = max(took.main_mib for took in side), max(took.worker_mib for took in side)
+        print(
+            f"{what:>10} most memory, {name}: a worker {worker_mib:.0f} MiB, the main process {main_mib:.0f} MiB",
+            flush=True,
+        )
 
 
 def new_project(folder: Path, source: Path) -> Path:
-    """An empty project over a source, with the settings of the repository but for size, classes and limits."""
+    """An empty project on a source, with the settings of this repository except for the size and the classes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -84,38 +87,38 @@ def new_project(folder: Path, source: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
-    """Seconds of the wall and of the processors; the most memory that it, and any of its workers, had resident."""
+class Usage:
+    """The time and memory that a command took."""
 
-    seconds: float
-    processor: float
-    own_mib: float = 0
-    worker_mib: float = 0
+    seconds: float  # wall time
+    processor: float  # seconds of all its processes
+    main_mib: float = 0  # peak resident memory of its main process
+    worker_mib: float = 0  # and of its largest other process
 
 
-def run_stage(project: Path, stage: str) -> Took:
+def run_stage(project: Path, stage: str) -> Usage:
     """Run a stage as a user does."""
     command = [sys.executable, "-m", f"stages.{stage}"]
     return run(command, project, os.environ | {"PYTHONPATH": str(ROOT)})
 
 
-def run(command: list[str], folder: Path, environment: dict[str, str]) -> Took:
-    """Run a command in a folder and watch its processes."""
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> Usage:
+    """Run a command in a folder and measure its processes."""
     start, peaks, ticks = time.perf_counter(), dict[str, int](), dict[str, int]()
-    with (folder / "said.log").open("w") as log:
+    with (folder / "output.log").open("w") as log:
         running = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
         while running.poll() is None:
             watch(running.pid, peaks, ticks)
             time.sleep(0.05)
     seconds = time.perf_counter() - start
     if running.returncode:
-        sys.exit((folder / "said.log").read_text())
-    own, workers = peaks.pop(str(running.pid)), max(peaks.values(), default=0)
-    return Took(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), own / 1024, workers / 1024)
+        sys.exit((folder / "output.log").read_text())
+    main, worker = peaks.pop(str(running.pid)), max(peaks.values(), default=0)
+    return Usage(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), main / 1024, worker / 1024)
 
 
 def watch(session: int, peaks: dict[str, int], ticks: dict[str, int]) -> None:
-    """Note each process of a session: its most resident memory in KiB, its processor time (proc(5): stat, status)."""
+    """Store the peak resident memory in KiB and the processor time of each process of a session (proc(5))."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             fields = (process / "stat").read_text().rpartition(")")[2].split()
@@ -123,17 +126,17 @@ def watch(session: int, peaks: dict[str, int], ticks: dict[str, int]) -> None:
                 ticks[process.name] = int(fields[11]) + int(fields[12])
                 lines = (process / "status").read_text().splitlines()
                 peaks[process.name] = max(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-        except (OSError, ValueError):  # it has ended, or is about to
+        except (OSError, ValueError):  # it has ended or is ending
             continue
 
 
-def floor(project: Path, source: Path, out: Path) -> Took:
-    """The bare work of a project's photographs."""
+def floor(project: Path, source: Path, out: Path) -> Usage:
+    """Do the unavoidable work on the photos of a project."""
     images = json.loads((project / "data/store/store.json").read_text())["keys"]
     masks = [label_png.read(project / f"data/masks/{key}.png") for key in images[:MAPS]]
     np.save(project / "maps.npy", np.stack(masks))
     paths = sorted(path for path in source.rglob("*.jpg"))[: len(images)]
-    assert len(paths) == len(images), "every photograph is used"
+    assert len(paths) == len(images), "every photo is used"
     shutil.rmtree(out, ignore_errors=True)
     store.begin(out, len(paths), FIT)
     start, before = time.perf_counter(), os.times()
@@ -142,7 +145,7 @@ def floor(project: Path, source: Path, out: Path) -> Took:
         for _ in pool.map(work, enumerate(paths), chunksize=16):
             pass
     seconds, after = time.perf_counter() - start, os.times()
-    return Took(seconds, sum(after[:4]) - sum(before[:4]))
+    return Usage(seconds, sum(after[:4]) - sum(before[:4]))
 
 
 @cache
@@ -151,21 +154,23 @@ def _loaded(path: Path) -> np.ndarray:
 
 
 def bare(item: tuple[int, Path], out: Path, maps: Path) -> None:
-    """One photograph: decode, resize, write its label map and its rows of the store."""
+    """Decode and resize one photo, write its label map and its rows of the store."""
     position, path = item
     label_map = _loaded(maps)[position % len(_loaded(maps))]
-    with Image.open(path) as picture:
-        picture.load()
-    [row], [window] = fit_all(picture, FIT), stored_windows(label_map.shape, FIT)
+    with Image.open(path) as image:
+        image.load()
+    [row], [window] = fit_all(image, FIT), stored_windows(label_map.shape, FIT)
     (out / f"{position}.png").write_bytes(label_png.encode(label_map, ClassTable(("background",))))
     store.put(out, position, row, fit_label_map(label_map, FIT, window))
 
 
 def generated(folder: Path, count: int) -> Path:
-    """A COCO source of `count` pictures with the entropy of photographs, each with star-shaped objects."""
+    """Write a COCO source of `count` images with the entropy of photos and star-shaped objects; return its folder."""
     (folder / "images").mkdir(parents=True)
     with ProcessPoolExecutor(WORKERS) as pool:
-        records = [found for part in pool.map(partial(_picture, folder), range(count), chunksize=16) for found in part]
+        records = [
+            found for part in pool.map(partial(_annotated_photo, folder), range(count), chunksize=16) for found in part
+        ]
     images = [{"id": i, "file_name": f"{i:05}.jpg", "width": SIDE, "height": SIDE} for i in range(count)]
     categories = [{"id": i, "name": f"class_{i}"} for i in range(CLASSES)]
     annotations = [record | {"id": i} for i, record in enumerate(records)]
@@ -174,7 +179,7 @@ def generated(folder: Path, count: int) -> Path:
     return folder
 
 
-def _picture(folder: Path, number: int) -> list[dict]:
+def _annotated_photo(folder: Path, number: int) -> list[dict]:
     rng = np.random.default_rng(number)
     y, x = rng.integers(0, _canvas().shape[0] - SIDE, 2)
     pixels = _canvas()[y : y + SIDE, x : x + SIDE] * rng.uniform(0.5, 1.2, 3).astype(np.float32)
@@ -197,13 +202,13 @@ def _star(rng: np.random.Generator) -> list[float]:
 
 @cache
 def _canvas() -> np.ndarray:
-    """Clouds of all sizes, float32 (2560, 2560, 3): like those of photographs, their spectrum falls with frequency."""
+    """Noise of several scales, float32 (2560, 2560, 3), whose spectrum falls with frequency as that of photos does."""
     rng = np.random.default_rng(7)
     canvas = np.full((2560, 2560, 3), 128, np.float32)
     for side, strength in ((8, 50), (40, 35), (160, 25), (640, 14), (2560, 5)):
-        cloud = rng.normal(0, strength, (side, side, 3)).clip(-127, 127)
-        picture = Image.fromarray((cloud + 128).astype(np.uint8)).resize((2560, 2560), Image.Resampling.BICUBIC)
-        canvas += np.asarray(picture, np.float32) - 128
+        noise = rng.normal(0, strength, (side, side, 3)).clip(-127, 127)
+        layer = Image.fromarray((noise + 128).astype(np.uint8)).resize((2560, 2560), Image.Resampling.BICUBIC)
+        canvas += np.asarray(layer, np.float32) - 128
     return canvas
 
 

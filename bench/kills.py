@@ -1,9 +1,9 @@
-"""Kill a training at random moments, let the next `dvc repro` go on, and compare the end with one that nobody killed.
+"""Trainings killed at random moments and continued by `dvc repro`, compared with a training that was not killed.
 
-`python -m bench.kills [KILLS] [SEED]` (20 and 0) prints a line for each kill and each training that came to its end.
-All is compared byte for byte: the model, metrics, curves, sheets, and the predictions of `inference.py`; and the curve
-of single steps that MLflow has. Where a process was killed is read from the traceback that faulthandler writes just
-before; it must be inside the training, so the clock starts when the first step is made.
+`python -m bench.kills [KILLS] [SEED]` (default: 20 0) prints a line for each kill and each finished training. Model,
+metrics, curves, sheets, the predictions of `inference.py` and the curve of single steps in MLflow are compared byte for
+byte. The place of a kill is read from a traceback that faulthandler writes just before. A kill must hit the training, so
+its delay counts from the first checkpoint.
 """
 
 import copy
@@ -21,10 +21,10 @@ from pathlib import Path
 
 from tests.project import Project
 
-KILLS_EACH = 5  # of one training; then it may come to its end
+KILLS_EACH = 5  # kills of one training, which then may finish
 COMPARED = ("models", "metrics", "results/training", "predictions")
-PATIENCE_S = 0.5  # a busy machine takes a while to run a process at all
-# The innermost of these functions says what was under way.
+TRACE_TIMEOUT_S = 0.5  # on a busy machine the process may not run at once
+# What a process does while the innermost of these functions runs.
 PHASES = {
     "_save": "checkpoint",
     "validate": "validation",
@@ -32,7 +32,7 @@ PHASES = {
     "train_one_epoch": "step",
     "save": "model file",
 }
-# Sent SIGUSR1, a process writes its traceback; the training itself is the real one.
+# A process writes its traceback on SIGUSR1; the code of the training is not changed.
 TRACED = """
 import faulthandler, os, signal
 faulthandler.register(signal.SIGUSR1, open(os.environ["KILLS_TRACE"], "w"), all_threads=False)
@@ -40,20 +40,21 @@ faulthandler.register(signal.SIGUSR1, open(os.environ["KILLS_TRACE"], "w"), all_
 
 
 @dataclass(frozen=True)
-class Place:
-    """A copy of the project, its data stages done."""
+class Copy:
+    """A copy of the project in which the data stages are done."""
 
     project: Project
 
     @classmethod
-    def made(cls, folder: Path) -> "Place":
-        """Small pictures, 4 epochs, a checkpoint after every step, and everything switched on that has a state."""
+    def create(cls, folder: Path) -> "Copy":
+        """A project of small images, 4 epochs, a checkpoint after every step, and every setting that has a state."""
         folder.mkdir()
         project = Project(folder)
         project.run("python", "-m", "segpipe", "demo", "data/demo", "--count", "100", "--size", "96", "--seed", "3")
-        changes = {"epochs": 4, "checkpoint_minutes": 0.0001, "ema_decay": 0.9, "device": "cpu", "accumulate": 2}
-        for key, value in changes.items():
-            project.set(f"train.{key}", value)
+        train = {"train.epochs": 4, "train.ema_decay": 0.9, "train.accumulate": 2}
+        compute = {"compute.checkpoint_minutes": 0.0001, "compute.device": "cpu"}
+        for key, value in (train | compute).items():
+            project.set(key, value)
         project.set("validate.limits", {"dropped_images": 0.5, "dropped_annotations": 0.5})
         (folder / "traced").mkdir()
         (folder / "traced/sitecustomize.py").write_text(TRACED)
@@ -61,14 +62,14 @@ class Place:
         project.dvc("repro", "split")
         return cls(project)._traced()
 
-    def copied(self, folder: Path) -> "Place":
-        """The same in another folder."""
+    def copied(self, folder: Path) -> "Copy":
+        """A copy of this project in another folder."""
         shutil.copytree(self.project.folder, folder, symlinks=True)
         project = copy.copy(self.project)
         project.folder, project.env = folder, dict(project.env)
-        return Place(project)._traced()
+        return Copy(project)._traced()
 
-    def _traced(self) -> "Place":
+    def _traced(self) -> "Copy":
         folder = self.project.folder
         self.project.env["PYTHONPATH"] = os.pathsep.join([str(folder / "src"), str(folder / "traced")])
         self.project.env["KILLS_TRACE"] = str(self._trace())
@@ -76,11 +77,14 @@ class Place:
 
     @property
     def checkpoints(self) -> list[Path]:
-        """Whole ones."""
+        """The complete checkpoints."""
         return list((self.project.folder / ".segpipe/checkpoints").glob("*.pt"))
 
     def killed_after(self, seconds: float) -> str | None:
-        """Start `dvc repro`, kill all its processes so long after its first checkpoint; where, None: it ended."""
+        """Start `dvc repro` and kill all its processes `seconds` after its first checkpoint.
+
+        Returns what it did at that moment; None if it ended before.
+        """
         before = {path: path.stat().st_mtime_ns for path in self.checkpoints}
         process = subprocess.Popen(
             ["dvc", "repro", "evaluate"], cwd=self.project.folder, env=self.project.env, start_new_session=True,
@@ -96,15 +100,15 @@ class Place:
         trainers = [pid for pid in _group(process.pid) if b"stages.train" in _command(pid)]
         for pid in trainers:
             os.kill(pid, signal.SIGUSR1)
-        patience = time.monotonic() + PATIENCE_S
-        while trainers and "in <module>" not in self._trace().read_text() and time.monotonic() < patience:
+        deadline = time.monotonic() + TRACE_TIMEOUT_S
+        while trainers and "in <module>" not in self._trace().read_text() and time.monotonic() < deadline:
             time.sleep(0.0005)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         return self._phase() if trainers else "another stage"
 
-    def ended(self) -> dict[str, bytes]:
-        """`dvc repro` to the end, and predictions of new pictures: every file by name."""
+    def finish(self) -> dict[str, bytes]:
+        """Run `dvc repro` to the end and predict new images; return the content of every file by name."""
         self.project.dvc("repro", "evaluate")
         self.project.run(
             *("python", "inference.py", "--weights", "models/model.pt"),
@@ -114,7 +118,7 @@ class Place:
         return {path.relative_to(self.project.folder).as_posix(): path.read_bytes() for path in files if path.is_file()}
 
     def steps(self) -> str:
-        """What MLflow has of single steps, as text."""
+        """The curves of single steps in MLflow, as text."""
         query = (
             "from mlflow import MlflowClient; c = MlflowClient('sqlite:///mlflow.db');"
             "[r] = c.search_runs([c.get_experiment_by_name('segpipe').experiment_id]);"
@@ -133,31 +137,34 @@ class Place:
 
 
 def main(kills: int, seed: int) -> int:
-    """Print the lines; 1 if anything differs."""
+    """Print the lines; return 1 if anything differs, else 0."""
     moments, phases, done, differing = random.Random(seed), Counter[str](), 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        ready = Place.made(Path(folder) / "ready")
-        whole = ready.copied(Path(folder) / "whole")
+        ready = Copy.create(Path(folder) / "ready")
+        not_killed = ready.copied(Path(folder) / "not_killed")
         start = time.monotonic()
-        expected, steps = whole.ended(), whole.steps()
-        print(f"nobody killed: {len(expected)} files in {time.monotonic() - start:.0f} s")
+        expected, steps = not_killed.finish(), not_killed.steps()
+        print(f"not killed: {len(expected)} files in {time.monotonic() - start:.0f} s")
         span = (time.monotonic() - start) / 2 / KILLS_EACH
         trainings = 0
         while done < kills:
-            place = ready.copied(Path(folder) / f"killed{trainings}")
+            project = ready.copied(Path(folder) / f"killed{trainings}")
             trainings += 1
             for _ in range(min(KILLS_EACH, kills - done)):
                 seconds = moments.uniform(0, span)
-                where = place.killed_after(seconds)
+                where = project.killed_after(seconds)
                 if where is None:
                     break
                 done += 1
                 phases[where] += 1
-                print(f"kill {done}: training {trainings}, {seconds:.3f} s after a checkpoint, in: {where}", flush=True)
-            found = place.ended()
+                print(
+                    f"kill {done}: training {trainings}, {seconds:.3f} s after a checkpoint, during: {where}",
+                    flush=True,
+                )
+            found = project.finish()
             differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
             differing += len(differ)
-            is_curve_equal = place.steps() == steps
+            is_curve_equal = project.steps() == steps
             differing += not is_curve_equal
             print(f"training {trainings}: {len(found)} files, {len(differ)} differ {differ[:3]}", end="; ")
             print(f"MLflow's curve of single steps {'is equal' if is_curve_equal else 'DIFFERS'}", flush=True)
@@ -166,7 +173,7 @@ def main(kills: int, seed: int) -> int:
 
 
 def _group(leader: int) -> list[int]:
-    """The processes of a session."""
+    """The process ids of a session."""
     found = []
     for entry in Path("/proc").iterdir():
         try:

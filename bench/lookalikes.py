@@ -1,6 +1,6 @@
-"""Independent pictures of one layout each: cells, radiographs, pages of text, roads, lines of text, filled-in forms.
+"""Sets of independent images with one layout: cells, radiographs, pages of text, roads, lines of text, filled-in forms.
 
-Nothing of one is copied from another, and yet their coarse look is the same: what may be mistaken for copies.
+No image is a copy of another, but all images of a set look the same at low resolution, so they may be taken for copies.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ Random = np.random.Generator
 
 
 def cells(rng: Random) -> Image.Image:
-    """Round cells of any size and colour on a rough ground."""
+    """Round cells of different sizes and colours on a rough ground."""
     ground = 120 + gaussian_filter(rng.normal(0, 1, (320, 320)), rng.uniform(2, 6)) * rng.uniform(60, 200)
-    image = _picture(ground)
+    image = _image(ground)
     draw = ImageDraw.Draw(image)
     for _ in range(rng.integers(8, 40)):
         x, y, radius = rng.uniform(0, 320), rng.uniform(0, 320), rng.uniform(6, 28)
@@ -27,7 +27,7 @@ def cells(rng: Random) -> Image.Image:
 
 
 def radiograph(rng: Random) -> Image.Image:
-    """A chest: body, lungs, spine, heart, ribs, some spots; all of them a little elsewhere in each."""
+    """A chest with body, lungs, spine, heart, ribs and some spots, each a little displaced."""
     side = 384
     body, ribs = Image.new("L", (side, side)), Image.new("L", (side, side))
     draw, level, middle = ImageDraw.Draw(body), 170 + rng.normal(0, 12), 0.5 + rng.normal(0, 0.015)
@@ -56,11 +56,11 @@ def radiograph(rng: Random) -> Image.Image:
         spot_x, spot_y, radius = rng.uniform(0.25, 0.75) * side, rng.uniform(0.3, 0.75) * side, rng.uniform(4, 16)
         shades += rng.uniform(10, 45) * np.exp(-((x - spot_x) ** 2 + (y - spot_y) ** 2) / 2 / radius**2)
     tissue = gaussian_filter(rng.normal(0, 1, (side, side)), 3) * rng.uniform(20, 40)
-    return _noisy(_picture(shades + tissue * (shades > 15)), rng, 4)
+    return _noisy(_image(shades + tissue * (shades > 15)), rng, 4)
 
 
 def page(rng: Random) -> Image.Image:
-    """A page with a heading and paragraphs of other words each."""
+    """A page with a heading and paragraphs of random words."""
     width, height, margin = 420, 594, 50
     image, font = Image.new("RGB", (width, height), (250, 250, 248)), ImageFont.load_default(11)
     draw = ImageDraw.Draw(image)
@@ -79,13 +79,13 @@ def page(rng: Random) -> Image.Image:
 
 
 def road(rng: Random) -> Image.Image:
-    """A road to the horizon, with other cars and trees each."""
+    """A road to the horizon, with random cars and trees."""
     width, height = 480, 300
     horizon, far = int(height * (0.45 + rng.normal(0, 0.03))), width * (0.5 + rng.normal(0, 0.03))
     shades = np.empty((height, width, 3))
     shades[:horizon] = np.linspace(rng.uniform(120, 200), 230, horizon)[:, None, None] * [0.8, 0.9, 1]
     shades[horizon:] = np.array([80, 110, 70]) * rng.uniform(0.7, 1.2)
-    image, below = _picture(shades), height - horizon
+    image, below = _image(shades), height - horizon
     draw, grey, sides = ImageDraw.Draw(image), int(rng.integers(70, 110)), rng.normal(0, 0.05, 2) * width
     corners = [(far - 8, horizon), (far + 8, horizon), (width + sides[0], height), (sides[1], height)]
     draw.polygon(corners, fill=(grey, grey, grey + 4))
@@ -103,7 +103,7 @@ def road(rng: Random) -> Image.Image:
 
 
 def line(rng: Random) -> Image.Image:
-    """One line of text, as it is cut out of pages for reading them."""
+    """One line of text, as it is cut out of a page for text recognition."""
     width, font = int(rng.integers(500, 900)), ImageFont.load_default(int(rng.integers(22, 34)))
     image = Image.new("RGB", (width, 48), (245, 243, 238))
     place = (8, 8 + int(rng.integers(-3, 4)))
@@ -112,7 +112,7 @@ def line(rng: Random) -> Image.Image:
 
 
 def form(rng: Random) -> Image.Image:
-    """One printed form, filled in with other words each: most of their pixels are the same."""
+    """One printed form, filled in with random words: most pixels of the images are equal."""
     image, font = Image.new("RGB", (420, 594), (250, 250, 248)), ImageFont.load_default(11)
     draw, printed = ImageDraw.Draw(image), np.random.default_rng(0)
     draw.text((50, 28), _words(printed, font, 250), (20, 20, 20), font=ImageFont.load_default(16))
@@ -134,19 +134,19 @@ SETS: dict[str, Callable[[Random], Image.Image]] = {
 }
 
 
-def picture(of: tuple[str, int]) -> Image.Image:
-    """The picture of a set that has this number; another number is another picture."""
+def draw(of: tuple[str, int]) -> Image.Image:
+    """The image of a set with a number; of: the name of the set and the number."""
     name, number = of
     return SETS[name](np.random.default_rng([number, list(SETS).index(name)]))
 
 
-def _picture(shades: np.ndarray) -> Image.Image:
+def _image(shades: np.ndarray) -> Image.Image:
     return Image.fromarray(np.clip(shades, 0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _noisy(image: Image.Image, rng: Random, deviation: float) -> Image.Image:
     shades = np.asarray(image, float)
-    return _picture(shades + rng.normal(0, deviation, (*shades.shape[:2], 1)))
+    return _image(shades + rng.normal(0, deviation, (*shades.shape[:2], 1)))
 
 
 def _colour(rng: Random, low: int, high: int) -> tuple[int, ...]:

@@ -1,11 +1,11 @@
-"""Which loss: short trainings that differ in nothing else, over a preset's data set and with its settings.
+"""A comparison of losses: short trainings that differ only in the loss, on the data set and settings of a preset.
 
 `python -m bench.losses DATASET EPOCHS [LOSS...]` (`make bench-losses` runs both data sets) prints one table: mIoU on
-val, or on test where the preset has no val, the mean IoU of the RARE classes with the fewest pixels, and seconds of
-training. DATASET is a preset and a folder of SEGPIPE_REAL_DATA (default ../shared/data); a LOSS is written as in
-LOSSES: parts of train.loss, then class weights if any. The data stages run once, in a project folder of its own; there
-each loss is trained and scored as a user does it, `python -m stages.NAME`, without tracking. The network is an FPN
-whatever the preset has: within so few epochs a U-Net shows hardly any rare class.
+val (on test if the preset has no val), the mean IoU of the RARE classes with the fewest pixels, and the seconds of
+training. DATASET is a preset and a folder in SEGPIPE_REAL_DATA (default ../shared/data). A LOSS is written as in
+LOSSES: parts of train.loss, then class weights, if any. The data stages run once, in an empty project folder; there each
+loss is trained and evaluated with `python -m stages.NAME`, without tracking. The network is always an FPN: in so few
+epochs a U-Net finds hardly any rare class.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench.floor import DATA, ROOT, run_stage
 from segpipe.commands.use_preset import PRESETS, use
 
 RARE = 3
-CROP = [192, 192]  # no larger than any preset's picture: what is compared is the loss
+CROP = [192, 192]  # fits into the images of every preset
 LOSSES = (
     "cross_entropy",
     "cross_entropy+dice",
@@ -36,7 +36,7 @@ LOSSES = (
 
 
 def main() -> None:
-    """Print the table, a row as soon as it is measured. Arguments: data set, epochs, losses."""
+    """Print the table, each row as soon as it is measured. Arguments: data set, epochs, losses."""
     dataset, epochs, *losses = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="segpipe-losses-") as folder:
         project = Path(folder)
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def prepared(project: Path, dataset: str, epochs: int) -> dict[str, Any]:
-    """Run the stages before training in an empty project. Returns its params.yaml."""
+    """Run the stages before training in an empty project; return its settings."""
     path = project / "params.yaml"
     path.write_text((ROOT / "params.yaml").read_text())
     use(PRESETS / f"{dataset}.yaml", path)
@@ -66,25 +66,25 @@ def prepared(project: Path, dataset: str, epochs: int) -> dict[str, Any]:
 
 
 def with_loss(params: dict[str, Any], loss: str) -> dict[str, Any]:
-    """The same settings with a loss as it is written in LOSSES."""
+    """`params` with a loss, written as in LOSSES."""
     parts, _, weights = loss.partition(",")
     weight_of = dict.fromkeys(params["train"]["loss"], 0.0) | dict.fromkeys(parts.split("+"), 1.0)
     return params | {"train": params["train"] | {"loss": weight_of, "class_weights": weights or "none"}}
 
 
 def rarest(project: Path) -> list[str]:
-    """The RARE classes with the fewest pixels of those that occur."""
+    """The RARE classes with the fewest pixels, without absent classes."""
     pixels = json.loads((project / "metrics/rasterize.json").read_text())["class_pixels"]
     return sorted((name for name, count in pixels.items() if count), key=pixels.__getitem__)[:RARE]
 
 
 def measured(project: Path, rare: list[str]) -> str:
-    """Train and evaluate: the cells of a loss's row."""
+    """Train and evaluate; return the cells of the row of a loss."""
     seconds = run_stage(project, "train").seconds
     run_stage(project, "evaluate")
     splits = json.loads((project / "metrics/evaluate.json").read_text())
     scores = splits.get("val") or splits["test"]
-    ious = [scores["iou"].get(name) for name in rare]  # a class that is absent there has no score
+    ious = [scores["iou"].get(name) for name in rare]  # an absent class has no score
     known = [iou for iou in ious if iou is not None]
     cells = [scores["mean_iou"], statistics.mean(known) if known else None, *ious]
     return " | ".join("-" if cell is None else f"{cell:.3f}" for cell in cells) + f" | {seconds:.0f}"

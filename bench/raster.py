@@ -1,7 +1,7 @@
-"""From polygons to label maps, and to PNGs, against the loop everybody writes (annToMask, paint, save).
+"""Label maps and PNGs from polygons, compared with the usual loop (annToMask, paint, save).
 
-`python bench/raster.py` prints one table a data set. Both sides run in turn in one process on the same parsed records,
-and every label map is compared; sizes and counts are those of SEGPIPE_REAL_DATA (default ../shared/data).
+`python bench/raster.py` prints a table for each data set in SEGPIPE_REAL_DATA (default ../shared/data). Both sides run
+in turn in one process on the same parsed records, and all their label maps are compared.
 """
 
 import io
@@ -33,30 +33,30 @@ ROUNDS = 5
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image's instances in the order of their records, crowds as any other: as the file has them and as ours."""
+class AnnotatedImage:
+    """The instances of one image in the order of their records, crowds included."""
 
     size_hw: tuple[int, int]
-    segmentations: list[Any]
-    instances: list[Instance]
-    values: list[int]
+    segmentations: list[Any]  # as in the file
+    instances: list[Instance]  # as in the pipeline
+    values: list[int]  # class_index of each
 
 
-def pictures(path: Path) -> list[Picture]:
+def read(path: Path) -> list[AnnotatedImage]:
     """The images of a COCO instances file."""
     document = json.loads(path.read_text())
     index = {category["id"]: i for i, category in enumerate(document["categories"], start=1)}
-    of = {i["id"]: Picture((i["height"], i["width"]), [], [], []) for i in document["images"]}
+    of = {i["id"]: AnnotatedImage((i["height"], i["width"]), [], [], []) for i in document["images"]}
     for annotation in document["annotations"]:
-        picture, segmentation = of[annotation["image_id"]], annotation["segmentation"]
-        picture.segmentations.append(segmentation)
-        picture.instances.append(record(segmentation))
-        picture.values.append(index[annotation["category_id"]])
+        image, segmentation = of[annotation["image_id"]], annotation["segmentation"]
+        image.segmentations.append(segmentation)
+        image.instances.append(record(segmentation))
+        image.values.append(index[annotation["category_id"]])
     return list(of.values())
 
 
 def record(segmentation: Any) -> Instance:
-    """A segmentation as the reader hands it on."""
+    """A segmentation as the reader returns it."""
     if isinstance(segmentation, list):
         return Instance(id="", image_key="", category="", rings=tuple(map(tuple, segmentation)))
     height, width = segmentation["size"]
@@ -65,26 +65,26 @@ def record(segmentation: Any) -> Instance:
     )
 
 
-def everybodys(picture: Picture) -> np.ndarray:
-    """annToMask for each instance, painted over the last."""
-    label_map = np.zeros(picture.size_hw, np.uint8)
-    for segmentation, value in zip(picture.segmentations, picture.values, strict=True):
-        regions = coco_mask.frPyObjects(segmentation, *picture.size_hw)
+def usual(image: AnnotatedImage) -> np.ndarray:
+    """The mask of each instance by annToMask, painted over the earlier ones."""
+    label_map = np.zeros(image.size_hw, np.uint8)
+    for segmentation, value in zip(image.segmentations, image.values, strict=True):
+        regions = coco_mask.frPyObjects(segmentation, *image.size_hw)
         mask = coco_mask.decode(coco_mask.merge(regions) if isinstance(segmentation, list) else regions)
         label_map[mask == 1] = value
     return label_map
 
 
-def ours(picture: Picture) -> np.ndarray:
-    """The project's own way, the later record on top as in the loop."""
-    return raster.paint(regions_of(picture.instances, picture.size_hw, Path()), picture.size_hw, picture.values)
+def ours(image: AnnotatedImage) -> np.ndarray:
+    """The label map of the pipeline, with the later record on top as in the loop."""
+    return raster.paint(regions_of(image.instances, image.size_hw, Path()), image.size_hw, image.values)
 
 
-def seconds(function: Callable[[Picture], object], of: list[Picture]) -> float:
-    """Processor time of one pass: of both sides alike, whatever else the machine does."""
+def seconds(function: Callable[[AnnotatedImage], object], images: list[AnnotatedImage]) -> float:
+    """Processor time of one pass over all images; other load on the machine does not count."""
     start = time.process_time()
-    for picture in of:
-        function(picture)
+    for image in images:
+        function(image)
     return time.process_time() - start
 
 
@@ -92,28 +92,29 @@ def main() -> None:
     """Print the tables; exit code 1 if any label map differs."""
     table = ClassTable(("background", *(f"class {i}" for i in range(1, 100))))
 
-    def everybodys_png(picture: Picture) -> bytes:
+    def usual_png(image: AnnotatedImage) -> bytes:
         buffer = io.BytesIO()
-        image = Image.fromarray(everybodys(picture))
-        image.putpalette(table.png_palette)
-        image.save(buffer, "PNG")
+        picture = Image.fromarray(usual(image))
+        picture.putpalette(table.png_palette)
+        picture.save(buffer, "PNG")
         return buffer.getvalue()
 
-    def our_png(picture: Picture) -> bytes:
-        return label_png.encode(ours(picture), table)
+    def our_png(image: AnnotatedImage) -> bytes:
+        return label_png.encode(ours(image), table)
 
     differing = 0
     for name, file in SETS.items():
-        of = pictures(DATA / file)
-        differ = sum(not np.array_equal(everybodys(picture), ours(picture)) for picture in of)
+        images = read(DATA / file)
+        differ = sum(not np.array_equal(usual(image), ours(image)) for image in images)
         differing += differ
-        sizes = [sum(len(png(picture)) for picture in of) for png in (everybodys_png, our_png)]
-        print(f"{name}: {len(of)} pictures, {sum(len(p.instances) for p in of)} instances, {differ} label maps differ")
-        for what, pair in (("label map", (everybodys, ours)), ("label map and PNG", (everybodys_png, our_png))):
-            rounds = [[seconds(function, of) for function in pair] for _ in range(ROUNDS)]
-            loop, own = (statistics.median(times) for times in zip(*rounds, strict=True))
+        sizes = [sum(len(png(image)) for image in images) for png in (usual_png, our_png)]
+        instances = sum(len(image.instances) for image in images)
+        print(f"{name}: {len(images)} images, {instances} instances, {differ} label maps differ")
+        for what, pair in (("label map", (usual, ours)), ("label map and PNG", (usual_png, our_png))):
+            rounds = [[seconds(function, images) for function in pair] for _ in range(ROUNDS)]
+            loop, pipeline = (statistics.median(times) for times in zip(*rounds, strict=True))
             ratio = statistics.median(a / b for a, b in rounds)
-            print(f"  {what:18} the loop {loop:7.3f} s   ours {own:7.3f} s   ratio {ratio:5.2f}")
+            print(f"  {what:18} the loop {loop:7.3f} s   ours {pipeline:7.3f} s   ratio {ratio:5.2f}")
         print(f"  bytes of PNG       the loop {sizes[0]:9}   ours {sizes[1]:9}")
     sys.exit(1 if differing else 0)
 

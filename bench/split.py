@@ -1,7 +1,8 @@
-"""How long placing 8,000 images takes, and how even classes come out, by content and balanced.
+"""The time to split 8,000 images, and the balance of classes, with split.method content and balanced.
 
-`python bench/split.py` makes 8,000 images in 5,000 scenes with 20 classes, the rarest on 8 images, prints seconds and
-the worst distance of a class's share on a side from its share in all; then adds a tenth, with the first 8,000 pinned.
+`python bench/split.py` generates 8,000 images in 5,000 scenes with 20 classes, the rarest on 8 images. It prints
+seconds and the largest difference between the share of a class in a split and its share in all images. Then it adds a
+tenth more images, with the first 8,000 pinned.
 """
 
 import base64
@@ -26,7 +27,7 @@ METHODS: dict[str, Callable[[Pool, float, float], np.ndarray]] = {
 }
 
 
-def made() -> tuple[list[Candidate], np.ndarray]:
+def generated() -> tuple[list[Candidate], np.ndarray]:
     """Images of random looks and content, their classes from everywhere to one image in a thousand."""
     rng = np.random.default_rng(0)
     frequency = np.geomspace(1, 0.001, CLASSES)
@@ -49,7 +50,7 @@ def made() -> tuple[list[Candidate], np.ndarray]:
 
 def main() -> None:
     """Print one table."""
-    candidates, pixels = made()
+    candidates, pixels = generated()
     names = [f"class {i}" for i in range(CLASSES)]
     print("| method | images | group, s | place, s | count leaks, s | worst share off, images | pixels | moved |")
     print("|---|---|---|---|---|---|---|---|")
