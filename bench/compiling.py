@@ -1,7 +1,8 @@
 """The time of a training step on this device, with and without torch.compile, for the network in params.yaml.
 
 `python -m bench.compiling [ARCHITECTURE...]` prints a row per mode: the seconds of the first step with compilation,
-then the median and the minimum of STEPS steps on one batch in memory. On a CPU it takes minutes and needs a C++ compiler.
+then the median and the minimum of STEPS steps on one batch in memory. On a CPU it takes minutes and needs a C++
+compiler.
 """
 
 import statistics

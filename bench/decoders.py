@@ -1,7 +1,8 @@
 """JPEG decoders on real photos: milliseconds to an RGB array, and the number of photos whose pixels differ.
 
-`python -m bench.decoders` prints a table for each data set in SEGPIPE_REAL_DATA (default ../shared/data). Decoders that
-are not installed are left out (simplejpeg is not a dependency). Processor time, the best of three rounds, in turn.
+`python -m bench.decoders` prints a table for each data set in SEGPIPE_REAL_DATA (default ../shared/data). Decoders
+that are not installed are left out (simplejpeg is not a dependency). Processor time, the best of three rounds, in
+turn.
 """
 
 import importlib.util

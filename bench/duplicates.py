@@ -1,9 +1,9 @@
 """How many copies of photos are found, and how many different photos are taken for copies.
 
 `python -m bench.duplicates [folder for sheets]` makes common kinds of copies of real photos and of independent images
-with one layout (lookalikes.py), hashes them as `validate` does, compares them as `split` does, and prints Markdown tables.
-The photos are in SEGPIPE_REAL_DATA (default ../shared/data). With a folder, it writes sheets of the pairs that each
-distance adds there.
+with one layout (lookalikes.py), hashes them as `validate` does, compares them as `split` does, and prints Markdown
+tables. The photos are in SEGPIPE_REAL_DATA (default ../shared/data). With a folder, it writes sheets of the pairs that
+each distance adds there.
 """
 
 import io

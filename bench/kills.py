@@ -1,9 +1,9 @@
 """Trainings killed at random moments and continued by `dvc repro`, compared with a training that was not killed.
 
 `python -m bench.kills [KILLS] [SEED]` (default: 20 0) prints a line for each kill and each finished training. Model,
-metrics, curves, sheets, the predictions of `inference.py` and the curve of single steps in MLflow are compared byte for
-byte. The place of a kill is read from a traceback that faulthandler writes just before. A kill must hit the training, so
-its delay counts from the first checkpoint.
+metrics, curves, sheets, the predictions of `inference.py` and the curve of single steps in MLflow are compared byte
+for byte. The place of a kill is read from a traceback that faulthandler writes just before. A kill must hit the
+training, so its delay counts from the first checkpoint.
 """
 
 import copy

@@ -3,9 +3,9 @@
 `python -m bench.losses DATASET EPOCHS [LOSS...]` (`make bench-losses` runs both data sets) prints one table: mIoU on
 val (on test if the preset has no val), the mean IoU of the RARE classes with the fewest pixels, and the seconds of
 training. DATASET is a preset and a folder in SEGPIPE_REAL_DATA (default ../shared/data). A LOSS is written as in
-LOSSES: parts of train.loss, then class weights, if any. The data stages run once, in an empty project folder; there each
-loss is trained and evaluated with `python -m stages.NAME`, without tracking. The network is always an FPN: in so few
-epochs a U-Net finds hardly any rare class.
+LOSSES: parts of train.loss, then class weights, if any. The data stages run once, in an empty project folder; there
+each loss is trained and evaluated with `python -m stages.NAME`, without tracking. The network is always an FPN: in so
+few epochs a U-Net finds hardly any rare class.
 """
 
 import json
