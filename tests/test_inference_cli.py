@@ -14,7 +14,7 @@ import inference
 from segpipe.data.classes import ClassTable
 from segpipe.inference.results import LIST
 from segpipe.models import model_file
-from segpipe.models import segmenter as segmenters
+from segpipe.models.segmenter import build_segmenter
 from tests.conftest import ROOT
 
 CLASSES = ("background", "cat", "dog")
@@ -25,7 +25,7 @@ def weights(tmp_path_factory):
     """A model with random weights: its predictions mean nothing, but they are always the same."""
     path = tmp_path_factory.mktemp("models") / "model.pt"
     encoder = "mobilenetv3_small_050"
-    segmenter = segmenters.segmenter("unet", encoder, len(CLASSES), (True,) * 3)
+    segmenter = build_segmenter("unet", encoder, len(CLASSES), (True,) * 3)
     card = model_file.ModelCard(
         architecture="unet",
         encoder=encoder,

@@ -8,7 +8,7 @@ from segpipe.data.classes import ClassTable
 from segpipe.inference.pairs import PhotoPair, find_pairs, predict_pairs
 from segpipe.masks import label_png
 from segpipe.models import model_file
-from segpipe.models import segmenter as segmenters
+from segpipe.models.segmenter import build_segmenter
 
 CLASSES = ClassTable(("background", "cat"))
 CPU = torch.device("cpu")
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 def model():
     """A network that has seen only cats, so it predicts a cat at every pixel."""
     seen = (False, True)
-    segmenter = segmenters.segmenter("unet", "mobilenetv3_small_050", 2, seen).eval()
+    segmenter = build_segmenter("unet", "mobilenetv3_small_050", 2, seen).eval()
     card = model_file.ModelCard(
         architecture="unet",
         encoder="mobilenetv3_small_050",

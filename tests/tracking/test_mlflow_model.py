@@ -13,7 +13,7 @@ import torch
 from segpipe.core.errors import UserError
 from segpipe.inference.predict import predict
 from segpipe.models import model_file
-from segpipe.models import segmenter as segmenters
+from segpipe.models.segmenter import Segmenter, build_segmenter
 from segpipe.tracking.run import open_training
 from segpipe.tracking.settings import Tracking
 from segpipe.tracking.tracker import RunFacts
@@ -27,10 +27,10 @@ print(segpipe.__file__)
 """
 
 
-def small_model(path: Path) -> tuple[segmenters.Segmenter, model_file.ModelCard]:
+def small_model(path: Path) -> tuple[Segmenter, model_file.ModelCard]:
     """A network with random weights, saved and in eval mode."""
     encoder = "tu-mobilenetv3_small_050"
-    segmenter = segmenters.segmenter("unet", encoder, num_classes=3, seen=(True, True, True)).eval()
+    segmenter = build_segmenter("unet", encoder, num_classes=3, seen=(True, True, True)).eval()
     card = model_file.ModelCard(
         architecture="unet",
         encoder=encoder,
