@@ -175,7 +175,7 @@ def test_without_a_test_split_val_is_the_headline(project):
 
 def test_nothing_to_score_is_said_in_one_line(project):
     write_splits({"a": "train", "b": ""})
-    with pytest.raises(UserError, match=r"^data/splits\.csv: no image in val or test; raise split\.val or split\.test"):
+    with pytest.raises(UserError, match=r"^data/splits\.csv: no image is in val or test; raise split\.val or split\.test"):
         evaluate.main()
 
 
@@ -183,7 +183,7 @@ def test_nothing_to_score_names_a_setting_that_the_sources_own_split_reads(proje
     write_splits({"a": "train", "b": ""})
     text = Path("params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(text.replace("method: content", "method: source"), encoding="utf-8")
-    with pytest.raises(UserError, match=r"no image in val or test; raise split\.val in params\.yaml$"):
+    with pytest.raises(UserError, match=r"no image is in val or test; raise split\.val in params\.yaml$"):
         evaluate.main()
 
 

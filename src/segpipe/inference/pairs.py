@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from segpipe.core.errors import UserError, at
+from segpipe.data import split_table, tables
 from segpipe.data.photos import read_rgb
 from segpipe.data.records import Frame, Photo
 from segpipe.inference.predict import predict_each
@@ -48,6 +49,17 @@ def find_pairs(split_of: Mapping[str, str], photos: Iterable[Photo], source: Pat
         PhotoPair(p.key, split, source / p.file, p.frame, masks / f"{p.key}.png", p.width * p.height)
         for p, split in used
     ]
+
+
+def pairs_of(splits: Collection[str], source: Path) -> list[PhotoPair]:
+    """The pairs of all images in `splits`, from data/splits.csv, data/checked and data/masks.
+
+    source: the folder of photos. Raises UserError as find_pairs.
+    """
+    split_of = split_table.read_splits(Path("data/splits.csv"))
+    photos = tables.read_photos(Path("data/checked/images.parquet"))
+    chosen = {key: split for key, split in split_of.items() if split in splits}
+    return find_pairs(chosen, photos, source, Path("data/masks"))
 
 
 @dataclass(frozen=True, slots=True)
