@@ -175,7 +175,8 @@ def test_without_a_test_split_val_is_the_headline(project):
 
 def test_nothing_to_score_is_said_in_one_line(project):
     write_splits({"a": "train", "b": ""})
-    with pytest.raises(UserError, match=r"^data/splits\.csv: no image is in val or test; raise split\.val or split\.test"):
+    message = r"^data/splits\.csv: no image is in val or test; raise split\.val or split\.test"
+    with pytest.raises(UserError, match=message):
         evaluate.main()
 
 
