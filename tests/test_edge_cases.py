@@ -135,7 +135,7 @@ def test_6_files_with_io_errors_are_logged_and_skipped(project):
     counted = reasons(project, "images")
     assert (counted["unreadable"], counted["missing_file"]) == (1, 1)
     assert (
-        "1 image dropped: unreadable (first: instances.json: images[12] (id 13): holds no picture"
+        "1 image dropped: unreadable (first: instances.json: images[12] (id 13): is not an image file"
         in project.said["validate"]
     )
     assert reasons(project, "annotations")["image_lost"] == 4  # with the svg and the wrong size

@@ -1,4 +1,4 @@
-"""A small data set of drawn photographs and annotations with a known account."""
+"""A small data set of synthetic photos and annotations with known totals."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SELECTED = ("cat", "dog")
 
 
 def photo(folder: Path, name: str, grey: int, orientation: int | None = None) -> None:
-    """A 20 x 10 photograph (width x height as stored)."""
+    """Save a photo of 20 x 10 pixels (width x height as stored)."""
     exif = Picture.Exif()
     if orientation:
         exif[0x0112] = orientation
@@ -31,7 +31,7 @@ def instance(number: int, image: str, **fields) -> Instance:
 
 
 def dataset(folder: Path) -> Dataset:
-    """Six photographs: a twice, one turned, one of an unselected class, one broken, one not there."""
+    """Six photos: two equal ones, a turned one, one of an unselected class, a broken one and a missing one."""
     photo(folder, "a.jpg", 90)
     photo(folder, "a copy.jpg", 90)
     photo(folder, "turned.jpg", 50, orientation=6)
@@ -64,7 +64,7 @@ def dataset(folder: Path) -> Dataset:
 
 
 def report(folder: Path, source: Dataset | None = None) -> DataReport:
-    """The checked data set, ready for the page."""
+    """The checked data set as a data report."""
     source = source or dataset(folder)
     class_of = {name: name for name in SELECTED}
     tasks = check_tasks(source, folder, Rules(class_of, Policies()), keep_empty=False)

@@ -1,4 +1,4 @@
-"""Photographs inside annotation files are read as files are: same pixels, same limits, same verdicts."""
+"""Photos inside annotation files are read like files: equal pixels, limits and verdicts."""
 
 import base64
 import hashlib
@@ -16,8 +16,8 @@ from segpipe.core.errors import AnnotationError
 from segpipe.data import photos
 
 
-def inside(folder: Path, data: object) -> Path:
-    """A JSON with a photograph, or what is said to be one, inside."""
+def embedded(folder: Path, data: object) -> Path:
+    """A LabelMe file with `data` as its photo: bytes are encoded, other values are written as they are."""
     path = folder / "a.json"
     text = base64.b64encode(data).decode() if isinstance(data, bytes) else data
     path.write_text(json.dumps({"imagePath": "gone.jpg", "shapes": [], "imageData": text}))
@@ -32,7 +32,7 @@ def encoded(form: str, size_wh=(20, 10), **options) -> bytes:
 
 
 def header_of(width: int, height: int) -> bytes:
-    """A PNG of that size, by its header, without its pixels."""
+    """A PNG whose header declares this size, without pixels."""
     head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     end = b"IDAT" + zlib.compress(b"")
     chunks = (struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in (head, end))
@@ -40,10 +40,10 @@ def header_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_the_pixels_size_and_hash_are_those_of_the_file(tmp_path, form):
+def test_pixels_size_and_hash_equal_those_of_the_file(tmp_path, form):
     data = encoded(form)
     (tmp_path / "file").write_bytes(data)
-    path = inside(tmp_path, data)
+    path = embedded(tmp_path, data)
     np.testing.assert_array_equal(photos.read_rgb(path), photos.read_rgb(tmp_path / "file"))
     assert photos.read_size(path) == ((10, 20), 1)
     for file in (path, tmp_path / "file"):
@@ -53,47 +53,47 @@ def test_the_pixels_size_and_hash_are_those_of_the_file(tmp_path, form):
     assert photos.suffix(path) == {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp"}[form]
 
 
-def test_exif_turns_it_as_it_turns_a_file(tmp_path):
+def test_the_exif_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    path = inside(tmp_path, encoded("JPEG", exif=exif))
+    path = embedded(tmp_path, encoded("JPEG", exif=exif))
     assert photos.read_size(path) == ((10, 20), 6)
     assert photos.read_rgb(path).shape == (20, 10, 3)
     assert photos.read_rgb(path, "stored").shape == (10, 20, 3)
 
 
 def test_a_large_jpeg_is_read_reduced(tmp_path):
-    path = inside(tmp_path, encoded("JPEG", (640, 320)))
+    path = embedded(tmp_path, encoded("JPEG", (640, 320)))
     assert photos.read_reduced(path, "viewed", 0.2).shape == (80, 160, 3)
 
 
-def test_a_data_uri_is_read_too(tmp_path):
-    path = inside(tmp_path, "data:image/png;base64," + base64.b64encode(encoded("PNG")).decode())
+def test_a_data_uri_is_read(tmp_path):
+    path = embedded(tmp_path, "data:image/png;base64," + base64.b64encode(encoded("PNG")).decode())
     assert photos.read_size(path) == ((10, 20), 1)
 
 
 @pytest.mark.parametrize(
-    ("data", "reason", "said"),
+    ("data", "reason", "problem"),
     [
-        ("%%%%", "unreadable", "holds no picture"),
+        ("%%%%", "unreadable", "is not an image file"),
         ("iVBOR", "unreadable", "is not base64"),
         ("bäd=", "unreadable", "is not base64"),
-        (b"<svg/>", "unreadable", "holds no picture"),
-        (b"", "unsupported_format", "hold no photograph"),
-        (None, "unsupported_format", "hold no photograph"),
-        ([1], "unsupported_format", "hold no photograph"),
-        (encoded("GIF"), "unsupported_format", "GIF pictures are not supported"),
+        (b"<svg/>", "unreadable", "is not an image file"),
+        (b"", "unsupported_format", "contain no photo"),
+        (None, "unsupported_format", "contain no photo"),
+        ([1], "unsupported_format", "contain no photo"),
+        (encoded("GIF"), "unsupported_format", "GIF images are not supported"),
         (encoded("PNG")[:100], "unreadable", "cannot be decoded"),
         (header_of(30_000, 20_000), "unreadable", "30000 x 20000 pixels are more than 300000000"),
     ],
 )
-def test_what_cannot_be_used_says_so(tmp_path, data, reason, said):
-    with pytest.raises(AnnotationError, match=said) as caught:
-        photos.read_rgb(inside(tmp_path, data))
+def test_an_unusable_photo_is_an_error_with_its_reason(tmp_path, data, reason, problem):
+    with pytest.raises(AnnotationError, match=problem) as caught:
+        photos.read_rgb(embedded(tmp_path, data))
     assert caught.value.reason == reason
 
 
-def test_a_json_that_is_gone_or_broken_since_says_so(tmp_path):
+def test_a_missing_or_broken_annotation_file_is_an_error(tmp_path):
     with pytest.raises(AnnotationError) as caught:
         photos.read_rgb(tmp_path / "a.json")
     assert caught.value.reason == "missing_file"

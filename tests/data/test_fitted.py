@@ -19,26 +19,26 @@ RING = (2.0, 2.0, 30.0, 4.0, 20.0, 20.0)
 
 
 @pytest.fixture(params=[Fit("letterbox", (24, 20)), Fit("crop", (16, 16)), Fit("stretch", (32, 32), 32, 4)])
-def left(request, tmp_path, monkeypatch):
-    """A project with one photograph, validated: the checked photo, its drawable instances, and where it was left."""
+def validated(request, tmp_path, monkeypatch):
+    """A validated project with one photo: the checked photo with its instances, and the cache."""
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(3).integers(0, 256, (40, 60, 3), np.uint8)
     Picture.fromarray(pixels).save("a.jpg")
     instance = Instance(id="1", image_key="a", category="cat", rings=(RING,))
     image = Image(key="a", file="a.jpg")
     dataset = Dataset(format="coco", categories=("cat",), images=(image,), instances=(instance,))
-    there = fitted.begin(request.param)
+    cache = fitted.begin(request.param)
     rules = Rules({"cat": "cat"}, Policies())
-    [task] = check_tasks(dataset, tmp_path, rules, keep_empty=False, leave=there)
-    return check(task), there
+    [task] = check_tasks(dataset, tmp_path, rules, keep_empty=False, leave=cache)
+    return check(task), cache
 
 
-def drawn(left, folder, there):
-    """The store's images as drawing with `there` makes them."""
-    checked, fit = left[0], left[1].fit
+def drawn(validated, folder, cache):
+    """The images in the store after drawing with this cache."""
+    checked, fit = validated[0], validated[1].fit
     [task] = draw_tasks(
         [checked.photo], checked.instances, folder, {"cat": 1}, CLASSES, "smaller_on_top", fit, folder / "masks",
-        folder / "store", there and there.found(),
+        folder / "store", cache and cache.found(),
     )  # fmt: skip
     rows = store_rows([task])
     store.begin(folder / "store", len(rows), fit)
@@ -48,46 +48,46 @@ def drawn(left, folder, there):
     return np.array(store.Store.open(folder / "store").images)
 
 
-def test_what_validate_leaves_is_what_decoding_again_gives(left, tmp_path, monkeypatch):
-    anew = drawn(left, tmp_path, None)
-    monkeypatch.delattr("segpipe.data.photos.read")  # so that it cannot be decoded again
-    np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), anew)
+def test_cached_rows_equal_those_of_the_decoded_photo(validated, tmp_path, monkeypatch):
+    decoded = drawn(validated, tmp_path, None)
+    monkeypatch.delattr("segpipe.data.photos.read_image")  # the photo cannot be decoded again
+    np.testing.assert_array_equal(drawn(validated, tmp_path, validated[1]), decoded)
 
 
-def test_a_photograph_that_was_touched_since_is_decoded_again(left, tmp_path):
+def test_a_changed_photo_is_decoded_again(validated, tmp_path):
     black = Picture.fromarray(np.zeros((40, 60, 3), np.uint8))
     black.save("a.jpg")
-    np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), fitted.fit_all(black, left[1].fit))
+    np.testing.assert_array_equal(drawn(validated, tmp_path, validated[1]), fitted.fit_all(black, validated[1].fit))
 
 
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-1], lambda data: b"\0" * len(data), lambda data: b"", lambda data: data[:-1] + b"\0"]
 )
-def test_what_is_damaged_is_decoded_again(left, tmp_path, damage):
-    anew = drawn(left, tmp_path, None)
-    [file] = left[1].folder.iterdir()
+def test_a_photo_with_damaged_rows_is_decoded_again(validated, tmp_path, damage):
+    decoded = drawn(validated, tmp_path, None)
+    [file] = validated[1].folder.iterdir()
     file.write_bytes(damage(file.read_bytes()))
-    np.testing.assert_array_equal(drawn(left, tmp_path, left[1]), anew)
+    np.testing.assert_array_equal(drawn(validated, tmp_path, validated[1]), decoded)
 
 
-def test_all_that_one_process_left_is_found_up_to_where_its_disk_was_full(left, tmp_path):
-    with Picture.open("a.jpg") as picture:
-        left[1].put(picture, "1" * 64, "stored", (1, 2))
-    [file] = left[1].folder.iterdir()
-    whole = left[1].found()
-    assert sorted(whole) == sorted([("1" * 64, "stored"), (left[0].photo.sha256, "viewed")])
+def test_rows_of_one_process_are_found_up_to_a_truncated_end(validated, tmp_path):
+    with Picture.open("a.jpg") as image:
+        validated[1].put(image, "1" * 64, "stored", (1, 2))
+    [file] = validated[1].folder.iterdir()
+    whole = validated[1].found()
+    assert sorted(whole) == sorted([("1" * 64, "stored"), (validated[0].photo.sha256, "viewed")])
     file.write_bytes(file.read_bytes()[: whole["1" * 64, "stored"].offset - 1])
-    assert list(left[1].found()) == [(left[0].photo.sha256, "viewed")]
+    assert list(validated[1].found()) == [(validated[0].photo.sha256, "viewed")]
 
 
-def test_a_place_that_is_not_there_is_no_harm(left, tmp_path):
+def test_a_missing_cache_is_harmless(validated, tmp_path):
     fitted.forget()
-    with Picture.open("a.jpg") as picture:
-        left[1].put(picture, "0" * 64, "viewed", (0, 0))
-    assert len(drawn(left, tmp_path, left[1]))
+    with Picture.open("a.jpg") as image:
+        validated[1].put(image, "0" * 64, "viewed", (0, 0))
+    assert len(drawn(validated, tmp_path, validated[1]))
 
 
-def test_a_photograph_that_is_gone_is_told_though_it_was_left(left, tmp_path):
+def test_a_missing_photo_is_an_error_although_it_is_cached(validated, tmp_path):
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(UserError, match="no such file; restore it or remove its record; it was readable when validate"):
-        drawn(left, tmp_path, left[1])
+        drawn(validated, tmp_path, validated[1])

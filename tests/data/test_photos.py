@@ -8,15 +8,15 @@ from segpipe.data.photos import viewed_wh
 
 
 @pytest.mark.parametrize("name", ["Landscape", "Portrait"])
-def test_every_orientation_is_seen_as_a_viewer_shows_it(real_data, name):
+def test_every_exif_orientation_is_applied(real_data, name):
     upright = photos.read_rgb(real_data / f"exif/{name}_1.jpg").astype(int)
     for orientation in range(2, 9):
         seen = photos.read_rgb(real_data / f"exif/{name}_{orientation}.jpg").astype(int)
         assert seen.shape == upright.shape
-        assert np.abs(seen - upright).mean() < 12, f"orientation {orientation}"  # each file is its own JPEG
+        assert np.abs(seen - upright).mean() < 12, f"orientation {orientation}"  # each file is a separate JPEG
 
 
-def test_the_header_tells_stored_size_and_orientation(real_data):
+def test_stored_size_and_orientation_come_from_the_header(real_data):
     size_hw, orientation = photos.read_size(real_data / "exif/Portrait_6.jpg")
     assert (size_hw, orientation) == ((1200, 1800), 6)
     assert photos.viewed_hw(size_hw, orientation) == (1800, 1200)
@@ -28,7 +28,7 @@ def test_the_header_tells_stored_size_and_orientation(real_data):
         ("L", 9, (9, 9, 9)),
         ("1", 255, (255, 255, 255)),
         ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
-        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),  # a fourth band without an opaque pixel is no transparency
+        ("RGBA", (10, 20, 30, 0), (10, 20, 30)),  # a fourth band without an opaque pixel is not transparency
         ("I;16", 99, (99, 99, 99)),
         ("CMYK", (0, 0, 0, 0), (255, 255, 255)),
     ],
@@ -42,7 +42,8 @@ def test_every_mode_becomes_rgb(tmp_path, mode, pixel, rgb):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_frame_is_the_same_in_a_tiff_which_pillow_turns_while_it_loads_it(tmp_path, orientation):
+def test_both_frames_of_a_tiff_equal_those_of_a_png(tmp_path, orientation):
+    # Pillow turns a TIFF while it loads it, and no other format
     stored = np.arange(24, dtype=np.uint8).reshape(4, 6)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -67,7 +68,7 @@ def test_a_frame_is_the_same_in_a_tiff_which_pillow_turns_while_it_loads_it(tmp_
         ("GIF", "unsupported_format"),
     ],
 )
-def test_what_cannot_be_used_says_so(tmp_path, content, reason):
+def test_an_unusable_file_is_an_error_with_its_reason(tmp_path, content, reason):
     path = tmp_path / ("a.heic" if content == "HEIC" else "a.jpg")
     if content == "HEIC":
         path.write_bytes(b"....ftypheic")

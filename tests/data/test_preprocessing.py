@@ -19,7 +19,7 @@ def only_window(native_hw, fit):
     return window
 
 
-def test_letterbox_shows_all_of_the_picture_and_pads_with_ignore():
+def test_letterbox_shows_the_whole_image_and_pads_with_ignore():
     fit = Fit("letterbox", (4, 4))
     label_map = grid("11223344 11223344 55667788 55667788")
     np.testing.assert_array_equal(fit_label_map(label_map, fit, only_window((4, 8), fit)), grid("xxxx 1234 5678 xxxx"))
@@ -30,7 +30,7 @@ def test_crop_fills_the_window_and_keeps_the_centre():
     np.testing.assert_array_equal(fit_label_map(grid("1234 5678"), fit, only_window((2, 4), fit)), grid("23 67"))
 
 
-def test_stretch_scales_the_sides_apart():
+def test_stretch_scales_each_side_by_itself():
     fit = Fit("stretch", (2, 4))
     np.testing.assert_array_equal(fit_label_map(grid("12"), fit, only_window((1, 2), fit)), grid("1122 1122"))
 
@@ -58,7 +58,7 @@ def test_the_shape_is_consistent_and_no_new_value_appears(size_hw, fit):
 
 @st.composite
 def cuts(draw):
-    """A picture and a Fit that cuts it, with any overlap that params.yaml allows."""
+    """An image size and a Fit that cuts it, with any overlap that params.yaml allows."""
     side, size_hw = draw(st.integers(6, 40)), draw(st.tuples(st.integers(4, 40), st.integers(4, 40)))
     overlap = draw(st.integers(0, max(0, round(side * min(size_hw) / max(size_hw)) // 3)))
     native_hw = draw(st.tuples(st.integers(1, 200), st.integers(1, 200)).filter(lambda hw: max(hw) > side))
@@ -67,7 +67,7 @@ def cuts(draw):
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(cuts(), st.tuples(sizes, fits)))
-def test_the_windows_cover_every_pixel_are_of_one_size_and_overlap_as_asked(case):
+def test_windows_cover_every_pixel_have_one_size_and_the_required_overlap(case):
     native_hw, fit = case
     look = plan(native_hw, fit)
     for spans, length in zip((look.rows, look.columns), native_hw, strict=True):
@@ -82,7 +82,7 @@ def test_the_windows_cover_every_pixel_are_of_one_size_and_overlap_as_asked(case
         assert stored_windows(native_hw, fit) == look.windows
 
 
-def test_tiles_have_the_training_shape_and_lie_evenly():
+def test_tiles_have_the_training_shape_and_even_spacing():
     # 16:12 tiles of 32 x 24 with 4 shared: the width of 80 takes 3 (2 reach 60), the height of 50 takes 3 (2 reach 44)
     look = plan((50, 80), Fit("letterbox", (12, 16), tile_side=32, tile_overlap=4))
     assert look.rows == (slice(0, 24), slice(13, 37), slice(26, 50))
@@ -91,7 +91,7 @@ def test_tiles_have_the_training_shape_and_lie_evenly():
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "crop", "stretch"])
-def test_a_picture_narrower_than_a_tile_keeps_the_tiles_scale_and_is_padded(mode):
+def test_an_image_narrower_than_a_tile_keeps_the_scale_of_tiles_and_is_padded(mode):
     fit = Fit(mode, (16, 16), tile_side=32)
     look = plan((8, 100), fit)
     assert (look.rows, len(look.columns)) == ((slice(0, 8),), 4)
@@ -102,12 +102,12 @@ def test_a_picture_narrower_than_a_tile_keeps_the_tiles_scale_and_is_padded(mode
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "crop", "stretch"])
-def test_pictures_up_to_the_limit_go_the_ordinary_way(mode):
+def test_images_up_to_the_tile_side_are_not_cut(mode):
     assert plan((30, 32), Fit(mode, (16, 16), 32, 8)) == plan((30, 32), Fit(mode, (16, 16)))
     assert plan((30, 32), Fit(mode, (16, 16), 31, 8)) != plan((30, 32), Fit(mode, (16, 16)))
 
 
-def test_a_tile_at_scale_one_is_cut_out_of_the_picture_as_it_is():
+def test_a_tile_at_scale_1_equals_the_pixels_of_the_image():
     image = np.random.default_rng(1).integers(0, 256, (40, 70, 3), np.uint8)
     fit = Fit("letterbox", (16, 32), tile_side=32, tile_overlap=5)
     for window in stored_windows((40, 70), fit):
@@ -115,7 +115,7 @@ def test_a_tile_at_scale_one_is_cut_out_of_the_picture_as_it_is():
 
 
 @pytest.mark.parametrize("mode", ["letterbox", "crop", "stretch"])
-def test_a_picture_of_the_training_size_is_left_alone(mode):
+def test_an_image_of_the_training_size_is_unchanged(mode):
     image = np.random.default_rng(1).integers(0, 256, (8, 12, 3), np.uint8)
     fit = Fit(mode, (8, 12))
     assert plan((8, 12), fit).windows == stored_windows((8, 12), fit)

@@ -1,5 +1,12 @@
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
 from segpipe.data import tables
 from segpipe.data.records import Dataset, Image, Instance, Rle
+from segpipe.data.tables import column
 
 DATASET = Dataset(
     format="coco",
@@ -12,16 +19,57 @@ DATASET = Dataset(
         Instance(id="m#3", image_key="b", category="hügel", mask_file="m.png", mask_value=0),
     ),
 )
+COLUMNS = [
+    ([], pa.string()),
+    (["a", None, "", "hügel\n"], pa.string()),
+    ([1, None, -(2**31)], pa.int32()),
+    ([2**60, 0], pa.int64()),
+    ([0.5, None, float("inf"), 3], pa.float64()),
+    ([True, None, False] * 7, pa.bool_()),
+    ([None, None], pa.float64()),
+    ([[], None, [1.5, 2.0]], pa.list_(pa.float64())),
+    ([(), ((1.0, 2.0), (3.0,)), ((),)], pa.list_(pa.list_(pa.float64()))),
+    ([("difficult",), (), ("a", "b")], pa.list_(pa.string())),
+    ([], pa.list_(pa.int64())),
+]
 
 
-def test_records_come_back_as_they_were(tmp_path):
+def test_a_data_set_is_read_as_it_was_written(tmp_path):
     tables.write_dataset(tmp_path, DATASET)
     assert tables.read_dataset(tmp_path) == DATASET
 
 
-def test_equal_records_are_equal_bytes(tmp_path):
+def test_equal_records_give_equal_bytes(tmp_path):
     for folder in ("one", "two"):
         tables.write_dataset(tmp_path / folder, DATASET)
     for name in ("images", "instances", "categories"):
         path = f"{name}.parquet"
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
+
+
+@pytest.mark.parametrize(("values", "kind"), COLUMNS)
+def test_a_column_equals_the_one_that_arrow_makes(values, kind):
+    made = column(values, kind)
+    made.validate(full=True)
+    assert made.equals(pa.array(values, kind))
+
+
+def test_a_number_that_is_too_large_for_its_column_is_an_error():
+    with pytest.raises(OverflowError):
+        column([2**31], pa.int32())
+
+
+def test_records_are_written_and_read_without_importing_pandas(tmp_path):
+    code = f"""
+import sys
+from pathlib import Path
+from segpipe.data import tables
+from segpipe.data.records import Dataset, Image, Instance
+outline = (0.0, 0.0, 4.0, 0.0, 4.0, 4.0)
+instance = Instance(id="1", image_key="a", category="cat", rings=(outline,), flags=("difficult",))
+dataset = Dataset(format="coco", categories=("cat",), images=(Image(key="a", file="a.png"),), instances=(instance,))
+tables.write_dataset(Path({str(tmp_path)!r}), dataset)
+assert tables.read_dataset(Path({str(tmp_path)!r})) == dataset
+sys.exit("pandas" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

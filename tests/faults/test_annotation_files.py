@@ -202,7 +202,7 @@ def test_broken_results_are_named_although_the_list_of_pictures_is_sound(world, 
 def test_files_without_any_annotation_end_the_run(world):
     sources.put_coco(world.source)
     sources.put(world.source, "instances.json", {"images": [], "annotations": [], "categories": []})
-    with pytest.raises(UserError, match="no annotation has a class; nothing is left to learn"):
+    with pytest.raises(UserError, match="no annotation has a class; there is nothing to train on"):
         go(world)
 
 

@@ -1,4 +1,4 @@
-"""The class table: which name stands for which pixel value, in which colour."""
+"""Classes: which of the source's categories count as which class, and each class's pixel value and colour."""
 
 import difflib
 import json
@@ -20,7 +20,11 @@ _IGNORE_COLOUR = (224, 224, 192)  # VOC's "void"
 
 @cache
 def voc_colours(count: int) -> tuple[tuple[int, int, int], ...]:
-    """The first `count` colours of the PASCAL VOC palette (VOCdevkit: VOCcode/VOClabelcolormap.m)."""
+    """The first `count` colours of the PASCAL VOC palette. Source: VOCdevkit, VOCcode/VOClabelcolormap.m.
+
+    >>> voc_colours(3)
+    ((0, 0, 0), (128, 0, 0), (0, 128, 0))
+    """
     colours = []
     for index in range(count):
         red = green = blue = 0
@@ -50,16 +54,16 @@ class ClassTable:
 
     @property
     def colours(self) -> list[tuple[int, int, int]]:
-        """256 RGB colours, by pixel value; value 255 (ignore) is VOC's void."""
+        """256 RGB colours by pixel value; 255 (ignore) has the colour of VOC's void."""
         return [*voc_colours(IGNORE_INDEX), _IGNORE_COLOUR]
 
     @property
     def png_palette(self) -> list[int]:
-        """768 numbers: the colours flat, as Pillow's putpalette takes them."""
+        """The colours as 768 numbers, for Pillow's putpalette."""
         return [part for colour in self.colours for part in colour]
 
     def write(self, path: Path) -> None:
-        """Write the table as JSON."""
+        """Write the table as JSON to `path`."""
         path.write_bytes(self.encoded())
 
     def encoded(self) -> bytes:
@@ -70,7 +74,7 @@ class ClassTable:
 
     @classmethod
     def read(cls, path: Path) -> "ClassTable":
-        """Read what `write` wrote."""
+        """The table that `write` wrote."""
         rows = json.loads(path.read_text(encoding="utf-8"))["classes"]
         return cls(tuple(row["name"] for row in rows))
 
@@ -82,11 +86,14 @@ _FOREGROUND = "foreground"
 
 
 def select(wanted: Wanted, categories: Sequence[str], used: set[str]) -> dict[str, str]:
-    """The class that each category counts as, in the order of the classes; categories that do not count are not in it.
+    """The class of each category that counts, in the order of the classes.
 
-    wanted: auto: every category with an annotation, in the source's order; names: these, in this order; a mapping:
-    its keys are the classes, each made of one category or of several. used: names that at least one annotation has.
-    Raises UserError for a category that no annotation has.
+    wanted: "auto": every category with an annotation, in the source's order; a list: these categories, in this order;
+    a mapping: its keys are the classes, its values the category or categories of each.
+    used: the categories of at least one annotation. Raises UserError for a category that no annotation has.
+
+    >>> select({"vehicle": ["car", "bus"], "human": "person"}, [], {"bus", "car", "person"})
+    {'car': 'vehicle', 'bus': 'vehicle', 'person': 'human'}
     """
     if wanted == "auto":
         return {name: name for name in _all_used(categories, used)}
@@ -98,38 +105,48 @@ def select(wanted: Wanted, categories: Sequence[str], used: set[str]) -> dict[st
 
 
 def class_of_categories(parts_of: Mapping[str, str | Sequence[str]]) -> dict[str, str]:
-    """The class that each category counts as. Raises UserError for one in two classes, and a class without any."""
+    """The class of each category. Raises UserError for a category in two classes, and for a class without categories.
+
+    parts_of: the category or categories of each class.
+    """
     class_of: dict[str, str] = {}
     for name, parts in parts_of.items():
         if not parts:
-            raise UserError(f"{name!r} is made of no category; name one or more, or take it out")
+            raise UserError(f"{name!r} has no categories; name one or more, or remove it")
         for part in [parts] if isinstance(parts, str) else parts:
             if part in class_of:
                 where = f"twice in {name!r}" if class_of[part] == name else f"in {class_of[part]!r} and in {name!r}"
-                raise UserError(f"{part!r} stands {where}; a category counts as one class")
+                raise UserError(f"{part!r} is {where}; a category belongs to one class")
             class_of[part] = name
     return class_of
 
 
 def class_names(class_of: Mapping[str, str]) -> tuple[str, ...]:
-    """The classes, in their order."""
+    """The classes in `class_of`, in their order."""
     return tuple(dict.fromkeys(class_of.values()))
 
 
 def class_table(selected: Sequence[str], task: TaskKind) -> ClassTable:
-    """Background and the selected classes; `binary` folds them into one, named after the class if there is only one."""
+    """The table of background and the selected classes.
+
+    task: "binary" merges all classes into one, which is named after the class if there is only one.
+    """
     if task == "multiclass":
         return ClassTable((BACKGROUND, *selected))
     return ClassTable((BACKGROUND, selected[0] if len(selected) == 1 else _FOREGROUND))
 
 
 def class_indices(selected: Sequence[str], task: TaskKind) -> dict[str, int]:
-    """The class_index that each selected class is painted with."""
+    """The class_index of each selected class.
+
+    >>> class_indices(["cat", "dog"], "multiclass"), class_indices(["cat", "dog"], "binary")
+    ({'cat': 1, 'dog': 2}, {'cat': 1, 'dog': 1})
+    """
     return {name: 1 if task == "binary" else index for index, name in enumerate(selected, start=1)}
 
 
 def refuse_unknown(priority: str | Sequence[str], selected: Sequence[str]) -> None:
-    """Raise UserError if a list of classes from the top down class_names one that is not selected."""
+    """Raise UserError if `priority` is a list of classes with one that is not selected."""
     for name in [] if isinstance(priority, str) else priority:
         if name not in selected:
             close = difflib.get_close_matches(name, selected, n=1)
@@ -140,10 +157,10 @@ def refuse_unknown(priority: str | Sequence[str], selected: Sequence[str]) -> No
 def _all_used(categories: Sequence[str], used: set[str]) -> tuple[str, ...]:
     unused = [name for name in categories if name not in used]
     if unused:
-        logger.warning("categories without an annotation are left out: %s", ", ".join(unused))
+        logger.warning("categories without annotations are left out: %s", ", ".join(unused))
     found = tuple(name for name in categories if name in used and name != BACKGROUND)
     if not found:
-        raise UserError("no annotation has a class; nothing is left to learn")
+        raise UserError("no annotation has a class; there is nothing to train on")
     return found
 
 

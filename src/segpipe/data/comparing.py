@@ -1,104 +1,106 @@
-"""Whether two pictures show the same: one is brought onto the other, and then they are compared in detail.
+"""Whether two images have the same content: one is aligned to the other, then they are compared in detail.
 
-A hash of 64 bits says which pictures are of one layout, as all radiographs of a chest are. Copies agree in detail as
-well, once a slight turn, cut or shift is undone. How far they must depends on how much detail there is: where there is
-little, what is left of the common layout agrees, too. `bench/duplicates.py` measures what is confirmed.
+A hash of 64 bits only finds images of one layout, such as all chest radiographs. Copies also agree in detail, once a
+slight rotation, crop or shift is undone. How strictly they must agree depends on how much detail there is: with little
+detail, the rest of a common layout also agrees. bench/duplicates.py measures what is confirmed.
 """
 
 import numpy as np
 
-DETAIL = 48  # pixels a side of the small picture
-_DETAILED = (0.55, 0.9)  # how strong the detail of a picture is against what is coarser: little, much
-_MOST = (0.8, 0.6)  # what most blocks of the two must correlate by then
-_MAY_DIFFER = 0.2  # part of the blocks that need not, as under a watermark
-_HALF = (0.88, 0.01)  # or what half of them must, as where the lightest parts have become white; more by bit of hashes
-_CHUNK = 48  # pairs at once: they fit the processor's cache
-_BLOCK = 6  # pixels a side of what is correlated by itself, so that one strong edge does not decide
-_INSIDE = slice(_BLOCK, DETAIL - _BLOCK)  # at the border copies are cut and framed
-_FLAT = 1.0  # grey levels; a block that varies less shows nothing
-_FARTHEST = 0.3  # half sides of the picture that any part of the motion may come to
-_ITERATIONS = (6, 3, 2)  # on a quarter of the pixels a side, half of them, and all
+DETAIL = 48  # pixels a side of the compared images
+_DETAIL_RATIO = (0.55, 0.9)  # strength of the fine band against the coarse band: little detail, much detail
+_MIN_CORRELATION = (0.8, 0.6)  # least correlation of most blocks with little and with much detail
+_MAY_DIFFER = 0.2  # share of the blocks that may correlate less, as under a watermark
+_HALF = (0.88, 0.01)  # or least correlation of half of the blocks (others may have become white), plus this per bit
+_CHUNK = 48  # pairs at a time: they fit the processor's cache
+_BLOCK = 6  # pixels a side of a block; blocks correlate separately, so that one strong edge does not decide
+_INSIDE = slice(_BLOCK, DETAIL - _BLOCK)  # without the border, where copies are cut and framed
+_FLAT = 1.0  # grey levels; a block with a smaller standard deviation is ignored
+_MAX_MOTION = 0.3  # limit of each number of the motion, in half sides of the image
+_ITERATIONS = (6, 3, 2)  # at a quarter of the side, half of it, and all of it
 
 
 def same_content(one: np.ndarray, other: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Whether pictures show the same, bool (K,).
+    """Whether pairs of images have the same content, bool (K,).
 
-    one, other: grey levels, (K, DETAIL, DETAIL), turned alike; bits: (K,), by how many their hashes differ.
+    one, other: float (K, DETAIL, DETAIL), grey levels 0..255, in the same orientation; bits: int (K,), the number of
+    different bits of their hashes.
     """
     parts = [slice(start, start + _CHUNK) for start in range(0, len(one), _CHUNK)]
-    return np.concatenate([np.zeros(0, bool), *(_same(one[part], other[part], bits[part]) for part in parts)])
+    return np.concatenate([np.zeros(0, bool), *(_compare(one[part], other[part], bits[part]) for part in parts)])
 
 
-def _same(one: np.ndarray, other: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    fine, other_fine = (_DETAILS.band(pictures) for pictures in (one, other))
+def _compare(one: np.ndarray, other: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    fine, other_fine = (_DETAILS.band(images) for images in (one, other))
     detail = (_strength(one, fine) + _strength(other, other_fine)) / 2
-    asked = np.stack([np.interp(detail, _DETAILED, _MOST), _HALF[0] + _HALF[1] * bits], axis=1)
+    required = np.stack([np.interp(detail, _DETAIL_RATIO, _MIN_CORRELATION), _HALF[0] + _HALF[1] * bits], axis=1)
     motion = np.zeros((len(one), 6), np.float32)
-    agree = _agree(fine, other_fine, motion, asked)
+    agree = _agree(fine, other_fine, motion, required)
     left = np.flatnonzero(~agree)
     for scale, iterations in zip(_SCALES, _ITERATIONS, strict=True):
-        motion[left] = scale.moved(one[left], other[left], motion[left], iterations)
-    agree[left] = _agree(fine[left], other_fine[left], motion[left], asked[left])
+        motion[left] = scale.aligned(one[left], other[left], motion[left], iterations)
+    agree[left] = _agree(fine[left], other_fine[left], motion[left], required[left])
     return agree
 
 
-def _strength(pictures: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    strength: np.ndarray = fine.std(axis=(1, 2)) / np.maximum(_LAYOUT.band(pictures).std(axis=(1, 2)), 1e-3)
+def _strength(images: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    strength: np.ndarray = fine.std(axis=(1, 2)) / np.maximum(_LAYOUT.band(images).std(axis=(1, 2)), 1e-3)
     return strength
 
 
-def _agree(fine: np.ndarray, other_fine: np.ndarray, motion: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Whether the blocks that show something correlate after the motion as is asked of most, or of half of them.
+def _agree(fine: np.ndarray, other_fine: np.ndarray, motion: np.ndarray, required: np.ndarray) -> np.ndarray:
+    """Whether, after the motion, enough blocks that are not flat correlate as required, bool (K,).
 
-    asked: (K, 2). Where no block shows anything, nothing tells the two apart.
+    required: (K, 2), the correlation of most blocks, and of half of them; one of both is enough. Two images agree if
+    all blocks are flat.
     """
     warped, inside = _DETAILS.warp(other_fine, motion)
     shown = _blocks(inside.astype(np.float32))
-    a, b = (_blocks(pictures * inside) for pictures in (fine, warped))
+    a, b = (_blocks(images * inside) for images in (fine, warped))
     a, b = (blocks - blocks.mean(axis=2, keepdims=True) for blocks in (a, b))
     power, other_power = (np.square(blocks).mean(axis=2) for blocks in (a, b))
     correlation = (a * b).mean(axis=2) / np.sqrt(np.maximum(power * other_power, 1e-4))
-    tells = (shown.mean(axis=2) > 0.9) & (np.maximum(power, other_power) > _FLAT**2)
-    ordered, last = np.sort(np.where(tells, correlation, np.inf), axis=1), np.maximum(tells.sum(axis=1) - 1, 0)
+    counts = (shown.mean(axis=2) > 0.9) & (np.maximum(power, other_power) > _FLAT**2)
+    ordered, last = np.sort(np.where(counts, correlation, np.inf), axis=1), np.maximum(counts.sum(axis=1) - 1, 0)
     shares = np.stack([_MAY_DIFFER * last, last / 2], axis=1).astype(int)
-    return np.asarray((np.take_along_axis(ordered, shares, axis=1) >= asked).any(axis=1))
+    return np.asarray((np.take_along_axis(ordered, shares, axis=1) >= required).any(axis=1))
 
 
-def _blocks(pictures: np.ndarray) -> np.ndarray:
-    """(K, blocks, pixels of each), without those at the border."""
+def _blocks(images: np.ndarray) -> np.ndarray:
+    """The blocks of images without those at the border, (K, blocks, pixels of a block)."""
     count = DETAIL // _BLOCK - 2
-    split = pictures[:, _INSIDE, _INSIDE].reshape(len(pictures), count, _BLOCK, count, _BLOCK).swapaxes(2, 3)
-    return split.reshape(len(pictures), count * count, _BLOCK * _BLOCK)
+    split = images[:, _INSIDE, _INSIDE].reshape(len(images), count, _BLOCK, count, _BLOCK).swapaxes(2, 3)
+    return split.reshape(len(images), count * count, _BLOCK * _BLOCK)
 
 
 class _Scale:
-    """Pictures of so many pixels a side, and the motion between them.
+    """Images of one size, and the motion between two of them.
 
-    Motion is six numbers a pair: x moves by m0 + m1 x + m2 y, y by m3 + m4 x + m5 y, both -1..1 across the picture.
+    A motion is six numbers, float (K, 6): x moves by m0 + m1 x + m2 y, y by m3 + m4 x + m5 y, where x and y run from -1
+    to 1 across the image.
     """
 
     def __init__(self, side: int, smooth: float, wide: float) -> None:
-        """smooth, wide: deviations, in pixels, of the Gaussians whose difference is looked at; smooth 0: none."""
+        """side: pixels; smooth, wide: standard deviations in pixels of the band's two Gaussians; 0: no Gaussian."""
         self.side = side
         self.smooth, self.wide = (_gaussian(side, deviation) for deviation in (smooth, wide))
         places = (np.arange(side, dtype=np.float32) - (side - 1) / 2) / (side / 2)
         self.x, self.y = np.tile(places, (side, 1)), np.tile(places[:, None], (1, side))
         ends = np.clip(np.arange(side)[:, None] + [1, -1], 0, side - 1)
-        self.slope = (np.eye(side, dtype=np.float32)[ends] * np.array([[1], [-1]], np.float32)).sum(
-            axis=1
-        ) * np.float32(side / 4)
+        differences = np.eye(side, dtype=np.float32)[ends] * np.array([[1], [-1]], np.float32)
+        self.slope = differences.sum(axis=1) * np.float32(side / 4)
 
-    def band(self, pictures: np.ndarray) -> np.ndarray:
-        """What is left of pictures without what is finer or coarser."""
+    def band(self, images: np.ndarray) -> np.ndarray:
+        """The images without finer and coarser detail: a difference of Gaussians, (K, side, side)."""
         factor = DETAIL // self.side
-        small = pictures.reshape(len(pictures), self.side, factor, self.side, factor).mean(axis=(2, 4))
+        small = images.reshape(len(images), self.side, factor, self.side, factor).mean(axis=(2, 4))
         band: np.ndarray = self.smooth @ small @ self.smooth.T - self.wide @ small @ self.wide.T
         return band
 
-    def moved(self, one: np.ndarray, other: np.ndarray, motion: np.ndarray, iterations: int) -> np.ndarray:
-        """The motion that brings `other` nearer to `one`, by least squares, from `motion` on.
+    def aligned(self, one: np.ndarray, other: np.ndarray, motion: np.ndarray, iterations: int) -> np.ndarray:
+        """The motion that aligns `other` to `one`, by least squares, starting from `motion`.
 
-        Source: Baker and Matthews, Lucas-Kanade 20 Years On, IJCV 56 (2004); the slopes are those of `one` throughout.
+        Source: Baker and Matthews, Lucas-Kanade 20 Years On, IJCV 56 (2004); only the slopes of `one` are used.
         """
         target, moving = self.band(one), self.band(other)
         down, across = self.slope @ target, target @ self.slope.T
@@ -111,11 +113,11 @@ class _Scale:
             seen = target * inside
             gain = (seen * warped).sum(axis=(1, 2)) / (np.square(warped).sum(axis=(1, 2)) + 1e-3)
             off = (gain[:, None, None] * warped - seen).reshape(len(one), self.side**2, 1)
-            motion = np.clip(motion - (steps @ off)[..., 0], -_FARTHEST, _FARTHEST)
+            motion = np.clip(motion - (steps @ off)[..., 0], -_MAX_MOTION, _MAX_MOTION)
         return motion
 
-    def warp(self, pictures: np.ndarray, motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures after a motion, between their pixels linear, 0 outside; and where it is inside, bool."""
+    def warp(self, images: np.ndarray, motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The images after a motion, bilinear, 0 outside; and which pixels are inside, bool (K, side, side)."""
         m = motion.T[:, :, None, None]
         middle, half, last = (self.side - 1) / 2, self.side / 2, self.side - 1
         x = (self.x + m[0] + m[1] * self.x + m[2] * self.y) * half + middle
@@ -123,19 +125,19 @@ class _Scale:
         inside = (np.abs(x - middle) <= half) & (np.abs(y - middle) <= half)
         left, top = (np.clip(place, 0, last - 1).astype(np.int32) for place in (x, y))
         right, bottom = (np.clip(place - first, 0, 1) for place, first in ((x, left), (y, top)))
-        first = (np.arange(len(pictures), dtype=np.int32) * self.side**2)[:, None, None] + top * self.side + left
-        flat = pictures.reshape(-1)
+        first = (np.arange(len(images), dtype=np.int32) * self.side**2)[:, None, None] + top * self.side + left
+        flat = images.reshape(-1)
 
-        def between(start: np.ndarray) -> np.ndarray:
+        def interpolated(start: np.ndarray) -> np.ndarray:
             level: np.ndarray = flat[start] + (flat[start + 1] - flat[start]) * right
             return level
 
-        upper = between(first)
-        return (upper + (between(first + self.side) - upper) * bottom) * inside, inside
+        upper = interpolated(first)
+        return (upper + (interpolated(first + self.side) - upper) * bottom) * inside, inside
 
 
 def _gaussian(side: int, deviation: float) -> np.ndarray:
-    """(side, side), what smooths along one side."""
+    """The matrix (side, side) that smooths along one side."""
     if not deviation:
         return np.eye(side, dtype=np.float32)
     places = np.arange(side)

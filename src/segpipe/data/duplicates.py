@@ -1,4 +1,13 @@
-"""Photographs that are equal or nearly so, and the groups they form."""
+"""Images that are equal or nearly equal, and the groups that they form.
+
+The fingerprint of an image is eleven perceptual hashes and a small version of it. A hash is the pHash of
+imagehash.phash: one bit per frequency, whether it is above the median of the 8 x 8 lowest frequencies. imagehash hashes
+the image only as it is. Here all eight orientations are hashed from one transform (turning or mirroring an image swaps
+and negates its frequencies), and also the parts of an image that a cropped or framed copy shows.
+
+Hashes find candidates; `comparing` then decides in detail. bench/duplicates.py measures what is found, and what is
+mistaken for a copy.
+"""
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,22 +19,23 @@ from PIL import Image
 from segpipe.data import comparing
 from segpipe.data.comparing import DETAIL
 
-ORIENTATIONS = 8  # fingerprint of the whole picture, one an orientation, the picture as it is first
-PARTS = 3  # fingerprint of what may be all that a copy shows: 0.9 and 0.8 of it, and all of it without its frame
-_THUMB, _SIDE, _LOW = 64, 32, 8
+ORIENTATIONS = 8  # hashes of the whole image: as it is, then turned and mirrored in every other way
+PARTS = 3  # hashes of what a copy may show: the central 0.9 and 0.8 of each side, and all without its frame
+_WITHOUT_FRAME = ORIENTATIONS + PARTS - 1  # position of the last of them
+_SMALL = 64  # pixels a side of the small image in a fingerprint
+_PHASH, _LOW = 32, 8  # pixels a side of what is transformed; frequencies per side that are hashed
 _CROPS = (0.9, 0.8)
-_FLAT = 2.0  # a picture whose grey levels spread less has nothing to be known by
-_FRAME = 6  # rows and columns whose grey levels spread no more belong to a frame
-_LEAST = 1 / 4  # what must be left without the frame
-_HASHED = 16 * (ORIENTATIONS + PARTS)  # hexadecimal digits
+_UNIFORM = 2.0  # standard deviation of the grey levels below which an image has no fingerprint
+_FRAME = 6  # rows and columns at the border belong to a frame if their grey levels span no more
+_LEAST_INSIDE = 1 / 4  # share of a side that must remain without the frame
+_HASH_DIGITS = 16 * (ORIENTATIONS + PARTS)  # hexadecimal
 Span = tuple[float, float]
-_SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # what mirroring does to the frequencies along one side
-_BLOCK = 64  # rows of the distance matrix held at once: they fit the processor's cache
-_AT_ONCE = 1024  # pairs that are compared in detail at once: 20 MB
-_TRIES = 3  # ways in which two photographs are compared in detail, those of the nearest hashes first
-_WITHOUT_FRAME = ORIENTATIONS + PARTS - 1
-# the hashes that are compared: each way to turn one picture, with the whole of the other or a part of it
-_WAYS = [
+_MIRROR_SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # of the frequencies along one side, when it is mirrored
+_ROWS_AT_ONCE = 64  # rows of the distance matrix: they fit the processor's cache
+_PAIRS_AT_ONCE = 1024  # pairs that are compared in detail at a time: 20 MB
+_TRIES = 3  # views of a pair that are compared in detail, nearest hashes first
+# pairs of views whose hashes are compared: each orientation of one image with the whole of the other or a part of it
+_VIEW_PAIRS = [
     pair
     for turn in range(ORIENTATIONS)
     for view in (0, *range(ORIENTATIONS, ORIENTATIONS + PARTS))
@@ -33,126 +43,15 @@ _WAYS = [
 ]
 
 
-def close_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
-    """Pairs (i, j), i < j, of photographs that show the same, int64 (K, 2) a block; hashes: `hashes`.
-
-    They are at most `distance` bits apart, and agree in detail. A photograph of one shade has no hash and is close to
-    none.
-    """
-    hashed = np.array([position for position, text in enumerate(hashes) if text], np.int64)
-    texts = [hashes[position] for position in hashed]
-    of, small = hash_numbers(texts), small_images(texts)
-    for start in range(0, len(of), _BLOCK):
-        near = distances(of[start : start + _BLOCK, None], of[None, start:]) <= distance
-        rows, columns = np.nonzero(near)
-        later = columns > rows
-        pairs = np.stack([rows[later], columns[later]], axis=1) + start
-        yield hashed[pairs[confirmed(pairs, of, small, distance)]]
-
-
-def joining_pairs(hashes: Sequence[str], distance: int) -> Iterator[np.ndarray]:
-    """Pairs (i, j), i < j, that join all whom `close_pairs` join: of equal hashes only the first is compared.
-
-    What a photograph is close to, the first of its hash is too.
-    """
-    yield equal_pairs(hashes)
-    yield from close_pairs(only_firsts(hashes, firsts(hashes)), distance)
-
-
-def only_firsts(hashes: Sequence[str], first: Sequence[int]) -> list[str]:
-    """Without the hashes of those that are not their own `first`."""
-    return [text if first[position] == position else "" for position, text in enumerate(hashes)]
-
-
-def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Bits between photographs given by their `numbers`, uint8 in the shape that both broadcast to.
-
-    As far as one of them, turned and mirrored in any way, is from the other or from a part of the other.
-    """
-    nearest = np.full(np.broadcast_shapes(one.shape, other.shape)[:-1], 64, np.uint8)
-    differing = np.empty(nearest.shape, np.uint64)
-    for a, b in _WAYS:
-        np.bitwise_xor(one[..., a], other[..., b], out=differing)
-        np.minimum(nearest, np.bitwise_count(differing), out=nearest)
-    return nearest
-
-
-def confirmed(pairs: np.ndarray, of: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
-    """Which pairs of positions agree in detail in one of the ways in which their hashes are close, bool (K,).
-
-    of, small: `numbers` and `details` of all photographs.
-    """
-    parts = [pairs[start : start + _AT_ONCE] for start in range(0, len(pairs), _AT_ONCE)]
-    return np.concatenate([np.zeros(0, bool), *(_confirmed(part, of, small, distance) for part in parts)])
-
-
-def _confirmed(pairs: np.ndarray, of: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
-    ways = np.array(_WAYS)  # (W, 2)
-    hashes = of[pairs[:, None], ways]  # (K, W, 2)
-    apart = np.bitwise_count(hashes[..., 0] ^ hashes[..., 1]).astype(np.int64)
-    unframed = (of[:, _WITHOUT_FRAME] == of[:, 0])[pairs][
-        :, None
-    ]  # the inside of a picture without a frame is the picture
-    apart[(unframed & (ways == _WITHOUT_FRAME)).any(axis=2)] = distance + 1
-    order = np.argsort(apart, axis=1, kind="stable")
-    agree = np.zeros(len(pairs), bool)
-    for way in order.T[:_TRIES]:
-        bits = apart[np.arange(len(pairs)), way]
-        left = np.flatnonzero(~agree & (bits <= distance))
-        one, other = _viewed(small, pairs[left].T, ways[way[left]].T)
-        agree[left] = comparing.same_content(one, other, bits[left])
-    return agree
-
-
-def _viewed(small: np.ndarray, positions: np.ndarray, views: np.ndarray) -> np.ndarray:
-    """`viewed` of each position and view, (*positions.shape, DETAIL, DETAIL); each of them is made once."""
-    needed, place = np.unique(positions * (ORIENTATIONS + PARTS) + views, return_inverse=True)
-    made = [
-        view_of(small[position], view) for position, view in zip(*divmod(needed, ORIENTATIONS + PARTS), strict=True)
-    ]
-    return np.array(made).reshape(-1, DETAIL, DETAIL)[place.reshape(positions.shape)]
-
-
-def equal_pairs(names: Sequence[str]) -> np.ndarray:
-    """Positions (first, i) of equal names, int64 (K, 2)."""
-    pairs = [(first, position) for position, first in enumerate(firsts(names)) if first != position]
-    return np.array(pairs, np.int64).reshape(-1, 2)
-
-
-def firsts(names: Sequence[str]) -> list[int]:
-    """For each position that of the first equal name; an empty name equals none."""
-    first: dict[str, int] = {}
-    return [first.setdefault(name, position) if name else position for position, name in enumerate(names)]
-
-
-def groups(count: int, pairs: Iterable[np.ndarray]) -> np.ndarray:
-    """For each of `count` positions the lowest position that pairs connect it with, directly or through others."""
-    from scipy.sparse import coo_array  # only split groups, and importing takes as long as checking 30 photographs
-    from scipy.sparse.csgraph import connected_components
-
-    lowest = np.arange(count)
-    for part in pairs:
-        ends = lowest[part]  # what is connected already counts as one
-        edges = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), (count, count))
-        labels = connected_components(edges, directed=False)[1]
-        first = np.full(count, count)
-        np.minimum.at(first, labels, lowest)
-        lowest = first[labels[lowest]]
-    return lowest
-
-
-def fingerprint(picture: Image.Image) -> str:
-    """The fingerprint of an RGB picture, ORIENTATIONS + PARTS times 64 bits in hex, and its small picture in base64.
-
-    "" for a picture of one shade.
-    """
-    width, height = (max(1, side // (2 * _THUMB)) for side in picture.size)
-    grey = picture.reduce((width, height)).convert("L").resize((_THUMB, _THUMB), Image.Resampling.LANCZOS)
+def fingerprint(image: Image.Image) -> str:
+    """The hashes of an RGB image in hex, and its small version in base64; "" for an image of one shade."""
+    width, height = (max(1, side // (2 * _SMALL)) for side in image.size)
+    grey = image.reduce((width, height)).convert("L").resize((_SMALL, _SMALL), Image.Resampling.LANCZOS)
     shades = np.asarray(grey, np.float64)
-    if shades.std() < _FLAT:
+    if shades.std() < _UNIFORM:
         return ""
     rows, columns = zip(*_spans(shades), strict=True)
-    down, across = (np.stack([_waves(*span) for span in spans]) for spans in (rows, columns))
+    down, across = (np.stack([_cosines(*span) for span in spans]) for spans in (rows, columns))
     low = down @ shades @ across.transpose(0, 2, 1)
     blocks = np.concatenate([_orientations(low[0]), low[1:]]).reshape(-1, _LOW * _LOW)
     ordered = np.sort(blocks, axis=1)
@@ -161,59 +60,180 @@ def fingerprint(picture: Image.Image) -> str:
     return np.packbits(bits, axis=1).tobytes().hex() + base64.b64encode(grey.tobytes()).decode()
 
 
-def hash_numbers(texts: Sequence[str]) -> np.ndarray:
-    """The hashes in fingerprints that are not empty, uint64 (N, ORIENTATIONS + PARTS)."""
-    rows = np.frombuffer(bytes.fromhex("".join(text[:_HASHED] for text in texts)), ">u8").reshape(
-        -1, ORIENTATIONS + PARTS
-    )
-    return rows.astype(np.uint64, order="F")  # one hash of all pictures side by side: they are compared that way
+def hash_numbers(fingerprints: Sequence[str]) -> np.ndarray:
+    """The hashes in fingerprints, none of them empty, uint64 (N, ORIENTATIONS + PARTS)."""
+    digits = "".join(text[:_HASH_DIGITS] for text in fingerprints)
+    rows = np.frombuffer(bytes.fromhex(digits), ">u8").reshape(-1, ORIENTATIONS + PARTS)
+    return rows.astype(np.uint64, order="F")  # column by column: `distances` compares one view of all images
 
 
-def small_images(texts: Sequence[str]) -> np.ndarray:
-    """The small pictures of the same, uint8 (N, 64, 64)."""
-    pixels = b"".join(base64.b64decode(text[_HASHED:]) for text in texts)
-    return np.frombuffer(pixels, np.uint8).reshape(-1, _THUMB, _THUMB)
+def small_images(fingerprints: Sequence[str]) -> np.ndarray:
+    """The small images in fingerprints, none of them empty, uint8 (N, 64, 64), grey."""
+    pixels = b"".join(base64.b64decode(text[_HASH_DIGITS:]) for text in fingerprints)
+    return np.frombuffer(pixels, np.uint8).reshape(-1, _SMALL, _SMALL)
 
 
 def view_of(small: np.ndarray, view: int) -> np.ndarray:
-    """A small picture as the hash at position `view` is of it: turned, or a part of it, float32 (DETAIL, DETAIL)."""
+    """A small image as the hash at position `view` sees it: turned, or a part of it.
+
+    small: uint8 (64, 64). Returns float32 (DETAIL, DETAIL).
+    """
     rows, columns = _spans(small)[max(0, 1 + view - ORIENTATIONS)]
-    seen = _stretched(*rows) @ small.astype(np.float32) @ _stretched(*columns).T
+    seen = _resizing(*rows) @ small.astype(np.float32) @ _resizing(*columns).T
     if view >= ORIENTATIONS:
         return seen
     turned = seen[:: -1 if view & 2 else 1, :: -1 if view & 1 else 1]
     return turned.T if view & 4 else turned
 
 
+def close_pairs(fingerprints: Sequence[str], distance: int) -> Iterator[np.ndarray]:
+    """Pairs of positions (i, j), i < j, of images with the same content, int64 (K, 2) per block.
+
+    Their hashes differ by at most `distance` bits, and they agree in detail. An image without a fingerprint is in no
+    pair.
+    """
+    hashed = np.array([position for position, text in enumerate(fingerprints) if text], np.int64)
+    texts = [fingerprints[position] for position in hashed]
+    hashes, small = hash_numbers(texts), small_images(texts)
+    for start in range(0, len(hashes), _ROWS_AT_ONCE):
+        is_near = distances(hashes[start : start + _ROWS_AT_ONCE, None], hashes[None, start:]) <= distance
+        rows, columns = np.nonzero(is_near)
+        later = columns > rows
+        pairs = np.stack([rows[later], columns[later]], axis=1) + start
+        yield hashed[pairs[confirmed(pairs, hashes, small, distance)]]
+
+
+def joining_pairs(fingerprints: Sequence[str], distance: int) -> Iterator[np.ndarray]:
+    """Fewer pairs than `close_pairs` that form the same groups: of equal fingerprints only the first is compared."""
+    yield equal_pairs(fingerprints)
+    yield from close_pairs(only_firsts(fingerprints, firsts(fingerprints)), distance)
+
+
+def only_firsts(names: Sequence[str], first: Sequence[int]) -> list[str]:
+    """The names, with "" at each position that is not its own `first`.
+
+    >>> only_firsts(["a", "b", "a"], firsts(["a", "b", "a"]))
+    ['a', 'b', '']
+    """
+    return [name if first[position] == position else "" for position, name in enumerate(names)]
+
+
+def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The number of different bits between images, in the nearest pair of views.
+
+    one, other: `hash_numbers`, uint64 (..., ORIENTATIONS + PARTS). Returns uint8 in the shape that both broadcast to.
+    """
+    nearest = np.full(np.broadcast_shapes(one.shape, other.shape)[:-1], 64, np.uint8)
+    differing = np.empty(nearest.shape, np.uint64)
+    for a, b in _VIEW_PAIRS:
+        np.bitwise_xor(one[..., a], other[..., b], out=differing)
+        np.minimum(nearest, np.bitwise_count(differing), out=nearest)
+    return nearest
+
+
+def confirmed(pairs: np.ndarray, hashes: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
+    """Whether each pair agrees in detail in one of the views in which its hashes are close, bool (K,).
+
+    pairs: int (K, 2), positions; hashes, small: `hash_numbers` and `small_images` of all images.
+    """
+    parts = [pairs[start : start + _PAIRS_AT_ONCE] for start in range(0, len(pairs), _PAIRS_AT_ONCE)]
+    return np.concatenate([np.zeros(0, bool), *(_confirmed(part, hashes, small, distance) for part in parts)])
+
+
+def _confirmed(pairs: np.ndarray, hashes: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
+    view_pairs = np.array(_VIEW_PAIRS)  # (V, 2)
+    compared = hashes[pairs[:, None], view_pairs]  # (K, V, 2)
+    bits_apart = np.bitwise_count(compared[..., 0] ^ compared[..., 1]).astype(np.int64)
+    has_no_frame = (hashes[:, _WITHOUT_FRAME] == hashes[:, 0])[pairs][:, None]  # then this part is the whole image
+    bits_apart[(has_no_frame & (view_pairs == _WITHOUT_FRAME)).any(axis=2)] = distance + 1
+    order = np.argsort(bits_apart, axis=1, kind="stable")
+    agree = np.zeros(len(pairs), bool)
+    for choice in order.T[:_TRIES]:
+        bits = bits_apart[np.arange(len(pairs)), choice]
+        left = np.flatnonzero(~agree & (bits <= distance))
+        one, other = _views(small, pairs[left].T, view_pairs[choice[left]].T)
+        agree[left] = comparing.same_content(one, other, bits[left])
+    return agree
+
+
+def _views(small: np.ndarray, positions: np.ndarray, views: np.ndarray) -> np.ndarray:
+    """`view_of` each position and view, (*positions.shape, DETAIL, DETAIL); each is computed once."""
+    needed, place = np.unique(positions * (ORIENTATIONS + PARTS) + views, return_inverse=True)
+    each = zip(*divmod(needed, ORIENTATIONS + PARTS), strict=True)
+    made = [view_of(small[position], view) for position, view in each]
+    return np.array(made).reshape(-1, DETAIL, DETAIL)[place.reshape(positions.shape)]
+
+
+def equal_pairs(names: Sequence[str]) -> np.ndarray:
+    """Pairs of positions (first, i) of equal names, int64 (K, 2); "" equals nothing.
+
+    >>> equal_pairs(["a", "b", "a", "a"]).tolist()
+    [[0, 2], [0, 3]]
+    """
+    pairs = [(first, position) for position, first in enumerate(firsts(names)) if first != position]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def firsts(names: Sequence[str]) -> list[int]:
+    """For each position, the position of the first equal name; "" equals nothing.
+
+    >>> firsts(["a", "", "b", "", "a"])
+    [0, 1, 2, 3, 0]
+    """
+    first: dict[str, int] = {}
+    return [first.setdefault(name, position) if name else position for position, name in enumerate(names)]
+
+
+def groups(count: int, pairs: Iterable[np.ndarray]) -> np.ndarray:
+    """The group of each of `count` positions: the lowest position that pairs connect it with, int (count,).
+
+    >>> groups(5, [np.array([[3, 1]]), np.array([[4, 3]])]).tolist()
+    [0, 1, 2, 1, 1]
+    """
+    from scipy.sparse import coo_array  # only split needs it, and importing takes as long as checking 30 photos
+    from scipy.sparse.csgraph import connected_components
+
+    lowest = np.arange(count)
+    for part in pairs:
+        ends = lowest[part]  # connected positions already count as one
+        edges = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), (count, count))
+        labels = connected_components(edges, directed=False)[1]
+        first = np.full(count, count)
+        np.minimum.at(first, labels, lowest)
+        lowest = first[labels[lowest]]
+    return lowest
+
+
 def _orientations(low: np.ndarray) -> np.ndarray:
-    """(8, 8, 8): the frequencies of a picture and of its seven turned and mirrored versions."""
-    mirrored = [low, low * _SIGNS, low * _SIGNS[:, None], low * _SIGNS * _SIGNS[:, None]]
+    """The frequencies of an image, (8, 8), and of its seven turned and mirrored versions: (8, 8, 8)."""
+    mirrored = [low, low * _MIRROR_SIGNS, low * _MIRROR_SIGNS[:, None], low * _MIRROR_SIGNS * _MIRROR_SIGNS[:, None]]
     return np.stack([*mirrored, *(block.T for block in mirrored)])
 
 
 @lru_cache(maxsize=1024)
-def _waves(start: float, stop: float) -> np.ndarray:
-    """What gives the lowest frequencies of the pixels from start to stop along one side, (8, 64).
+def _cosines(start: float, stop: float) -> np.ndarray:
+    """The matrix (8, 64) from pixels to the lowest frequencies of the part from start to stop along one side.
 
-    They are brought to 32 pixels as Pillow does it, then transformed (cosine transform, type II; scipy.fft takes longer
-    to import than to compute). Both are sums, so that one matrix does it.
+    It resizes the part to 32 pixels as Pillow does, then applies the cosine transform, type II. Both are linear, so
+    that one matrix does both. scipy.fft takes longer to import than this takes to compute.
     """
-    each = Image.fromarray(np.eye(_THUMB, dtype=np.float32))
-    scaled = np.asarray(each.resize((_THUMB, _SIDE), Image.Resampling.LANCZOS, (0, start, _THUMB, stop)), np.float64)
-    waves: np.ndarray = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5)) @ scaled
-    return waves
+    identity = Image.fromarray(np.eye(_SMALL, dtype=np.float32))
+    box = (0, start, _SMALL, stop)
+    resizing = np.asarray(identity.resize((_SMALL, _PHASH), Image.Resampling.LANCZOS, box), np.float64)
+    cosines: np.ndarray = np.cos(np.pi / _PHASH * np.outer(np.arange(_LOW), np.arange(_PHASH) + 0.5)) @ resizing
+    return cosines
 
 
 @lru_cache(maxsize=1024)
-def _stretched(start: float, stop: float) -> np.ndarray:
-    """What makes DETAIL pixels of those from start to stop along one side, (DETAIL, 64)."""
-    each = Image.fromarray(np.eye(_THUMB, dtype=np.float32))
-    return np.asarray(each.resize((_THUMB, DETAIL), Image.Resampling.LANCZOS, (0, start, _THUMB, stop)))
+def _resizing(start: float, stop: float) -> np.ndarray:
+    """The matrix (DETAIL, 64) that resizes the part from start to stop along one side to DETAIL pixels."""
+    identity = Image.fromarray(np.eye(_SMALL, dtype=np.float32))
+    return np.asarray(identity.resize((_SMALL, DETAIL), Image.Resampling.LANCZOS, (0, start, _SMALL, stop)))
 
 
 def _spans(shades: np.ndarray) -> list[tuple[Span, Span]]:
-    """The rows and columns of the whole picture, and of its parts."""
-    return [*(_centre(share, len(shades)) for share in (1.0, *_CROPS)), _inside(shades)]
+    """The rows and columns of the whole image, and of its parts."""
+    return [*(_centre(share, len(shades)) for share in (1.0, *_CROPS)), _without_frame(shades)]
 
 
 def _centre(share: float, side: int) -> tuple[Span, Span]:
@@ -221,9 +241,9 @@ def _centre(share: float, side: int) -> tuple[Span, Span]:
     return (margin, side - margin), (margin, side - margin)
 
 
-def _inside(shades: np.ndarray) -> tuple[Span, Span]:
-    """The (top, bottom) and (left, right) that are left without rows and columns of one shade at the border."""
+def _without_frame(shades: np.ndarray) -> tuple[Span, Span]:
+    """The (top, bottom) and (left, right) without rows and columns of one shade at the border."""
     rows, columns = (np.flatnonzero(np.ptp(shades, axis=axis) > _FRAME) for axis in (1, 0))
-    if min(len(rows), len(columns)) < _LEAST * len(shades):
+    if min(len(rows), len(columns)) < _LEAST_INSIDE * len(shades):
         return _centre(1.0, len(shades))
     return (float(rows[0]), float(rows[-1] + 1)), (float(columns[0]), float(columns[-1] + 1))

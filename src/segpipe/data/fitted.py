@@ -1,8 +1,8 @@
-"""Photographs at training size, left by validate for rasterize, so that each is decoded and resized once.
+"""Photos at training size, cached by validate for rasterize, so that each photo is decoded and resized once.
 
-A shortcut and nothing else: what is taken from here equals what decoding the photograph again gives, and whatever is
-missing, damaged or of a file that was touched since is decoded again. Each process adds to a file of its own, since
-making and removing a file takes longer than writing a photograph into one.
+The cache changes no result: its rows equal those of the decoded photo. A photo is decoded again if its rows are missing
+or damaged, or if its file has changed since. Each process appends to one file, because creating and removing a file per
+photo takes longer than writing it.
 """
 
 import os
@@ -25,25 +25,25 @@ from segpipe.data.preprocessing import Fit, fit_pil_image, stored_windows
 from segpipe.data.records import Frame, Record
 
 FOLDER = memory.FOLDER / "fitted"
-_HEAD = struct.Struct("<64s8s2q2I")  # before the rows of a photograph: sha256, frame, stamp, how many, their checksum
-_SUM = struct.Struct("<I")  # of the head, behind it
+_HEAD = struct.Struct("<64s8s2q2I")  # before the rows of a photo: sha256, frame, stamp, number of rows, their checksum
+_SUM = struct.Struct("<I")  # checksum of the head, after it
 
 
 @dataclass(frozen=True, slots=True)
 class Left(Record):
-    """Where the rows of one photograph lie. stamp: of its file when it was read; checksum: of the rows."""
+    """The place of one photo's rows in the cache."""
 
     file: Path
-    offset: int
-    count: int
-    stamp: Stamp
-    checksum: int
+    offset: int  # bytes
+    count: int  # rows
+    stamp: Stamp  # of the photo's file when it was read
+    checksum: int  # CRC-32 of the rows
 
-    def rows(self, photograph: Path, fit: Fit) -> Sequence[np.ndarray] | None:
-        """The rows, uint8 (h, w, 3) each; None if they are damaged or the photograph was touched since."""
+    def rows(self, photo: Path, fit: Fit) -> Sequence[np.ndarray] | None:
+        """The rows, uint8 (h, w, 3) each; None if they are damaged or the photo's file has changed."""
         size = self.count * _row_bytes(fit)
         try:
-            if stamp_of(photograph) != self.stamp:
+            if stamp_of(photo) != self.stamp:
                 return None
             with self.file.open("rb", buffering=0) as file:
                 file.seek(self.offset)
@@ -57,14 +57,14 @@ class Left(Record):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Where photographs of one fit lie, made by one version of the code."""
+    """The cache of the photos of one Fit, made by one version of the code."""
 
     folder: Path
     fit: Fit
 
-    def put(self, picture: Image.Image, sha256: str, frame: Frame, stamp: Stamp) -> None:
-        """Leave the rows of the store that a photograph becomes. A disk that takes them not is no harm."""
-        rows, checksum = fit_all(picture, self.fit), 0
+    def put(self, image: Image.Image, sha256: str, frame: Frame, stamp: Stamp) -> None:
+        """Cache the rows of a photo. A full disk is harmless: the photo is then decoded again."""
+        rows, checksum = fit_all(image, self.fit), 0
         for row in rows:
             checksum = zlib_ng.crc32(row, checksum)
         head = _HEAD.pack(sha256.encode(), frame.encode(), *stamp, len(rows), checksum)
@@ -76,10 +76,10 @@ class Fitted:
                     file.write(row.data)
                 file.flush()
             except OSError:
-                file.truncate(start)  # so that what is added later can be found
+                file.truncate(start)  # so that rows appended later can be found
 
     def found(self) -> dict[tuple[str, str], Left]:
-        """What lies here, by sha256 and frame."""
+        """The cached photos, by sha256 and frame."""
         left: dict[tuple[str, str], Left] = {}
         for path in sorted(self.folder.glob("*")):
             with path.open("rb") as file:
@@ -91,26 +91,26 @@ class Fitted:
         return left
 
 
-def fit_all(picture: Image.Image, fit: Fit) -> list[np.ndarray]:
-    """The rows of the store that a photograph becomes."""
-    return [fit_pil_image(picture, fit, window) for window in stored_windows((picture.height, picture.width), fit)]
+def fit_all(image: Image.Image, fit: Fit) -> list[np.ndarray]:
+    """The rows of the store for an RGB image, uint8 (h, w, 3) each."""
+    return [fit_pil_image(image, fit, window) for window in stored_windows((image.height, image.width), fit)]
 
 
 def begin(fit: Fit) -> Fitted:
-    """An empty place for photographs of this fit; those of others are forgotten."""
+    """An empty cache for photos of this Fit; all others are deleted."""
     forget()
-    there = place(fit)
-    there.folder.mkdir(parents=True)
-    return there
+    cache = place(fit)
+    cache.folder.mkdir(parents=True)
+    return cache
 
 
 def place(fit: Fit) -> Fitted:
-    """Where validate left the photographs of this fit, if it did."""
+    """The cache that validate wrote for this Fit; it may be empty."""
     return Fitted(FOLDER / memory.key_of(memory.version(), repr(fit))[:16], fit)
 
 
 def forget() -> None:
-    """Remove whatever is left."""
+    """Delete all cached photos."""
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
@@ -119,7 +119,7 @@ def _row_bytes(fit: Fit) -> int:
 
 
 def _head(file: BinaryIO) -> tuple[bytes, bytes, int, int, int, int] | None:
-    """The next head; None at the end of the file, or where it is damaged."""
+    """The next head; None at the end of the file, or if the head is damaged."""
     head, checksum = file.read(_HEAD.size), file.read(_SUM.size)
     if len(checksum) < _SUM.size or zlib_ng.crc32(head) != _SUM.unpack(checksum)[0]:
         return None

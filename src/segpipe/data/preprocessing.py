@@ -1,4 +1,4 @@
-"""The one preprocessing: which parts of a picture of any size the network sees, and how each comes to its shape."""
+"""The preprocessing of training and prediction: which parts of an image the network sees, at which size."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,23 +10,22 @@ from PIL import Image
 from segpipe.data.classes import IGNORE_INDEX
 
 Mode = Literal["letterbox", "crop", "stretch"]
-PADDING = 127  # mid-grey: near zero after normalisation, so a border looks like nothing in particular
-_CROP_OVERLAP = 8  # windows of `crop` share at least this part (an eighth) of their shorter side
+PADDING = 127  # mid-grey: near zero after normalisation
+_CROP_OVERLAP = 8  # neighbouring windows of `crop` overlap by at least 1/8 of their shorter side
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """letterbox: all of the picture, padded; crop: the window filled, the rest cut; stretch: sides scaled apart.
+    """How images come to the size that the network sees.
 
-    A picture whose longer side exceeds tile_side (0: none does) is cut instead into tiles of the shape of size_hw whose
-    longer side is tile_side native pixels, and that share at least tile_overlap native pixels with their neighbours.
-    All tiles come at one scale; where the picture is narrower than a tile, the rest is padding.
+    Images with a longer side than tile_side are cut into tiles with the aspect ratio of size_hw. All tiles have one
+    scale; if the image is narrower than a tile, the rest is padding.
     """
 
-    mode: Mode
-    size_hw: tuple[int, int]
-    tile_side: int = 0
-    tile_overlap: int = 0
+    mode: Mode  # letterbox: scale and pad; crop: scale and cut; stretch: scale each side by itself
+    size_hw: tuple[int, int]  # height and width that the network sees
+    tile_side: int = 0  # longer side of a tile in native pixels; 0: no tiles
+    tile_overlap: int = 0  # least overlap of neighbouring tiles in native pixels
 
     @property
     def tile_hw(self) -> tuple[int, int]:
@@ -34,34 +33,27 @@ class Fit:
         return _like(self.size_hw, self.tile_side / max(self.size_hw))
 
     def cuts(self, native_hw: tuple[int, int]) -> bool:
-        """Whether a picture of that size is cut into tiles."""
+        """Whether an image of this size is cut into tiles."""
         return 0 < self.tile_side < max(native_hw)
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A part of a picture, in native pixels, and the rows and columns of the network's input that show it.
+    """A part of an image, and its place in the network's input."""
 
-    The rest of the input is padding.
-    """
-
-    rows: slice
+    rows: slice  # of the image, native pixels
     columns: slice
-    content: tuple[slice, slice]
+    content: tuple[slice, slice]  # rows and columns of the input that show the part; the rest is padding
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Windows of one size that together show every pixel of a picture.
+    """Windows of one size that together show every pixel of an image: each of `rows` with each of `columns`."""
 
-    rows, columns: what they show along each side, from 0 to the picture's end; neighbours share at least `overlap`
-    native pixels; content: as in Window.
-    """
-
-    rows: tuple[slice, ...]
+    rows: tuple[slice, ...]  # native pixels, from the top to the bottom of the image
     columns: tuple[slice, ...]
-    content: tuple[slice, slice]
-    overlap: int
+    content: tuple[slice, slice]  # as in Window
+    overlap: int  # least overlap of neighbours in native pixels
 
     @property
     def windows(self) -> list[Window]:
@@ -71,15 +63,18 @@ class Plan:
 
 @lru_cache(maxsize=4096)
 def plan(native_hw: tuple[int, int], fit: Fit) -> Plan:
-    """What prediction looks at in a picture of native_hw pixels.
+    """The windows that prediction uses for an image of native_hw pixels.
 
-    One window; or as many as a picture that is cut into tiles needs, or the longer side of one in `crop`.
+    One window for `letterbox` and `stretch`; several along the longer side for `crop`, and for tiles.
+
+    >>> plan((100, 300), Fit("crop", (64, 64))).columns
+    (slice(0, 100, None), slice(66, 166, None), slice(133, 233, None), slice(200, 300, None))
     """
     part_hw, overlap = native_hw, 0
     if fit.cuts(native_hw):
         tile_hw = fit.tile_hw
-        part_hw, overlap = _least(tile_hw, native_hw), fit.tile_overlap
-        content_hw = _shown(part_hw[0], fit.size_hw[0], tile_hw[0]), _shown(part_hw[1], fit.size_hw[1], tile_hw[1])
+        part_hw, overlap = _smaller(tile_hw, native_hw), fit.tile_overlap
+        content_hw = _scaled(part_hw[0], fit.size_hw[0], tile_hw[0]), _scaled(part_hw[1], fit.size_hw[1], tile_hw[1])
     elif fit.mode == "crop":
         part_hw, content_hw = _crop_hw(native_hw, fit), fit.size_hw
         overlap = min(part_hw) // _CROP_OVERLAP
@@ -88,11 +83,11 @@ def plan(native_hw: tuple[int, int], fit: Fit) -> Plan:
     else:
         content_hw = fit.size_hw
     rows, columns = (_spans(length, part, overlap) for length, part in zip(native_hw, part_hw, strict=True))
-    return Plan(rows, columns, _centred(_least(content_hw, fit.size_hw), fit.size_hw), overlap)
+    return Plan(rows, columns, _centred(_smaller(content_hw, fit.size_hw), fit.size_hw), overlap)
 
 
 def stored_windows(native_hw: tuple[int, int], fit: Fit) -> list[Window]:
-    """What training sees of a picture of native_hw pixels: what prediction does, but of `crop` the middle alone."""
+    """The windows that training uses for an image of native_hw pixels: as `plan`, but for `crop` the centre only."""
     whole = plan(native_hw, fit)
     if fit.mode != "crop" or fit.cuts(native_hw):
         return whole.windows
@@ -100,22 +95,28 @@ def stored_windows(native_hw: tuple[int, int], fit: Fit) -> list[Window]:
 
 
 def fit_image(image: np.ndarray, fit: Fit, window: Window) -> np.ndarray:
-    """Bring a window of an image, uint8 (H, W, 3), to uint8 (*fit.size_hw, 3): antialiased bilinear, padding grey."""
+    """A window of an image at the network's size: antialiased bilinear, padded with grey.
+
+    image: uint8 (H, W, 3). Returns uint8 (*fit.size_hw, 3).
+    """
     return _placed(Image.fromarray(image[window.rows, window.columns]), fit, window)
 
 
-def fit_pil_image(picture: Image.Image, fit: Fit, window: Window) -> np.ndarray:
-    """The same of Pillow's picture, mode RGB."""
+def fit_pil_image(image: Image.Image, fit: Fit, window: Window) -> np.ndarray:
+    """A window of Pillow's image, mode RGB, at the network's size, uint8 (*fit.size_hw, 3); equals `fit_image`."""
     box = (window.columns.start, window.rows.start, window.columns.stop, window.rows.stop)
-    whole = box == (0, 0, picture.width, picture.height)
-    return _placed(picture if whole else picture.crop(box), fit, window)
+    is_whole = box == (0, 0, image.width, image.height)
+    return _placed(image if is_whole else image.crop(box), fit, window)
 
 
 def fit_label_map(label_map: np.ndarray, fit: Fit, window: Window, padding: int = IGNORE_INDEX) -> np.ndarray:
-    """Bring a window of a label map, (H, W), to (*fit.size_hw), same dtype: exact nearest, one new value: padding."""
+    """A window of a label map at the network's size: nearest neighbour, padded with `padding`.
+
+    label_map: integer (H, W). Returns the same dtype, fit.size_hw.
+    """
     rows, columns = sampled(window)
     canvas = np.full(fit.size_hw, padding, label_map.dtype)
-    if label_map.flags.f_contiguous:  # what lies side by side in memory is copied first
+    if label_map.flags.f_contiguous:  # rows of the transposed map are contiguous: copy those first
         canvas[window.content] = label_map.T[columns].T[rows]
     else:
         canvas[window.content] = label_map[rows][:, columns]
@@ -123,7 +124,7 @@ def fit_label_map(label_map: np.ndarray, fit: Fit, window: Window, padding: int 
 
 
 def sampled(window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and columns of the picture whose pixels a label map of the window is made of."""
+    """The rows and columns of the image that `fit_label_map` samples, int (content height,) and (content width,)."""
     spans = zip((window.rows, window.columns), window.content, strict=True)
     rows, columns = (_nearest(native, _length(content)) for native, content in spans)
     return rows, columns
@@ -141,16 +142,16 @@ def _placed(part: Image.Image, fit: Fit, window: Window) -> np.ndarray:
 
 
 def _crop_hw(native_hw: tuple[int, int], fit: Fit) -> tuple[int, int]:
-    """The largest part of a picture that has the shape of fit.size_hw."""
+    """The largest part of an image with the aspect ratio of fit.size_hw."""
     scale = min(n / s for s, n in zip(fit.size_hw, native_hw, strict=True))
-    return _least(_like(fit.size_hw, scale), native_hw)
+    return _smaller(_like(fit.size_hw, scale), native_hw)
 
 
 def _spans(length: int, part: int, overlap: int) -> tuple[slice, ...]:
-    """Evenly spaced parts that cover `length`, the first from 0, the last to the end; whole pixels."""
+    """Evenly spaced parts that cover 0..length, in whole pixels."""
     if part >= length:
         return (slice(0, length),)
-    assert overlap < part, "neighbours that share all of themselves cover nothing"
+    assert overlap < part, "with this overlap the parts would not advance"
     last = -(-(length - part) // (part - overlap))
     starts = [i * (length - part) // last for i in range(last + 1)]
     return tuple(slice(start, start + part) for start in starts)
@@ -165,11 +166,11 @@ def _like(size_hw: tuple[int, int], scale: float) -> tuple[int, int]:
     return max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale))
 
 
-def _shown(part: int, size: int, tile: int) -> int:
+def _scaled(part: int, size: int, tile: int) -> int:
     return max(1, round(part * size / tile))
 
 
-def _least(one_hw: tuple[int, int], other_hw: tuple[int, int]) -> tuple[int, int]:
+def _smaller(one_hw: tuple[int, int], other_hw: tuple[int, int]) -> tuple[int, int]:
     return min(one_hw[0], other_hw[0]), min(one_hw[1], other_hw[1])
 
 
@@ -179,5 +180,5 @@ def _length(span: slice) -> int:
 
 
 def _nearest(native: slice, scaled: int) -> np.ndarray:
-    """For each scaled pixel the native pixel that holds its centre; integers only, so it is exact."""
+    """For each scaled pixel the native pixel that contains its centre; exact, since it uses integers only."""
     return native.start + ((2 * np.arange(scaled) + 1) * _length(native)) // (2 * scaled)

@@ -1,4 +1,4 @@
-"""What a source folder says, format by format made equal: images, instances, category names."""
+"""The records of a source, equal for all formats: images, instances, category names."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -6,17 +6,19 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Literal
 
-Frame = Literal["viewed", "stored"]
+Frame = Literal["viewed", "stored"]  # pixels with the EXIF orientation applied, or as they are in the file
+# crowd: a region of uncounted objects; ignore: a region that the source excludes from the truth.
+# Both are below every object, unless the instance is layered.
 Role = Literal["object", "crowd", "ignore"]
-ShapeKind = Literal["region", "box", "line", "point"]
-Note = tuple[str, str]  # the code of a finding that only a reader can see, and the rest in words
+ShapeKind = Literal["region", "box", "line", "point"]  # box: where the object is, not its outline; one ring
+Note = tuple[str, str]  # code and text of a finding that only a reader can see
 FLAGS = ("difficult", "occluded", "truncated")
 
 
 class Record:
-    """Base of frozen records that go from process to process by the thousand: how they pickle.
+    """Base of frozen dataclasses that are sent between processes by the thousand; it makes them pickle fast.
 
-    The way that dataclasses bring along looks every field up anew for each record, which takes ten times as long.
+    The default of dataclasses looks up every field again for each record, which takes ten times as long.
     """
 
     __slots__ = ()
@@ -27,7 +29,7 @@ class Record:
 
 
 def from_values(kind: Any, values: tuple[Any, ...]) -> Any:
-    """A record of the values of its fields, in their order."""
+    """The record of class `kind` with these field values, in the order of its fields."""
     record = object.__new__(kind)
     for name, value in zip(_names_of(kind), values, strict=True):
         object.__setattr__(record, name, value)
@@ -46,117 +48,93 @@ def _values_of(kind: Any, but: str = "") -> Callable[[object], Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rle(Record):
-    """COCO run lengths of one mask: column-major, the first run counts zeros.
+    """COCO's run lengths of one mask, down the columns; the first run counts zeros."""
 
-    size_hw: (height, width) in pixels; counts: the run lengths, or COCO's compressed string of them.
-    """
-
-    size_hw: tuple[int, int]
-    counts: tuple[int, ...] | str
+    size_hw: tuple[int, int]  # height and width in pixels
+    counts: tuple[int, ...] | str  # the run lengths, or COCO's compressed string of them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Image(Record):
-    """One photograph of the source.
+    """One image of the source, as its annotation files describe it."""
 
-    key: unique, safe as a file name; file: POSIX path inside the source ("" if the record names none);
-    width, height: pixels as the annotation declares them (None: it does not); split: the source's own
-    (train, val, test) or None; annotated: some annotation file has a record of it; place: where that record
-    stands; problem: a reason code if the record itself cannot be used, detail: that in words; notes: what only a reader
-    can see, such as a photograph with several records.
-    """
+    key: str  # unique, safe as a file name
+    file: str  # POSIX path of the photo inside the source; "" if the record names none
 
-    key: str
-    file: str
-    width: int | None = None
+    # what the source declares
+    width: int | None = None  # pixels
     height: int | None = None
-    split: str | None = None
-    annotated: bool = True
+    split: str | None = None  # train, val or test
+    annotated: bool = True  # some annotation file has a record of it
+
+    # where the record is, and what is wrong with it
     place: str = ""
-    problem: str = ""
-    detail: str = ""
-    notes: tuple[Note, ...] = ()
+    problem: str = ""  # reason code if the record itself cannot be used
+    detail: str = ""  # the problem in words
+    notes: tuple[Note, ...] = ()  # findings that only a reader can see, such as several records of one photo
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instance(Record):
-    """One annotated object, drawn by exactly one of: rings, rle, or the pixels of mask_file equal to mask_value.
+    """One annotated object. Its shape is exactly one of: rings, rle, the pixels of mask_file that equal mask_value."""
 
-    kind: what the annotator drew: a region; a box, which says where the object is but not its outline (one ring, its
-    four corners); a line (each of rings an open one, two points or more) or a point (rings of one point each).
+    id: str  # unique in the data set
+    image_key: str  # "" if the record names no image of the data set
+    category: str  # one of Dataset.categories; "" if unknown
 
-    id: unique in the data set; image_key: "" if no image of the data set is named; category: a name of
-    Dataset.categories, "" where unknown; rings: closed lines, each flat x, y, x, y ... in pixels, united;
-    holes: closed lines whose insides are taken away from the united rings; even_odd: rings within each other leave
-    holes instead, a pixel counts where an odd number of rings hold it;
-    rings_refused: further rings of the record that are none (an odd count, under 6 numbers, no numbers of pixels);
-    mask_file: POSIX path inside the source; role: `crowd` is a region of uncounted objects, `ignore` one that
-    the source excludes from truth, both beneath every object unless layered: the source draws its shapes over each
-    other, and this one covers what comes before it; flags: of FLAGS, what its annotator noted;
-    area: square pixels as declared; place: where the record stands;
-    problem: a reason code if the record cannot be used, detail: that in words; note: the code of a finding that only a
-    reader can see.
-    """
-
-    id: str
-    image_key: str
-    category: str
-    rings: tuple[tuple[float, ...], ...] = ()
-    holes: tuple[tuple[float, ...], ...] = ()
-    even_odd: bool = False
-    rings_refused: int = 0
+    # shape; rings and holes are flat x, y, x, y ... in pixels
+    rings: tuple[tuple[float, ...], ...] = ()  # closed lines, united; of a `line`: open lines; of a `point`: points
+    holes: tuple[tuple[float, ...], ...] = ()  # closed lines, subtracted from the united rings
+    even_odd: bool = False  # rings are not united: a pixel counts if an odd number of rings contain it
+    rings_refused: int = 0  # invalid rings of the record: an odd count, under 6 numbers, or not numbers of pixels
     rle: Rle | None = None
-    mask_file: str = ""
+    mask_file: str = ""  # POSIX path inside the source
     mask_value: int | None = None
+
+    # what the source says about it
     role: Role = "object"
-    layered: bool = False
+    layered: bool = False  # the source draws its shapes over each other: this one covers the earlier ones
     kind: ShapeKind = "region"
-    flags: tuple[str, ...] = ()
-    area: float | None = None
+    flags: tuple[str, ...] = ()  # of FLAGS
+    area: float | None = None  # square pixels, as declared
+
+    # where the record is, and what is wrong with it
     place: str = ""
-    problem: str = ""
-    detail: str = ""
-    note: str = ""
+    problem: str = ""  # reason code if the record cannot be used
+    detail: str = ""  # the problem in words
+    note: str = ""  # code of a finding that only a reader can see
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conflict:
-    """Two sides of a source that contradict each other over classes.
+    """Two parts of a source that contradict each other about classes."""
 
-    kind: spelling: two names that may be one class; photograph: the same one, with objects of other classes on each
-    side. categories: those that they contradict each other over; what: that in words, with both sides; remedy: what to
-    do.
-    """
-
-    kind: Literal["spelling", "photograph"]
-    categories: tuple[str, ...]
-    what: str
-    remedy: str
+    kind: Literal["spelling", "photograph"]  # two names that may be one class; one photo with different classes
+    categories: tuple[str, ...]  # the names in question
+    what: str  # the conflict in words, with both parts
+    remedy: str  # what to do
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """Everything one source says. images sorted by file, instances in the order of their files and records.
+    """All records of one source."""
 
-    format: the reader's name; categories: names in the source's own order; conflicts: between parts of the source.
-    """
-
-    format: str
-    categories: tuple[str, ...]
-    images: tuple[Image, ...]
-    instances: tuple[Instance, ...]
+    format: str  # the reader's name
+    categories: tuple[str, ...]  # names, in the source's order
+    images: tuple[Image, ...]  # sorted by file
+    instances: tuple[Instance, ...]  # in the order of their files and records
     conflicts: tuple[Conflict, ...] = ()
 
 
 def without_place(record: Image | Instance) -> tuple[Any, ...]:
-    """The values of its fields but for where it stands in its file, which decides nothing; those of an Rle inside."""
+    """The field values without `place`, which decides nothing; an Rle as a tuple of its values."""
     kind: Any = type(record)
     values: tuple[Any, ...] = _values_of(kind, "place")(record)
     return tuple(_values_of(Rle)(value) if isinstance(value, Rle) else value for value in values)
 
 
 def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
-    """The instances of each image by its key, in their order; "" holds those that name no known image."""
+    """The instances by image key, in their order; "": instances that name no known image."""
     grouped: dict[str, list[Instance]] = {}
     for instance in instances:
         grouped.setdefault(instance.image_key, []).append(instance)
@@ -165,20 +143,21 @@ def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photo(Record):
-    """A photograph that decodes. frame: which pixels are used; undecidable: both frames fit the declared size.
+    """An image whose photo can be decoded."""
 
-    width, height: in that frame; sha256: of its bytes; phash: `looks.hashes` of those pixels;
-    background: its record has no object, and that is taken as the truth.
-    """
-
+    # as in Image
     key: str
     file: str
     split: str | None
+
+    # the pixels that are used
     width: int
     height: int
     frame: Frame
-    orientation: int
-    undecidable: bool
-    sha256: str
-    phash: str
-    background: bool
+    orientation: int  # EXIF orientation, 1..8
+    undecidable: bool  # both frames fit the declared size
+
+    # content
+    sha256: str  # of the photo's bytes, in hex
+    phash: str  # `duplicates.fingerprint` of the used pixels
+    background: bool  # its record has no object, and this counts as the truth

@@ -1,4 +1,4 @@
-"""The pixels of an opened picture as 8-bit RGB, and what that changes: depth, bands, transparency, all but one page."""
+"""An open image as 8-bit RGB, and what this changes: bit depth, bands, transparency, pages."""
 
 import io
 import math
@@ -15,42 +15,42 @@ from PIL.TiffImagePlugin import TiffImageFile
 from segpipe.data import tiffs
 from segpipe.data.records import Record
 
-Noted = tuple[str, str, str]  # the name of a picture, and the code and detail of one of its changes
+Noted = tuple[str, str, str]  # an image's name, and the code and detail of one of its changes
 File = io.BytesIO | io.BufferedReader
-_SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}  # N: this machine's
-_PAGE = {"TIFF": "page", "MPO": "picture"}
-_SAMPLE = 1_000_000  # pixels that the range of values is measured on
-_OUTLIERS = 10_000  # one value of so many, at either end, is left out of it: dead and hot pixels
-_STRIP = 1 << 18  # pixels scaled at once
+_SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}  # N: the byte order of this machine
+_PAGE = {"TIFF": "page", "MPO": "image"}
+_SAMPLE = 1_000_000  # pixels on which the range of values is measured
+_OUTLIERS = 10_000  # one in so many values at either end does not count for the range: dead and hot pixels
+_STRIP = 1 << 18  # pixels scaled at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Change(Record):
-    """How the pixels that are used differ from those of the file. code: of a finding; detail: its words."""
+    """One difference between the used pixels and those of the file."""
 
-    code: str
-    detail: str
+    code: str  # of a finding
+    detail: str  # the finding's text
 
 
 def summary_lines(noted: Iterable[Noted]) -> list[str]:
-    """One line for each code, with the first picture that has it."""
+    """One line per code, with the first image that has it."""
     of_code: dict[str, list[str]] = {}
     for name, code, detail in noted:
         of_code.setdefault(code, []).append(f"{name}: {detail}")
-    return [found[0] if len(found) == 1 else f"{len(found)} pictures, such as {found[0]}" for found in of_code.values()]
+    return [found[0] if len(found) == 1 else f"{len(found)} images, such as {found[0]}" for found in of_code.values()]
 
 
 def raw_mode(image: ImageFile) -> str:
-    """How the values of a picture that is not loaded yet lie in its file, in Pillow's terms."""
+    """Pillow's name for the layout of the values in the file; call this before the image is loaded."""
     return tiffs.raw_mode(image.tile[0]) if image.tile else ""
 
 
 def to_rgb(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, tuple[Change, ...]]:
-    """All pixels as a picture of mode RGB, transparent ones laid on white, and how it differs from the file.
+    """All pixels as an image of mode RGB, with transparent pixels on white, and how it differs from the file.
 
-    raw: the raw_mode. GDAL, OpenCV and Pillow declare any fourth band as transparency, near infrared as well: that of a
-    TIFF is transparency only if it holds nothing but 0 and 255, that of another file if most of it is 0 or 255, and
-    either only if a pixel is opaque.
+    raw: the image's `raw_mode`. A fourth band counts as transparency only if some pixel is opaque, and if all values
+    (TIFF) or most values (other formats) are 0 or 255: GDAL, OpenCV and Pillow declare any fourth band as transparency,
+    even near infrared.
     """
     count = _pages(image, file)
     page = _PAGE.get(str(image.format), "frame")
@@ -58,38 +58,38 @@ def to_rgb(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, tuple[C
     alpha = _alpha(image)
     colours, scaled = _colours(image, file, raw)
     changes += scaled
-    whole = alpha is None or alpha.getextrema() == (255, 255)
-    if alpha and not whole and _is_transparency(image, alpha):
-        colours, whole = _on_white(colours, alpha), True
+    is_alpha_used = alpha is None or alpha.getextrema() == (255, 255)
+    if alpha and not is_alpha_used and _is_transparency(image, alpha):
+        colours, is_alpha_used = _on_white(colours, alpha), True
         changes.append(Change("laid_on_white", "its transparent pixels are shown on white"))
-    used, there = _bands(image)
-    used += bool(alpha) and whole
-    if there > used:
+    used, count = _bands(image)
+    used += bool(alpha) and is_alpha_used
+    if count > used:
         kept = "band 1 is" if used == 1 else f"bands 1 to {used} are"
-        changes.append(Change("bands_not_used", f"of its {there} bands only {kept} used"))
+        changes.append(Change("bands_not_used", f"of its {count} bands only {kept} used"))
     return colours, tuple(changes)
 
 
 def _pages(image: ImageFile, file: File) -> int:
-    """How many pages, frames or pictures there are, without previews of the first."""
+    """The number of pages, frames or images, without previews of the first."""
     if isinstance(image, TiffImageFile):
         return tiffs.pages(image, file)
-    if isinstance(image, MpoImageFile):  # the types: CIPA DC-007, 5.2.3.3.1
+    if isinstance(image, MpoImageFile):  # types: CIPA DC-007, 5.2.3.3.1
         types = [str(entry["Attribute"].get("MPType")) for entry in (image.mpinfo or {}).get(0xB002, [])]
         return max(1, sum(kind.startswith("Multi-Frame") for kind in types))
     return int(getattr(image, "n_frames", 1))
 
 
 def _bands(image: ImageFile) -> tuple[int, int]:
-    """How many bands are colours, or grey, and how many there are."""
+    """The number of bands that are colours or grey, and the number of all bands."""
     if isinstance(image, TiffImageFile):
         return tiffs.bands(image.tag_v2)
-    there = len(image.getbands())
-    return there - _has_alpha_band(image), there
+    count = len(image.getbands())
+    return count - _has_alpha_band(image), count
 
 
 def _alpha(image: ImageFile) -> Image.Image | None:
-    """The band that may be transparency."""
+    """The band that may be transparency, or None."""
     if _has_alpha_band(image):
         return image.getchannel(len(image.getbands()) - 1)
     if "transparency" in image.info and not _is_deep_grey(image):
@@ -118,14 +118,14 @@ def _on_white(colours: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _colours(image: ImageFile, file: File, raw: str) -> tuple[Image.Image, list[Change]]:
-    """The colours or grey values alone, and how they are scaled."""
+    """The colours or grey values without the other bands, and how they are scaled."""
     if _is_deep_grey(image):
         return _scaled((image,), *_meaning(image, raw))
     if ";16" in raw and image.mode in ("RGB", "RGBA") and not raw.startswith("LA"):
         return _scaled((image, _low_bytes(file)), 16)
     colours = image.getchannel(0) if image.mode == "La" else image
-    cut = [Change("scaled_to_8_bit", "its 16-bit values are cut to their upper 8 bits")] if ";16" in raw else []
-    return colours if colours.mode == "RGB" else colours.convert("RGB"), cut
+    changes = [Change("scaled_to_8_bit", "its 16-bit values are cut to their upper 8 bits")] if ";16" in raw else []
+    return colours if colours.mode == "RGB" else colours.convert("RGB"), changes
 
 
 def _is_deep_grey(image: ImageFile) -> bool:
@@ -133,7 +133,7 @@ def _is_deep_grey(image: ImageFile) -> bool:
 
 
 def _meaning(image: ImageFile, raw: str) -> tuple[int, bool, bool]:
-    """Of grey values: their bits, whether 0 is white, whether Pillow's negative ones are beyond its range."""
+    """Of grey values: their bits, whether 0 is white, whether they are unsigned but signed for Pillow."""
     if not isinstance(image, TiffImageFile):
         return 16, False, False
     return tiffs.bits(image.tag_v2), tiffs.is_white_0(image.tag_v2), raw == "I;32N"
@@ -150,7 +150,7 @@ def _low_bytes(file: File) -> Image.Image:
 
 
 def _swapped(tile: _Tile) -> _Tile:
-    """A part of a picture with the bytes of each value in the wrong order."""
+    """The tile with the bytes of each value swapped."""
     raw = tiffs.raw_mode(tile)
     return tiffs.read_as(tile, raw[:-1] + _SWAPPED[raw[-1]])
 
@@ -158,22 +158,22 @@ def _swapped(tile: _Tile) -> _Tile:
 def _scaled(
     parts: Sequence[Image.Image], bits: int, white_0: bool = False, unsigned_32: bool = False
 ) -> tuple[Image.Image, list[Change]]:
-    """Values of more than 8 bits as a picture of mode RGB, the range that most of them lie in scaled to 0..255.
+    """Values of more than 8 bits as an image of mode RGB: the range of nearly all of them is scaled to 0..255.
 
-    parts: the values, or their upper and lower bytes. Fewer than 256 values are not spread.
+    parts: the values, or their upper and lower bytes. A range of fewer than 256 values is only shifted.
     """
     width, height = parts[0].size
     step = max(1, math.ceil(math.sqrt(width * height / _SAMPLE)))
-    thin = (max(1, width // step), max(1, height // step))
-    sample = _values([part.resize(thin, Image.Resampling.NEAREST) for part in parts], unsigned_32)
+    sample_wh = (max(1, width // step), max(1, height // step))
+    sample = _values([part.resize(sample_wh, Image.Resampling.NEAREST) for part in parts], unsigned_32)
     ordered = np.sort(sample, axis=None, kind="stable")
     cut = len(ordered) // _OUTLIERS
     low, high = int(ordered[cut]), int(ordered[-1 - cut])
-    if low >= 0 and high <= 255:  # they are 8-bit values
+    if low >= 0 and high <= 255:  # all are 8-bit values
         low, high = 0, 255
     span = max(high - low, 255)
-    wide = np.uint32 if sample.dtype.itemsize == 2 else np.int64  # for 255 times a value
-    # to save memory the lower bytes give way to the result: each strip is read before it is written
+    wide = np.uint32 if sample.dtype.itemsize == 2 else np.int64  # has room for 255 times a value
+    # to save memory the result overwrites the lower bytes: each strip is read before it is written
     scaled = parts[-1] if parts[-1].mode == "RGB" else Image.new("RGB", (width, height))
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
@@ -185,7 +185,7 @@ def _scaled(
 
 
 def _values(parts: Sequence[Image.Image], unsigned_32: bool) -> np.ndarray:
-    """Of a part of the picture, (h, w) or (h, w, 3)."""
+    """The values of parts of equal size, (h, w) or (h, w, 3)."""
     if len(parts) == 1:
         values = np.asarray(parts[0])
         return values.view(np.uint32) if unsigned_32 else values

@@ -1,4 +1,4 @@
-"""The names of the splits, and the words by which folders and files name them."""
+"""The names of the splits, and the words for them in the names of folders and files."""
 
 import re
 from pathlib import PurePosixPath
@@ -13,9 +13,12 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def split_named(path: str) -> str | None:
-    """The split (train, val, test) that the last folder or file name in `path` with such a word in it names.
+    """The split (train, val, test) in the last folder or file name of `path` that has a word for one; None without.
 
-    A name with words for two splits ("train_val") names none.
+    >>> split_named("val/images/training_7.png")
+    'train'
+    >>> split_named("images/train_val/7.png") is None  # words of two splits name neither
+    True
     """
     for part in reversed(PurePosixPath(path).parts):
         splits = {_SPLIT_OF_WORD[word] for word in _WORD.findall(part.lower()) if word in _SPLIT_OF_WORD}

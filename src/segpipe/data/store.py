@@ -1,9 +1,13 @@
-"""The store: every photo and label map at training size, packed into memory-mappable files; a row each, or one a tile.
+"""The store: all images and label maps at training size, in files that can be memory-mapped.
 
-images.npy uint8 (R, h, w, 3) RGB, labels.npy uint8 (R, h, w), boxes.npy int32 (R, 4) what each row shows of its picture
-(top, left, bottom, right in native pixels), row_pixels.npy int64 (R, C) native pixels of each class in there,
-class_pixels.npy int64 (N, C) the same of each whole picture, store.json: the rows' image keys, all of a picture's rows
-together, classes, fit. Lossless: what is stored is what `fit_image` gives.
+An image has one row, or one row per tile; all rows of an image are together. R rows, N images, C classes:
+
+images.npy        uint8 (R, h, w, 3)  RGB, exactly what `fit_image` returns
+labels.npy        uint8 (R, h, w)     class_index or ignore_index
+boxes.npy         int32 (R, 4)        the part of its image that a row shows: top, left, bottom, right in native pixels
+row_pixels.npy    int64 (R, C)        native pixels of each class in this part
+class_pixels.npy  int64 (N, C)        native pixels of each class in each whole image
+store.json                            image key of each row, class names, Fit
 """
 
 import json
@@ -26,9 +30,9 @@ _IMAGES, _LABELS = ".images.npy.part", ".labels.npy.part"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An opened store; images and labels are read from disk as they are used. keys: the image key of each row."""
+    """An open store. `images` and `labels` are memory-mapped: they are read from disk as they are used."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # the image key of each row
     classes: ClassTable
     fit: Fit
     images: np.ndarray
@@ -38,7 +42,7 @@ class Store:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name for each row: its image key, and of a tile where it lies."""
+        """A name for each row: its image key; a tile also has its place in the image."""
         rows_of = Counter(self.keys)
         boxes = self.boxes.tolist()
         return tuple(
@@ -62,7 +66,7 @@ class Store:
 
 
 def begin(folder: Path, count: int, fit: Fit) -> None:
-    """Make room for `count` rows in files that `finish` turns into a store."""
+    """Create empty files for `count` rows; `finish` turns them into a store."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, shape in ((_IMAGES, (count, *fit.size_hw, 3)), (_LABELS, (count, *fit.size_hw))):
         open_memmap(folder / name, "w+", np.uint8, shape).flush()
@@ -70,7 +74,7 @@ def begin(folder: Path, count: int, fit: Fit) -> None:
 
 
 def _reserve(path: Path) -> None:
-    """Take the disk's blocks now: a memory map that finds the disk full is ended by a signal, without a word."""
+    """Reserve the disk space now: a process that writes to a memory map on a full disk is killed without a message."""
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
             try:
@@ -80,7 +84,10 @@ def _reserve(path: Path) -> None:
 
 
 def put(folder: Path, position: int, image: np.ndarray, labels: np.ndarray) -> None:
-    """Write one row; any process may, each its own rows."""
+    """Write one row. Several processes may do so at the same time, each for other rows.
+
+    image: uint8 (h, w, 3) RGB; labels: uint8 (h, w).
+    """
     for name, row in ((_IMAGES, image), (_LABELS, labels)):
         with (folder / name).open("r+b") as file:
             file.seek(_first_row(file) + position * row.nbytes)
@@ -88,13 +95,13 @@ def put(folder: Path, position: int, image: np.ndarray, labels: np.ndarray) -> N
 
 
 def _first_row(file: BinaryIO) -> int:
-    """Where an array begins in its .npy file (numpy.lib.format, version 1.0): mapping it anew takes far longer."""
+    """The offset of the array in its .npy file (numpy.lib.format, version 1.0). A memory map per row is far slower."""
     head = file.read(10)
     return len(head) + int.from_bytes(head[8:], "little")
 
 
 def flush(folder: Path) -> None:
-    """Wait until all rows are on the disk itself: before `finish`, which then need not wait, or by it."""
+    """Wait until all rows are flushed to the disk. `finish` does this too, and is fast if it was done before."""
     for name in (_IMAGES, _LABELS):
         with (folder / name).open("rb") as file:
             os.fsync(file.fileno())
@@ -108,7 +115,10 @@ def finish(
     class_pixels: np.ndarray,
     row_pixels: np.ndarray,
 ) -> None:
-    """Complete the store. rows: image key and window of each; class_pixels, row_pixels: int64 (N, C), (R, C)."""
+    """Complete the store.
+
+    rows: image key and window of each row; class_pixels: int64 (N, C); row_pixels: int64 (R, C).
+    """
     boxes = [(w.rows.start, w.columns.start, w.rows.stop, w.columns.stop) for _, w in rows]
     _save(folder / "boxes.npy", np.array(boxes, np.int32).reshape(-1, 4))
     _save(folder / "class_pixels.npy", class_pixels)

@@ -1,6 +1,6 @@
-"""What a TIFF file declares of its bands and pages, and the layouts that Pillow would read wrong.
+"""The bands and pages that a TIFF file declares, and the layouts that Pillow would read wrongly.
 
-Tags and their values: TIFF 6.0, sections 8 and 18.
+Source of the tags and their values: TIFF 6.0, sections 8 and 18.
 """
 
 import io
@@ -12,27 +12,27 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 File = io.BytesIO | io.BufferedReader
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 254, 258, 259, 262, 277, 284, 338, 339
-_REDUCED = 0b101  # of the subfile type: a smaller version of another page, or the mask of one
-_UNPACKED, _APART, _WHITE_IS_0, _RGB, _UNSIGNED, _UNASSOCIATED = 1, 2, 0, 2, 1, 2
-_ALPHA = (1, 2)  # of the extra samples: associated, unassociated; all others are data
-_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # bands of each photometric interpretation that Pillow reads
+_REDUCED = 0b101  # bits of the subfile type: a smaller version of another page, or its mask
+_UNCOMPRESSED, _PLANES, _WHITE_IS_0, _RGB, _UNSIGNED, _UNASSOCIATED = 1, 2, 0, 2, 1, 2
+_ALPHA = (1, 2)  # types of extra samples: associated, unassociated; all others are data
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # bands by photometric interpretation, of those that Pillow reads
 _NUMBERS = {1: "", 2: "signed ", 3: "floating-point "}
-_MOST_PAGES = 10_000  # counted
+_MAX_PAGES = 10_000  # that are counted
 
 
 def set_raw_modes(image: TiffImageFile) -> bool:
-    """Have Pillow read all bands as they are, before it loads them. False if it cannot.
+    """Make Pillow read all bands unchanged; call this before the image is loaded. Returns False if Pillow cannot.
 
-    It divides colours by a fourth band that is declared as associated alpha, and reads 16-bit bands that are stored
-    band after band as bands of 8 bits. Where those are compressed it ignores what is set here.
+    By default Pillow divides colours by a fourth band that is declared as associated alpha, and reads 16-bit bands
+    that are stored one after the other as 8-bit bands. If those are compressed, Pillow ignores these settings.
     """
     tags = image.tag_v2
-    given = [raw_mode(tile) for tile in image.tile]
-    wanted = [raw.replace("a", "A") for raw in given] if image.mode == "RGBA" else given
-    if tags.get(_PLANAR) == _APART and tags.get(_COMPRESSION, _UNPACKED) != _UNPACKED:
+    modes = [raw_mode(tile) for tile in image.tile]
+    wanted = [raw.replace("a", "A") for raw in modes] if image.mode == "RGBA" else modes
+    if tags.get(_PLANAR) == _PLANES and tags.get(_COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
         is_divided = image.mode == "RGBA" and _extra(tags)[:1] != (_UNASSOCIATED,)
         return len(image.getbands()) == 1 or (bits(tags) == 8 and not is_divided)
-    if tags.get(_PLANAR) == _APART and tags.get(_SAMPLES, 1) > 1:
+    if tags.get(_PLANAR) == _PLANES and tags.get(_SAMPLES, 1) > 1:
         if not set(wanted) <= set(image.getbands()):
             return False
         order = "L" if tags.prefix == b"II" else "B"
@@ -42,13 +42,13 @@ def set_raw_modes(image: TiffImageFile) -> bool:
 
 
 def raw_mode(tile: _Tile) -> str:
-    """How the values of a part of a picture lie in its file, in Pillow's terms."""
+    """Pillow's name for the layout of a tile's values in the file, such as "I;16B"."""
     first = tile.args[0] if isinstance(tile.args, tuple) and tile.args else tile.args
     return first if isinstance(first, str) else ""
 
 
 def read_as(tile: _Tile, raw: str) -> _Tile:
-    """A part of a picture with another raw mode."""
+    """The tile with another raw mode."""
     return tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw)
 
 
@@ -58,27 +58,27 @@ def declares_alpha(tags: ImageFileDirectory_v2) -> bool:
 
 
 def bands(tags: ImageFileDirectory_v2) -> tuple[int, int]:
-    """How many bands are colours, or grey, and how many there are."""
+    """The number of bands that are colours or grey, and the number of all bands."""
     return _COLOURS.get(tags.get(_PHOTOMETRIC, _WHITE_IS_0), 3), tags.get(_SAMPLES, 1)
 
 
 def bits(tags: ImageFileDirectory_v2) -> int:
-    """Of a value of the first band."""
+    """Bits per value of the first band."""
     return int(_first(tags.get(_BITS, 1)))
 
 
 def is_unsigned(tags: ImageFileDirectory_v2) -> bool:
-    """Whether its values are whole numbers from 0 up."""
+    """Whether its values are unsigned integers."""
     return bool(_first(tags.get(_FORMAT, _UNSIGNED)) == _UNSIGNED)
 
 
 def is_white_0(tags: ImageFileDirectory_v2) -> bool:
-    """Whether the lowest value is white, as in many X-ray pictures."""
+    """Whether the lowest value is white, as in many X-ray images."""
     return tags.get(_PHOTOMETRIC) == _WHITE_IS_0
 
 
 def pages(image: TiffImageFile, file: File) -> int:
-    """How many pages there are: the first, which is used, and those that are no smaller version of another one."""
+    """The number of pages: the first, which is used, and all others that are not a smaller version of another page."""
     if not image.tag_v2.next:
         return 1
     kinds = [tags.get(_SUBFILE, 0) for tags in _directories(file)]
@@ -86,18 +86,18 @@ def pages(image: TiffImageFile, file: File) -> int:
 
 
 def layout(file: File) -> str:
-    """What a TIFF file that is not read here holds, in words; "" if it is none."""
+    """The layout of an unsupported TIFF file in words; "" if it is not a TIFF file."""
     try:
         tags = next(_directories(file))
-    except (StopIteration, SyntaxError, ValueError):  # Pillow's, for another file and for a damaged one
+    except (StopIteration, SyntaxError, ValueError):  # another format, or a damaged file
         return ""
     kind = f"{bits(tags)}-bit {_NUMBERS.get(_first(tags.get(_FORMAT, _UNSIGNED)), 'complex ')}values"
     count = tags.get(_SAMPLES, 1)
     if count == 1:
-        return f"TIFF pictures of {kind} in one band"
+        return f"TIFF images of {kind} in one band"
     colours = "the first three red, green and blue" if tags.get(_PHOTOMETRIC) == _RGB else "none declared as a colour"
-    apart = " and stored band after band" if tags.get(_PLANAR) == _APART else ""
-    return f"TIFF pictures of {kind} in {count} bands, {colours}{apart},"
+    order = " and stored band after band" if tags.get(_PLANAR) == _PLANES else ""
+    return f"TIFF images of {kind} in {count} bands, {colours}{order},"
 
 
 def _directories(file: File) -> Iterator[ImageFileDirectory_v2]:
@@ -106,7 +106,7 @@ def _directories(file: File) -> Iterator[ImageFileDirectory_v2]:
     head = file.read(8)
     tags = ImageFileDirectory_v2(head + file.read(8) if head[2:3] == b"+" else head)  # BigTIFF
     seen: set[int] = set()
-    while tags.next and tags.next not in seen and len(seen) < _MOST_PAGES:
+    while tags.next and tags.next not in seen and len(seen) < _MAX_PAGES:
         seen.add(tags.next)
         file.seek(tags.next)
         tags.load(file)
