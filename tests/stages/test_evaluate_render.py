@@ -1,4 +1,4 @@
-"""The last two stages on three tiny pictures and a network whose answer is known: it calls every pixel a cat."""
+"""The last two stages on tiny images and a network with a known answer: it predicts cat for every pixel."""
 
 import csv
 import json

@@ -1,26 +1,25 @@
 """results/index.html: one page with the scores and the sample sheets. It opens from disk without a network."""
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from segpipe.data import split_table
 from segpipe.data.classes import ClassTable
+from segpipe.data.split_table import SIDES
+from segpipe.evaluate import score_tables
 from segpipe.evaluate.per_image import ImageScore, detection
 from segpipe.evaluate.scores import class_dice, class_iou, class_precision, class_recall, present_classes
 from segpipe.report import pages
+from segpipe.report.samples import SampleSheet
 
 _WORST_PAIRS = 8
 _BINS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSheet:
-    """One sheet: its file relative to the page (POSIX), and the scores of its image."""
-
-    file: str
-    score: ImageScore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,16 +32,39 @@ class Report:
     classes: ClassTable
     images: Sequence[ImageScore]
     split_sizes: Mapping[str, int]  # images by split
-    samples: Mapping[str, Sequence[SampleSheet]]  # by group, in the order of the page
     facts: Mapping[str, str | int | float]  # about the model, by name
 
 
-def html(report: Report) -> str:
-    """The page: UTF-8 text. It contains no date and no path, so equal results make an equal page."""
+def read(metrics: Path, classes: Path, splits: Path, facts: Mapping[str, str | int | float]) -> Report:
+    """The contents of the page from the files that evaluate and split wrote. facts: about the model.
+
+    metrics: the folder of confusion.csv, per_image.csv and evaluate.json; classes: classes.json; splits: splits.csv.
+    """
+    table = ClassTable.read(classes)
+    matrices = score_tables.read_confusion(metrics / "confusion.csv", table.names)
+    headline = next(iter(matrices))
+    sizes = Counter(split or "left out" for split in split_table.read_splits(splits).values())
+    return Report(
+        split=headline,
+        scores=json.loads((metrics / "evaluate.json").read_text(encoding="utf-8")),
+        matrix=matrices[headline],
+        classes=table,
+        images=[image for image in score_tables.read_per_image(metrics / "per_image.csv") if image.split == headline],
+        split_sizes={name: sizes[name] for name in (*SIDES, "left out") if sizes[name]},
+        facts=facts,
+    )
+
+
+def html(report: Report, samples: Mapping[str, Sequence[SampleSheet]]) -> str:
+    """The page: UTF-8 text. It contains no date and no path, so equal results make an equal page.
+
+    samples: the sheets in the folder `samples` beside the page, by group, in the order of the page.
+    """
     present = present_classes(report.matrix)
     return pages.render(
         "model_report.html.j2",
         report=report,
+        samples=samples,
         headline=report.scores[report.split],
         others={split: scores for split, scores in report.scores.items() if split != report.split},
         classes=_class_rows(report),
