@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Stage = Literal["validate", "rasterize", "split"]
 _FINDING = "finding"  # the table of codes that change no verdict
+_LIMITS = "validate.limits"  # may name any code
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +85,8 @@ def markdown() -> str:
 
 
 def _section(reason: Reason) -> str:
-    settings = ", ".join(f"`{key}` ({SETTINGS[key]})" for key in reason.settings)
+    deciding = [key for key in reason.settings if key != _LIMITS]
+    settings = ", ".join(f"`{key}` ({SETTINGS[key]})" for key in deciding)
     lines = [
         f"### `{reason.code}`: {reason.title}",
         "",

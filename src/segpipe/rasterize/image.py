@@ -174,12 +174,12 @@ def _rows(task: DrawTask) -> Sequence[np.ndarray]:
     if left is not None:
         return left
     try:
-        picture = photos.read_image(path, photo.frame)
+        image = photos.read_image(path, photo.frame)
     except AnnotationError as error:
         raise UserError(f"{path}: {error}; {_CHANGED}") from error
-    if picture.size != (photo.width, photo.height):
+    if image.size != (photo.width, photo.height):
         raise UserError(f"{path}: its size has changed since validate ran; run `dvc repro` again")
-    return fit_all(picture, task.fit)
+    return fit_all(image, task.fit)
 
 
 def _ints(counts: np.ndarray | Sequence[int]) -> tuple[int, ...]:

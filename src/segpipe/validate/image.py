@@ -75,21 +75,20 @@ def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
     with photos.open_photo(task.root / image.file) as opened:
         frame, undecidable = _frame(image, opened.stored_hw, opened.orientation)
         seen, sha256 = opened.decode(frame), opened.sha256()
-    picture = seen.image
     background = task.keep_empty and image.annotated and not matching
     if task.leave and (matching or background):
-        task.leave.put(picture, sha256, frame, opened.stamp)
+        task.leave.put(seen.image, sha256, frame, opened.stamp)
     photo = Photo(
         key=image.key,
         file=image.file,
         split=image.split,
-        width=picture.width,
-        height=picture.height,
+        width=seen.image.width,
+        height=seen.image.height,
         frame=frame,
         orientation=opened.orientation,
         undecidable=undecidable,
         sha256=sha256,
-        phash=duplicates.fingerprint(picture),
+        phash=duplicates.fingerprint(seen.image),
         background=background,
     )
     return photo, seen.changes

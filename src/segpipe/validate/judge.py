@@ -127,7 +127,7 @@ def _verdict(instance: Instance, drawn: Instance, found: Coverage, decided: Fate
     if shape.crosses:
         return Verdict(REPAIRED, "self_crossing", "a ring crosses itself")
     if refused:
-        return Verdict(REPAIRED, "ring_removed", f"without {counted(refused, 'ring')} of no area")
+        return Verdict(REPAIRED, "ring_removed", f"left out: {counted(refused, 'ring')} without area")
     if shape.past_border:
         return Verdict(CLIPPED, "past_border", "cut at the image border")
     return Verdict(KEPT, "", instance.detail)
