@@ -224,7 +224,7 @@ def test_a_flip_test_is_asked_for_without_training_anew(project):
 def test_pinning_keeps_the_split_and_runs_nothing_after_it(project):
     before = (project.folder / "data/splits.csv").read_bytes()
     said = project.run("python", "-m", "segpipe", "pin")
-    assert "images keep their side from now on" in said
+    assert "images are fixed from now on" in said
     said = project.dvc("repro")
     assert "Running stage 'split'" in said
     assert "Running stage 'train'" not in said

@@ -62,7 +62,7 @@ def test_copies_share_a_side_and_the_log_counts_them(project, monkeypatch, caplo
     sides = placed(method=method, val=0.2, test=0.2, scene="", max_leaks=0.0)
     assert all(len(of_one) == 1 for of_one in sides.values())
     assert set().union(*sides.values()) == {"train", "val", "test"}
-    assert "36 images are, by their names, copies of 12 (first: train__scene" in caplog.text
+    assert "copies of 12 images by their names: 36 images (first: train__scene" in caplog.text
 
 
 def test_copies_that_the_sources_own_split_parts_are_leaks_and_can_be_too_many(project, monkeypatch):

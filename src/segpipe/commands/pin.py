@@ -7,6 +7,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from segpipe.core.plurals import counted
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,4 +26,5 @@ def run(options: argparse.Namespace) -> None:
     today = pins.of_split(Path("data/splits.csv"))
     pins.write(path, earlier | today)
     new = len(today.keys() - earlier)
-    logger.info("%s: %d images keep their side from now on, %d of them new", path, len(earlier | today), new)
+    pinned = counted(len(earlier | today), "image")
+    logger.info("%s: the sides of %s are fixed from now on, %d of them new", path, pinned, new)

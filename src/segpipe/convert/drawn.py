@@ -22,7 +22,7 @@ _FIT = Fit("stretch", (32, 32))  # a DrawTask needs one, but nothing is resized 
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ConversionJob:
     """One image to check, draw and write."""
 
     check: CheckTask
@@ -47,7 +47,7 @@ class Drawing:
 
 def jobs(
     found: Sequence[AnnotatedImage], categories: tuple[str, ...], target: Target, stems: dict[str, str]
-) -> list[Job]:
+) -> list[ConversionJob]:
     """One job per image. All classes count, crowds are ignored, boxes are regions, lines and points are dropped.
 
     stems: the path in the target without suffix, by image key.
@@ -55,7 +55,7 @@ def jobs(
     picklable = replace(target, mapper=map)  # a job goes to another process
     rules = Rules({name: name for name in categories}, Policies())
     return [
-        Job(
+        ConversionJob(
             CheckTask(target.root, annotated.image, annotated.instances, rules, keep_empty=True),
             categories,
             picklable,
@@ -65,7 +65,9 @@ def jobs(
     ]
 
 
-def write_each(write: Callable[[Job], list[Row]], jobs: Sequence[Job], written: Written, target: Target) -> None:
+def write_each(
+    write: Callable[[ConversionJob], list[Row]], jobs: Sequence[ConversionJob], written: Written, target: Target
+) -> None:
     """Run `write` on every job, and count the ledger rows that it returns."""
     rows = [row for of_image in target.mapper(write, jobs) for row in of_image]
     for row in rows:
@@ -78,7 +80,7 @@ def write_each(write: Callable[[Job], list[Row]], jobs: Sequence[Job], written: 
     written.files[:] = [job.check.image.file for job in jobs if job.check.image.key in kept]
 
 
-def draw(job: Job) -> tuple[Drawing | None, list[Row]]:
+def draw(job: ConversionJob) -> tuple[Drawing | None, list[Row]]:
     """The drawn image (None if it cannot be used) and its ledger rows with the visible pixels."""
     checked = check(job.check)
     if checked.photo is None:

@@ -1,7 +1,7 @@
 """Index masks: a palette PNG per image in masks/, drawn by the pipeline's rules, and classes.txt with the names."""
 
 from segpipe.convert import drawn
-from segpipe.convert.drawn import Job
+from segpipe.convert.drawn import ConversionJob
 from segpipe.convert.target import LOST_FLAGS, Target, Written, annotated_images, by_path, suffix, target_stems
 from segpipe.core.files import write_text
 from segpipe.data.records import Dataset
@@ -26,7 +26,7 @@ def write(dataset: Dataset, target: Target) -> Written:
     return written
 
 
-def _write(job: Job) -> list[Row]:
+def _write(job: ConversionJob) -> list[Row]:
     drawing, rows = drawn.draw(job)
     if drawing:
         label_png.write(job.target.out / "masks" / f"{job.stem}.png", drawing.painted.label_map(), job.classes)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from segpipe.convert.drawn import Drawing, Job, check_names, draw, jobs, write_each
+from segpipe.convert.drawn import ConversionJob, Drawing, check_names, draw, jobs, write_each
 from segpipe.convert.target import Target, Written, annotated_images, suffix
 from segpipe.core.files import write_bytes, write_text
 from segpipe.data.classes import IGNORE_INDEX, ClassTable
@@ -39,7 +39,7 @@ def write(dataset: Dataset, target: Target) -> Written:
     return written
 
 
-def _write(job: Job) -> list[Row]:
+def _write(job: ConversionJob) -> list[Row]:
     drawing, rows = draw(job)
     if drawing is None:
         return rows
@@ -73,7 +73,7 @@ def _visible_objects(drawing: Drawing) -> list[int]:
     return [i for i, instance in enumerate(drawing.instances, start=1) if instance.role == "object" and visible[i]]
 
 
-def _xml(job: Job, drawing: Drawing) -> bytes:
+def _xml(job: ConversionJob, drawing: Drawing) -> bytes:
     height, width = drawing.painted.painting.size_hw
     root = ElementTree.Element("annotation")
     _add(root, folder="JPEGImages", filename=f"{job.stem}{suffix(drawing.image, job.target.root)}")
@@ -99,7 +99,7 @@ def _add(parent: ElementTree.Element, **texts: str | int) -> None:
         ElementTree.SubElement(parent, name).text = str(text)
 
 
-def _write_lists(jobs: list[Job], out: Path) -> None:
+def _write_lists(jobs: list[ConversionJob], out: Path) -> None:
     """Write one list per split; images without a split are in default.txt, as in CVAT."""
     names: dict[str, list[str]] = defaultdict(list)
     for job in jobs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segpipe.core.errors import UserError, at
+from segpipe.core.plurals import counted
 from segpipe.data.classes import BACKGROUND, BACKGROUND_INDEX, IGNORE_INDEX
 from segpipe.ingest.mask_surveys import Survey
 from segpipe.ingest.parsing import parsed_json
@@ -69,7 +70,7 @@ def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, st
         file = next((file for file in files if file in source.files), None)
         if file is not None:
             tables[file] = _names_by_line(source.text(file))
-            logger.info("%s names %d stored values", file, len(tables[file]))
+            logger.info("%s names %s", file, counted(len(tables[file]), "stored value"))
     _refuse_conflict(tables)
     names = {value: name for table in reversed(tables.values()) for value, name in table.items()}
     return ValueClasses(dict(sorted(names.items())), next(iter(tables), ""))
@@ -144,7 +145,7 @@ def colour_classes(
                     found = list(parse(text))
                     table = _table([(colour, meaning_in_file(name)) for name, colour in found])
                 if table:
-                    logger.info("%s names %d colours", file, len(table))
+                    logger.info("%s names %s", file, counted(len(table), "colour"))
                     return ColourClasses(table, file)
     return None
 

@@ -18,6 +18,7 @@ from defusedxml import DefusedXmlException, ElementTree
 
 from segpipe.core import machine
 from segpipe.core.errors import AnnotationError
+from segpipe.core.plurals import counted
 from segpipe.data.records import FLAGS
 from segpipe.ingest.source import Source
 from segpipe.masks.geometry import Ring
@@ -269,7 +270,7 @@ def single_points(ring: Ring) -> tuple[Ring, ...]:
 def long_enough(ring: Ring, minimum: int) -> Ring:
     """The ring itself, if it has at least `minimum` points. Raises AnnotationError (bad_ring)."""
     if len(ring) // 2 < minimum:
-        problem = f"{len(ring) // 2} points are too few, it needs {minimum} or more"
+        problem = f"{counted(len(ring) // 2, 'point')} instead of {minimum} or more"
         raise AnnotationError(f"{problem}; {_DRAW_AGAIN}", "bad_ring")
     return ring
 

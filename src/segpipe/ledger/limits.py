@@ -15,7 +15,7 @@ _MAX_EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CodeShare:
     """The records of one kind that have a code, compared with the limit of params.yaml."""
 
     code: str
@@ -50,7 +50,7 @@ def check(
 
 def shares(
     limits: Mapping[str, float], rows: Sequence[Row], findings: Iterable[Finding], codes: Container[str]
-) -> list[Share]:
+) -> list[CodeShare]:
     """The records with each limited code, in the order of `limits`; without codes that no record has.
 
     codes: the only ones to look at, by the ledger's reasons and by the findings.
@@ -64,7 +64,7 @@ def shares(
         of_code.setdefault(code, []).append(row)
     totals = Counter(row.kind for row in rows)
     return [
-        Share(code, kind, tuple(found), totals[kind], limit)
+        CodeShare(code, kind, tuple(found), totals[kind], limit)
         for code, limit in limits.items()
         if code in codes
         for kind in get_args(RecordKind)
@@ -72,14 +72,14 @@ def shares(
     ]
 
 
-def message(exceeded: Sequence[Share]) -> str:
+def message(exceeded: Sequence[CodeShare]) -> str:
     """One line with the exceeded limits, their figures, and the worst cases of the first one."""
     others = "".join(f"; {_figures(share)}" for share in exceeded[1:])
     remedy = "fix them or raise the limit; results/data_report.html shows them"
     return f"{_figures(exceeded[0])}; worst cases: {_worst(exceeded[0].records)}{others}; {remedy}"
 
 
-def _figures(share: Share) -> str:
+def _figures(share: CodeShare) -> str:
     percent = 100 * len(share.records) / share.of
     reasons = Counter(row.reason for row in share.records).most_common()
     named = "" if share.code == reasons[0][0] else ", ".join(f"{count} {reason}" for reason, count in reasons)

@@ -64,7 +64,8 @@ class DatasetSplit:
         copies = [c for c in self.pool.candidates if c.copy_of]
         if not copies:
             return []
-        figures = f"{len(copies)} images are, by their names, copies of {len({c.copy_of for c in copies})}"
+        originals = counted(len({c.copy_of for c in copies}), "image")
+        figures = f"copies of {originals} by their names: {counted(len(copies), 'image')}"
         return [f"{figures} (first: {copies[0].key}); copies stay together"]
 
     def _pin_lines(self) -> list[str]:

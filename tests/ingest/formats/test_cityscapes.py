@@ -83,7 +83,7 @@ def test_groups_and_labels_that_are_not_scored(tmp_path, label, category, role):
         (drawn("car", deleted=1), "deleted", "the file marks it as deleted"),
         (drawn("lorry"), "unknown_category", "'lorry' is not a label of Cityscapes; correct it or delete it"),
         (drawn("skiesgroup"), "unknown_category", "'skiesgroup' is not a label of Cityscapes; correct it or delete it"),
-        (drawn("car", polygon=[[1, 1], [2, 2]]), "bad_ring", "2 points are too few, it needs 3 or more"),
+        (drawn("car", polygon=[[1, 1], [2, 2]]), "bad_ring", "2 points instead of 3 or more"),
         ({"polygon": SQUARE}, "bad_record", "has no label; add it"),
         (7, "bad_record", "7 is not an object; export it again"),
     ],

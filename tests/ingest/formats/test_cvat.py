@@ -77,7 +77,7 @@ def test_a_mask_goes_from_rows_of_a_crop_to_columns_of_the_frame(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "reason", "detail"),
     [
-        ('<polygon label="cat" points="1,1;5,1"/>', "bad_ring", "2 points are too few, it needs 3 or more"),
+        ('<polygon label="cat" points="1,1;5,1"/>', "bad_ring", "2 points instead of 3 or more"),
         ('<polygon label="cat" points="1,1;x,1;2,2"/>', "bad_ring", "points[1] 'x,1' is not x,y in"),
         ('<polygon label="cat" points="1,1;nan,1;2,2"/>', "bad_ring", "points[1] 'nan,1' is not x,y in"),
         ('<polygon label="cat"/>', "bad_ring", "points[0] '' is not x,y in pixels"),

@@ -112,7 +112,7 @@ def test_flags_are_in_the_detail(tmp_path):
     [
         ({"label": ...}, "bad_record", "has no label; add it"),
         ({"label": " "}, "bad_record", "label ' ' is not a name; correct it"),
-        ({"points": [[1, 1], [2, 2]]}, "bad_ring", "2 points are too few, it needs 3 or more"),
+        ({"points": [[1, 1], [2, 2]]}, "bad_ring", "2 points instead of 3 or more"),
         ({"points": [[1, 1], [2, "2"], [3, 3]]}, "bad_ring", "points[1] [2, '2'] is not [x, y] in pixels"),
         ({"points": None}, "bad_ring", "points None is not a list"),
         ({"shape_type": "circle"}, "bad_ring", "it has 3 points instead of 2"),

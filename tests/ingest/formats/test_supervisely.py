@@ -65,7 +65,7 @@ def test_a_polygon_keeps_its_outline_and_holes(tmp_path):
 def test_an_invalid_hole_is_counted(tmp_path):
     (instance,) = read_one(tmp_path, figure(interior=[[[1, 1]], [[3, 2], [4, 2], [4, 3]]])).instances
     assert (instance.problem, len(instance.holes), instance.rings_refused) == ("", 1, 1)
-    assert instance.detail.startswith("interior[0]: 1 points are too few")
+    assert instance.detail.startswith("interior[0]: 1 point instead of 3 or more")
 
 
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
@@ -101,7 +101,7 @@ def test_an_object_without_a_type_has_the_shape_of_its_class(tmp_path):
         (figure(classTitle="cow"), "unknown_category", "class 'cow' is not in meta.json"),
         (figure(form="cuboid"), "bad_record", "geometry 'cuboid' is unknown"),
         (figure(points=None), "bad_ring", "geometry 'polygon' has no points"),
-        (figure([[1, 1], [2, 2]]), "bad_ring", "2 points are too few"),
+        (figure([[1, 1], [2, 2]]), "bad_ring", "2 points instead of 3 or more"),
         (figure(form="rectangle"), "bad_ring", "a rectangle has 2 points, not 3"),
         (figure(form="bitmap"), "bad_record", "None is not an object"),
         (

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from segpipe.core.errors import AnnotationError
+from segpipe.core.plurals import counted
 from segpipe.data import photos
 from segpipe.data.records import FLAGS, Dataset, Image, Instance, Rle, ShapeKind
 from segpipe.ingest import fractions
@@ -230,7 +231,8 @@ def _box(points: Any) -> Ring:
 def _two_points(points: Any) -> Ring:
     ring = ring_of_points(points, minimum=2)
     if len(ring) != 4:
-        raise AnnotationError(f"it has {len(ring) // 2} points instead of 2; draw it again or delete it", "bad_ring")
+        points = counted(len(ring) // 2, "point")
+        raise AnnotationError(f"it has {points} instead of 2; draw it again or delete it", "bad_ring")
     return ring
 
 

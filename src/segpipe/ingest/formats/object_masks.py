@@ -20,6 +20,7 @@ import numpy as np
 
 from segpipe.core.errors import AnnotationError
 from segpipe.core.parallel import Mapper
+from segpipe.core.plurals import counted
 from segpipe.data.classes import BACKGROUND
 from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.data.split_words import split_named
@@ -198,4 +199,4 @@ def _grey(stored: Stored, is_grey: bool) -> np.ndarray | None:
 def masks_in_words(found: ObjectMasks) -> str:
     """The number of masks and photos, for messages."""
     masks, photos = len(found.photo_of), len({photo for photo, _ in found.photo_of.values()})
-    return f"{masks} masks of one object each, of {photos} photo{'' if photos == 1 else 's'}"
+    return f"{counted(masks, 'mask')} of one object each, of {counted(photos, 'photo')}"
