@@ -1,5 +1,6 @@
 """Parts of real exports (exports/README.md). The expected numbers were counted in the files by hand."""
 
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from segpipe.data.records import Dataset
+from segpipe.ingest.names import FORMAT_NAMES
 from segpipe.ingest.read import read_source
 from tests.ingest.folders import put_pictures
 
@@ -40,6 +42,12 @@ def counts(dataset: Dataset) -> dict[tuple[str, str], int]:
 
 def area_px(runs: tuple[int, ...]) -> int:
     return sum(runs[1::2])
+
+
+def test_each_format_has_an_export_or_is_in_the_list_of_those_without():
+    with_export = {folder.name for folder in EXPORTS.iterdir() if folder.is_dir()}
+    _, _, rest = (EXPORTS / "README.md").read_text().partition("No export")
+    assert sorted([*with_export, *re.findall(r"`(\w+)`", rest)]) == sorted(FORMAT_NAMES)
 
 
 def test_coco_2017_has_two_splits_rings_in_parts_and_a_crowd(tmp_path):

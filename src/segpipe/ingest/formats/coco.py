@@ -106,7 +106,11 @@ def _checked(document: Any, has_coco_name: bool) -> Document | None:
 
 
 def is_results(document: Any) -> bool:
-    """Whether a JSON document is a results list: annotations without images and categories."""
+    """Whether a JSON document is a results list: annotations without images and categories.
+
+    >>> is_results([{"image_id": 1, "category_id": 3, "score": 0.9}]), is_results({"annotations": []})
+    (True, False)
+    """
     return any("image_id" in entry and "category_id" in entry for entry in _first_object(document))
 
 

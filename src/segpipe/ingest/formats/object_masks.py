@@ -82,16 +82,18 @@ def _of_single_photo(photos: Sequence[str], masks: Sequence[str]) -> dict[str, t
 def _by_stem(
     photos: Sequence[str], image_folder: str, masks: Sequence[str], mask_folder: str
 ) -> dict[str, tuple[str, str]]:
+    """The photo and class of each mask that begins with the name of a photo, or is in a folder of its class."""
     by_stem = {_stem(photo, image_folder): photo for photo in photos}
     found: dict[str, tuple[str, str]] = {}
     for mask in masks:
         stem = _stem(mask, mask_folder)
-        cuts = [i for i in range(len(stem) - 1, 0, -1) if stem[i] in _SEPARATORS]
-        named = next((by_stem[stem[:cut]] for cut in cuts if stem[:cut] in by_stem), None)
-        if named is not None:
-            found[mask] = named, _class_in(stem[len(_stem(named, image_folder)) :])
-        elif "/" in stem and split_named(folder_of(stem)) is None and (name := stem.rpartition("/"))[2] in by_stem:
-            found[mask] = by_stem[name[2]], PurePosixPath(name[0]).name
+        beginnings = (stem[:cut] for cut in range(len(stem) - 1, 0, -1) if stem[cut] in _SEPARATORS)
+        longest = next((beginning for beginning in beginnings if beginning in by_stem), None)
+        folder, _, name = stem.rpartition("/")
+        if longest is not None:
+            found[mask] = by_stem[longest], _class_in(stem[len(longest) :])
+        elif folder and split_named(folder) is None and name in by_stem:
+            found[mask] = by_stem[name], PurePosixPath(folder).name
     return found
 
 
@@ -100,7 +102,11 @@ def _stem(file: str, folder: str) -> str:
 
 
 def _class_in(rest: str) -> str:
-    """The class in the rest of a mask's name, without numbers and words like "mask"; OBJECT without a class."""
+    """The class in the rest of a mask's name, without numbers and words like "mask"; OBJECT without a class.
+
+    >>> [_class_in(rest) for rest in ("_cat_1", "/wild cat", "_mask_dog2", "_0", "/07a9bf1d")]
+    ['cat', 'wild_cat', 'dog', 'object', 'object']
+    """
     last = rest.strip(_SEPARATORS).rpartition("/")[2]
     words = [word for word in re.split(r"[^A-Za-z]+", last) if word and word.lower() not in _NO_CLASS]
     return OBJECT if _HASH.fullmatch(last) or not words else "_".join(words)

@@ -70,7 +70,7 @@ class VocFiles:
 
 
 def recognise(source: Source) -> VocFiles:
-    """The XML files of VOC, with them the other XML files in their folders, and the class masks."""
+    """The XML files of VOC, the other XML files in their folders, and the class masks."""
     files = source.with_suffix(".xml")
     marked = {file for file in files if _is_voc(file_bytes(source.root / file))}
     folders = {folder_of(file) for file in marked}
@@ -117,7 +117,7 @@ def read(
         for mask, found in masks.items()
         for box, shown in zip(objects_of.get(key_of[mask], []), found.in_boxes, strict=False)
         if box.name in {classes.meaning(found.classes, value) for value in shown}
-    }
+    }  # the boxes whose class the class mask shows inside
     of_masks = [i for mask, found in masks.items() for i in voc_masks.instances_of(mask, key_of[mask], found, classes)]
     of_boxes = [
         _instance(box, key_of[file], box.id in repeated) for file, found in xml_files.items() for box in found.objects

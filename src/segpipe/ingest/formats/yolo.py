@@ -174,7 +174,11 @@ def _box(numbers: Sequence[float], size_wh: tuple[int, int]) -> Ring:
 
 
 def _in_pixels(numbers: Sequence[float], size_wh: tuple[int, int]) -> Ring:
-    """Fractions x, y, x, y ... in pixels."""
+    """Fractions x, y, x, y ... in pixels.
+
+    >>> _in_pixels([0.5, 0.5, 1, 0.25], size_wh=(8, 6))
+    (4.0, 3.0, 8, 1.5)
+    """
     wrong = next((number for number in numbers if not -_MAX_OUTSIDE <= number <= 1 + _MAX_OUTSIDE), None)
     if wrong is not None:
         problem = f"{wrong:g} is not a fraction of the image; YOLO's numbers are between 0 and 1"
