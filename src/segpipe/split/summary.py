@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from segpipe.core import csv_files
 from segpipe.core.plurals import counted
 from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, VAL, Assignment
 
+_KINDS = ("images", "pixels")  # what a share is counted in
 _LARGE_GROUP = 0.2  # of all images
 _LARGE_DEVIATION = 0.25
 _MIN_IMAGES = 10  # of a class that can be divided well
@@ -22,69 +24,53 @@ def summary(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Seque
     """
     sizes = Counter(row.group for row in placed)
     folds = Counter(row.fold for row in placed if row.fold)
-    deviation = share_deviation(placed, class_pixels)
+    table = shares(placed, class_pixels, names)
+    off = {kind: table[f"{kind}_off"] for kind in _KINDS}
     return {
         "images": {side: sum(row.split == side for row in placed) for side in SIDES},
         "left_out": dict(Counter(row.reason for row in placed if row.split == LEFT_OUT)),
         "groups": {"count": len(sizes), "largest": max(sizes.values(), default=0)},
         "share_off": {
-            kind: {
-                side: {
-                    name: round(float(value), 4) for name, value in zip(names, row, strict=True) if np.isfinite(value)
-                }
-                for side, row in zip(SIDES, table, strict=True)
-            }
-            for kind, table in deviation.items()
+            kind: {side: values.xs(side, level="split").dropna().round(4).to_dict() for side in SIDES}
+            for kind, values in off.items()
         },
-        "worst_share_off": {
-            kind: round(float(np.nanmax(np.abs(table), initial=0)), 4) for kind, table in deviation.items()
-        },
+        "worst_share_off": {kind: round(float(values.abs().fillna(0).max()), 4) for kind, values in off.items()},
     } | ({"folds": dict(sorted(folds.items()))} if folds else {})
 
 
-def share_deviation(placed: Sequence[Assignment], class_pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """The relative deviation of each split's class shares, float (3, C), by `images` that show the class and `pixels`.
+def shares(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """One row per class and split: `images` that show the class, its `pixels`, and `images_off`, `pixels_off`.
 
-    0.5: half as much again as in all images that are used; -1: none of it; NaN: an empty split or class.
-    class_pixels: int64 (N, C) in the order of `placed`.
+    The last two: the deviation of the split's share from the share in all images that are used. 0.5: half as much
+    again; -1: none of it; NaN: an empty split or class. class_pixels: int64 (N, C) in the order of `placed`.
     """
-    split = np.array([row.split for row in placed], str)
-    counts = {"images": _sums(split, class_pixels > 0), "pixels": _sums(split, class_pixels)}
-    sizes = {"images": np.array([(split == side).sum() for side in SIDES]), "pixels": counts["pixels"].sum(axis=1)}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return {
-            kind: (counts[kind] / sizes[kind][:, None]) / (counts[kind].sum(axis=0) / sizes[kind].sum()) - 1
-            for kind in counts
-        }
+    split = pd.Series([row.split for row in placed], dtype=object)
+    columns: dict[str, pd.Series] = {}
+    for kind, values in zip(_KINDS, (class_pixels > 0, class_pixels), strict=True):
+        counts = pd.DataFrame(values, columns=[*names]).groupby(split).sum().reindex(SIDES, fill_value=0)
+        sizes = counts.sum(axis=1) if kind == "pixels" else split.value_counts().reindex(SIDES, fill_value=0)
+        off = counts.div(sizes, axis=0) / (counts.sum() / sizes.sum()) - 1
+        columns |= {kind: counts.T.stack(), f"{kind}_off": off.T.stack()}
+    return pd.DataFrame(columns).rename_axis(["class", "split"])
 
 
 def class_csv(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> str:
     """A CSV row for each class and split: its images, its pixels, and the deviations of both in percent, or ""."""
-    split = np.array([row.split for row in placed])
-    deviation = share_deviation(placed, class_pixels)
-    images, pixels = _sums(split, class_pixels > 0), _sums(split, class_pixels)
-    rows = [
-        [name, side, images[row, index], pixels[row, index]]
-        + [_percent(deviation[kind][row, index]) for kind in ("images", "pixels")]
-        for index, name in enumerate(names)
-        for row, side in enumerate(SIDES)
-    ]
-    return csv_files.text(["class", "split", "images", "pixels", "images_off_percent", "pixels_off_percent"], rows)
+    table = shares(placed, class_pixels, names).reset_index()
+    table[[f"{kind}_off" for kind in _KINDS]] = table[[f"{kind}_off" for kind in _KINDS]].map(_percent)
+    columns = ["class", "split", *_KINDS, *(f"{kind}_off" for kind in _KINDS)]
+    header = [f"{name}_percent" if name.endswith("_off") else name for name in columns]
+    return csv_files.text(header, table[columns].itertuples(index=False))
 
 
 def share_table(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
     """The deviations of `class_csv` as a text table, one line per class."""
-    deviation = share_deviation(placed, class_pixels)
+    off = shares(placed, class_pixels, names)[[f"{kind}_off" for kind in _KINDS]].map(_percent)
+    cells = off.apply(lambda row: " / ".join(f"{text or '-':>5}" for text in row), axis=1).unstack()
     width = max(map(len, names))
     lines = ["deviation of each split's share of a class, by images / by pixels, in percent:"]
     lines.append(" ".join([" " * width, *(f"{side:>13}" for side in SIDES)]))
-    for index, name in enumerate(names):
-        cells = [
-            " / ".join(f"{_percent(deviation[kind][row, index]) or '-':>5}" for kind in ("images", "pixels"))
-            for row in range(len(SIDES))
-        ]
-        lines.append(" ".join([f"{name:{width}}", *cells]))
-    return lines
+    return lines + [" ".join([f"{name:{width}}", *cells.loc[name, [*SIDES]]]) for name in names]
 
 
 def warnings(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -118,17 +104,13 @@ def advice(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequen
     trainable = np.array([not row.reason for row in placed])
     pixels = class_pixels[trainable]
     common = (pixels > 0).sum(axis=0) >= _MIN_IMAGES
-    deviation = share_deviation([row for row in placed if not row.reason], pixels)["pixels"]
-    deviation = np.where(common, np.nan_to_num(deviation), 0)
-    side, index = divmod(int(np.abs(deviation).argmax()), len(names))
-    if abs(deviation[side, index]) <= _LARGE_DEVIATION:
+    table = shares([row for row in placed if not row.reason], pixels, names)
+    off = table["pixels_off"].fillna(0) * np.repeat(common, len(SIDES))
+    if not len(off) or off.abs().max() <= _LARGE_DEVIATION:
         return []
-    worst = f"the share of class {names[index]} in {SIDES[side]} deviates by {100 * deviation[side, index]:+.0f} %"
+    name, side = off.abs().idxmax()
+    worst = f"the share of class {name} in {side} deviates by {100 * off[name, side]:+.0f} %"
     return [f"{worst}; set split.method: balanced in params.yaml for equal shares"]
-
-
-def _sums(split: np.ndarray, of_images: np.ndarray) -> np.ndarray:
-    return np.stack([of_images[split == side].sum(axis=0) for side in SIDES])
 
 
 def _percent(deviation: float) -> str:
