@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from segpipe.core import files
+from segpipe.core.plurals import counted
 from segpipe.models.device import device_kind
 from segpipe.models.segmenter import Segmenter
 from segpipe.train import checkpoint, compiling, forecast
@@ -115,9 +116,9 @@ def _apply(plan: TrainingPlan, recipe: RunRecipe) -> RunRecipe:
     if warmup >= plan.epochs:
         warmup = plan.epochs / 2
         _log.warning(
-            "the budget allows %d epoch(s), not more than train.warmup_epochs: the learning rate rises in the first "
+            "the budget allows %s, not more than train.warmup_epochs: the learning rate rises in the first "
             "half of the training; raise train.budget_hours or lower train.warmup_epochs",
-            plan.epochs,
+            counted(plan.epochs, "epoch"),
         )
     planned = {"epochs": plan.epochs, "compile_mode": plan.compile, "warmup_epochs": warmup}
     return recipe.model_copy(update=planned)

@@ -105,7 +105,7 @@ def test_the_folder_written_in_the_file_is_used(tmp_path, files, found):
     ("inside", "name", "reason", "detail"),
     [
         (None, "", "unknown_category", "has no name; add its class or delete it"),
-        (polygon(()), "cat", "bad_ring", "0 points instead of 3 or more"),
+        (polygon(()), "cat", "bad_ring", "0 points instead of 1 or more"),
         (polygon(((1, "x"), (2, 2), (3, 3))), "cat", "bad_ring", "points[0] [1.0, \"'x'\"] is not [x, y] in pixels"),
         (polygon(((1, "nan"), (2, 2), (3, 3))), "cat", "bad_ring", "points[0] [1.0, nan] is not [x, y] in pixels"),
         ("<segm><mask>../../etc/passwd</mask></segm>", "cat", "missing_file", "no mask '../../etc/passwd' in Masks"),
