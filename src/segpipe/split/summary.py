@@ -45,7 +45,7 @@ def shares(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequen
     again; -1: none of it; NaN: an empty split or class. class_pixels: int64 (N, C) in the order of `placed`.
     """
     split = pd.Series([row.split for row in placed], dtype=object)
-    columns: dict[str, pd.Series] = {}
+    columns: dict[str, Any] = {}  # pandas-stubs: stack may return a table, too
     for kind, values in zip(_KINDS, (class_pixels > 0, class_pixels), strict=True):
         counts = pd.DataFrame(values, columns=[*names]).groupby(split).sum().reindex(SIDES, fill_value=0)
         sizes = counts.sum(axis=1) if kind == "pixels" else split.value_counts().reindex(SIDES, fill_value=0)
