@@ -90,7 +90,7 @@ def test_an_unreadable_file_is_reported_and_the_others_are_predicted(weights, ph
     assert files(tmp_path / "out") == [LIST, "a.png", "c.png", "classes.json"]
     errors = capsys.readouterr().err
     assert f"FAILED {photos / 'b.jpg'}: cannot be decoded" in errors
-    assert f"FAILED {photos / 'd.gif'}: GIF pictures are not supported" in errors
+    assert f"FAILED {photos / 'd.gif'}: GIF images are not supported" in errors
     assert "2 of 4 images predicted" in errors
 
 
@@ -104,7 +104,7 @@ def test_changes_by_reading_are_one_line_per_kind(weights, photos, tmp_path, cap
     scaled = "its 16-bit values from 0 to 1199 are scaled to 0 to 255"
     assert notes == [
         f"NOTE {photos / 'a.tif'}: only page 1 of 2 is used",
-        f"NOTE 2 pictures, such as {photos / 'a.tif'}: {scaled}",
+        f"NOTE 2 images, such as {photos / 'a.tif'}: {scaled}",
     ]
 
 
@@ -221,7 +221,7 @@ def test_files_that_are_not_images_are_reported_and_the_others_are_predicted(wei
     (photos / "loop.png").symlink_to("loop.png")
     assert run(weights, photos, tmp_path / "out", "--overlay") == 1
     errors = capsys.readouterr().err
-    assert f"FAILED {photos / 'pipe.png'}: is no regular file; replace or remove it" in errors
+    assert f"FAILED {photos / 'pipe.png'}: is not a regular file; replace or remove it" in errors
     assert f"FAILED {photos / 'loop.png'}: cannot be decoded (Too many levels of symbolic links)" in errors
     assert "nnn.overlay.jpg: cannot be written (File name too long)" in errors
     assert f"FAILED {photos / 'z.png'}: its overlay cannot be a JPEG (" in errors

@@ -78,7 +78,7 @@ def record_defect(demo: Reading, record: dict) -> str:
 def shape_defect(record: dict, height: int, width: int) -> str:
     shape = record["segmentation"]
     if isinstance(shape, dict):
-        counts = shape["counts"] if isinstance(shape["counts"], list) else rle.run_lengths(shape["counts"].encode())
+        counts = shape["counts"] if isinstance(shape["counts"], list) else rle.decode_counts(shape["counts"].encode())
         return "bad_rle" if sum(counts) != height * width else "crowd" if record["iscrowd"] else ""
     valid = [ring for ring in shape if len(ring) >= 6 and len(ring) % 2 == 0]
     if not valid:

@@ -1,4 +1,4 @@
-"""The same pictures through several readers: one label map wherever the format can say it."""
+"""Images that exist in several formats give equal label maps, where the formats can express them."""
 
 import json
 from collections import Counter
@@ -19,7 +19,7 @@ IGNORED = 255
 
 
 def label_maps(root: Path, dataset: Dataset, index: dict[str, int]) -> dict[str, np.ndarray]:
-    """One map a photograph, by the name of its file: the later record on top."""
+    """A label map per photo, by the name of its file; the later record is on top."""
     size_of = {image.key: (image.file, Image.open(root / image.file).size[::-1]) for image in dataset.images}
     maps = {file: np.zeros(size_hw, np.uint8) for file, size_hw in size_of.values()}
     for instance in dataset.instances:
@@ -52,7 +52,7 @@ def test_real_sources_are_recognised_and_every_shape_is_read(real_data, folder, 
     assert not [record for record in (*dataset.images, *dataset.instances) if record.problem]
 
 
-def test_the_csv_says_what_the_json_says(real_data, tmp_path):
+def test_vias_csv_has_the_shapes_of_its_json(real_data, tmp_path):
     source = real_data / "multi_format/via"
     put_pictures(tmp_path, [file.name for file in source.glob("*.jp*g")])
     (tmp_path / "via.csv").write_bytes((source / "via_region_data.csv").read_bytes())
@@ -61,7 +61,7 @@ def test_the_csv_says_what_the_json_says(real_data, tmp_path):
         for root in (source, tmp_path)
     )
     assert json_shapes.keys() == csv_shapes.keys()
-    # this JSON holds each of the 17 strawberries twice
+    # this JSON has each of the 17 strawberries twice
     assert Counter(count for count in json_shapes.values()) == {2: 17, 1: 8}
     assert set(csv_shapes.values()) == {1}
 
@@ -73,15 +73,15 @@ def test_coco_cvat_and_labelme_3_draw_the_same_regions(real_data):
     assert coco.keys() == labelme3.keys() == cvat.keys()
     for file in coco:
         np.testing.assert_array_equal(coco[file], labelme3[file])
-        # CVAT's own file has ellipses; its exports have the masks it drew of them, larger by part of a rim
+        # CVAT's file has ellipses; its exports have masks of them, which are up to a pixel larger
         differs = coco[file] != cvat[file]
         assert set(coco[file][differs]) | set(cvat[file][differs]) <= {0, 2}
         assert differs.sum() < 0.02 * max(1, (coco[file] == 2).sum())
     assert {file for file, label_map in coco.items() if label_map.any()} == {"birds.jpg", "shapes.jpg"}
 
 
-def test_boxes_are_those_of_cvat(real_data):
-    """COCO keeps them as bbox only; LabelMe 3.0 writes two decimals, as CVAT does."""
+def test_labelme_3_has_the_boxes_of_cvat(real_data):
+    """COCO has them as bbox only; LabelMe 3.0 writes two decimals, like CVAT."""
     rings = {}
     for name in ("labelme3.0", "cvat1.1"):
         dataset = read_source(real_data / "multi_format" / name)
@@ -90,7 +90,7 @@ def test_boxes_are_those_of_cvat(real_data):
 
 
 @pytest.mark.parametrize("name", ["2011_000003", "2011_000006", "2011_000025"])
-def test_labelme_draws_the_same_regions_but_for_its_thicker_outline(real_data, name):
+def test_labelme_draws_equal_regions_with_a_thicker_outline(real_data, name):
     """labelme fills with PIL, whose outline adds a rim of half a pixel: 0.47 to 0.56 % of the pixels differ."""
     root = real_data / "labelme/semantic"
     names = (real_data / "labelme/semantic_class_png/class_names.txt").read_text().splitlines()

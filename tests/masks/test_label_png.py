@@ -10,7 +10,7 @@ from segpipe.masks import label_png
 from tests.grids import grid
 
 
-def test_a_label_map_comes_back_and_opens_in_colour(tmp_path):
+def test_a_label_map_is_read_as_written_and_has_colours(tmp_path):
     label_map = grid("..#22 x.#22")
     label_png.write(tmp_path / "a.png", label_map, ClassTable(("background", "cat", "dog")))
     np.testing.assert_array_equal(label_png.read(tmp_path / "a.png"), label_map)
@@ -22,7 +22,7 @@ def test_a_label_map_comes_back_and_opens_in_colour(tmp_path):
 
 @settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 2**32 - 1))
-def test_any_label_map_in_either_memory_order_is_read_back_by_pillow(height, width, seed):
+def test_pillow_reads_any_label_map_in_either_memory_order(height, width, seed):
     label_map = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
     packed = label_png.encode(label_map, ClassTable(("background",)))
     assert label_png.encode(np.asfortranarray(label_map), ClassTable(("background",))) == packed
@@ -32,7 +32,7 @@ def test_any_label_map_in_either_memory_order_is_read_back_by_pillow(height, wid
         np.testing.assert_array_equal(np.asarray(image), label_map)
 
 
-def test_a_label_map_is_no_larger_than_pillow_writes_it():
+def test_the_file_is_not_larger_than_pillows():
     label_map = np.zeros((480, 640), np.uint8)
     y, x = np.mgrid[:480, :640]
     label_map[(y - 200) ** 2 + (x - 300) ** 2 < 150**2] = 1

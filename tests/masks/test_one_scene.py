@@ -1,4 +1,4 @@
-"""One scene written in every format that can express it, read back, drawn: one label map."""
+"""One scene in every format: read and drawn, all give one label map."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ NAMES = ("road", "car")
 
 
 def expected() -> np.ndarray:
-    """The road, 1, and the car, 2, on top of it, by pycocotools alone."""
+    """The road, 1, and the car, 2, on top of it, drawn by pycocotools."""
     label_map = np.zeros((HEIGHT, WIDTH), np.uint8)
     for value, ring in ((1, ROAD), (2, CAR)):
         label_map[coco_mask.decode(coco_mask.frPyObjects([ring], HEIGHT, WIDTH)[0]) > 0] = value
@@ -38,7 +38,7 @@ def points(ring: list[float]) -> list[list[float]]:
 
 
 def runs_by_row(mask: np.ndarray) -> list[int]:
-    """CVAT's run lengths, counted naively: row by row, the first run counts zeros."""
+    """CVAT's run lengths: row by row, the first run counts zeros."""
     counts, last = [0], 0
     for value in mask.ravel().tolist():
         if value != last:
@@ -204,7 +204,7 @@ def supervisely(root: Path) -> None:
 
 
 def coco_results(root: Path) -> None:
-    """Detections as run lengths, whose photograph and classes stand in a file without annotations."""
+    """Detections as run lengths; their image and classes are in a file without annotations."""
     coco_polygons(root)
     document = json.loads((root / "instances.json").read_text())
     for found in document["annotations"]:
@@ -235,7 +235,7 @@ def coco_results(root: Path) -> None:
         (coco_results, "coco_results"),
     ],
 )
-def test_one_scene_is_one_label_map(tmp_path: Path, put: Callable[[Path], None], format: str):
+def test_every_format_gives_one_label_map(tmp_path: Path, put: Callable[[Path], None], format: str):
     put_pictures(tmp_path, ["images/a.png"], (WIDTH, HEIGHT))
     put(tmp_path)
     dataset = read_source(tmp_path)
@@ -251,14 +251,14 @@ def test_one_scene_is_one_label_map(tmp_path: Path, put: Callable[[Path], None],
     np.testing.assert_array_equal(label_map, expected())
 
 
-def test_every_format_is_among_the_scenes():
-    """Each line of detect.FORMATS has its writer above."""
-    (marks,) = (mark for mark in test_one_scene_is_one_label_map.pytestmark if mark.name == "parametrize")
+def test_every_format_has_a_scene():
+    """Each name in read.FORMATS has a writer above."""
+    (marks,) = (mark for mark in test_every_format_gives_one_label_map.pytestmark if mark.name == "parametrize")
     assert {format for _, format in marks.args[1]} == set(FORMATS)
 
 
-def test_what_vocs_export_of_the_real_scene_keeps(real_data):
-    """CVAT's VOC 1.1: the ellipses as masks, exactly COCO's; the rectangles as boxes; polygons and lines are lost."""
+def test_the_voc_export_of_the_real_scene_has_the_masks_of_its_coco_export(real_data):
+    """CVAT's VOC 1.1 has ellipses as masks, which equal COCO's, and rectangles as boxes, but no polygons or lines."""
     voc, coco = (read_source(real_data / "multi_format" / name) for name in ("voc1.1", "coco1.0"))
     size_hw = (643, 588)
     masks = [
@@ -279,7 +279,7 @@ def rounded(ring: tuple[float, ...]) -> list[int]:
 
 @pytest.mark.parametrize(("name", "tolerance_px"), [("voc1.1", 0.011), ("yolo1.1", 0.002)])
 def test_the_boxes_of_the_real_scene_agree(real_data, name, tolerance_px):
-    """VOC's export has two decimals of a pixel, YOLO's six of the picture's size; neither has anything but boxes."""
+    """VOC's export has two decimals of a pixel, YOLO's six of the image's size; both have boxes only."""
     rings = [
         sorted(
             (i.rings[0] for i in read_source(real_data / "multi_format" / folder).instances if i.kind == "box"),

@@ -1,4 +1,4 @@
-"""One ring for many: it must draw the same pixels as what it stands for."""
+"""One ring made of several draws the pixels of all of them."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ def test_a_square_is_traced_by_its_four_corners():
     assert sorted(zip(ring[0::2], ring[1::2], strict=True)) == [(1, 1), (1, 3), (3, 1), (3, 3)]
 
 
-def test_a_hole_and_a_second_part_are_loops_of_their_own():
+def test_a_hole_and_a_second_part_are_separate_loops():
     mask = grid("""
         ###..
         #.#.#
@@ -34,7 +34,7 @@ def test_a_hole_and_a_second_part_are_loops_of_their_own():
     assert sorted(map(len, outlines.trace(mask))) == [8, 8, 8]
 
 
-def test_rings_beside_and_within_each_other_become_one_that_draws_the_same():
+def test_joined_rings_beside_and_inside_each_other_draw_equal_pixels():
     outer, hole = (0.0, 0.0, 5.0, 0.0, 5.0, 5.0, 0.0, 5.0), (1.0, 1.0, 4.0, 1.0, 4.0, 4.0, 1.0, 4.0)
     part = (6.0, 1.0, 8.0, 1.0, 8.0, 3.0, 6.0, 3.0)
     expected = grid("""
@@ -50,7 +50,7 @@ def test_rings_beside_and_within_each_other_become_one_that_draws_the_same():
 
 @settings(max_examples=300, deadline=None)
 @given(MASKS)
-def test_any_mask_traced_and_joined_draws_its_own_pixels(mask):
+def test_any_mask_is_drawn_again_from_its_traced_and_joined_outline(mask):
     loops = outlines.trace(mask)
     assert bool(loops) == bool(mask.any())
     if loops:

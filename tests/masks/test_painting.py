@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.masks import painting, raster, rle
+from segpipe.masks.painting import Paint, painting_order
 from tests.grids import grid
 
 
@@ -19,7 +20,7 @@ def painted(masks, **options):
 
 
 def owners(masks):
-    """What writing each mask over the last gives."""
+    """The owners after each mask is written over the last, uint8 (H, W)."""
     frame = np.zeros(masks[0].shape, np.uint8)
     for number, mask in enumerate(masks, start=1):
         frame[mask] = number
@@ -34,26 +35,26 @@ def frame(found):
     return found.frame(np.arange(9, dtype=np.uint8))
 
 
-def test_the_last_is_on_top_and_nobody_owns_the_rest():
+def test_the_last_region_is_on_top_and_the_rest_has_no_owner():
     bottom, top = grid("###. ###.") > 0, grid("..## ....") > 0
     found = painted([bottom, top])
     np.testing.assert_array_equal(frame(found), grid("1122 111."))
-    assert found.pixels(3).tolist() == [1, 5, 2, 0]  # nobody, the bottom, the top, and a third that is not there
+    assert found.pixels(3).tolist() == [1, 5, 2, 0]  # none, bottom, top, and a third region that does not exist
 
 
-def test_empty_runs_without_number_own_nothing_and_take_no_memory():  # the square of their number was 80 GB
+def test_many_empty_runs_own_no_pixels_and_need_little_memory():  # memory by the square of their number was 80 GB
     empty = np.full(200_000, 3)
     regions = [rle.Region((4, 5), np.concatenate([[1], empty, [7]])), rle.Region((4, 5), empty)]
     assert painting.paint(regions, (4, 5)).pixels(2).tolist() == [14, 6, 0]
 
 
-def test_nothing_painted_is_nobodys():
+def test_without_regions_no_pixel_has_an_owner():
     assert painting.paint([], (2, 3)).pixels(0).tolist() == [6]
 
 
 @settings(deadline=None)
 @given(heaps())
-def test_painting_is_writing_each_over_the_last(masks):
+def test_painting_equals_writing_each_mask_over_the_last(masks):
     found = painted(masks)
     np.testing.assert_array_equal(frame(found), owners(masks))
     np.testing.assert_array_equal(
@@ -63,7 +64,7 @@ def test_painting_is_writing_each_over_the_last(masks):
 
 @settings(deadline=None)
 @given(heaps(), st.integers(1, 9))
-def test_painting_in_strips_is_painting_at_once(masks, at_once):
+def test_painting_in_strips_equals_painting_in_one_step(masks, at_once):
     np.testing.assert_array_equal(frame(painted(masks, at_once=at_once)), owners(masks))
 
 
@@ -75,3 +76,26 @@ def test_a_grid_counts_the_pixels_of_its_rows_and_columns(masks, data):
     columns = np.array(sorted(data.draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=20))))
     found = painted(masks).pixels_at(rows, columns, len(masks))
     np.testing.assert_array_equal(found, counted(owners(masks)[rows[:, None], columns], len(masks)))
+
+
+BIG_CAR = Paint("car", 100, below=False)
+SMALL_DOG = Paint("dog", 10, below=False)
+EQUAL_CAT = Paint("cat", 10, below=False)
+CROWD = Paint("person", 1, below=True)
+
+
+def test_smaller_on_top_puts_the_later_of_equal_sizes_on_top():
+    assert painting_order([SMALL_DOG, BIG_CAR, EQUAL_CAT], "smaller_on_top") == [1, 0, 2]
+
+
+def test_record_order_puts_the_later_record_on_top():
+    assert painting_order([SMALL_DOG, BIG_CAR, EQUAL_CAT], "record_order") == [0, 1, 2]
+
+
+def test_a_list_puts_its_first_class_on_top_and_unlisted_ones_at_the_bottom():
+    assert painting_order([SMALL_DOG, BIG_CAR, EQUAL_CAT], ["car", "dog"]) == [2, 0, 1]
+
+
+def test_crowds_are_below_everything_with_any_priority():
+    for priority in ("smaller_on_top", "record_order", ["person"]):
+        assert painting_order([BIG_CAR, CROWD], priority) == [1, 0]

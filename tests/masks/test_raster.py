@@ -1,5 +1,4 @@
 import tracemalloc
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,12 +13,12 @@ from tests.grids import grid
 
 coordinates = st.one_of(
     st.floats(-30, 60, allow_nan=False, width=32),
-    st.integers(-60, 120).map(lambda half: half / 2),  # on and between the pixels' borders
+    st.integers(-60, 120).map(lambda half: half / 2),  # on pixel borders and in pixel centres
     st.integers(-300, 600).map(lambda tenth: tenth / 10),
 )
 points = st.tuples(coordinates, coordinates)
 rings = st.one_of(
-    st.lists(points, min_size=3, max_size=12),  # most of them cross themselves
+    st.lists(points, min_size=3, max_size=12),  # most cross themselves
     st.tuples(points, points, st.integers(2, 5)).map(lambda two: [two[0], two[1]] * two[2]),  # there and back
     st.lists(points, min_size=2, max_size=5).map(lambda few: [point for point in few for _ in (1, 2)]),
 ).map(lambda ring: [number for point in ring for number in point])
@@ -34,7 +33,7 @@ def pixels(region, size_hw):
     return raster.paint([region], size_hw)
 
 
-def test_a_whole_pixel_rectangle_covers_its_own_pixels():
+def test_a_rectangle_on_pixel_borders_covers_the_pixels_inside():
     np.testing.assert_array_equal(
         pixels(raster.draw([[1, 1, 4, 1, 4, 3, 1, 3]], (4, 6)), (4, 6)),
         grid("""
@@ -61,7 +60,7 @@ def test_a_bow_tie_is_two_triangles_not_its_box():
 
 
 @pytest.mark.parametrize("shapes", [[[[1, 1, 4, 4]]], [[]], [[[1, 1, 4, 1, 4, 4]], []]])
-def test_four_numbers_are_no_ring_and_no_ring_is_no_shape(shapes):
+def test_four_numbers_are_not_a_ring_and_a_shape_needs_a_ring(shapes):
     with pytest.raises(ValueError, match="three points"):
         raster.draw_each(shapes, (5, 5))  # pycocotools would draw a box
 
@@ -70,19 +69,19 @@ def test_four_numbers_are_no_ring_and_no_ring_is_no_shape(shapes):
 @given(st.lists(shapes, min_size=1, max_size=4), st.integers(1, 40), st.integers(1, 40))
 def test_every_shape_is_drawn_as_pycocotools_draws_it(drawn, height, width):
     for region, shape in zip(raster.draw_each(drawn, (height, width)), drawn, strict=True):
-        wanted = oracle(shape, (height, width))
-        assert rle.compressed(region) == wanted
-        assert rle.area_px(region) == coco_mask.area(wanted)
-        left, top, wide, high = coco_mask.toBbox(wanted).tolist()
+        expected = oracle(shape, (height, width))
+        assert rle.compressed(region) == expected
+        assert rle.area_px(region) == coco_mask.area(expected)
+        left, top, wide, high = coco_mask.toBbox(expected).tolist()
         assert rle.bounds(region) == ((left, top, left + wide, top + high) if wide and high else None)
 
 
-def test_five_thousand_random_polygons_are_pycocotools_own():
-    """In pictures of any size, points from far outside to far outside; drawn two hundred at a time."""
+def test_five_thousand_random_polygons_equal_those_of_pycocotools():
+    """Frames of any size, points far outside on every side, 200 polygons per call."""
     rng = np.random.default_rng(5)
     for _ in range(25):
         size_hw = tuple(rng.integers(1, 700, 2).tolist())
-        steps = rng.choice([1e-9, 0.01, 0.1, 0.5, 1], 200)  # from float to whole numbers
+        steps = rng.choice([1e-9, 0.01, 0.1, 0.5, 1], 200)  # from floats to integers
         low, high = -0.5 * max(size_hw), 1.5 * max(size_hw)
         drawn = [[(rng.uniform(low, high, 2 * rng.integers(3, 40)) // step * step).tolist()] for step in steps]
         found = [rle.compressed(region) for region in raster.draw_each(drawn, size_hw)]
@@ -99,39 +98,38 @@ def test_points_a_hundred_thousand_pixels_away_are_drawn_as_pycocotools_draws_th
 
 
 @pytest.mark.parametrize("reach", [1e6, 1e8, 2**31 - 1])
-def test_beyond_what_pycocotools_can_draw_the_rule_is_the_same(reach):
-    """A wedge from its tip at (2, 4) to the far right: at x it is (x - 2) high on each side."""
+def test_points_too_far_away_for_pycocotools_are_drawn_by_the_same_rule(reach):
+    """A wedge from (2, 4) to the far right: at x it extends x - 2 pixels up and down."""
     wedge = [2, 4, reach, 4 - (reach - 2), reach, 4 + (reach - 2)]
-    near = [2, 4, 62, -56, 62, 64]  # the same lines, as far as pycocotools can walk them
+    near = [2, 4, 62, -56, 62, 64]  # the same lines, as far as pycocotools can draw them
     assert rle.compressed(raster.draw([wedge], (8, 12))) == oracle([near], (8, 12))
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(shapes, min_size=1, max_size=6), st.integers(1, 60))
-def test_how_much_is_drawn_at_once_changes_nothing(drawn, at_once):
-    wanted = [rle.compressed(region) for region in raster.draw_each(drawn, (30, 40))]
-    with mock.patch.object(raster, "_PASSAGES", at_once):
-        assert [rle.compressed(region) for region in raster.draw_each(drawn, (30, 40))] == wanted
+def test_the_number_of_crossings_at_once_changes_no_region(drawn, at_once):
+    expected = [rle.compressed(region) for region in raster.draw_each(drawn, (30, 40))]
+    regions = raster.draw_each(drawn, (30, 40), crossings_at_once=at_once)
+    assert [rle.compressed(region) for region in regions] == expected
 
 
 @pytest.mark.parametrize("shapes", [
     [[[0, 10 * i, 4000, 10 * i + 1, 4000, 10 * i + 5, 0, 10 * i + 4]] for i in range(100)],
     [[[x for i in range(100) for x in (0, 10 * i, 4000, 10 * i + 2)]]],
 ])  # fmt: skip
-def test_wide_shapes_take_little_more_memory_than_their_runs(shapes):
-    with mock.patch.object(raster, "_PASSAGES", 1 << 12):
-        tracemalloc.start()
-        regions = raster.draw_each(shapes, (1000, 4000))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-    held = sum(region.edges.nbytes for region in regions)
-    assert held > 1_000_000
-    assert peak < 4 * held + 1_000_000
+def test_wide_shapes_need_little_more_memory_than_their_runs(shapes):
+    tracemalloc.start()
+    regions = raster.draw_each(shapes, (1000, 4000), crossings_at_once=1 << 12)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    size = sum(region.edges.nbytes for region in regions)
+    assert size > 1_000_000
+    assert peak < 4 * size + 1_000_000
 
 
 @settings(max_examples=200, deadline=None)
 @given(shapes, shapes)
-def test_holes_are_taken_away(solid, holes):
+def test_holes_are_subtracted(solid, holes):
     size_hw = (30, 40)
     left = coco_mask.decode(oracle(solid, size_hw)) & ~coco_mask.decode(oracle(holes, size_hw))
     np.testing.assert_array_equal(pixels(raster.draw(solid, size_hw, holes), size_hw), left)
@@ -139,7 +137,7 @@ def test_holes_are_taken_away(solid, holes):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(rings, min_size=1, max_size=5))
-def test_painting_equals_decoding_each_and_writing_it_over_the_last(shapes):
+def test_painting_equals_writing_each_decoded_mask_over_the_last(shapes):
     regions = [raster.draw([shape], (30, 40)) for shape in shapes]
     label_map = np.zeros((30, 40), np.int32)
     for number, shape in enumerate(shapes, start=1):
@@ -147,7 +145,7 @@ def test_painting_equals_decoding_each_and_writing_it_over_the_last(shapes):
     np.testing.assert_array_equal(raster.paint(regions, (30, 40)), label_map)
 
 
-def test_values_of_a_mask_become_regions_in_one_pass():
+def test_each_value_of_a_mask_becomes_a_region():
     values = grid("1122 1221 0000").astype(np.int32) * 1000
     found = raster.of_values(values)
     assert sorted(found) == [0, 1000, 2000]
@@ -160,7 +158,7 @@ def test_values_of_a_mask_become_regions_in_one_pass():
     [("coco_mini", 1464), ("car_damage", 4930), ("multi_format", 150), ("labelme", 20)],
 )
 def test_every_real_polygon_is_drawn_as_pycocotools_draws_it(real_data, name, least):
-    """Whatever its format: the rings as the reader hands them on, drawn with all others of their picture."""
+    """All rings of an image are drawn in one call, as the readers return them, whatever their format."""
     dataset = read_source(real_data / name)
     rings_of: dict[str, list] = {}
     for instance in dataset.instances:

@@ -119,7 +119,7 @@ def _segmentation(truth: Truth, compress: bool) -> list[list[float]] | Record:
         return [scenes.flat_ring(part.exterior.coords) for part in truth.shape.geoms]
     region = truth.region
     packed = compress and not truth.crowd
-    runs = rle.compressed(region)["counts"].decode() if packed else rle.lengths_of(region)
+    runs = rle.compressed(region)["counts"].decode() if packed else rle.run_lengths(region)
     return {"size": list(region.size_hw), "counts": runs}
 
 

@@ -1,1 +1,1 @@
-"""From geometry to label maps: the pixel rule and who is on top."""
+"""From shapes to label maps: geometry, run lengths, the pixel rule, painting order."""

@@ -1,9 +1,9 @@
-"""What a polygon is: whether it encloses anything, and how far correction would change it. No pixels here.
+"""Rings of points: whether they enclose an area, how far correction would change it, and outlines of simple shapes.
 
-Correction (shapely's make_valid) serves the report: its area stands beside the area as drawn. What is drawn is never
-the corrected polygon but the annotator's own rings by the pixel rule (raster.py), each that has three different points.
-GEOS, which shapely calls, takes time that grows with the square of what is in the way, and cannot be stopped: what is
-only for the report is measured within limits.
+Points are flat x, y, x, y ... in pixels. Correction (shapely's make_valid) is only for the report, which shows the
+corrected area beside the area as drawn. Label maps are drawn from the annotator's rings, never from corrected ones, by
+the pixel rule in raster.py. GEOS, which shapely calls, needs time that grows with the square of the crossings, and it
+cannot be interrupted; therefore the measurements for the report have limits.
 """
 
 import math
@@ -21,59 +21,57 @@ from segpipe.masks.rle import Bounds
 
 Ring = tuple[float, ...]
 Outline = tuple[Sequence[Ring], Sequence[Ring]]  # rings and holes of one instance
-BORDER_TOLERANCE_PX = 0.5  # less than half a pixel past the border costs no pixel
-_LONG = 10_000  # points of a ring: GEOS took 0.2 s to check a star of so many, and 72 s for one of 200,000
-_CROSSINGS = 500  # of a ring that is corrected: 0.1 s; make_valid took 108 s for 500 random points, 27,000 crossings
-_PAIRS = 1_000_000  # of sides near each other, looked at to find crossings
-_AT_ONCE = 64  # sides that others are looked for at once, at most
-_PIECE = 30  # sides of a line that are widened at once: 1,000 at once took 40 times as long
+CURVE_POINTS = 64  # a polygon with 64 points is off the circle by 0.12 % of its radius
+BORDER_TOLERANCE_PX = 0.5  # up to half a pixel past the border loses no pixel
+_LONG = 10_000  # points of a ring: GEOS checked a star with so many in 0.2 s, one with 200,000 in 72 s
+_MAX_CROSSINGS = 500  # of a corrected ring: 0.1 s; make_valid took 108 s for 500 random points, 27,000 crossings
+_MAX_PAIRS = 1_000_000  # of sides near each other that are tested for crossings
+_MAX_SIDES_AT_ONCE = 64  # sides whose neighbours are looked up in one call
+_PIECE = 30  # sides of a line that are buffered together: 1,000 together took 40 times as long
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """The usable rings and holes of one instance and what was found.
+    """The usable rings of one instance in its frame, and what is wrong with them.
 
-    refused: rings and holes that enclose nothing (fewer than three different points); crosses: one meets itself;
-    past_border: part of it lies outside the frame; outside: all of it does; area_drawn: square pixels of the rings as
-    they run, without the holes'.
+    >>> examine([(0, 0, 4, 0, 4, 4, 0, 4)], size_hw=(3, 4)).past_border  # the ring is 4 pixels high, the frame 3
+    True
     """
 
-    rings: tuple[Ring, ...]
+    rings: tuple[Ring, ...]  # each has at least three different points
     holes: tuple[Ring, ...]
-    refused: int
-    crosses: bool
-    past_border: bool
-    outside: bool
-    area_drawn: float
+    refused: int  # rings and holes left out, because they have fewer than three different points
+    crosses: bool  # some ring or hole intersects itself
+    past_border: bool  # it is more than BORDER_TOLERANCE_PX outside the frame
+    outside: bool  # it is entirely outside the frame
+    area_drawn: float  # square pixels of the rings as drawn, minus those of the holes
 
 
-class _Ring(NamedTuple):
-    """What is known of a ring: area as it runs."""
+class _Measured(NamedTuple):
+    """The measurements of one ring."""
 
     bounds: Bounds
     valid: bool
-    area: float
+    area: float  # of the ring as drawn
 
 
 def examine(rings: Sequence[Ring], size_hw: tuple[int, int], holes: Sequence[Ring] = ()) -> Shape:
-    """Look at an instance's rings and holes (flat x, y ... of finite numbers, in pixels) in a frame of size_hw."""
+    """Examine an instance's rings and holes, of finite numbers, in a frame of size_hw."""
     return examine_each([(rings, holes)], size_hw)[0]
 
 
 def examine_each(outlines: Sequence[Outline], size_hw: tuple[int, int]) -> list[Shape]:
     """`examine` the rings and holes of many instances in one call."""
     usable = [[tuple(ring for ring in part if _encloses(ring)) for part in outline] for outline in outlines]
-    seen = iter(_look([ring for outline in usable for part in outline for ring in part]))
+    measured = iter(_measure([ring for outline in usable for part in outline for ring in part]))
     return [
-        _shape(
-            rings, holes, len(own[0]) + len(own[1]), [list(islice(seen, len(part))) for part in (rings, holes)], size_hw
-        )
-        for (rings, holes), own in zip(usable, outlines, strict=True)
+        _shape(rings, holes, sum(map(len, outline)), [list(islice(measured, len(p))) for p in (rings, holes)], size_hw)
+        for (rings, holes), outline in zip(usable, outlines, strict=True)
     ]
 
 
 def widened(lines: Sequence[Ring], radius_px: float) -> tuple[tuple[Ring, ...], tuple[Ring, ...]]:
-    """Rings and holes around all that is nearer than radius_px to open lines or single points, ends and bends round."""
+    """The rings and holes around all points nearer than radius_px to open lines or single points; ends are round."""
     parts = [part for line in lines for part in _pieces(line)]
     around = shapely.union_all([part.buffer(radius_px) for part in parts])
     polygons = [part for part in shapely.get_parts(around) if isinstance(part, Polygon) and not part.is_empty]
@@ -82,7 +80,7 @@ def widened(lines: Sequence[Ring], radius_px: float) -> tuple[tuple[Ring, ...], 
 
 
 def corrected_area(shape: Shape) -> float | None:
-    """Square pixels of the rings after correction, without the holes'; None if a ring crosses itself too often."""
+    """Square pixels of the corrected rings minus those of the holes; None if a ring crosses itself too often."""
     if not shape.crosses:
         return shape.area_drawn
     if not all(_can_be_corrected(ring) for ring in (*shape.rings, *shape.holes)):
@@ -97,7 +95,8 @@ def _corrected(ring: Ring) -> float:
 def polygonal_part(polygon: Polygon) -> BaseGeometry:
     """A valid geometry of the area that `polygon` encloses: itself, or make_valid's polygons without lines and points.
 
-    A bow-tie becomes its two triangles; nothing ever becomes its box or its hull.
+    >>> polygonal_part(Polygon([(0, 0), (8, 8), (8, 0), (0, 8)])).area  # a bow-tie becomes its two triangles
+    32.0
     """
     if polygon.is_valid:
         return polygon
@@ -106,8 +105,7 @@ def polygonal_part(polygon: Polygon) -> BaseGeometry:
     return MultiPolygon([piece for piece in flat if isinstance(piece, Polygon)])
 
 
-def _look(rings: Sequence[Ring]) -> list[_Ring]:
-    """What is to be known of each ring that encloses something."""
+def _measure(rings: Sequence[Ring]) -> list[_Measured]:
     if not rings:
         return []
     points = np.fromiter(chain.from_iterable(rings), np.float64).reshape(-1, 2)
@@ -118,60 +116,60 @@ def _look(rings: Sequence[Ring]) -> list[_Ring]:
     for i in np.flatnonzero(lengths > _LONG).tolist():
         valid[i] = not _crossings(rings[i])[0]
     facts = zip(shapely.bounds(polygons).tolist(), valid.tolist(), shapely.area(polygons).tolist(), strict=True)
-    return [_Ring(tuple(bounds), is_valid, area) for bounds, is_valid, area in facts]
+    return [_Measured(tuple(bounds), is_valid, area) for bounds, is_valid, area in facts]
 
 
 def _can_be_corrected(ring: Ring) -> bool:
-    found, all_looked_at = _crossings(ring)
-    return found <= _CROSSINGS and all_looked_at
+    found, is_complete = _crossings(ring)
+    return found <= _MAX_CROSSINGS and is_complete
 
 
 def _crossings(ring: Ring) -> tuple[int, bool]:
-    """How often sides of a ring meet that are no neighbours, and whether all sides were looked at.
+    """How often sides of a ring meet that are not neighbours, and whether all sides were tested.
 
-    That ends when more than _CROSSINGS are found, or more than _PAIRS were looked at.
+    The search ends after more than _MAX_CROSSINGS crossings or _MAX_PAIRS tested pairs.
     """
     points = _points(ring)
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     sides = shapely.linestrings(np.stack([points, np.roll(points, -1, axis=0)], axis=1))
     tree = shapely.STRtree(sides)
-    found = looked = start = 0
-    at_once = 1  # more of them as long as they are near few others
+    found = tested = start = 0
+    at_once = 1  # doubled each time: where many sides are near each other, the limits end the search early
     while start < len(sides):
-        if found > _CROSSINGS or looked > _PAIRS:
+        if found > _MAX_CROSSINGS or tested > _MAX_PAIRS:
             return found, False
         one, other = tree.query(sides[start : start + at_once])
         between = other - one - start
         apart = (between > 1) & (between < len(sides) - 1)
         one, other = one[apart] + start, other[apart]
-        looked += len(one)
+        tested += len(one)
         found += int(np.count_nonzero(shapely.intersects(sides[one], sides[other])))
-        start, at_once = start + at_once, min(2 * at_once, _AT_ONCE)
+        start, at_once = start + at_once, min(2 * at_once, _MAX_SIDES_AT_ONCE)
     return found, True
 
 
 def _shape(
     rings: tuple[Ring, ...],
     holes: tuple[Ring, ...],
-    given: int,
-    seen: Sequence[Sequence[_Ring]],
+    count: int,
+    measured: Sequence[Sequence[_Measured]],
     size_hw: tuple[int, int],
 ) -> Shape:
-    solid, taken = seen
+    solid, subtracted = measured
     inside, touches = _position([ring.bounds for ring in solid], size_hw)
     return Shape(
         rings=rings,
         holes=holes,
-        refused=given - len(rings) - len(holes),
-        crosses=not all(ring.valid for ring in (*solid, *taken)),
+        refused=count - len(rings) - len(holes),
+        crosses=not all(ring.valid for ring in (*solid, *subtracted)),
         past_border=not inside,
         outside=not touches,
-        area_drawn=float(sum(ring.area for ring in solid) - sum(ring.area for ring in taken)),
+        area_drawn=float(sum(ring.area for ring in solid) - sum(ring.area for ring in subtracted)),
     )
 
 
 def _pieces(line: Ring) -> list[LineString | Point]:
-    """An open line, or a single point, in pieces that touch."""
+    """An open line in pieces that touch, or a single point."""
     if len(line) == 2:
         return [Point(line)]
     points = _points(line)
@@ -179,7 +177,7 @@ def _pieces(line: Ring) -> list[LineString | Point]:
 
 
 def _flat(line: LinearRing) -> Ring:
-    """x, y ... of a closed line, its last point (the first again) left out."""
+    """The points of a closed line without the last one, which repeats the first."""
     return tuple(np.asarray(line.coords)[:-1].ravel().tolist())
 
 
@@ -192,22 +190,23 @@ def _encloses(ring: Ring) -> bool:
 
 
 def _position(bounds: Sequence[Bounds], size_hw: tuple[int, int]) -> tuple[bool, bool]:
-    """Whether all points are inside the frame, and whether the bounds around all touch it at all."""
+    """Whether all points are inside the frame, and whether the bounds around all of them touch it."""
     if not bounds:
         return True, True
-    left, top = (min(one[side] for one in bounds) for side in (0, 1))
-    right, bottom = (max(one[side] for one in bounds) for side in (2, 3))
+    left, top = (min(each[side] for each in bounds) for side in (0, 1))
+    right, bottom = (max(each[side] for each in bounds) for side in (2, 3))
     height, width = size_hw
-    over = BORDER_TOLERANCE_PX
-    inside = min(left, top) >= -over and right <= width + over and bottom <= height + over
+    limit = BORDER_TOLERANCE_PX
+    inside = min(left, top) >= -limit and right <= width + limit and bottom <= height + limit
     return inside, right > 0 and bottom > 0 and left < width and top < height
 
 
-CURVE_POINTS = 64  # a polygon of so many points misses the circle by 0.12 % of its radius
-
-
 def box(left: float, top: float, right: float, bottom: float) -> Ring:
-    """The four corners of an upright rectangle, clockwise from the top left, whichever corners are given."""
+    """The corners of an upright rectangle, clockwise from the top left; any two opposite corners may be given.
+
+    >>> box(5, 4, 2, 1)
+    (2, 1, 5, 1, 5, 4, 2, 4)
+    """
     left, right = min(left, right), max(left, right)
     top, bottom = min(top, bottom), max(top, bottom)
     return left, top, right, top, right, bottom, left, bottom
@@ -227,7 +226,7 @@ def rotated(ring: Ring, angle_deg: float) -> Ring:
 
 
 def circle(x: float, y: float, radius: float) -> Ring:
-    """A circle about (x, y) as a polygon of CURVE_POINTS points on it."""
+    """A circle about (x, y) as a polygon with CURVE_POINTS points."""
     return ellipse(x, y, radius, radius)
 
 

@@ -1,4 +1,4 @@
-"""Label maps as 8-bit palette PNGs that open in colour in any viewer; pixel = class_index, 255 = ignore."""
+"""Label maps as 8-bit palette PNGs, which viewers show in colour: a pixel is a class_index, or 255 (ignore)."""
 
 import struct
 from functools import cache
@@ -12,20 +12,20 @@ from segpipe.core.files import write_bytes
 from segpipe.data.classes import ClassTable
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLUMNS = 64  # copied at a time: of column-major memory a row of so few columns stays in the cache
+_COLUMNS = 64  # copied at a time: so few columns of column-major memory stay in the processor's cache
 
 
 def write(path: Path, label_map: np.ndarray, classes: ClassTable) -> None:
     """Write a label map, uint8 (H, W), whole or not at all."""
-    # not durable: one of thousands; a power cut loses the whole folder, since DVC has not recorded the stage
+    # not durable: after a power cut DVC runs the whole stage again
     write_bytes(path, encode(label_map, classes), durable=False)
 
 
 def encode(label_map: np.ndarray, classes: ClassTable) -> bytes:
-    """The PNG file of a label map, uint8 (H, W).
+    """The bytes of the PNG file of a label map, uint8 (H, W).
 
-    Label maps are runs of equal bytes: unfiltered rows and deflate's run-length strategy make them smaller than
-    Pillow's default does, in a tenth of the time.
+    Pillow can write it, too. But label maps are runs of equal bytes: unfiltered rows and deflate's run-length strategy
+    give smaller files than Pillow's default, in a tenth of the time.
     """
     height, width = label_map.shape
     header = struct.pack(">2I5B", width, height, 8, 3, 0, 0, 0)  # 8 bits, palette, deflate, filters, not interlaced
@@ -34,7 +34,7 @@ def encode(label_map: np.ndarray, classes: ClassTable) -> bytes:
 
 
 def read(path: Path) -> np.ndarray:
-    """Read a label map, uint8 (H, W)."""
+    """The label map in a PNG file, uint8 (H, W)."""
     with Image.open(path) as image:
         return np.asarray(image)
 
@@ -42,7 +42,7 @@ def read(path: Path) -> np.ndarray:
 def _deflated(label_map: np.ndarray) -> bytes:
     height, width = label_map.shape
     rows = np.empty((height, width + 1), np.uint8)
-    rows[:, 0] = 0  # each row begins with its filter: none
+    rows[:, 0] = 0  # the filter of each row: none
     for left in range(0, width, _COLUMNS):
         rows[:, left + 1 : left + 1 + _COLUMNS] = label_map[:, left : left + _COLUMNS]
     packer = zlib_ng.compressobj(level=1, strategy=zlib_ng.Z_RLE)

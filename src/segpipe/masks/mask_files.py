@@ -1,4 +1,4 @@
-"""What a mask picture stores: class numbers, or colours as numbers."""
+"""Masks stored as image files, or as base64 of image files inside annotation files."""
 
 import base64
 import binascii
@@ -26,36 +26,37 @@ _STRETCH = {"L;2": 85, "L;4": 17}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The pixels of a mask file. values: integer (H, W); coloured: they are colour numbers.
+    """The pixels of a mask file."""
 
-    palette: the colour number of each index of a palette picture; empty for others.
-    """
-
-    values: np.ndarray
-    coloured: bool = False
-    palette: tuple[int, ...] = ()
+    values: np.ndarray  # integer (H, W)
+    coloured: bool = False  # the values are colour numbers
+    palette: tuple[int, ...] = ()  # of a palette image: the colour number of each index
 
 
 def colour_number(colour: Colour) -> int:
-    """Red + 256 green + 65536 blue, as COCO panoptic counts."""
+    """The number of a colour: red + 256 green + 65536 blue, as in COCO panoptic."""
     return colour[0] + (colour[1] << 8) + (colour[2] << 16)
 
 
 def colour_of(number: int) -> Colour:
-    """The red, green and blue of a colour number."""
+    """The red, green and blue of a colour number.
+
+    >>> colour_of(colour_number((1, 2, 3)))
+    (1, 2, 3)
+    """
     return number & 255, number >> 8 & 255, number >> 16 & 255
 
 
 def read_values(path: Path) -> np.ndarray:
-    """The values of a mask file as `read_stored` gives them: an integer array (H, W)."""
+    """The values of a mask file as in `read_stored`, integer (H, W)."""
     return read_stored(path).values
 
 
 def read_stored(path: Path) -> Stored:
-    """Palette indices, grey values as stored, bits, or for RGB and RGBA colour numbers; what is transparent is 0.
+    """The palette indices, stored grey values or bits of a mask file; of RGB and RGBA files the colour numbers.
 
-    Raises AnnotationError (bad_record), without the file's name, if it cannot be decoded or keeps no exact values, and
-    UserError where the machine may be at fault.
+    Transparent pixels are 0. Raises AnnotationError (bad_record), without the file's name, if the file cannot be
+    decoded or its format is lossy, and UserError if the machine may have caused the error.
     """
     try:
         with Image.open(path) as image:
@@ -65,7 +66,7 @@ def read_stored(path: Path) -> Stored:
             values = np.asarray(image)
     except UserError:
         raise
-    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
+    except Exception as error:  # Pillow's plugins raise any exception on damaged bytes
         machine.raise_if_machine_fault(error, str(path), path)
         raise AnnotationError(f"cannot be decoded ({type(error).__name__}); export the mask again") from error
     if values.ndim == 3:
@@ -78,11 +79,11 @@ def _refuse_foreign(image: Image.Image) -> None:
     if image.format in _LOSSY:
         raise AnnotationError(f"{image.format} does not keep class numbers exact; export the mask as PNG")
     if image.mode not in _NUMBERS + _COLOURS:
-        problem = f"a {image.mode} picture holds neither class numbers nor colours"
+        problem = f"an image of mode {image.mode} contains neither class numbers nor colours"
         raise AnnotationError(f"{problem}; export the mask as a palette, grey or RGB PNG")
     if image.width * image.height > MAX_PIXELS:
         problem = f"{image.width} x {image.height} pixels are more than {MAX_PIXELS}"
-        raise AnnotationError(f"{problem}; cut photograph and mask into parts")
+        raise AnnotationError(f"{problem}; cut photo and mask into parts")
 
 
 def _raw_mode(image: Image.Image) -> str:
@@ -96,7 +97,7 @@ def _palette(image: Image.Image) -> tuple[int, ...]:
 
 
 def _colour_numbers(pixels: np.ndarray) -> np.ndarray:
-    """int32 (H, W) of uint8 (H, W, 3 or 4)."""
+    """The colour numbers of pixels, uint8 (H, W, 3 or 4): int32 (H, W)."""
     numbers = pixels[..., 2].astype(np.int32)
     for channel in (1, 0):
         numbers = (numbers << 8) | pixels[..., channel]
@@ -106,7 +107,7 @@ def _colour_numbers(pixels: np.ndarray) -> np.ndarray:
 
 
 def decode_base64(text: Any) -> bytes:
-    """What a base64 text holds. Raises AnnotationError (bad_rle)."""
+    """The bytes in a base64 text. Raises AnnotationError (bad_rle)."""
     try:
         return base64.b64decode(text, validate=False)
     except (TypeError, ValueError, binascii.Error) as error:
@@ -114,7 +115,7 @@ def decode_base64(text: Any) -> bytes:
 
 
 def decode_mask(data: bytes) -> np.ndarray:
-    """The mask that a picture file shows, bool (h, w): what is opaque if it has transparency, else what is not 0.
+    """The mask in an image file's bytes, bool (h, w): opaque pixels if it has transparency, otherwise pixels above 0.
 
     Raises AnnotationError (bad_rle) if it cannot be decoded or has more than MAX_PIXELS.
     """
@@ -125,8 +126,8 @@ def decode_mask(data: bytes) -> np.ndarray:
             return _shown(image)
     except AnnotationError:
         raise
-    except Exception as error:  # Pillow's plugins raise whatever the bytes make them raise
-        machine.raise_if_machine_fault(error, "a mask stored as a picture", io.BytesIO(data))
+    except Exception as error:  # Pillow's plugins raise any exception on damaged bytes
+        machine.raise_if_machine_fault(error, "a mask stored as an image", io.BytesIO(data))
         problem = f"its mask cannot be decoded ({type(error).__name__})"
         raise AnnotationError(f"{problem}; export it again", "bad_rle") from error
 

@@ -1,4 +1,4 @@
-"""The pixels of an instance, and one ring that draws exactly the same pixels, for formats that know nothing else."""
+"""The pixels of an instance, and one ring with exactly these pixels, for formats that only have single rings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from segpipe.masks.rle import Region
 
 
 def region(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region:
-    """The pixels that an instance covers. Raises AnnotationError as regions.region_of, and bad_ring."""
+    """The region of an instance without its invalid rings. Raises AnnotationError as `region_of`, and bad_ring."""
     if not instance.rings:
         return region_of(instance, size_hw, root)
     shape = geometry.examine(instance.rings, size_hw, instance.holes)
@@ -24,16 +24,16 @@ def region(instance: Instance, size_hw: tuple[int, int], root: Path) -> Region:
     return region_of(replace(instance, rings=shape.rings, holes=shape.holes), size_hw, root)
 
 
-def to_mask(drawn: Region) -> np.ndarray:
-    """A region as bool (H, W)."""
-    return raster.paint([drawn], drawn.size_hw) > 0
+def to_mask(region: Region) -> np.ndarray:
+    """A region as a mask, bool (H, W)."""
+    return raster.paint([region], region.size_hw) > 0
 
 
 def join_rings(rings: Sequence[Ring]) -> Ring:
-    """One ring of several: from the first point there and back to each of the others.
+    """One ring made of several: from the first point, a line goes to each other ring and back.
 
-    The pixel rule turns inside and outside at each line it meets, so ways there and back draw nothing, rings within
-    others are holes, and rings beside each other are parts.
+    The pixel rule swaps inside and outside at each line, so a line there and back draws nothing, a ring inside another
+    is a hole, and a ring beside another is a part.
     """
     first, *others = rings
     if not others:
@@ -42,9 +42,9 @@ def join_rings(rings: Sequence[Ring]) -> Ring:
 
 
 def trace(mask: np.ndarray) -> list[Ring]:
-    """Closed lines along the pixel edges of a mask, bool (H, W), holes and parts alike, in whole pixels.
+    """The closed lines along the pixel edges of a mask, bool (H, W), around parts and holes, in whole pixels.
 
-    Every corner has one edge across and one down: in each row of corners, and in each column, they pair up in order.
+    Each corner has one horizontal and one vertical edge, so that the corners in each row and column form pairs.
     """
     padded = np.pad(mask, 1)
     upper, lower = padded[:-1], padded[1:]
@@ -56,7 +56,7 @@ def trace(mask: np.ndarray) -> list[Ring]:
 
 
 def _partners(order: np.ndarray) -> list[int]:
-    """For each corner the other end of its edge, where the corners in `order` pair up two by two."""
+    """For each corner the other end of its edge; the corners in `order` form pairs."""
     partners = np.empty_like(order)
     partners[order[0::2]], partners[order[1::2]] = order[1::2], order[0::2]
     found: list[int] = partners.tolist()
@@ -64,13 +64,13 @@ def _partners(order: np.ndarray) -> list[int]:
 
 
 def _loops(across: list[int], down: list[int]) -> list[list[int]]:
-    seen = bytearray(len(across))
+    is_seen = bytearray(len(across))
     loops = []
     for start in range(len(across)):
         corner, loop = start, list[int]()
-        while not seen[corner]:
+        while not is_seen[corner]:
             other = across[corner]
-            seen[corner] = seen[other] = True
+            is_seen[corner] = is_seen[other] = True
             loop += [corner, other]
             corner = down[other]
         if loop:

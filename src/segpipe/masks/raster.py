@@ -1,16 +1,15 @@
-"""THE pixel rule: which pixels a region covers. Nothing else in the project fills polygons.
+"""The pixel rule: which pixels a polygon covers. All polygons of the project are filled here.
 
-It is pycocotools' own (maskApi.c, rleFrPoly), bit for bit, so that label maps equal the field's ground truth: a 10 x 10
-square is 100 pixels. Polygons are drawn as the annotator left them: in each column of pixels, inside and outside turn
-where a line of the ring passes the column's middle. The rings of one instance are united, or, as even_odd has it, those
-within others are holes; then the pixels of its holes, drawn by the same rule, are taken away.
+The rule is that of pycocotools (maskApi.c, rleFrPoly), bit for bit, so that label maps equal the usual ground truth: a
+10 x 10 square is 100 pixels. In each column of pixels, inside and outside swap where a line of the ring crosses the
+column's middle. The rings of one instance are united; with even_odd, rings inside others are holes. Then the pixels of
+its holes, drawn by the same rule, are subtracted. Rings are drawn as they were annotated, without correction.
 
-This holds for each ring of three different points or more: one that crosses itself, one past the border, and one whose
-points lie so far off that pycocotools cannot draw it (its memory grows with the way around the ring, and its 32-bit
-numbers end 429 million pixels away). No correction comes before it, so none turns a region into its box.
+The rule also applies to rings that cross themselves, that are past the border, or that are too far away for pycocotools
+(its memory grows with the length of the ring, and its 32-bit numbers end 429 million pixels away).
 
-All rings of a picture are drawn at once: pycocotools walks each line point by point and packs each ring into
-characters, here each passage of a column's middle is worked out by itself.
+pycocotools is not used to draw, because it is slower: it walks each line point by point and packs each ring into
+characters. Here each crossing of a column's middle is computed directly, for all rings of an image in one call.
 """
 
 from collections.abc import Sequence
@@ -24,34 +23,37 @@ from segpipe.masks.rle import NUMBER, POSITION, Region
 
 Rings = Sequence[Sequence[float]]
 
-_FINE = 5  # points are rounded to fifths of a pixel (maskApi.c: scale)
-_AT_ONCE = 2048  # instances drawn in one go, and
-_PASSAGES = 1 << 20  # passages of a column's middle worked out in one go: both bound the memory
+_FINE = 5  # points are rounded to 1/5 of a pixel (maskApi.c: scale)
+_INSTANCES_AT_ONCE = 2048  # limits memory, as does
+_CROSSINGS_AT_ONCE = 1 << 20  # crossings of a column's middle that are computed together
 
 
 def draw(rings: Rings, size_hw: tuple[int, int], holes: Rings = (), even_odd: bool = False) -> Region:
-    """Draw one instance. rings: flat x, y ... of 6 numbers or more each, in pixels; parts past the border are cut.
+    """The region of one instance; parts past the border are cut off.
 
-    holes: such rings, whose pixels are taken away from those of `rings`; even_odd: the pixels that an odd number of
-    rings hold, instead of all that one holds.
-    Raises ValueError for a ring of fewer numbers: pycocotools would take four of them for a box.
+    rings, holes: flat x, y ... in pixels, 6 numbers or more each; holes: subtracted from the rings; even_odd: rings are
+    not united: a pixel counts if an odd number of rings contain it.
+    Raises ValueError for a ring with fewer numbers: pycocotools would read four numbers as a box.
     """
     region = _odd(draw_each([[ring] for ring in rings], size_hw)) if even_odd else draw_each([rings], size_hw)[0]
     if not holes:
         return region
-    taken = draw_each([holes], size_hw)[0]
-    steps = np.concatenate([_steps(region.edges), -_steps(taken.edges)])
-    return Region(size_hw, _covered(np.concatenate([region.edges, taken.edges]), steps))
+    subtracted = draw_each([holes], size_hw)[0]
+    steps = np.concatenate([_steps(region.edges), -_steps(subtracted.edges)])
+    return Region(size_hw, _covered(np.concatenate([region.edges, subtracted.edges]), steps))
 
 
 def _odd(regions: Sequence[Region]) -> Region:
-    """The pixels that an odd number of regions hold: those behind an odd number of edges."""
-    return Region(regions[0].size_hw, rle.unrepeated(np.concatenate([region.edges for region in regions])))
+    """The pixels that an odd number of regions contain: those after an odd number of edges."""
+    return Region(regions[0].size_hw, rle.odd_edges(np.concatenate([region.edges for region in regions])))
 
 
-def draw_each(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region]:
-    """Draw many instances without holes in one call; otherwise as `draw`."""
-    parts = (_draw_some(shapes[i : i + _AT_ONCE], size_hw) for i in range(0, len(shapes), _AT_ONCE))
+def draw_each(
+    shapes: Sequence[Rings], size_hw: tuple[int, int], crossings_at_once: int = _CROSSINGS_AT_ONCE
+) -> list[Region]:
+    """The regions of many instances without holes, as `draw`. crossings_at_once: limits memory, changes no result."""
+    starts = range(0, len(shapes), _INSTANCES_AT_ONCE)
+    parts = (_draw_some(shapes[i : i + _INSTANCES_AT_ONCE], size_hw, crossings_at_once) for i in starts)
     return list(chain.from_iterable(parts))
 
 
@@ -62,7 +64,7 @@ def of_mask(mask: np.ndarray) -> Region:
 
 
 def of_values(values: np.ndarray) -> dict[int, Region]:
-    """The region of each value in an array of integers (H, W), from one pass over it."""
+    """The region of each value in an integer array (H, W)."""
     flat = values.T.ravel()
     starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
     runs = np.stack([starts, np.append(starts[1:], len(flat))], axis=1)
@@ -72,17 +74,17 @@ def of_values(values: np.ndarray) -> dict[int, Region]:
     return {value: Region((values.shape[0], values.shape[1]), part.ravel()) for value, part in parts}
 
 
-def _draw_some(shapes: Sequence[Rings], size_hw: tuple[int, int]) -> list[Region]:
+def _draw_some(shapes: Sequence[Rings], size_hw: tuple[int, int], at_once: int) -> list[Region]:
     rings = list(chain.from_iterable(shapes))
     if not all(shapes) or min(map(len, rings)) < 6:
         raise ValueError("a ring has at least three points")
     lines = _lines(rings, size_hw)
-    if len(shapes) > 1 and lines.passed.sum() > _PASSAGES:
+    if len(shapes) > 1 and lines.crossed.sum() > at_once:
         middle = len(shapes) // 2
-        return [*_draw_some(shapes[:middle], size_hw), *_draw_some(shapes[middle:], size_hw)]
-    keys = np.sort(_passages(lines, size_hw))  # each ring's runs: start, stop, start, stop ...
+        return [part for half in (shapes[:middle], shapes[middle:]) for part in _draw_some(half, size_hw, at_once)]
+    keys = np.sort(_crossings(lines, size_hw, at_once))  # each ring's runs: start, stop, start, stop ...
     if len(rings) > len(shapes):
-        owners = np.arange(len(shapes)).repeat([len(own) for own in shapes])
+        owners = np.arange(len(shapes)).repeat([len(rings) for rings in shapes])
         keys = _covered((owners[keys >> NUMBER] << NUMBER) | (keys & POSITION), _steps(keys))
     ends = keys.searchsorted(np.arange(1, len(shapes) + 1) << NUMBER).tolist()
     edges = keys & POSITION
@@ -97,34 +99,34 @@ def _steps(edges: np.ndarray) -> np.ndarray:
 
 
 def _covered(keys: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The keys where covered pixels begin and end, in order: covered is where the steps so far sum to over 0."""
+    """The keys where covered pixels begin and end, ascending: pixels are covered where the sum of steps is above 0."""
     order = keys.argsort(kind="stable")
     keys, depth = keys[order], steps[order].cumsum()
-    settled = np.ones(len(keys), bool)
-    np.not_equal(keys[1:], keys[:-1], out=settled[:-1])
-    keys, inside = keys[settled], depth[settled] > 0
+    is_last = np.ones(len(keys), bool)  # of several steps at one key
+    np.not_equal(keys[1:], keys[:-1], out=is_last[:-1])
+    keys, inside = keys[is_last], depth[is_last] > 0
     changes = inside.copy()
     np.not_equal(inside[1:], inside[:-1], out=changes[1:])
     return keys[changes]
 
 
 class _Lines(NamedTuple):
-    """The lines of rings, int64 (n,) each: key of the ring's number, both points, the first column passed, how many."""
+    """The lines of rings; every field is int64 (n,)."""
 
-    number: np.ndarray
-    x: np.ndarray
+    number: np.ndarray  # the ring's number, as the high bits of a key
+    x: np.ndarray  # of the first point, in fine steps
     y: np.ndarray
-    to_x: np.ndarray
+    to_x: np.ndarray  # of the second point
     to_y: np.ndarray
-    first: np.ndarray
-    passed: np.ndarray
+    first: np.ndarray  # first column whose middle the line crosses
+    crossed: np.ndarray  # number of such columns
 
 
 def _lines(rings: Rings, size_hw: tuple[int, int]) -> _Lines:
-    """A line passes a column's middle between fine x 5c + 2 and 5c + 3."""
+    """A line crosses the middle of column c between fine x 5c + 2 and 5c + 3."""
     lengths = np.array([len(ring) for ring in rings]) // 2
     points = np.fromiter(chain.from_iterable(rings), np.float64)
-    x, y = (_FINE * points + 0.5).astype(np.int64).reshape(-1, 2).T  # towards zero, as in C
+    x, y = (_FINE * points + 0.5).astype(np.int64).reshape(-1, 2).T  # rounds towards zero, as in C
     ends = lengths.cumsum()
     following = np.arange(1, len(x) + 1)
     following[ends - 1] = ends - lengths
@@ -135,41 +137,41 @@ def _lines(rings: Rings, size_hw: tuple[int, int]) -> _Lines:
     return _Lines(numbers, x, y, to_x, to_y, first, np.maximum(last - first + 1, 0))
 
 
-def _passages(lines: _Lines, size_hw: tuple[int, int]) -> np.ndarray:
-    """Keys, in no order, of the pixels where inside and outside turn: wherever a line passes the middle of a column.
+def _crossings(lines: _Lines, size_hw: tuple[int, int], at_once: int) -> np.ndarray:
+    """The keys, unsorted, of the pixels where inside and outside swap: where a line crosses the middle of a column.
 
-    A passage below the last row is the next column's first pixel, as in maskApi.c.
+    A crossing below the last row is the next column's first pixel, as in maskApi.c.
     """
-    total = lines.passed.cumsum()
-    if total[-1] <= _PASSAGES:
-        return _passed(lines, total, size_hw)
-    cuts = [0, *(np.flatnonzero(np.diff(total // _PASSAGES)) + 1).tolist(), len(total)]
+    total = lines.crossed.cumsum()
+    if total[-1] <= at_once:
+        return _crossed(lines, total, size_hw)
+    cuts = [0, *(np.flatnonzero(np.diff(total // at_once)) + 1).tolist(), len(total)]
     parts = (_Lines(*(column[start:stop] for column in lines)) for start, stop in pairwise(cuts))
-    return np.concatenate([_passed(part, part.passed.cumsum(), size_hw) for part in parts])
+    return np.concatenate([_crossed(part, part.crossed.cumsum(), size_hw) for part in parts])
 
 
-def _passed(lines: _Lines, total: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    line = np.arange(len(total)).repeat(lines.passed)
-    column = np.arange(len(line)) + (lines.first + lines.passed - total)[line]
-    rows = _passed_rows(lines.x, lines.y, lines.to_x, lines.to_y, line, _FINE * column + 2)
+def _crossed(lines: _Lines, total: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    line = np.arange(len(total)).repeat(lines.crossed)
+    column = np.arange(len(line)) + (lines.first + lines.crossed - total)[line]
+    rows = _crossed_rows(lines.x, lines.y, lines.to_x, lines.to_y, line, _FINE * column + 2)
     height = size_hw[0]
     return lines.number[line] + column * height + np.minimum(np.maximum((rows + 2) // _FINE, 0), height)
 
 
-def _passed_rows(
+def _crossed_rows(
     x: np.ndarray, y: np.ndarray, to_x: np.ndarray, to_y: np.ndarray, line: np.ndarray, left: np.ndarray
 ) -> np.ndarray:
     """The fine row where each line goes from fine column `left` to the next: the upper of the two points there.
 
-    maskApi.c walks a line in whole fine steps along its longer axis, there in rising direction, and rounds the other
+    maskApi.c walks a line in whole fine steps along its longer axis, in ascending direction, and rounds the other
     coordinate.
     """
     dx, dy = to_x - x, to_y - y
     steep = np.abs(dx) < np.abs(dy)
     longer = np.where(steep, dy, dx)
     slope = (np.where(steep, dx, dy) / (longer + (longer == 0)))[line]
-    turned = longer < 0
-    x, y = np.where(turned, to_x, x)[line], np.where(turned, to_y, y)[line]
+    is_reversed = longer < 0
+    x, y = np.where(is_reversed, to_x, x)[line], np.where(is_reversed, to_y, y)[line]
     rows = y + slope * (left - x + (slope < 0)) + 0.5
     down = np.flatnonzero(steep[line])
     rows[down] = y[down] + _steps_down(x[down], slope[down], left[down]) - 1
@@ -177,16 +179,15 @@ def _passed_rows(
 
 
 def _steps_down(x: np.ndarray, slope: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """How many fine steps down from x until a steep line has gone from fine column `left` to the next, or back."""
-    steps = np.floor((left + 0.5 - x) / slope + 1e-6)  # the last before, or, if that falls on a step, perhaps it itself
+    """The number of fine steps down from x until a steep line goes from fine column `left` to the next, or back."""
+    steps = np.floor((left + 0.5 - x) / slope + 1e-6)  # the last step before the change, or the change itself
     return steps + ((x + slope * steps + 0.5 >= left + 1) != (slope > 0))
 
 
 def paint(regions: Sequence[Region], size_hw: tuple[int, int], values: Sequence[int] | None = None) -> np.ndarray:
-    """Paint regions over each other, the last on top: (H, W), 0 where none is, else the value of the topmost.
+    """Regions painted over each other, the last on top: (H, W), the value of the topmost region, 0 where there is none.
 
-    values: one a region, above 0; 1, 2, 3 ... if not given. Returns uint8 in column-major memory if all values fit,
-    else int32.
+    values: one per region, above 0; default 1, 2, 3 ... Returns column-major uint8 if all values fit, otherwise int32.
     """
     used = [0, *(range(1, len(regions) + 1) if values is None else values)]
     dtype = np.uint8 if max(used) <= np.iinfo(np.uint8).max else np.int32

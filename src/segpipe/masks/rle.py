@@ -1,5 +1,6 @@
-"""Regions as runs of pixels down the columns, and COCO's ways of writing them.
+"""Regions as runs of pixels down the columns, and COCO's run-length encodings of them.
 
+pycocotools handles one region per call; here numpy handles all regions of an image in one call.
 Source: cocodataset/cocoapi, common/maskApi.h and maskApi.c (rleFrString, rleToBbox).
 """
 
@@ -14,57 +15,61 @@ from pycocotools import mask as coco_mask
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Rle
 
-NUMBER = 40  # a key is a position in the frame in its low bits, and above these the number of a region or ring
+NUMBER = 40  # a key has a position in the frame in its low 40 bits, and the number of a region or ring above them
 POSITION = (1 << NUMBER) - 1
 Bounds = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """The pixels of one object in a frame of size_hw.
+    """The pixels of one object in a frame.
 
-    edges: int64 (2n,), where its runs start, stop, start, stop ...: rising positions in the frame flattened column by
-    column. A run may go on into the next column; an edge that is there twice is none.
+    A run may continue in the next column. Two equal edges cancel out.
+
+    >>> Region((2, 3), np.array([1, 4])) == region_of(Rle(size_hw=(2, 3), counts=(1, 3, 2)))
+    True
     """
 
-    size_hw: tuple[int, int]
-    edges: np.ndarray
+    size_hw: tuple[int, int]  # height and width of the frame
+    edges: np.ndarray  # int64 (2n,), ascending: start, stop, start, stop ... of runs in the frame flattened by column
 
     def __eq__(self, other: object) -> bool:
-        """Whether the pixels are the same."""
+        """Whether the pixels are equal."""
         if not isinstance(other, Region):
             return NotImplemented
-        mine, others = unrepeated(self.edges), unrepeated(other.edges)
-        return self.size_hw == other.size_hw and np.array_equal(mine, others)
+        return self.size_hw == other.size_hw and np.array_equal(odd_edges(self.edges), odd_edges(other.edges))
 
 
 class Compressed(TypedDict):
-    """A region as pycocotools makes and takes it: zeros first, the counts in its own characters."""
+    """A region in the form of pycocotools: its compressed string of run lengths, zeros first."""
 
     size: list[int]
     counts: bytes
 
 
 def region_of(rle: Rle) -> Region:
-    """Runs of lengths in either form. Raises AnnotationError (bad_rle) unless they fill size_hw exactly."""
+    """The region of run lengths in either form. Raises AnnotationError (bad_rle) unless they fill size_hw exactly."""
     height, width = rle.size_hw
-    counts = run_lengths(rle.counts.encode()) if isinstance(rle.counts, str) else np.array(rle.counts, np.int64)
+    counts = decode_counts(rle.counts.encode()) if isinstance(rle.counts, str) else np.array(rle.counts, np.int64)
     if not len(counts) or counts.min() < 0 or counts.sum() != height * width:
         problem = f"the run lengths sum to {counts.sum()}, not to {height} x {width} = {height * width} pixels"
         raise AnnotationError(f"{problem}; export the mask again", "bad_rle")
     ends = np.cumsum(counts)
-    return Region((height, width), ends[: len(ends) // 2 * 2])  # zeros at the end start nothing
+    return Region((height, width), ends[: len(ends) // 2 * 2])  # zeros at the end start no run
 
 
-def run_lengths(counts: bytes) -> np.ndarray:
-    """Decode a compressed string to its run lengths, int64 (n,). Raises AnnotationError (bad_rle) on a foreign string.
+def decode_counts(counts: bytes) -> np.ndarray:
+    """The run lengths in COCO's compressed string, int64 (n,). Raises AnnotationError (bad_rle) on an invalid string.
 
-    Each number is 5 bits a character, low bits first, bit 5 says more, bit 4 of the last its sign; from the
-    fourth number on it is the difference to the number two before.
+    A number has 5 bits per character, low bits first; bit 5 means that more follow, bit 4 of the last is the sign. From
+    the fourth number on, a number is the difference to the one two places before it.
+
+    >>> decode_counts(b"133N").tolist()
+    [1, 3, 3, 1]
     """
     codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
     if len(codes) and (codes.min() < 0 or codes.max() > 63 or codes[-1] & 0x20):
-        raise AnnotationError("the RLE string holds characters that COCO's do not; export it again", "bad_rle")
+        raise AnnotationError("the RLE string contains invalid characters; export it again", "bad_rle")
     numbers = _numbers(codes)
     numbers[1::2] = np.cumsum(numbers[1::2])
     numbers[2::2] = np.cumsum(numbers[2::2])
@@ -72,11 +77,11 @@ def run_lengths(counts: bytes) -> np.ndarray:
 
 
 def _numbers(codes: np.ndarray) -> np.ndarray:
-    """The signed numbers that characters less 48 stand for, int64."""
+    """The signed numbers in characters, int64; codes: the characters minus 48."""
     last = np.flatnonzero(codes & 0x20 == 0)
     first = np.concatenate(([0], last[:-1] + 1))[: len(last)]
     if len(last) and (last - first).max() > 9:
-        raise AnnotationError("the RLE string holds a number of over 50 bits; export it again", "bad_rle")
+        raise AnnotationError("the RLE string contains a number of over 50 bits; export it again", "bad_rle")
     low, more = codes & 0x1F, last - first
     numbers = low[first]
     for place in range(1, int(more.max(initial=0)) + 1):
@@ -87,8 +92,8 @@ def _numbers(codes: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def unrepeated(edges: np.ndarray) -> np.ndarray:
-    """The edges that are there an odd number of times, in order: at the others nothing begins or ends."""
+def odd_edges(edges: np.ndarray) -> np.ndarray:
+    """The edges that occur an odd number of times, ascending; at all others no run begins or ends."""
     if (edges[1:] > edges[:-1]).all():
         return edges
     edges = np.sort(edges)
@@ -96,22 +101,22 @@ def unrepeated(edges: np.ndarray) -> np.ndarray:
     return edges[firsts[np.diff(firsts, append=len(edges)) % 2 == 1]]
 
 
-def lengths_of(region: Region) -> list[int]:
-    """COCO's run lengths of a region, zeros first; none is 0 but the first, where the frame's first pixel is set."""
+def run_lengths(region: Region) -> list[int]:
+    """COCO's run lengths of a region, zeros first; only the first may be 0, if the frame's first pixel is set."""
     height, width = region.size_hw
-    counts: list[int] = np.diff(unrepeated(region.edges), prepend=0, append=height * width).tolist()
+    counts: list[int] = np.diff(odd_edges(region.edges), prepend=0, append=height * width).tolist()
     return counts if counts[-1] or len(counts) == 1 else counts[:-1]
 
 
 def compressed(region: Region) -> Compressed:
-    """A region in pycocotools' own form."""
+    """A region in the form of pycocotools."""
     height, width = region.size_hw
-    packed: Compressed = coco_mask.frPyObjects({"size": [height, width], "counts": lengths_of(region)}, height, width)
+    packed: Compressed = coco_mask.frPyObjects({"size": [height, width], "counts": run_lengths(region)}, height, width)
     return packed
 
 
 def area_px(region: Region) -> int:
-    """The number of its pixels."""
+    """The number of pixels of a region."""
     return areas_px([region])[0]
 
 
@@ -131,24 +136,24 @@ def shared_px(one: Region, other: Region) -> int:
     """The number of pixels that two regions of one frame have in common."""
     edges = np.concatenate([one.edges, other.edges])
     steps = np.ones(len(edges), np.int64)
-    steps[1::2] = -1  # each has as many stops as starts
+    steps[1::2] = -1
     order = edges.argsort(kind="stable")
     covered_twice = steps[order].cumsum()[:-1] == 2
     return int(np.diff(edges[order])[covered_twice].sum())
 
 
 def bounds(region: Region) -> Bounds | None:
-    """Left, top, right and bottom edge of the pixels, in pixels; None where there is none."""
+    """Left, top, right and bottom edge of a region, in pixels; None if it is empty."""
     return bounds_each([region])[0]
 
 
 def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
-    """The bounds of each of the regions of one frame."""
+    """The `bounds` of each region; all have one frame."""
     found: list[Bounds | None] = [None] * len(regions)
     if not regions:
         return found
     numbers = np.arange(len(regions)).repeat([len(region.edges) for region in regions])
-    keys = unrepeated(np.concatenate([region.edges for region in regions]) | numbers << NUMBER)
+    keys = odd_edges(np.concatenate([region.edges for region in regions]) | numbers << NUMBER)
     if not len(keys):
         return found
     filled, firsts = np.unique(keys[0::2] >> NUMBER, return_index=True)
@@ -156,28 +161,34 @@ def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
     height = regions[0].size_hw[0]
     starts, stops = keys[0::2] & POSITION, keys[1::2] & POSITION
     (left, first_rows), (right, last_rows) = np.divmod(starts, height), np.divmod(stops - 1, height)
-    one_column = np.logical_and.reduceat(left == right, firsts)  # otherwise a run goes around from below to the top
+    one_column = np.logical_and.reduceat(left == right, firsts)  # a run over two columns reaches from top to bottom
     top = np.where(one_column, np.minimum.reduceat(first_rows, firsts), 0)
     bottom = np.where(one_column, np.maximum.reduceat(last_rows, firsts) + 1, height)
     sides = np.stack([left[firsts], top, right[lasts] + 1, bottom], axis=1).astype(np.float64).tolist()
-    for number, own in zip(filled.tolist(), sides, strict=True):
-        found[number] = tuple(own)
+    for number, edges in zip(filled.tolist(), sides, strict=True):
+        found[number] = tuple(edges)
     return found
 
 
 def encode_crop(crop: np.ndarray, left: int, top: int, size_hw: tuple[int, int]) -> Rle:
-    """The run lengths of a mask in a frame of size_hw pixels, without a frame of its own.
+    """The run lengths, in a frame of size_hw, of a mask that covers a part of it.
 
-    crop: bool (h, w), whose first pixel is (left, top) of the frame; what lies outside the frame is cut.
-    The counts are pycocotools' own: no run is empty but the first, where the frame's first pixel is set.
+    crop: bool (h, w); its first pixel is at (left, top) of the frame, and pixels outside the frame are cut off.
+    The counts equal those of pycocotools.
+
+    >>> encode_crop(np.ones((1, 2), bool), left=1, top=0, size_hw=(2, 3)).counts
+    (2, 1, 1, 1, 1)
     """
     height, width = size_hw
     inside = crop[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-    edges = np.zeros((inside.shape[1], inside.shape[0] + 2), np.int8)  # a column of the frame in each row
+    edges = np.zeros((inside.shape[1], inside.shape[0] + 2), np.int8)  # (columns of the frame, rows + 2)
     edges[:, 1:-1] = inside.T
     steps = np.diff(edges, axis=1)
     starts, stops = (_positions(steps == step, max(0, left), max(0, top), height) for step in (1, -1))
-    starts, stops = starts[~np.isin(starts, stops)], stops[~np.isin(stops, starts)]  # runs over two columns are one
+    starts, stops = (
+        starts[~np.isin(starts, stops)],
+        stops[~np.isin(stops, starts)],
+    )  # join a run that continues in the next column
     borders = np.stack([starts, stops], axis=1).ravel()
     counts: list[int] = np.diff(np.concatenate([[0], borders, [height * width]])).tolist()
     return Rle(size_hw=size_hw, counts=tuple(counts if counts[-1] or len(counts) == 1 else counts[:-1]))

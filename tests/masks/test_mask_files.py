@@ -13,11 +13,11 @@ ROWS = [[0, 1, 2], [3, 11, 255]]
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "I;16"])
-def test_palette_and_grey_masks_give_the_values_they_store(tmp_path, mode):
+def test_values_are_palette_indices_or_stored_grey_values(tmp_path, mode):
     np.testing.assert_array_equal(read_values(put_mask(tmp_path / "m.png", ROWS, mode)), ROWS)
 
 
-def test_a_palette_mask_with_a_transparent_entry_gives_its_indices(tmp_path):
+def test_a_palette_with_a_transparent_entry_changes_no_index(tmp_path):
     path = put_mask(tmp_path / "m.png", ROWS, "P")
     with Image.open(path) as image:
         image.save(tmp_path / "clear.png", transparency=0)
@@ -32,8 +32,8 @@ def test_16_bits_are_kept(tmp_path):
     ("depth", "byte", "values"),
     [
         (1, 0b10100110, [1, 0, 1, 0, 0, 1, 1, 0]),
-        (2, 0b00011011, [0, 1, 2, 3]),  # Pillow by itself gives 0, 85, 170, 255
-        (4, 0b00011011, [1, 11]),  # Pillow by itself gives 17, 187
+        (2, 0b00011011, [0, 1, 2, 3]),  # Pillow returns 0, 85, 170, 255
+        (4, 0b00011011, [1, 11]),  # Pillow returns 17, 187
     ],
 )
 def test_grey_of_few_bits_is_not_stretched(tmp_path, depth, byte, values):
@@ -62,24 +62,24 @@ def test_a_colour_is_one_number_of_24_bits(tmp_path):
     assert colour_of(1 + 2 * 256 + 3 * 65536) == (1, 2, 3)
 
 
-def test_what_is_transparent_is_nothing(tmp_path):
+def test_transparent_pixels_are_0(tmp_path):
     Image.fromarray(np.array([[[9, 9, 9, 0], [9, 0, 0, 1]]], np.uint8)).save(tmp_path / "m.png")
     np.testing.assert_array_equal(read_values(tmp_path / "m.png"), [[0, 9]])
 
 
-def test_a_palette_mask_tells_its_colours(tmp_path):
+def test_the_colours_of_a_palette_are_returned(tmp_path):
     stored = read_stored(put_mask(tmp_path / "m.png", ROWS, "P"))  # index i has the colour (255 - i, i, 0)
     assert (stored.coloured, stored.palette[:2]) == (False, (255, 254 + 256))
 
 
-def test_grey_with_alpha_is_no_mask(tmp_path):
+def test_grey_with_alpha_is_refused(tmp_path):
     Image.new("LA", (2, 2)).save(tmp_path / "m.png")
     assert problem(tmp_path / "m.png") == (
-        "a LA picture holds neither class numbers nor colours; export the mask as a palette, grey or RGB PNG"
+        "an image of mode LA contains neither class numbers nor colours; export the mask as a palette, grey or RGB PNG"
     )
 
 
-def test_a_jpeg_is_no_mask(tmp_path):
+def test_a_jpeg_is_refused(tmp_path):
     Image.new("L", (8, 8)).save(tmp_path / "m.jpg")
     assert problem(tmp_path / "m.jpg") == "JPEG does not keep class numbers exact; export the mask as PNG"
 
@@ -91,5 +91,5 @@ def test_a_truncated_file_cannot_be_decoded(tmp_path, kept):
     assert problem(path).startswith("cannot be decoded (")
 
 
-def test_a_file_that_is_not_there_cannot_be_decoded(tmp_path):
+def test_a_missing_file_cannot_be_decoded(tmp_path):
     assert problem(tmp_path / "none.png") == "cannot be decoded (FileNotFoundError); export the mask again"
