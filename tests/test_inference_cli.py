@@ -147,7 +147,7 @@ def test_a_foreign_weights_file_is_one_line(content, photos, tmp_path, capsys):
     foreign.write_bytes(content)
     assert run(foreign, photos, tmp_path / "out") == 1
     errors = capsys.readouterr().err
-    assert errors.startswith(f"inference.py: {foreign}: damaged, or no model file of this program (")
+    assert errors.startswith(f"inference.py: {foreign}: damaged, or not a segpipe model file (")
     assert errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

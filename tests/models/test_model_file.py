@@ -34,18 +34,18 @@ def a_card(**facts):
     )
 
 
-def test_a_model_file_gives_back_the_same_network_and_card(tmp_path):
+def test_a_saved_model_is_loaded_with_the_same_weights_and_card(tmp_path):
     model, path = a_model(), tmp_path / "model.pt"
     model_file.save(path, model, a_card(data="abc", epoch=3, miou=0.5))
-    loaded, its_card = model_file.load(path)
-    picture = torch.arange(3 * 40 * 40, dtype=torch.uint8).view(1, 3, 40, 40)
+    loaded, card = model_file.load(path)
+    image = torch.arange(3 * 40 * 40, dtype=torch.uint8).view(1, 3, 40, 40)
     with torch.no_grad():
-        assert torch.equal(loaded(picture), model(picture))
-    assert its_card == a_card(data="abc", epoch=3, miou=0.5)
+        assert torch.equal(loaded(image), model(image))
+    assert card == a_card(data="abc", epoch=3, miou=0.5)
     assert not loaded.training
 
 
-def test_equal_content_gives_equal_bytes_however_it_came_about(tmp_path):
+def test_equal_content_gives_equal_bytes_whatever_its_origin(tmp_path):
     model = a_model()
     model_file.save(tmp_path / "a.pt", model, a_card(x=1, y=2))
     model.to(memory_format=torch.channels_last)  # other strides, same numbers
@@ -58,7 +58,7 @@ def test_equal_content_gives_equal_bytes_however_it_came_about(tmp_path):
     assert (tmp_path / "d.pt").read_bytes() != first
 
 
-def test_a_model_file_needs_no_code_to_be_read(tmp_path):
+def test_a_model_file_is_read_without_running_code(tmp_path):
     model_file.save(tmp_path / "model.pt", a_model(), a_card())
     document = torch.load(tmp_path / "model.pt", weights_only=True)
     assert (document["format"], len(document["sha256"])) == (model_file.FORMAT, 64)
@@ -70,14 +70,14 @@ def test_a_missing_model_is_named(tmp_path):
 
 
 def resealed(path, change):
-    """Change the document of a model file and write it again, with the hash of what it is now."""
+    """Change the document of a model file and write it with the hash of the new content."""
     document = sealed.read(path, model_file.FORMAT)
     change(document)
     path.write_bytes(sealed.pack(document))
 
 
-def refused(path):
-    """What `load` says of a file that it refuses, without the file's name."""
+def error_of(path):
+    """The error message of `load` without the file name."""
     with pytest.raises(UserError) as caught:
         model_file.load(path)
     assert "\n" not in str(caught.value)
@@ -99,39 +99,42 @@ def foreign_contents(path):
     return [b"", b"a text", b"PK\x03\x04", whole[: len(whole) // 2], whole[:-1], *others]
 
 
-def test_a_foreign_or_damaged_file_is_said_in_one_line(saved):
+def test_a_foreign_or_damaged_file_is_an_error_of_one_line(saved):
     for content in foreign_contents(saved):
         saved.write_bytes(content)
-        message = refused(saved)
-        assert message.startswith("damaged, or no model file of this program (")
+        message = error_of(saved)
+        assert message.startswith("damaged, or not a segpipe model file (")
         assert message.endswith("); copy it again, or train one with `dvc repro`")
 
 
-def test_no_damage_of_the_weights_is_loaded(saved):
+def test_damaged_weights_are_not_loaded(saved):
     whole, random = saved.read_bytes(), np.random.default_rng(0)
     for number in range(10):
         damaged = bytearray(whole)
-        place = int(random.integers(len(whole) // 4, len(whole) // 2))  # among the largest tensors
+        position = int(random.integers(len(whole) // 4, len(whole) // 2))  # among the largest tensors
         if number % 2:
-            damaged[place] ^= 1 << number % 8
+            damaged[position] ^= 1 << number % 8
         else:
-            damaged[place : place + 4096] = random.bytes(4096)
+            damaged[position : position + 4096] = random.bytes(4096)
         saved.write_bytes(damaged)
-        assert refused(saved).startswith("damaged, or no model file of this program (its content is not what was ")
+        assert error_of(saved).startswith("damaged, or not a segpipe model file (its content does not match ")
 
 
 @pytest.mark.parametrize(
     ("version", "message"),
     [
-        ("segpipe model 1", "written by an older version of this program (its format is 'segpipe model 1') without a "),
-        ("segpipe model 99", "written by a newer version of this program (its format is 'segpipe model 99'); update "),
-        ("segpipe checkpoint 4", "no model file of this program (its format is 'segpipe checkpoint 4'); name a "),
-        (7, "no model file of this program (its format is 7); name a models/model.pt"),
+        ("segpipe model 1", "written by an older version of segpipe (its format is 'segpipe model 1'); train it again"),
+        (
+            "segpipe model 99",
+            "written by a newer version of segpipe (its format is 'segpipe model 99'); update ",
+        ),
+        ("segpipe checkpoint 4", "not a segpipe model file (its format is 'segpipe checkpoint 4'); name a "),
+        (7, "not a segpipe model file (its format is 7); name a file like models/model.pt"),
     ],
 )
-def test_a_file_of_another_version_is_named_as_such(version, message, saved):
+def test_the_error_names_another_version(version, message, saved):
     resealed(saved, lambda document: document.update(format=version))
-    assert refused(saved).startswith(message)
+    assert error_of(saved).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -153,42 +156,42 @@ def test_a_file_of_another_version_is_named_as_such(version, message, saved):
         ("colour", "of a later version"),
     ],
 )
-def test_a_card_that_cannot_be_used_is_said_in_one_line(key, value, saved):
+def test_an_invalid_field_of_the_card_is_an_error_of_one_line(key, value, saved):
     def change(document):
         entries = json.loads(document["card"]) | {"tile_side": 64, "tile_overlap": 8, key: value}
         document["card"] = json.dumps(entries)
 
     resealed(saved, change)
-    message = refused(saved)
-    assert message.startswith("damaged, or no model file of this program (")
+    message = error_of(saved)
+    assert message.startswith("damaged, or not a segpipe model file (")
     assert key in message
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "3", 3, None])
-def test_a_card_that_is_no_card_is_said_in_one_line(content, saved):
+def test_an_invalid_card_is_an_error_of_one_line(content, saved):
     resealed(saved, lambda document: document.update(card=content))
-    assert refused(saved).startswith("damaged, or no model file of this program (")
+    assert error_of(saved).startswith("damaged, or not a segpipe model file (")
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_neither_written_nor_loaded(number, saved):
+def test_weights_that_are_not_finite_are_neither_written_nor_loaded(number, saved):
     broken = a_model()
     with torch.no_grad():
         next(broken.parameters()).view(-1)[0] = number
     before = saved.read_bytes()
-    with pytest.raises(UserError, match=r"model.pt: its weights are no finite numbers \(network\..*\.weight\); train"):
+    with pytest.raises(UserError, match=r"model.pt: its weights are not finite \(network\..*\.weight\); train"):
         model_file.save(saved, broken, a_card())
     assert saved.read_bytes() == before
     resealed(saved, lambda document: document.update(state=broken.state_dict()))
-    assert refused(saved).startswith("its weights are no finite numbers (network.")
+    assert error_of(saved).startswith("its weights are not finite (network.")
 
 
-def test_a_model_that_is_no_file_is_said_in_one_line(tmp_path):
-    assert refused(tmp_path) == "is no file; train one with `dvc repro` or name another"
-    assert refused(tmp_path / ("m" * 300)) == "no such model file; train one with `dvc repro` or name another"
+def test_a_path_that_is_not_a_file_is_an_error_of_one_line(tmp_path):
+    assert error_of(tmp_path) == "is not a file; train one with `dvc repro` or name another"
+    assert error_of(tmp_path / ("m" * 300)) == "no such model file; train one with `dvc repro` or name another"
 
 
-def test_loading_leaves_the_random_state_alone(tmp_path):
+def test_loading_does_not_change_the_random_state(tmp_path):
     model_file.save(tmp_path / "model.pt", a_model(), a_card())
     torch.manual_seed(7)
     expected = torch.rand(3)
@@ -197,26 +200,26 @@ def test_loading_leaves_the_random_state_alone(tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_a_disk_without_room_is_said_in_one_line_and_the_last_model_stays(tmp_path):
+def test_a_full_disk_is_an_error_of_one_line_and_the_last_model_is_kept(tmp_path):
     path = tmp_path / "model.pt"
     path.write_bytes(b"the last model")
     with full_disk(4096), pytest.raises(UserError) as caught:
         model_file.save(path, a_model(), a_card())
     assert str(caught.value) == (
-        f"{path}: cannot be written (File too large); make room or allow writing there, then run again"
+        f"{path}: cannot be written (File too large); free some space or change the permissions, then run again"
     )
     assert path.read_bytes() == b"the last model"
     assert [file.name for file in tmp_path.iterdir()] == ["model.pt"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_said_in_one_line(tmp_path):
+def test_a_read_only_folder_is_an_error_of_one_line(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(UserError, match=r"model.pt: cannot be written \(Permission denied\); make room or allow"):
+    with pytest.raises(UserError, match=r"model.pt: cannot be written \(Permission denied\); free some space"):
         model_file.save(tmp_path / "model.pt", a_model(), a_card())
 
 
-def test_a_file_where_the_folder_should_be_is_said_in_one_line(tmp_path):
+def test_a_file_in_place_of_the_folder_is_an_error_of_one_line(tmp_path):
     (tmp_path / "models").write_text("")
-    with pytest.raises(UserError, match=r"models/model.pt: cannot be written \((File exists|Not a directory)\); make"):
+    with pytest.raises(UserError, match=r"models/model.pt: cannot be written \((File exists|Not a directory)\); free"):
         model_file.save(tmp_path / "models" / "model.pt", a_model(), a_card())

@@ -24,7 +24,7 @@ def saved(tmp_path):
     return path
 
 
-def test_what_is_packed_is_read_as_it_was(saved):
+def test_a_packed_document_is_read_unchanged(saved):
     document, expected = sealed.read(saved, FORMAT), a_document()
     assert document.keys() == expected.keys()
     assert document["steps"] == expected["steps"]
@@ -32,24 +32,24 @@ def test_what_is_packed_is_read_as_it_was(saved):
 
 
 def damages(whole, count):
-    """`count` copies, each with one bit flipped or 4 KiB overwritten at a random place."""
+    """`count` copies, each with one bit flipped or 4 KiB overwritten at a random position."""
     random = np.random.default_rng(0)
     for number in range(count):
-        damaged, place = bytearray(whole), int(random.integers(len(whole)))
+        damaged, position = bytearray(whole), int(random.integers(len(whole)))
         if number % 3:
-            damaged[place] ^= 1 << number % 8
+            damaged[position] ^= 1 << number % 8
         else:
-            damaged[place : place + 4096] = random.bytes(len(whole[place : place + 4096]))
+            damaged[position : position + 4096] = random.bytes(len(whole[position : position + 4096]))
         yield damaged
 
 
-def test_of_150_random_damages_none_is_read_as_something_else(saved):
+def test_no_damaged_file_is_read_with_other_content(saved):
     read = []
     for damaged in damages(saved.read_bytes(), 150):
         saved.write_bytes(damaged)
         with suppress(OSError, *sealed.UNREADABLE):
             read.append(sealed.content_hash(sealed.read(saved, FORMAT)))
-    assert set(read) == {sealed.content_hash(a_document())}  # where only padding is damaged
+    assert set(read) == {sealed.content_hash(a_document())}  # if only padding is damaged
     assert len(read) < 50
 
 
@@ -69,27 +69,27 @@ def test_of_150_random_damages_none_is_read_as_something_else(saved):
         ({"a": 1, "b": 2}, {"a": 2, "b": 1}),
     ],
 )
-def test_every_difference_is_another_hash(one, other):
+def test_every_difference_changes_the_hash(one, other):
     assert sealed.content_hash({"x": one}) != sealed.content_hash({"x": other})
 
 
-def test_the_place_in_memory_does_not_matter():
+def test_the_memory_format_does_not_change_the_hash():
     image = torch.arange(60.0).view(1, 3, 4, 5)
     other = image.contiguous(memory_format=torch.channels_last)
     assert sealed.content_hash({"x": image}) == sealed.content_hash({"x": other})
 
 
-def test_another_format_is_no_damage(saved):
+def test_another_format_is_a_different_error_from_damage(saved):
     with pytest.raises(sealed.OtherFormatError, match="its format is 'a format'"):
         sealed.read(saved, "another")
 
 
-def test_want_of_memory_is_no_damage(saved):
+def test_a_lack_of_memory_is_a_memory_error(saved):
     saved.write_bytes(sealed.pack({"format": FORMAT, "state": torch.zeros(16_000_000)}))
     code = (
         "import pathlib, sys\nfrom segpipe.models import sealed\nfrom tests.memory import short_of_memory\n"
         "with short_of_memory(16_000_000): sealed.read(pathlib.Path(sys.argv[1]), sys.argv[2])"
     )
     done = subprocess.run([sys.executable, "-c", code, saved, FORMAT], capture_output=True, text=True, cwd=ROOT)
-    assert done.stderr.splitlines()[-1].startswith("MemoryError")  # this process may hold freed memory to read it into
+    assert done.stderr.splitlines()[-1].startswith("MemoryError")  # a new process: this one may have freed memory left
     assert sealed.read(saved, FORMAT)["state"].shape == (16_000_000,)

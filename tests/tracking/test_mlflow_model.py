@@ -90,5 +90,5 @@ def test_a_damaged_model_file_is_not_served(workplace):
     content = bytearray(Path("model.pt").read_bytes())
     content[len(content) // 2] ^= 1
     Path("model.pt").write_bytes(content)
-    with pytest.raises(UserError, match=r"^model\.pt: damaged, or no model file of this program "):
+    with pytest.raises(UserError, match=r"^model\.pt: damaged, or not a segpipe model file "):
         ServedModel().load_context(SimpleNamespace(artifacts={"model": "model.pt"}))

@@ -133,7 +133,7 @@ def test_a_class_that_occurs_only_in_validation_counts_in_the_score_but_not_in_t
 
 def test_a_loss_that_is_not_finite_ends_the_training_and_names_the_images(tmp_path):
     data = tiny.data(train=2)
-    recipe = tiny.recipe(lr=1e30, warmup_epochs=0.0, checkpoint_minutes=0)
+    recipe = tiny.recipe(warmup_epochs=0.0, checkpoint_minutes=0).model_copy(update={"lr": 1e30})
     with pytest.raises(UserError) as caught:
         tiny.fit(tmp_path, data, recipe)
     message = str(caught.value)

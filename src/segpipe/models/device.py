@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""Choice of the device for computation."""
 
 import torch
 
@@ -6,12 +6,12 @@ from segpipe.core.errors import UserError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`; "auto" takes an NVIDIA or AMD GPU, else Apple's, else the CPU.
+    """The device of this name; "auto" is an NVIDIA or AMD GPU, else an Apple GPU, else the CPU.
 
-    Raises UserError for a name that torch does not know or a device that this machine does not have.
+    Raises UserError for a name that torch does not know, or a device that this machine does not have.
     """
     if name == "auto":
-        return _best()
+        return _best_device()
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -21,11 +21,11 @@ def pick_device(name: str) -> torch.device:
 
 
 def device_kind(device: torch.device) -> str:
-    """What computes: an NVIDIA or AMD GPU's name, else the type of the device."""
+    """The name of an NVIDIA or AMD GPU, else the type of the device, like "cpu"."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _best() -> torch.device:
+def _best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

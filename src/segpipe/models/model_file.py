@@ -1,4 +1,4 @@
-"""The model file: weights and everything that is needed to use them, in one file that stands alone."""
+"""The model file: weights, and a card with everything that is needed to use them, in one file."""
 
 import dataclasses
 import json
@@ -23,7 +23,7 @@ from segpipe.models.segmenter import Segmenter, build_network
 
 VERSION = 2
 FORMAT = f"segpipe model {VERSION}"
-_PLAIN = torch.contiguous_format  # canonical strides, also where a size of 1 leaves a choice
+_CONTIGUOUS = torch.contiguous_format  # standard strides, also for a dimension of size 1
 _Name = Annotated[str, Field(min_length=1)]
 _Side = Annotated[int, Field(ge=1, le=4096)]
 _Channels = Field(min_length=3, max_length=3)
@@ -34,32 +34,28 @@ _Pixels = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelCard:
-    """How a model is built, what it was shown and how pictures come to it.
-
-    architecture, encoder: as in build_segmenter; classes: names by class_index; seen: by class_index, whether training
-    showed it; fit_mode, size_hw, tile_side, tile_overlap: how a photograph becomes the network's input
-    (dataset.transforms.Fit); mean, std: per RGB channel in 0..1 units; flip_test: whether it is predicted mirrored too;
-    facts: what the model was made from and how good it is.
-    """
+    """How a model is built, how images are prepared for it, and where it comes from."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # pydantic checks the cards that `load` reads
 
-    architecture: str
-    encoder: str
-    classes: Annotated[tuple[_Name, ...], Field(min_length=1, max_length=MAX_CLASSES)]
-    seen: tuple[bool, ...]
-    fit_mode: Mode
+    architecture: str  # of build_segmenter
+    encoder: str  # of build_segmenter
+    classes: Annotated[tuple[_Name, ...], Field(min_length=1, max_length=MAX_CLASSES)]  # names by class_index
+    seen: tuple[bool, ...]  # by class_index, whether the class occurs in training
+
+    fit_mode: Mode  # with size_hw, tile_side and tile_overlap: how an image is resized and cut into tiles
     size_hw: tuple[_Side, _Side]
-    mean: Annotated[tuple[_Finite, ...], _Channels]
+    mean: Annotated[tuple[_Finite, ...], _Channels]  # normalisation per RGB channel, for pixels in 0..1
     std: Annotated[tuple[_Scale, ...], _Channels]
     tile_side: _Pixels = 0
     tile_overlap: _Pixels = 0
-    flip_test: bool = False
-    facts: dict[str, str | int | float] = dataclasses.field(default_factory=dict)
+    flip_test: bool = False  # predict each image mirrored as well
+
+    facts: dict[str, str | int | float] = dataclasses.field(default_factory=dict)  # origin and scores
 
     @property
     def fit(self) -> Fit:
-        """How a photograph becomes the network's input."""
+        """How an image becomes the input of the network."""
         return Fit(self.fit_mode, self.size_hw, self.tile_side, self.tile_overlap)
 
 
@@ -67,43 +63,43 @@ _CARD = TypeAdapter(ModelCard)
 
 
 def save(path: Path, segmenter: Segmenter, card: ModelCard) -> None:
-    """Write the model file, whole or not at all; equal weights and card give equal bytes.
+    """Write the model file, whole or not at all. Equal weights and an equal card give equal bytes.
 
-    Raises UserError where it cannot be written, or the weights are of no use.
+    Raises UserError if the file cannot be written, or the weights are not finite.
     """
-    # The card is one JSON string, the tensors are fresh plain copies: pickle writes shared objects and strides, and
-    # neither may depend on how the content came about.
-    state = {name: tensor.cpu().clone(memory_format=_PLAIN) for name, tensor in segmenter.state_dict().items()}
+    # The card is one JSON string and the tensors are contiguous copies: pickle writes shared objects and strides, which
+    # must not depend on how the content was created.
+    state = {name: tensor.cpu().clone(memory_format=_CONTIGUOUS) for name, tensor in segmenter.state_dict().items()}
     with at(str(path)):
         _check_numbers(state)
     document = {"format": FORMAT, "card": json.dumps(dataclasses.asdict(card), sort_keys=True), "state": state}
     try:
         files.write_bytes(path, sealed.pack(document))
     except OSError as error:
-        why = error.strerror
+        reason = error.strerror
         raise UserError(
-            f"{path}: cannot be written ({why}); make room or allow writing there, then run again"
+            f"{path}: cannot be written ({reason}); free some space or change the permissions, then run again"
         ) from error
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, ModelCard]:
-    """Read what `save` wrote: the network in eval mode on `device`, and its card.
+    """The network of a model file, in eval mode on `device`, and its card.
 
-    Raises UserError if the file is missing, damaged, of another version or not a segpipe model.
+    Raises UserError if the file is missing, damaged, of another version, or not a segpipe model.
     """
     with at(str(path)):
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            problem = "is no file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a long name
+            problem = "is not a file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
             raise UserError(f"{problem}; train one with `dvc repro` or name another")
         try:
             document = sealed.read(path, FORMAT)
             card = _CARD.validate_json(document["card"])
-            _check_parts(card)
-            segmenter = _rebuilt(card, document["state"])
+            _check_card(card)
+            segmenter = _build(card, document["state"])
         except sealed.OtherFormatError as error:
             raise UserError(_other_format(error)) from error
         except (UserError, *sealed.UNREADABLE) as error:
-            problem = f"damaged, or no model file of this program ({_brief(error)})"
+            problem = f"damaged, or not a segpipe model file ({_brief(error)})"
             raise UserError(f"{problem}; copy it again, or train one with `dvc repro`") from error
         except MemoryError as error:
             raise UserError(machine.OUT_OF_MEMORY) from error
@@ -113,34 +109,34 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, Mod
     return segmenter.to(device).eval(), card
 
 
-def _check_parts(card: ModelCard) -> None:
-    """Raise ValueError where parts of the card do not fit together."""
+def _check_card(card: ModelCard) -> None:
+    """Raise ValueError if the fields of a card contradict each other."""
     if len(set(card.classes)) < len(card.classes):
-        raise ValueError("classes: a name is there twice")
+        raise ValueError("classes: two classes have the same name")
     if len(card.seen) != len(card.classes) or not any(card.seen):
         raise ValueError(
             f"seen: {len(card.seen)} entries for {len(card.classes)} classes, {sum(card.seen)} of them true"
         )
     if card.tile_side and card.tile_overlap >= min(card.fit.tile_hw):
-        raise ValueError(f"tile_overlap: {card.tile_overlap} pixels are a whole tile of {card.fit.tile_hw}")
+        raise ValueError(f"tile_overlap: {card.tile_overlap} pixels are not less than a tile of {card.fit.tile_hw}")
 
 
 def _check_numbers(state: Mapping[str, Tensor]) -> None:
     for name, tensor in state.items():
         if not tensor.isfinite().all():
-            raise UserError(f"its weights are no finite numbers ({name}); train with a lower train.lr")
+            raise UserError(f"its weights are not finite ({name}); train with a lower train.lr")
 
 
 def _other_format(error: sealed.OtherFormatError) -> str:
     version = re.fullmatch("segpipe model ([0-9]+)", str(error.found))
     if version is None:
-        return f"no model file of this program ({error}); name a models/model.pt"
+        return f"not a segpipe model file ({error}); name a file like models/model.pt"
     if int(version[1]) > VERSION:
-        return f"written by a newer version of this program ({error}); update this one"
-    return f"written by an older version of this program ({error}) without a hash; train it again with `dvc repro`"
+        return f"written by a newer version of segpipe ({error}); update segpipe"
+    return f"written by an older version of segpipe ({error}); train it again with `dvc repro`"
 
 
-def _rebuilt(card: ModelCard, state: dict[str, Tensor]) -> Segmenter:
+def _build(card: ModelCard, state: dict[str, Tensor]) -> Segmenter:
     with torch.random.fork_rng(devices=[]):
         network = build_network(card.architecture, card.encoder, len(card.classes))
     segmenter = Segmenter(network, card.seen, card.mean, card.std)
@@ -150,7 +146,7 @@ def _rebuilt(card: ModelCard, state: dict[str, Tensor]) -> Segmenter:
 
 def _brief(error: Exception) -> str:
     if isinstance(error, pickle.UnpicklingError):
-        return "it holds no plain weights"  # PyTorch's own text is a paragraph on its loader
+        return "it has other content than weights"  # PyTorch's text is a paragraph on its loader
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"card: {'.'.join(map(str, first['loc']))}: {first['msg']}"[:120]

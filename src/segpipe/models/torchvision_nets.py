@@ -1,4 +1,4 @@
-"""torchvision's segmentation networks in the shape that the others have: an encoder, and what reads its features."""
+"""torchvision's segmentation networks with the structure of the others: an encoder and a head."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import segmentation
 
-# architecture -> its encoder, what builds it
+# architecture -> (encoder, constructor)
 NETWORKS: dict[str, tuple[str, Callable[..., nn.Module]]] = {
     "deeplabv3_resnet50": ("resnet50", segmentation.deeplabv3_resnet50),
     "deeplabv3_resnet101": ("resnet101", segmentation.deeplabv3_resnet101),
@@ -18,7 +18,7 @@ NETWORKS: dict[str, tuple[str, Callable[..., nn.Module]]] = {
 
 
 class TorchvisionNetwork(nn.Module):
-    """float32 (N, 3, h, w) -> logits (N, C, h, w), any size."""
+    """A network for images of any size: float32 (N, 3, h, w) -> logits float32 (N, C, h, w)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -27,12 +27,12 @@ class TorchvisionNetwork(nn.Module):
         cast(Any, self.encoder).output_stride = 1  # sizes need no padding
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """As torchvision's own, without the auxiliary output."""
+        """The main output of torchvision's network, without the auxiliary one."""
         features = self.encoder(pixels)
-        logits = self.head(features.get("out", features))  # lraspp reads two of them
+        logits = self.head(features.get("out", features))  # lraspp uses two feature maps
         return F.interpolate(logits, size=pixels.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def network(architecture: str, num_classes: int) -> TorchvisionNetwork:
-    """The network called `architecture`, a key of NETWORKS, with random weights."""
+    """The network of this architecture, a key of NETWORKS, with random weights."""
     return TorchvisionNetwork(NETWORKS[architecture][1](weights=None, weights_backbone=None, num_classes=num_classes))

@@ -31,7 +31,7 @@ FORMAT = "segpipe checkpoint 4"
 CODE = (
     *("models", "train", "evaluate/scores.py"),
     *("core/csv_files.py", "core/errors.py", "core/files.py", "core/machine.py", "core/settings.py"),
-    "core/versions.py",
+    *("core/plurals.py", "core/versions.py"),
     *("data/classes.py", "data/preprocessing.py", "data/split_table.py", "data/store.py"),
 )
 LIBRARIES = ("numpy", "segmentation-models-pytorch", "timm", "torch", "torchvision")

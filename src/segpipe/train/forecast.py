@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segpipe.core import files
+from segpipe.core.plurals import counted
 from segpipe.models.segmenter import Segmenter
 from segpipe.train import checkpoint, compiling, runtime
 from segpipe.train.checkpoint import TrainingState
@@ -109,7 +110,7 @@ def report(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path)
     total, free = forecast.seconds(epochs), _free_bytes(folder)
     _log.info(
         "forecast: %s of %s (%d steps of %.2f s, then %.1f s of validation): %s of a budget of %s",
-        *(_count(epochs, "epoch"), _duration(forecast.epoch_seconds), forecast.steps, forecast.step_seconds),
+        *(counted(epochs, "epoch"), _duration(forecast.epoch_seconds), forecast.steps, forecast.step_seconds),
         *(forecast.validation_seconds, _duration(total), _duration(budget_seconds)),
     )
     _log.info(
@@ -121,7 +122,7 @@ def report(forecast: Forecast, epochs: int, budget_seconds: float, folder: Path)
     if total > budget_seconds:
         remedy = "set train.epochs: auto to fit them" if epochs > 1 else "raise train.budget_hours"
         done = int(budget_seconds / total * epochs)
-        _log.warning("the budget ends the training after about %d of %s; %s", done, _count(epochs, "epoch"), remedy)
+        _log.warning("the budget ends the training after about %d of %s; %s", done, counted(epochs, "epoch"), remedy)
     if forecast.disk_bytes > free:
         _log.warning("the disk has too little space for checkpoint and model")
 
@@ -198,7 +199,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -105,8 +105,9 @@ def _is_outdated(plan: TrainingPlan, path: Path, device: torch.device, group: Gr
     if (plan.device, plan.processes) == here or checkpoint.completed(path).epochs >= plan.epochs:
         return False
     _log.info(
-        "the plan was made for %s (processes: %d), but this is %s (processes: %d): the training is planned again",
-        *(plan.device, plan.processes, *here),
+        "the plan is for %s and %s, but this is %s and %s: the training is planned again",
+        *(plan.device, counted(plan.processes, "process")),
+        *(here[0], counted(here[1], "process")),
     )
     return True
 
@@ -116,8 +117,8 @@ def _apply(plan: TrainingPlan, recipe: RunRecipe) -> RunRecipe:
     if warmup >= plan.epochs:
         warmup = plan.epochs / 2
         _log.warning(
-            "the budget allows %s, not more than train.warmup_epochs: the learning rate rises in the first "
-            "half of the training; raise train.budget_hours or lower train.warmup_epochs",
+            "the budget allows %s, not more than train.warmup_epochs: the learning rate rises in the first half of the "
+            "training; raise train.budget_hours or lower train.warmup_epochs",
             counted(plan.epochs, "epoch"),
         )
     planned = {"epochs": plan.epochs, "compile_mode": plan.compile, "warmup_epochs": warmup}
