@@ -1,4 +1,4 @@
-"""A headless Chromium that opens a page and says what only a browser can: over its own pipe, with nothing installed."""
+"""A headless Chromium that opens a page for a test. It is driven over a pipe, without other packages."""
 
 import base64
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-WHY_NOT = "no chromium on PATH to open the page in"
+WHY_NOT = "no Chromium on PATH"
 _OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-extensions"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
@@ -19,7 +19,7 @@ _OPTIONS = (
 
 
 class Page:
-    """One open page, driven by the DevTools protocol. errors: what its console and its loading complained of."""
+    """One open page, driven by the DevTools protocol. errors: errors and warnings of its console and its loading."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self.errors: list[str] = []
@@ -31,7 +31,7 @@ class Page:
             self._call(f"{domain}.enable")
 
     def open(self, file: Path, width: int, dark: bool = False) -> None:
-        """Load a file in a window `width` pixels wide, 900 high, until all of it is there."""
+        """Load a file in a window of `width` x 900 pixels, and wait until it is complete."""
         self.errors.clear()
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -42,13 +42,13 @@ class Page:
             self._read()
 
     def value(self, expression: str) -> Any:
-        """What a JavaScript expression gives on the page, once it is there if it is a promise."""
+        """The value of a JavaScript expression on the page; a promise is awaited."""
         done = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
     def screenshot(self, target: Path) -> None:
-        """The whole page as a PNG."""
+        """Save the whole page as a PNG to `target`."""
         shot = self._call("Page.captureScreenshot", captureBeyondViewport=True)
         target.write_bytes(base64.b64decode(shot["data"]))
 
@@ -65,10 +65,10 @@ class Page:
                 return result
 
     def _read(self) -> dict[str, Any]:
-        """The next message; what a page complains of is kept."""
+        """The next message; the page's errors and warnings are kept."""
         message = bytearray()
         while (byte := self._answers.read(1)) != b"\0":
-            assert byte, "the browser has gone"
+            assert byte, "the browser has ended"
             message += byte
         answer: dict[str, Any] = json.loads(message)
         self._events.append(method := answer.get("method", ""))
@@ -84,18 +84,18 @@ class Page:
 
 @contextlib.contextmanager
 def page(folder: Path) -> Iterator[Page]:
-    """A browser with one page; folder: for what it writes. Its remote-debugging-pipe is its file 3 in and 4 out."""
+    """A browser with one page. folder: for its files. Its debugging pipe reads file 3 and writes file 4."""
     assert CHROMIUM
-    theirs_in, commands = os.pipe()
-    answers, theirs_out = os.pipe()
+    browser_in, commands = os.pipe()
+    answers, browser_out = os.pipe()
     wrapper = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
     command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={folder / 'profile'}", "--remote-debugging-pipe", "about:blank"]
     browser = subprocess.Popen(
-        ["bash", "-c", wrapper, "bash", str(theirs_in), str(theirs_out), *command],
-        pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ["bash", "-c", wrapper, "bash", str(browser_in), str(browser_out), *command],
+        pass_fds=(browser_in, browser_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    os.close(theirs_in)
-    os.close(theirs_out)
+    os.close(browser_in)
+    os.close(browser_out)
     try:
         yield Page(commands, answers)
     finally:

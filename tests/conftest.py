@@ -15,7 +15,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes its ba
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data sets, read-only; the test is skipped where it is absent."""
+    """The folder of real data sets, read-only; without it the test is skipped."""
     folder = Path(os.environ.get("SEGPIPE_REAL_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (set SEGPIPE_REAL_DATA)")

@@ -1,4 +1,4 @@
-"""The data stages themselves, run in this process in a folder of their own."""
+"""The stages up to split, run in this process in a separate folder."""
 
 import shutil
 from contextlib import chdir
@@ -15,10 +15,10 @@ WRITTEN = ("data", "metrics", "results")
 
 
 def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> None:
-    """Leave nothing of an earlier run but its memory, as DVC does, and write the project's own params.yaml.
+    """Remove the outputs of an earlier run but not its cache, as DVC does, and write params.yaml.
 
-    It takes all classes of `source`, forbids no loss, and asks for no val or test, which a source of one image cannot
-    give; settings: section__key=value.
+    The settings use all classes of `source`, allow any loss of data, and have no val and test side, which a source of
+    one image cannot fill. settings: more of them, as section__key=value.
     """
     for folder in WRITTEN:
         shutil.rmtree(work / folder, ignore_errors=True)
@@ -35,7 +35,7 @@ def prepare(work: Path, source: Path, workers: int = 1, **settings: object) -> N
 
 
 def run(work: Path, source: Path, workers: int = 1, **settings: object) -> dict[str, bytes]:
-    """Every stage, one after the other; what they wrote, by path."""
+    """Run all stages in order. Returns the files that they wrote, by path."""
     prepare(work, source, workers, **settings)
     with chdir(work):
         for stage in STAGES.values():

@@ -1,4 +1,4 @@
-"""A disk that is full, for as long as a test needs it: pytest's own output may go to a file, too."""
+"""A full disk, simulated for a test only: pytest's output may also go to a file."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
-    """No file grows beyond `size` bytes."""
+    """No file can grow beyond `size` bytes."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""Label maps drawn by hand: '.' 0, '#' 1, digits themselves, 'x' 255."""
+"""Label maps drawn as text: '.' is 0, '#' 1, 'x' 255, a digit its number."""
 
 import numpy as np
 
@@ -6,5 +6,9 @@ _VALUES = {".": 0, "#": 1, "x": 255} | {str(digit): digit for digit in range(10)
 
 
 def grid(drawing: str) -> np.ndarray:
-    """A drawing, one line a row, as uint8 (H, W)."""
+    """The label map of a drawing with one line or word per row, uint8 (H, W).
+
+    >>> grid(".#2 x..").tolist()
+    [[0, 1, 2], [255, 0, 0]]
+    """
     return np.array([[_VALUES[sign] for sign in line] for line in drawing.split()], np.uint8)

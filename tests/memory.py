@@ -1,4 +1,4 @@
-"""A machine that is short of memory, for as long as a test needs it."""
+"""Too little memory, simulated for a test."""
 
 import resource
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def short_of_memory(spare: int) -> Iterator[None]:
-    """No more than `spare` bytes beyond what the process has now."""
+    """The process can allocate at most `spare` bytes more than it has now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + spare, hard))

@@ -1,4 +1,4 @@
-"""A copy of the project to run commands in, as a user would in a clone."""
+"""A copy of the project in which tests run commands, as a user does in a clone."""
 
 import json
 import os
@@ -13,14 +13,14 @@ from tests.conftest import ROOT
 
 
 def put_tables(folder: Path) -> None:
-    """The files of a user that stages read, as they are in a fresh clone."""
+    """Copy the user's files that stages read, as they are in a new clone."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for table in ("pins.csv", "scenes.csv", "weights.pt"):
         shutil.copyfile(ROOT / "data" / table, folder / "data" / table)
 
 
 class Project:
-    """A copy of the project without its demo data; small pictures, one epoch, one sample sheet of each kind."""
+    """A copy of the project without its demo data: small images, one epoch, one sample sheet of each kind."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class Project:
         self.set("render.samples", 1)
 
     def start(self) -> None:
-        """Put everything under git, as a clone would be."""
+        """Put all files under git, as in a clone."""
         self.git("init", "-q")
         self.commit("start")
 

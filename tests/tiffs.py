@@ -1,4 +1,4 @@
-"""A TIFF file of any bands, which Pillow cannot write."""
+"""TIFF files with any bands, which Pillow cannot write."""
 
 import struct
 import zlib
@@ -15,24 +15,25 @@ def put(
     photometric: int,
     extra: tuple[int, ...] = (),
     order: str = "<",
-    apart: bool = False,
+    planar: bool = False,
     deflated: bool = False,
 ) -> None:
-    """Write (H, W) or (H, W, C) values.
+    """Write values, (H, W) or (H, W, C), of any integer or float type.
 
-    photometric: 0 white is 0, 1 black is 0, 2 RGB; extra: what the bands after the colours are, 0 data, 1 and 2 alpha;
-    order: of the bytes; apart: one band after the other; deflated: compressed.
+    photometric: 0: white is 0; 1: black is 0; 2: RGB.
+    extra: type of each band after the colours, 0: data; 1, 2: alpha.
+    order: byte order, "<" or ">"; planar: bands one after the other; deflated: compressed.
     """
     cube = np.atleast_3d(values)
     height, width, count = cube.shape
-    parts = np.moveaxis(cube, 2, 0) if apart else cube[None]
+    parts = np.moveaxis(cube, 2, 0) if planar else cube[None]
     strips = [part.astype(cube.dtype.newbyteorder(order)).tobytes() for part in parts]
     strips = [zlib.compress(strip) for strip in strips] if deflated else strips
     entries = {
         256: (_LONG, [width]), 257: (_LONG, [height]), 258: (_SHORT, [8 * cube.itemsize] * count),
         259: (_SHORT, [8 if deflated else 1]), 262: (_SHORT, [photometric]), 273: (_LONG, [0] * len(strips)),
         277: (_SHORT, [count]), 278: (_LONG, [height]), 279: (_LONG, [len(strip) for strip in strips]),
-        284: (_SHORT, [2 if apart else 1]), **({338: (_SHORT, [*extra])} if extra else {}),
+        284: (_SHORT, [2 if planar else 1]), **({338: (_SHORT, [*extra])} if extra else {}),
         339: (_SHORT, [{"u": 1, "i": 2, "f": 3}[cube.dtype.kind]] * count),
     }  # fmt: skip
     start = 8 + len(_directory(entries, order))
@@ -42,12 +43,12 @@ def put(
 
 
 def _directory(entries: dict[int, tuple[tuple[int, str], list[int]]], order: str) -> bytes:
-    """The tags, and behind them the values that are longer than 4 bytes."""
+    """The tags, then the values that are longer than 4 bytes."""
     tags, after = struct.pack(f"{order}H", len(entries)), b""
-    behind = 8 + 2 + 12 * len(entries) + 4
+    values_start = 8 + 2 + 12 * len(entries) + 4
     for tag, ((kind, letter), numbers) in sorted(entries.items()):
         data = struct.pack(f"{order}{len(numbers)}{letter}", *numbers)
         if len(data) > 4:
-            after, data = after + data, struct.pack(f"{order}I", behind + len(after))
+            after, data = after + data, struct.pack(f"{order}I", values_start + len(after))
         tags += struct.pack(f"{order}HHI", tag, kind, len(numbers)) + data.ljust(4, b"\0")
     return tags + bytes(4) + after

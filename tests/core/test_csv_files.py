@@ -14,7 +14,7 @@ ORDINARY = ["cat", "", "a, b", 'traffic "light"', "a\nb", "-5", "+33", "-0.25000
 
 @settings(deadline=None)
 @given(st.lists(st.lists(TEXTS, min_size=2, max_size=2), max_size=4))
-def test_any_text_comes_back(tmp_path_factory, rows):
+def test_any_text_is_read_as_it_was_written(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_text(csv_files.text(["=a", "b"], rows), encoding="utf-8", newline="")
     assert csv_files.read(path) == [{"=a": first, "b": second} for first, second in rows]
@@ -22,7 +22,7 @@ def test_any_text_comes_back(tmp_path_factory, rows):
 
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=5))
-def test_any_names_come_back_from_one_cell(names):
+def test_any_names_are_read_from_one_cell_as_they_were_written(names):
     assert csv_files.split_names(csv_files.join_names(names)) == tuple(names)
 
 
@@ -32,7 +32,7 @@ def test_no_cell_is_a_formula(formula):
     assert row == [f"'{formula}"]
 
 
-def test_ordinary_tables_are_what_pythons_writer_makes_of_them():
+def test_ordinary_tables_equal_those_of_pythons_writer():
     rows = [[text, number] for number, text in enumerate(ORDINARY)] + [[0.5, None], [-1, -0.5]]
     plain = io.StringIO()
     csv.writer(plain, lineterminator="\n").writerows([["class", "iou"], *rows])

@@ -18,7 +18,7 @@ def _square(number: int) -> int:
     return number * number
 
 
-def test_results_come_in_order_whatever_the_number_of_workers():
+def test_results_come_in_order_with_any_number_of_workers():
     numbers = list(range(101))
     expected = [n * n for n in numbers]
     for workers in (1, 2, 3):
@@ -27,7 +27,7 @@ def test_results_come_in_order_whatever_the_number_of_workers():
 
 
 class Thing:
-    """Something as large as you like, that is counted while this process holds it."""
+    """An item that is counted while it exists in this process."""
 
     alive: ClassVar = weakref.WeakSet()
 
@@ -43,7 +43,7 @@ def _counted(thing: Thing) -> Thing:
     return Thing(len(Thing.alive))
 
 
-def test_neither_workers_nor_the_stage_hold_more_than_is_in_flight():
+def test_only_items_in_flight_are_in_memory():
     things = [Thing() for _ in range(1000)]
     peak, at_work = 0, []
     for result in map_ordered(_counted, things, 2, "things"):
@@ -53,12 +53,12 @@ def test_neither_workers_nor_the_stage_hold_more_than_is_in_flight():
     assert 0 < peak <= (2 * parallel._IN_FLIGHT + 2) * parallel._MAX_CHUNK  # of 1000
 
 
-def test_the_last_line_tells_the_pace(caplog):
+def test_the_last_line_reports_the_pace(caplog):
     caplog.set_level(logging.INFO)
     for workers in (1, 2):
         results = map_ordered(_square, [1, 2, 3, 4], workers, "numbers")
         for _ in range(4):
-            next(results)  # a reader that asks for no more than there is
+            next(results)  # a reader that stops after the last result
         (line,) = [record.getMessage() for record in caplog.records]
         assert re.fullmatch(r"4 numbers in [\d.]+ s, [\d.]+ per second; \d+% of the time .*: limited by .*", line)
         caplog.clear()
@@ -69,30 +69,30 @@ def test_the_pace_names_what_limits_it():
     assert pace(1, "masks", 2.0, 0.5).endswith("; 50% of the time computing: limited by reading, writing or other work")
 
 
-def _die_of_memory(number: int) -> int:
+def _kill_this_process(number: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return number
 
 
-def test_a_worker_that_the_system_ends_is_told_in_one_line():
+def test_a_killed_worker_is_reported_in_one_line():
     with pytest.raises(UserError) as error:
-        list(map_ordered(_die_of_memory, [1, 2], 2, "numbers"))
+        list(map_ordered(_kill_this_process, [1, 2], 2, "numbers"))
     assert str(error.value) == (
         "the system ended a worker process, most often because memory ran out; lower compute.workers in params.yaml "
         "and run `dvc repro` again"
     )
 
 
-def _survive_ctrl_c(number: int) -> int:
+def _interrupt_this_process(number: int) -> int:
     os.kill(os.getpid(), signal.SIGINT)
     return number
 
 
-def test_ctrl_c_is_for_the_stage_not_for_its_workers():
-    assert list(map_ordered(_survive_ctrl_c, [1, 2], 2, "numbers")) == [1, 2]
+def test_workers_ignore_ctrl_c():
+    assert list(map_ordered(_interrupt_this_process, [1, 2], 2, "numbers")) == [1, 2]
 
 
-def test_workers_of_a_stage_start_without_a_word(tmp_path):
+def test_workers_start_without_any_output(tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work/stage.py").write_text(
         "from segpipe.core.parallel import map_ordered\n"
@@ -100,4 +100,4 @@ def test_workers_of_a_stage_start_without_a_word(tmp_path):
         "    print(list(map_ordered(abs, [-1, -2], 2, 'numbers')))\n"
     )
     done = subprocess.run([sys.executable, "-m", "work.stage"], cwd=tmp_path, capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")  # Python warns of a module that was imported before it ran
+    assert (done.stdout, done.stderr) == ("[1, 2]\n", "")  # Python warns if a module is imported before it is run

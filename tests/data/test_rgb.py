@@ -64,7 +64,7 @@ def test_changes_name_the_range_of_values_and_the_pages(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("layout", [*LAYOUTS, {"apart": True}, {"apart": True, "order": ">"}])
+@pytest.mark.parametrize("layout", [*LAYOUTS, {"planar": True}, {"planar": True, "order": ">"}])
 def test_12_bit_colours_keep_their_contrast(tmp_path, layout):
     tiffs.put(tmp_path / "a.tif", RGB_12, photometric=2, **layout)
     pixels, codes = read(tmp_path / "a.tif")
@@ -105,10 +105,10 @@ def test_a_narrow_range_of_values_is_not_stretched(tmp_path):
     assert np.unique(read(tmp_path / "a.png")[0]).tolist() == list(range(9))
 
 
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize("extra", [(), (1,), (2,)])
-def test_a_fourth_band_that_may_be_data_is_not_transparency(tmp_path, extra, apart):
-    tiffs.put(tmp_path / "a.tif", FOUR, photometric=2, extra=extra, apart=apart)
+def test_a_fourth_band_that_may_be_data_is_not_transparency(tmp_path, extra, planar):
+    tiffs.put(tmp_path / "a.tif", FOUR, photometric=2, extra=extra, planar=planar)
     pixels, codes = read(tmp_path / "a.tif")
     np.testing.assert_array_equal(pixels, FOUR[..., :3])
     assert codes == ["bands_not_used"]
@@ -219,7 +219,7 @@ def test_a_second_view_of_a_camera_is_a_change_and_a_preview_is_not(tmp_path, ki
         (GREY_12.astype(np.float64), {}, "64-bit floating-point values in one band"),
         (
             RGB_12,
-            {"photometric": 2, "apart": True, "deflated": True},
+            {"photometric": 2, "planar": True, "deflated": True},
             "16-bit values in 3 bands, the first three red, green and blue and stored band after band,",
         ),
     ],

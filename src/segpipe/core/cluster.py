@@ -22,7 +22,7 @@ def connect(scheduler: str, timeout: str = "10s") -> Iterator[tuple[Executor, in
     Raises UserError if no scheduler answers, if it has no worker, or if a worker runs outside the project's folder
     (paths in tasks are relative to it) or with other code or libraries.
     """
-    from distributed import Client  # takes a second to import, which only a cluster is worth
+    from distributed import Client  # importing it takes a second, and only a cluster needs it
 
     try:
         client = Client(scheduler, timeout=timeout, set_as_default=False)

@@ -86,7 +86,7 @@ def _webp_pixels(head: bytes) -> int:
 def garbage_collector_paused() -> Iterator[None]:
     """Python's garbage collector does not look for reference cycles.
 
-    With hundreds of thousands of records, none of them in a cycle, the search costs a fifth of the time.
+    With hundreds of thousands of records, none of them in a cycle, the search takes a fifth of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

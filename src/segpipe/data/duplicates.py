@@ -55,20 +55,20 @@ def fingerprint(image: Image.Image) -> str:
     low = down @ shades @ across.transpose(0, 2, 1)
     blocks = np.concatenate([_orientations(low[0]), low[1:]]).reshape(-1, _LOW * _LOW)
     ordered = np.sort(blocks, axis=1)
-    medians = ordered[:, _LOW * _LOW // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)  # np.median takes far longer
+    medians = ordered[:, _LOW * _LOW // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)  # np.median is far slower
     bits = blocks > medians
     return np.packbits(bits, axis=1).tobytes().hex() + base64.b64encode(grey.tobytes()).decode()
 
 
 def hash_numbers(fingerprints: Sequence[str]) -> np.ndarray:
-    """The hashes in fingerprints, none of them empty, uint64 (N, ORIENTATIONS + PARTS)."""
+    """The hashes in fingerprints, which are not empty, uint64 (N, ORIENTATIONS + PARTS)."""
     digits = "".join(text[:_HASH_DIGITS] for text in fingerprints)
     rows = np.frombuffer(bytes.fromhex(digits), ">u8").reshape(-1, ORIENTATIONS + PARTS)
     return rows.astype(np.uint64, order="F")  # column by column: `distances` compares one view of all images
 
 
 def small_images(fingerprints: Sequence[str]) -> np.ndarray:
-    """The small images in fingerprints, none of them empty, uint8 (N, 64, 64), grey."""
+    """The small images in fingerprints, which are not empty, uint8 (N, 64, 64), grey."""
     pixels = b"".join(base64.b64decode(text[_HASH_DIGITS:]) for text in fingerprints)
     return np.frombuffer(pixels, np.uint8).reshape(-1, _SMALL, _SMALL)
 
@@ -110,7 +110,7 @@ def joining_pairs(fingerprints: Sequence[str], distance: int) -> Iterator[np.nda
 
 
 def only_firsts(names: Sequence[str], first: Sequence[int]) -> list[str]:
-    """The names, with "" at each position that is not its own `first`.
+    """The names, with "" in place of each repeated one; first: `firsts` of the names or of their groups.
 
     >>> only_firsts(["a", "b", "a"], firsts(["a", "b", "a"]))
     ['a', 'b', '']

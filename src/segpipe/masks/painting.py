@@ -118,9 +118,7 @@ def painting_order(paints: Sequence[Paint], priority: str | Sequence[str]) -> li
     [1, 0]
     """
     rank = _rank(priority)
-    return sorted(
-        range(len(paints)), key=lambda i: (not paints[i].below, *rank(paints[i]))
-    )  # stable: equal ones keep their order
+    return sorted(range(len(paints)), key=lambda i: (not paints[i].below, *rank(paints[i])))
 
 
 def _rank(priority: str | Sequence[str]) -> Callable[[Paint], tuple[int, ...]]:

@@ -185,10 +185,8 @@ def encode_crop(crop: np.ndarray, left: int, top: int, size_hw: tuple[int, int])
     edges[:, 1:-1] = inside.T
     steps = np.diff(edges, axis=1)
     starts, stops = (_positions(steps == step, max(0, left), max(0, top), height) for step in (1, -1))
-    starts, stops = (
-        starts[~np.isin(starts, stops)],
-        stops[~np.isin(stops, starts)],
-    )  # join a run that continues in the next column
+    # a run that continues in the next column has a stop and a start at one position: remove both
+    starts, stops = starts[~np.isin(starts, stops)], stops[~np.isin(stops, starts)]
     borders = np.stack([starts, stops], axis=1).ravel()
     counts: list[int] = np.diff(np.concatenate([[0], borders, [height * width]])).tolist()
     return Rle(size_hw=size_hw, counts=tuple(counts if counts[-1] or len(counts) == 1 else counts[:-1]))
