@@ -50,9 +50,9 @@ def page(tmp_path):
 
 def test_the_sums_on_the_page_are_those_of_the_ledger(tmp_path, page):
     text = Text(page).visible
-    assert "6 images in 3 kept used 1 skipped without a usable annotation 2 dropped cannot be used" in text
+    assert "6 images in the source 3 kept used 1 skipped without a usable annotation 2 dropped cannot be used" in text
     terms = [
-        "11 annotations in", "4 kept drawn unchanged", "1 repaired drawn despite a defect, see below",
+        "11 annotations in the source", "4 kept drawn unchanged", "1 repaired drawn despite a defect, see below",
         "1 clipped cut at the border", "0 hidden completely covered by others",
         "1 ignored neither trained on nor scored", "3 dropped cannot be used",
         "1 discarded left out by your settings",
@@ -148,7 +148,7 @@ def test_a_class_without_drawn_objects_is_in_the_table(tmp_path):
     assert "dog 2 1 0 0 0 0 % \N{EN DASH}" in Text(html(report(tmp_path, changed))).visible
 
 
-def test_a_verdict_that_the_page_does_not_know_is_an_accounting_error(tmp_path):
+def test_a_verdict_that_the_page_does_not_know_is_a_ledger_error(tmp_path):
     data = report(tmp_path)
     wrong = replace(data.rows[1], verdict=SKIPPED)  # a verdict of images only
     with pytest.raises(LedgerError, match="skipped"):

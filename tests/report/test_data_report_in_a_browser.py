@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from PIL import Image as Picture
+from PIL import Image
 
 from segpipe.data.split_table import Assignment
 from segpipe.ledger.findings import Finding
@@ -94,7 +94,7 @@ def test_links_have_targets(page, file):
 def test_light_and_dark_colours(page, file, tmp_path, dark, paper):
     page.open(file, 1300, dark)
     page.screenshot(tmp_path / "page.png")
-    shown = Picture.open(tmp_path / "page.png").convert("RGB")
+    shown = Image.open(tmp_path / "page.png").convert("RGB")
     colours = {colour for _, colour in shown.getcolors(shown.width * shown.height)}
     assert shown.getpixel((2, 2)) == paper
     assert (47, 111, 237) in colours  # the bar of kept records

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image as Picture
+from PIL import Image
 
 from segpipe.core.errors import LedgerError
 from segpipe.data import duplicates
@@ -32,7 +32,7 @@ def placed(key, split, group, reason=""):
 def one_look():
     """The fingerprint of a photo."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    return duplicates.fingerprint(Picture.fromarray(pixels))
+    return duplicates.fingerprint(Image.fromarray(pixels))
 
 
 SIDES = [
@@ -57,7 +57,7 @@ def test_a_split_of_all_used_images_is_correct():
         ([*SIDES[:3], placed("d", "", "d")], "without a reason: .'d'"),
     ],
 )
-def test_a_missing_or_repeated_image_is_an_accounting_error(sides, problem):
+def test_a_missing_or_repeated_image_is_a_ledger_error(sides, problem):
     with pytest.raises(LedgerError, match=problem):
         findings.check_totals(sides, ROWS)
 

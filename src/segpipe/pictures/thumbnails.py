@@ -8,7 +8,7 @@ from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Picture
+from PIL import Image
 
 from segpipe.core.errors import AnnotationError
 from segpipe.data import photos
@@ -66,7 +66,7 @@ class View:
         self,
         image: np.ndarray,
         size_hw: tuple[int, int],
-        resampling: Picture.Resampling = Picture.Resampling.LANCZOS,
+        resampling: Image.Resampling = Image.Resampling.LANCZOS,
     ) -> np.ndarray:
         """The shown image, uint8 (*self.size_hw, 3), grey beyond the photo's border.
 
@@ -79,8 +79,8 @@ class View:
         shown = View(inner, self.zoom).size_hw
         across, down = image.shape[1] / width, image.shape[0] / height
         part = (inner[0] * across, inner[1] * down, inner[2] * across, inner[3] * down)
-        resized = Picture.fromarray(image).resize(shown[::-1], resampling, box=part)
-        canvas = Picture.new("RGB", self.size_hw[::-1], _GROUND)
+        resized = Image.fromarray(image).resize(shown[::-1], resampling, box=part)
+        canvas = Image.new("RGB", self.size_hw[::-1], _GROUND)
         canvas.paste(resized, (x, y))
         return np.asarray(canvas)
 
@@ -234,5 +234,5 @@ def _grown(mask: np.ndarray) -> np.ndarray:
 def _jpeg_uri(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     # subsampling: lines keep their colour; no optimize: Pillow's buffer for it is too small for an image of noise
-    Picture.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

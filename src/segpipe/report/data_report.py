@@ -37,9 +37,9 @@ _MEANINGS: dict[RecordKind, dict[str, str]] = {
     },
 }
 _SPLIT_MEANINGS = {
-    "train": "the model learns from these",
-    "val": "choose the best epoch",
-    "test": "score the model",
+    "train": "to train the model",
+    "val": "to choose the best epoch",
+    "test": "to score the model",
     "": "left out of training",
 }
 
@@ -145,7 +145,7 @@ def _sum(rows: Sequence[Row], kind: RecordKind) -> Sum:
     total = sum(counts.values())
     terms = tuple(Term(verdict, verdict, counts[verdict], meaning) for verdict, meaning in _MEANINGS[kind].items())
     check_total(sum(term.count for term in terms) == total, f"the page does not know a verdict of {kind}s: {counts}")
-    return Sum(kind, "in", total, terms)
+    return Sum(kind, "in the source", total, terms)
 
 
 def _split_sum(placed: Sequence[Assignment]) -> Sum:
