@@ -1,6 +1,7 @@
 """The data report of everything that the stages have written so far."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from segpipe.rasterize import overlaps
 from segpipe.report import data_report
 from segpipe.report.data_report import DataReport
 from segpipe.split.findings import split_findings, with_reasons
+
+logger = logging.getLogger(__name__)
 
 
 def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> DataReport:
@@ -50,6 +53,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
 def write(report: DataReport) -> None:
     """Write results/data_report.html."""
     write_text(Path("results/data_report.html"), data_report.html(report))
+    logger.info("results/data_report.html shows what was found")
 
 
 def write_known(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> None:
