@@ -10,7 +10,7 @@ from segpipe.data.split_table import SIDES
 from segpipe.split import assign, leaks
 from segpipe.split.assign import Candidate, Pool
 from segpipe.split.pins import Pin
-from tests.data.test_duplicates import ROSETTE
+from tests.data.test_duplicates import SYMMETRIC
 
 SHARES = {"val": 0.2, "test": 0.2}
 
@@ -20,7 +20,7 @@ def candidate(number: int, **changes) -> Candidate:
     fields = {
         "key": f"image{number}",
         "sha256": digest,
-        "phash": digest[:16] * (ORIENTATIONS + PARTS) + ROSETTE,
+        "phash": digest[:16] * (ORIENTATIONS + PARTS) + SYMMETRIC,
         "scene": "",
         "source_split": None,
         "empty": False,
@@ -93,7 +93,7 @@ def test_equal_files_and_near_duplicates_get_one_split(method):
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
     flipped = [
-        f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (ORIENTATIONS + PARTS) + ROSETTE for image in images[100:]
+        f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (ORIENTATIONS + PARTS) + SYMMETRIC for image in images[100:]
     ]  # 3 bits
     near = [candidate(2000 + i, phash=phash) for i, phash in enumerate(flipped)]
     rows = method([*images, *equal, *near])

@@ -11,7 +11,7 @@ from segpipe.split import empty_sides
 from segpipe.split.assign import Pool, assign
 from segpipe.split.pins import Pin
 from segpipe.split.settings import Split
-from tests.data.test_duplicates import ROSETTE
+from tests.data.test_duplicates import SYMMETRIC
 from tests.split.test_assign import candidate
 
 SEED = 7
@@ -35,7 +35,7 @@ def refusal(images, settings, pixels=None) -> str:
 def near(image, bits):
     """Another image whose hash differs from that of `image` in these bits."""
     changed = f"{int(image.phash[:16], 16) ^ bits:016x}"
-    return candidate(1000 + bits, phash=changed * (ORIENTATIONS + PARTS) + ROSETTE)
+    return candidate(1000 + bits, phash=changed * (ORIENTATIONS + PARTS) + SYMMETRIC)
 
 
 @settings(max_examples=200, deadline=None)
