@@ -165,9 +165,9 @@ class ObjectMask:
     """The object of one mask: its value, or its run lengths if soft edges have several values."""
 
     size_hw: tuple[int, int] | None = None
-    value: int = 1
-    pixels: int = 0
-    rle: Rle | None = None
+    value: int = 1  # of the object's pixels
+    pixels: int = 0  # the number of the object's pixels
+    rle: Rle | None = None  # the object, if its pixels have several values
     problem: str = ""
     detail: str = ""
 
