@@ -100,7 +100,7 @@ def _symmetric_image() -> str:
 SYMMETRIC = _symmetric_image()
 
 
-def made(whole: int, turned: int = 0x3333333333333333, part: int = 0x0F0F0F0F0F0F0F0F) -> str:
+def fingerprint_with(whole: int, turned: int = 0x3333333333333333, part: int = 0x0F0F0F0F0F0F0F0F) -> str:
     """The fingerprint with these hashes: of the image, turned in any way, of any part. Defaults differ by 32 bits."""
     return f"{whole:016x}" + f"{turned:016x}" * (ORIENTATIONS - 1) + f"{part:016x}" * PARTS + SYMMETRIC
 
@@ -114,21 +114,24 @@ def test_close_pairs_are_all_pairs_within_the_distance():
     expected = {
         (i, j) for i in range(1500) for j in range(i + 1, 1500) if (int(numbers[i]) ^ int(numbers[j])).bit_count() <= 1
     }
-    assert pairs(close_pairs([made(int(number)) for number in numbers], 1)) == expected
+    assert pairs(close_pairs([fingerprint_with(int(number)) for number in numbers], 1)) == expected
     assert expected
 
 
 def test_a_turned_image_is_compared_with_the_whole_and_the_parts_of_another():
-    plain = made(0)
-    assert pairs(close_pairs([made(0xFF00FF00FF00FF00, turned=0b1), plain], 1)) == {(0, 1)}
-    part, turned = made(0, part=0x5555555555555555), made(0xFF00FF00FF00FF00, turned=0x5555555555555554)
+    plain = fingerprint_with(0)
+    assert pairs(close_pairs([fingerprint_with(0xFF00FF00FF00FF00, turned=0b1), plain], 1)) == {(0, 1)}
+    part, turned = (
+        fingerprint_with(0, part=0x5555555555555555),
+        fingerprint_with(0xFF00FF00FF00FF00, turned=0x5555555555555554),
+    )
     assert pairs(close_pairs([part, turned], 1)) == pairs(close_pairs([turned, part], 1)) == {(0, 1)}
     assert pairs(close_pairs([part, turned], 0)) == set()
-    assert pairs(close_pairs([plain, made(0xFF00FF00FF00FF00)], 1)) == set()
+    assert pairs(close_pairs([plain, fingerprint_with(0xFF00FF00FF00FF00)], 1)) == set()
 
 
 def test_images_without_a_fingerprint_are_in_no_pair():
-    assert pairs(close_pairs(["", made(5), "", made(5)], 8)) == {(1, 3)}
+    assert pairs(close_pairs(["", fingerprint_with(5), "", fingerprint_with(5)], 8)) == {(1, 3)}
     assert pairs(close_pairs(["", ""], 8)) == pairs(close_pairs([], 8)) == set()
 
 
@@ -138,7 +141,7 @@ def test_groups_connect_through_others():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(["", *(made(number) for number in (0, 1, 3, 7, 0xFF))]), max_size=12))
+@given(st.lists(st.sampled_from(["", *(fingerprint_with(number) for number in (0, 1, 3, 7, 0xFF))]), max_size=12))
 def test_joining_pairs_form_the_groups_of_close_pairs(texts):
     expected = groups(len(texts), close_pairs(texts, 1)).tolist()
     assert groups(len(texts), joining_pairs(texts, 1)).tolist() == expected
@@ -146,7 +149,7 @@ def test_joining_pairs_form_the_groups_of_close_pairs(texts):
 
 
 def test_of_equal_images_only_the_first_is_compared_with_others():
-    texts = [made(0)] * 300 + [made(1)] * 300
+    texts = [fingerprint_with(0)] * 300 + [fingerprint_with(1)] * 300
     assert len(pairs(joining_pairs(texts, 1))) == 299 + 299 + 1
 
 
