@@ -1,4 +1,4 @@
-"""Predict the class of every pixel of images: a palette mask PNG per image, at the image's own size.
+"""Predict the class of every pixel of images: one palette PNG per image, at the size of the image.
 
 python inference.py --weights models/model.pt --input photos --output masks --overlay
 """

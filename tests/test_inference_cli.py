@@ -258,6 +258,7 @@ def test_help_and_refused_options_do_not_import_pytorch(weights, photos, tmp_pat
     given = {"--weights": str(weights), "--input": str(photos), "--output": str(tmp_path / "out")}
     refused = [
         {"--weights": "no/model.pt"},
+        {"--weights": str(photos)},
         {"--input": "no/photos"},
         {"--output": str(tmp_path / "file")},
         {"--output": str(photos)},

@@ -1,4 +1,4 @@
-"""The logged model, loaded by MLflow in a process of its own."""
+"""The logged model, loaded by MLflow in another process."""
 
 import os
 import subprocess

@@ -66,7 +66,7 @@ def test_an_offline_run_has_params_curves_and_files(no_login):
         b"git.dirty",
         b"unet-abcdef12",
     )
-    until = time.monotonic() + 20  # W&B writes in a process of its own, at the latest when this one ends
+    until = time.monotonic() + 20  # W&B writes in another process, at the latest when this one ends
     while not all(text in log.read_bytes() for text in expected):
         assert time.monotonic() < until, f"one of {expected} is not in {log}"
         time.sleep(0.05)

@@ -60,5 +60,5 @@ def _run(options: argparse.Namespace) -> int:
 def _check_weights(path: Path) -> None:
     """Raise UserError if the model file is missing, in the words of `model_file.load`, which imports PyTorch."""
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-        problem = "is no file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
+        problem = "is not a file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
         raise UserError(f"{path}: {problem}; train one with `dvc repro` or name another")

@@ -100,9 +100,9 @@ class Worker(threading.Thread):
         has_start = isinstance(first, Find) and any(isinstance(message, Start) for _, message in older)
         outdated = (Find, End) if has_start else (Find, End, Start)
         self._spool.drop({number for number, message in older if isinstance(message, outdated)})
-        kept = [entry for entry in older if not isinstance(entry[1], outdated)]
-        kept.sort(key=lambda entry: not isinstance(entry[1], Start))
-        return kept if has_start else [(self._spool.number(), first), *kept]
+        left_over = [entry for entry in older if not isinstance(entry[1], outdated)]
+        left_over.sort(key=lambda entry: not isinstance(entry[1], Start))
+        return left_over if has_start else [(self._spool.number(), first), *left_over]
 
     def _send_unsent(self) -> None:
         """Send the unsent messages in order, until the tracker seems to be down."""
