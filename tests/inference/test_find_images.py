@@ -5,7 +5,7 @@ import pytest
 
 from segpipe.core.errors import UserError
 from segpipe.inference.find_images import Found, find
-from segpipe.inference.results import Results
+from segpipe.inference.results import ResultFolder
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_names_that_differ_only_in_case_count_as_equal(folder):
 def test_results_of_earlier_runs_are_left_out_in_every_folder(folder):
     touch("in/a.jpg", "in/b.jpg")
     for output in ("in", "in/masks", "in/old"):
-        Results(Path(output)).write("a.png", b"mask")
-        Results(Path(output)).write("sub/a.overlay.jpg", b"overlay")
+        ResultFolder(Path(output)).write("a.png", b"mask")
+        ResultFolder(Path(output)).write("sub/a.overlay.jpg", b"overlay")
     assert found("in", output="in/masks") == found("in/**/*.*") == {"in/a.jpg": "a", "in/b.jpg": "b"}
     assert find(["in"], Path("in/masks")).earlier == 6
     assert found("in/a.png") == {"in/a.png": "a"}  # but an input names this one
@@ -81,7 +81,7 @@ def test_results_of_earlier_runs_are_left_out_in_every_folder(folder):
 def test_a_photo_in_the_output_folder_is_an_error(output, folder):
     touch("in/a.jpg", "in/masks/b.jpg")
     Path("link").symlink_to("in/masks")
-    Results(Path("in/masks")).write("a.png", b"mask")
+    ResultFolder(Path("in/masks")).write("a.png", b"mask")
     message = (
         "^in/masks/b.jpg: is in the output folder, but not in the list .segpipe-results.jsonl; choose another output "
     )

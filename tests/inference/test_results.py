@@ -4,13 +4,13 @@ import shutil
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.inference.results import LIST, NotWrittenError, Results
+from segpipe.inference.results import LIST, NotWrittenError, ResultFolder
 
 
 @pytest.fixture
 def out(tmp_path):
     """An output folder with one result, a.png."""
-    Results(tmp_path / "out").write("a.png", b"first mask")
+    ResultFolder(tmp_path / "out").write("a.png", b"first mask")
     return tmp_path / "out"
 
 
@@ -18,15 +18,15 @@ def is_not_replaced(out, name="a.png"):
     """Whether another run refuses to replace the file, in its check and when it writes."""
     before = (out / name).read_bytes()
     with pytest.raises(UserError, match=r"is not replaced: it is not a result of an earlier run \(.*\); choose "):
-        Results(out).check([name], [])
+        ResultFolder(out).check([name], [])
     with pytest.raises(NotWrittenError, match=r"is not replaced: it is not a result of an earlier run \("):
-        Results(out).write(name, b"second mask")
+        ResultFolder(out).write(name, b"second mask")
     return (out / name).read_bytes() == before
 
 
 def test_a_result_of_an_earlier_run_is_replaced(out):
     for content in (b"second mask", b"third mask", b"second mask"):
-        run = Results(out)
+        run = ResultFolder(out)
         run.check(["a.png", "new.png"], [])
         run.write("a.png", content)
         assert (out / "a.png").read_bytes() == content
@@ -34,7 +34,7 @@ def test_a_result_of_an_earlier_run_is_replaced(out):
 
 def test_an_equal_result_adds_nothing_to_the_list(out):
     before = (out / LIST).read_bytes()
-    run = Results(out)
+    run = ResultFolder(out)
     run.check(["a.png"], [])
     run.write("a.png", b"first mask")
     assert (out / LIST).read_bytes() == before
@@ -74,13 +74,13 @@ def test_a_folder_and_a_broken_link_are_not_replaced(out):
     (out / "link.png").symlink_to("nowhere")
     for name in ("folder.png", "link.png"):
         with pytest.raises(UserError, match="is not replaced"):
-            Results(out).check([name], [])
+            ResultFolder(out).check([name], [])
 
 
 def test_the_error_names_a_folder_of_an_older_version(out):
     (out / LIST).unlink()
     with pytest.raises(UserError) as caught:
-        Results(out).check(["a.png"], [])
+        ResultFolder(out).check(["a.png"], [])
     assert str(caught.value) == (
         f"{out / 'a.png'}: is not replaced: it is not a result of an earlier run (there is no list {out / LIST}; older "
         "versions did not write one); choose another output folder"
@@ -89,14 +89,14 @@ def test_the_error_names_a_folder_of_an_older_version(out):
 
 def test_results_in_a_copied_folder_are_results_but_a_moved_list_alone_is_not_enough(out, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
-    Results(tmp_path / "copy").check(["a.png"], [])
+    ResultFolder(tmp_path / "copy").check(["a.png"], [])
     (out / LIST).rename(tmp_path / LIST)  # the list does not make a photo a result
     (tmp_path / "a.png").write_bytes(b"a photo")
     assert is_not_replaced(tmp_path)
 
 
 def test_two_runs_at_the_same_time_replace_each_others_results(out):
-    one, other = Results(out), Results(out)
+    one, other = ResultFolder(out), ResultFolder(out)
     for name in ("a.png", "b.png", "sub/c.png"):
         for run, content in ((one, b"mask"), (other, b"mask"), (one, b"of another model"), (other, b"mask")):
             run.check([name], [])
@@ -105,15 +105,15 @@ def test_two_runs_at_the_same_time_replace_each_others_results(out):
 
 
 def test_a_result_that_was_listed_but_not_written_is_a_result(out):
-    Results(out)._append("a.png", "0" * 64)
-    Results(out).check(["a.png"], [])
+    ResultFolder(out)._append("a.png", "0" * 64)
+    ResultFolder(out).check(["a.png"], [])
 
 
 def test_after_a_line_cut_short_the_other_lines_count(out):
     with (out / LIST).open("ab") as lines:
         lines.write(b'{"file": "b.png", "sha2')
-    Results(out).write("c.png", b"mask")
-    Results(out).check(["a.png", "c.png"], [])
+    ResultFolder(out).write("c.png", b"mask")
+    ResultFolder(out).check(["a.png", "c.png"], [])
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_after_a_line_cut_short_the_other_lines_count(out):
 def test_an_invalid_line_of_the_list_is_ignored(line, out):
     with (out / LIST).open("ab") as lines:
         lines.write(line + b"\n")
-    Results(out).check(["a.png"], [])
+    ResultFolder(out).check(["a.png"], [])
 
 
 def test_names_that_differ_in_case_or_composed_accents_are_one_result(out):
     # as on a file system that does not distinguish them
     for old, new in (("a.png", "A.PNG"), ("k\u00fcche.png", "ku\u0308che.png")):
-        Results(out).write(old, b"mask")
+        ResultFolder(out).write(old, b"mask")
         (out / old).rename(out / new)
-        Results(out).check([new], [])
+        ResultFolder(out).check([new], [])
         (out / new).write_bytes(b"a photo")
         assert is_not_replaced(out, new)
 
@@ -140,12 +140,12 @@ def test_an_input_is_not_replaced_even_if_it_is_a_result(out, tmp_path):
     message = r"a\.png: this image would be replaced by a mask; choose another output folder$"
     for folder in (out, tmp_path / "link", out / ".." / "out"):
         with pytest.raises(UserError, match=message):
-            Results(folder).check(["a.png"], [out / "a.png"])
+            ResultFolder(folder).check(["a.png"], [out / "a.png"])
 
 
 @pytest.mark.parametrize("name", ["n" * 255 + ".png", "a.png/b.png"])
 def test_a_name_that_cannot_be_written_does_not_stop_the_others(name, out):
-    run = Results(out)
+    run = ResultFolder(out)
     with pytest.raises(NotWrittenError, match="cannot be written"):
         run.write(name, b"mask")
     run.write("b.png", b"mask")
@@ -155,5 +155,5 @@ def test_a_name_that_cannot_be_written_does_not_stop_the_others(name, out):
 def test_a_folder_that_cannot_be_written_stops_the_run(tmp_path):
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(UserError, match=r"^--output .*out: cannot be written \(File exists\)$") as caught:
-        Results(tmp_path / "out").write("a.png", b"mask")
+        ResultFolder(tmp_path / "out").write("a.png", b"mask")
     assert not isinstance(caught.value, NotWrittenError)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segpipe.core.errors import UserError
 from segpipe.inference.find_images import find
-from segpipe.inference.results import CLASSES, Results, result_names
+from segpipe.inference.results import CLASSES, ResultFolder, result_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     _check_weights(options.weights)
     if os.path.lexists(options.output) and not os.path.isdir(options.output):  # noqa: PTH112 - as in _check_weights
         raise UserError(f"--output {options.output}: is a file; name a folder")
-    found, results = find(options.input, options.output), Results(options.output)
+    found, results = find(options.input, options.output), ResultFolder(options.output)
     names = [name for image in found.images for name in result_names(image.name, options.overlay)]
     results.check([CLASSES, *names], [image.file for image in found.images])
     if not found.images:

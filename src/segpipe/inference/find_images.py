@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from segpipe.core.errors import UserError
-from segpipe.inference.results import LIST, Results, same_name
+from segpipe.inference.results import LIST, ResultFolder, same_name
 
 _READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mpo")
 _EXPECTED = (".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm", ".tga", ".psd")  # not skipped: they fail
@@ -76,10 +76,10 @@ def _count(number: int, noun: str) -> str:
 
 def _result_test() -> Callable[[str, str], bool]:
     """A function of a folder and a file name: whether the file is a result of an earlier run in any output folder."""
-    results = cache(Results)
+    results = cache(ResultFolder)
 
     @cache
-    def lists(folder: Path) -> list[tuple[Results, PurePosixPath]]:
+    def lists(folder: Path) -> list[tuple[ResultFolder, PurePosixPath]]:
         """The lists of results in the folder and above it, each with the path from there to the folder."""
         listed = (above for above in (folder, *folder.parents) if _exists(above / LIST))
         return [(results(above), PurePosixPath(folder.relative_to(above))) for above in listed]

@@ -18,7 +18,7 @@ from segpipe.data.photos import decode, read_size
 from segpipe.inference.find_images import Found, InputImage
 from segpipe.inference.predict import predict_each
 from segpipe.inference.read_ahead import read_ahead
-from segpipe.inference.results import CLASSES, NotWrittenError, Results, result_names
+from segpipe.inference.results import CLASSES, NotWrittenError, ResultFolder, result_names
 from segpipe.masks import label_png
 from segpipe.models import model_file
 from segpipe.models.device import pick_device
@@ -28,7 +28,7 @@ _OVERLAY_QUALITY = 92
 
 
 def predict_files(
-    found: Found, results: Results, weights: Path, device_name: str, batch_size: int, with_overlay: bool
+    found: Found, results: ResultFolder, weights: Path, device_name: str, batch_size: int, with_overlay: bool
 ) -> int:
     """Predict every image and write its results; return 0 if every image has its mask, else 1.
 
@@ -96,7 +96,7 @@ def _read(image: InputImage) -> tuple[np.ndarray, tuple[rgb.Change, ...]] | User
 
 
 def _write(
-    results: Results,
+    results: ResultFolder,
     with_overlay: bool,
     table: ClassTable,
     image: InputImage,

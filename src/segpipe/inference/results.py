@@ -20,7 +20,7 @@ class NotWrittenError(UserError):
     """One result cannot be written; the others can."""
 
 
-class Results:
+class ResultFolder:
     """The files in an output folder that this run or an earlier run wrote.
 
     A file is a result if its name and the hash of its content are in the list. A photo or an edited mask of the same
