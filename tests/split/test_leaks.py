@@ -6,7 +6,7 @@ from segpipe.core.errors import UserError
 from segpipe.data.duplicates import close_pairs
 from segpipe.data.split_table import Assignment
 from segpipe.split import leaks
-from tests.data.test_duplicates import made
+from tests.data.test_duplicates import fingerprint_with
 from tests.split.test_assign import candidate, pool_of
 
 
@@ -31,7 +31,7 @@ def test_leaking_images_are_counted_by_kind_and_once_in_all():
     }
 
 
-near = st.sampled_from(["", *(made(number) for number in (0, 1, 3, 0xFF))])
+near = st.sampled_from(["", *(fingerprint_with(number) for number in (0, 1, 3, 0xFF))])
 
 
 @settings(max_examples=200, deadline=None)
