@@ -5,7 +5,7 @@ import numpy as np
 from segpipe.data.classes import ClassTable
 from segpipe.evaluate import scores
 from segpipe.evaluate.per_image import score_image
-from segpipe.report.model_report import Report, html
+from segpipe.report.model_report import ModelReport, html
 from segpipe.report.samples import SampleSheet
 
 CLASSES = ClassTable(("background", "<b>cat</b>", "dog"))
@@ -17,7 +17,7 @@ SHEETS = {"worst": [SampleSheet("worst-1.png", IMAGE)], "median": [], "best": []
 
 
 def report(split="test"):
-    return Report(
+    return ModelReport(
         split=split,
         scores={split: scores.summary(MATRIX, CLASSES.names), "other": scores.summary(MATRIX, CLASSES.names)},
         matrix=MATRIX,
@@ -67,7 +67,7 @@ def test_scores_on_val_have_a_warning():
 
 def test_a_split_with_only_ignored_pixels_has_a_page():
     page = html(
-        Report(
+        ModelReport(
             split="test",
             scores={"test": scores.summary(np.zeros((3, 3), int), CLASSES.names)},
             matrix=np.zeros((3, 3), int),

@@ -31,11 +31,25 @@ def test_leaking_images_are_counted_by_kind_and_once_in_all():
     }
 
 
+SPLITS = st.sampled_from(["train", "val", "test", ""])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), SPLITS), max_size=10))
+def test_partners_are_those_of_all_pairs(images):
+    names, splits = [name for name, _ in images], [split for _, split in images]
+    expected = {}
+    for i, (name, split) in enumerate(images):
+        others = [j for j, other in enumerate(splits) if names[j] == name and other and other != split]
+        if others and split in ("val", "test"):
+            expected[i] = min(others, key=lambda j: (splits[j] != "train", j))
+    assert leaks.partners(names, splits) == expected
+
+
 near = st.sampled_from(["", *(fingerprint_with(number) for number in (0, 1, 3, 0xFF))])
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(near, st.sampled_from(["train", "val", "test", ""])), min_size=1, max_size=12))
+@given(st.lists(st.tuples(near, SPLITS), min_size=1, max_size=12))
 def test_leaking_near_duplicates_are_those_of_all_pairs(drawn):
     images = [candidate(i, phash=look, scene="one") for i, (look, _) in enumerate(drawn)]
     sides = [side for _, side in drawn]

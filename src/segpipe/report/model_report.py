@@ -23,7 +23,7 @@ _BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class ModelReport:
     """The contents of the page."""
 
     split: str  # the headline's; everything but `scores` is about it
@@ -35,7 +35,7 @@ class Report:
     facts: Mapping[str, str | int | float]  # about the model, by name
 
 
-def read(metrics: Path, classes: Path, splits: Path, facts: Mapping[str, str | int | float]) -> Report:
+def read(metrics: Path, classes: Path, splits: Path, facts: Mapping[str, str | int | float]) -> ModelReport:
     """The contents of the page from the files that evaluate and split wrote. facts: about the model.
 
     metrics: the folder of confusion.csv, per_image.csv and evaluate.json; classes: classes.json; splits: splits.csv.
@@ -44,7 +44,7 @@ def read(metrics: Path, classes: Path, splits: Path, facts: Mapping[str, str | i
     matrices = score_tables.read_confusion(metrics / "confusion.csv", table.names)
     headline = next(iter(matrices))
     sizes = Counter(split or "left out" for split in split_table.read_splits(splits).values())
-    return Report(
+    return ModelReport(
         split=headline,
         scores=json.loads((metrics / "evaluate.json").read_text(encoding="utf-8")),
         matrix=matrices[headline],
@@ -55,7 +55,7 @@ def read(metrics: Path, classes: Path, splits: Path, facts: Mapping[str, str | i
     )
 
 
-def html(report: Report, samples: Mapping[str, Sequence[SampleSheet]]) -> str:
+def html(report: ModelReport, samples: Mapping[str, Sequence[SampleSheet]]) -> str:
     """The page: UTF-8 text. It contains no date and no path, so equal results make an equal page.
 
     samples: the sheets in the folder `samples` beside the page, by group, in the order of the page.
@@ -75,7 +75,7 @@ def html(report: Report, samples: Mapping[str, Sequence[SampleSheet]]) -> str:
     )
 
 
-def _class_rows(report: Report) -> list[dict[str, Any]]:
+def _class_rows(report: ModelReport) -> list[dict[str, Any]]:
     """A row for each present class; a score that does not exist is None."""
     matrix = report.matrix
     images_by_class = detection(report.images)

@@ -11,7 +11,7 @@ from segpipe.data.classes import ClassTable
 from segpipe.evaluate.per_image import ImageScore, caption
 from segpipe.pictures.sheets import sheet
 
-Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]  # image uint8 (H, W, 3); truth, pred uint8 (H, W), as for sheet
+ImageTruthPred = tuple[np.ndarray, np.ndarray, np.ndarray]  # as for sheets.sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,11 @@ class SampleSheet:
 
 
 def draw(
-    folder: Path, results: Iterable[Drawn], chosen: Mapping[str, Sequence[ImageScore]], classes: ClassTable, count: int
+    folder: Path,
+    results: Iterable[ImageTruthPred],
+    chosen: Mapping[str, Sequence[ImageScore]],
+    classes: ClassTable,
+    count: int,
 ) -> dict[str, list[SampleSheet]]:
     """Draw folder/<group>-<number>.png for each chosen image, and delete other sheets. Returns the sheets by group.
 
