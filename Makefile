@@ -4,10 +4,11 @@ VENV := .venv
 READY := $(VENV)/.ready
 # a process a core, each of one thread, whole files of tests to each
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+FAST := $(addprefix tests/, core data masks ledger split evaluate pictures test_architecture.py)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test faults check-real check-params lint forecast pin ui demo use docs lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
+.PHONY: help setup repro test test-fast test-slow faults check-real lint forecast pin ui demo use docs lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,17 +27,20 @@ repro: setup ## run the pipeline: only what changed since the last run
 	@segpipe check
 	dvc repro
 
-test: setup ## all tests
+test: setup ## all tests but the slow ones
 	$(PYTEST)
+
+test-fast: setup ## tests of pure functions: under a minute
+	$(PYTEST) $(FAST)
+
+test-slow: setup ## tests with a browser, a cluster, several processes or a fresh environment, and every key of params.yaml
+	$(PYTEST) -m slow
 
 faults: setup ## bad input of every kind, each against its expected verdict
 	$(PYTEST) tests/faults
 
 check-real: setup ## the pipeline over real photographs, where SEGPIPE_REAL_DATA (../shared/data) is there
 	python -m pytest -m real tests/real
-
-check-params: setup ## what each key of params.yaml reruns, through DVC itself: minutes
-	$(PYTEST) -m slow tests/test_params_reruns.py
 
 lint: setup ## ruff and mypy
 	ruff check .

@@ -1,7 +1,7 @@
 """What a changed key of params.yaml reruns: DVC itself, its run cache and dvc.yaml, over stages that only write params.
 
 params.yaml and dvc.yaml become JSON here, which DVC reads in a tenth of the time. `make test` changes one key for each
-set of stages; `make check-params` changes every key.
+set of stages; `make test-slow` changes every key.
 """
 
 import json

@@ -15,6 +15,8 @@ from segpipe.core import cluster
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.core.parallel import map_ordered
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

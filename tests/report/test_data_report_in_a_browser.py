@@ -11,7 +11,7 @@ from segpipe.report.data_report import html
 from tests import browser
 from tests.data.sources import dataset, instance, report
 
-pytestmark = pytest.mark.skipif(browser.CHROMIUM is None, reason=browser.WHY_NOT)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser.CHROMIUM is None, reason=browser.WHY_NOT)]
 # elements past the right edge of the window, or of a panel that does not scroll
 OVERFLOWING = """[...document.querySelectorAll('main *')].filter(e => {
     const scrolls = e.closest('.panel') && e.closest('.panel').scrollWidth > e.closest('.panel').clientWidth

@@ -45,6 +45,7 @@ def small_model(path: Path) -> tuple[Segmenter, model_file.ModelCard]:
     return segmenter, card
 
 
+@pytest.mark.slow
 def test_the_logged_model_predicts_in_a_process_without_the_project(mlflow_client, workplace):
     segmenter, card = small_model(Path("model.pt"))
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), dtype=np.uint8)

@@ -17,6 +17,7 @@ from segpipe.train.data import training_batches, validation_batches
 from segpipe.train.distributed import Group
 from tests.train import tiny
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 
