@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import ExifTags, Image, ImageEnhance
 
 from segpipe.core.files import write_bytes
 from segpipe.demo.folder import Record, jpeg
@@ -21,7 +21,6 @@ from segpipe.demo.planting import (
 )
 from segpipe.demo.scenes import UNSELECTED
 
-_EXIF_ORIENTATION = 0x0112
 _QUARTER_TURN = 6  # viewers rotate it by 90 degrees clockwise
 _SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="160" height="160"><circle cx="80" cy="80" r="40"/></svg>\n'
 _HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(64)
@@ -99,7 +98,7 @@ def turned(planting: Planting) -> None:
         "undecidable": planting.take(1, square),
     }
     exif = Image.Exif()
-    exif[_EXIF_ORIENTATION] = _QUARTER_TURN
+    exif[ExifTags.Base.Orientation] = _QUARTER_TURN
     for frame, images in groups.items():
         for image in images:
             pixels = planting.pixels(image)
