@@ -88,10 +88,6 @@ def corrected_area(shape: Shape) -> float | None:
     return sum(map(_corrected, shape.rings)) - sum(map(_corrected, shape.holes))
 
 
-def _corrected(ring: Ring) -> float:
-    return float(polygonal_part(Polygon(_points(ring))).area)
-
-
 def polygonal_part(polygon: Polygon) -> BaseGeometry:
     """A valid geometry of the area that `polygon` encloses: itself, or make_valid's polygons without lines and points.
 
@@ -103,6 +99,50 @@ def polygonal_part(polygon: Polygon) -> BaseGeometry:
     parts = shapely.get_parts(shapely.make_valid(polygon, method="linework"))
     flat = [piece for part in parts for piece in shapely.get_parts(part)]
     return MultiPolygon([piece for piece in flat if isinstance(piece, Polygon)])
+
+
+def box(left: float, top: float, right: float, bottom: float) -> Ring:
+    """The corners of an upright rectangle, clockwise from the top left; any two opposite corners may be given.
+
+    >>> box(5, 4, 2, 1)
+    (2, 1, 5, 1, 5, 4, 2, 4)
+    """
+    left, right = min(left, right), max(left, right)
+    top, bottom = min(top, bottom), max(top, bottom)
+    return left, top, right, top, right, bottom, left, bottom
+
+
+def rotated(ring: Ring, angle_deg: float) -> Ring:
+    """A ring rotated about the middle of its points, clockwise as seen (y points down)."""
+    if not angle_deg:
+        return ring
+    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    middle_x, middle_y = (sum(ring[axis::2]) / (len(ring) // 2) for axis in (0, 1))
+    flat: list[float] = []
+    for x, y in zip(ring[0::2], ring[1::2], strict=True):
+        along, across = x - middle_x, y - middle_y
+        flat += [middle_x + along * cosine - across * sine, middle_y + along * sine + across * cosine]
+    return tuple(flat)
+
+
+def circle(x: float, y: float, radius: float) -> Ring:
+    """A circle about (x, y) as a polygon with CURVE_POINTS points."""
+    return ellipse(x, y, radius, radius)
+
+
+def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle_deg: float = 0.0) -> Ring:
+    """An ellipse about (x, y), rotated clockwise as seen (y points down), as a polygon of CURVE_POINTS points on it."""
+    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    ring: list[float] = []
+    for step in range(CURVE_POINTS):
+        turn = 2 * math.pi * step / CURVE_POINTS
+        along, across = radius_x * math.cos(turn), radius_y * math.sin(turn)
+        ring += [x + along * cosine - across * sine, y + along * sine + across * cosine]
+    return tuple(ring)
+
+
+def _corrected(ring: Ring) -> float:
+    return float(polygonal_part(Polygon(_points(ring))).area)
 
 
 def _measure(rings: Sequence[Ring]) -> list[_Measured]:
@@ -199,43 +239,3 @@ def _position(bounds: Sequence[Bounds], size_hw: tuple[int, int]) -> tuple[bool,
     limit = BORDER_TOLERANCE_PX
     inside = min(left, top) >= -limit and right <= width + limit and bottom <= height + limit
     return inside, right > 0 and bottom > 0 and left < width and top < height
-
-
-def box(left: float, top: float, right: float, bottom: float) -> Ring:
-    """The corners of an upright rectangle, clockwise from the top left; any two opposite corners may be given.
-
-    >>> box(5, 4, 2, 1)
-    (2, 1, 5, 1, 5, 4, 2, 4)
-    """
-    left, right = min(left, right), max(left, right)
-    top, bottom = min(top, bottom), max(top, bottom)
-    return left, top, right, top, right, bottom, left, bottom
-
-
-def rotated(ring: Ring, angle_deg: float) -> Ring:
-    """A ring rotated about the middle of its points, clockwise as seen (y points down)."""
-    if not angle_deg:
-        return ring
-    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-    middle_x, middle_y = (sum(ring[axis::2]) / (len(ring) // 2) for axis in (0, 1))
-    flat: list[float] = []
-    for x, y in zip(ring[0::2], ring[1::2], strict=True):
-        along, across = x - middle_x, y - middle_y
-        flat += [middle_x + along * cosine - across * sine, middle_y + along * sine + across * cosine]
-    return tuple(flat)
-
-
-def circle(x: float, y: float, radius: float) -> Ring:
-    """A circle about (x, y) as a polygon with CURVE_POINTS points."""
-    return ellipse(x, y, radius, radius)
-
-
-def ellipse(x: float, y: float, radius_x: float, radius_y: float, angle_deg: float = 0.0) -> Ring:
-    """An ellipse about (x, y), rotated clockwise as seen (y points down), as a polygon of CURVE_POINTS points on it."""
-    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-    ring: list[float] = []
-    for step in range(CURVE_POINTS):
-        turn = 2 * math.pi * step / CURVE_POINTS
-        along, across = radius_x * math.cos(turn), radius_y * math.sin(turn)
-        ring += [x + along * cosine - across * sine, y + along * sine + across * cosine]
-    return tuple(ring)

@@ -75,6 +75,32 @@ def read_stored(path: Path) -> Stored:
     return Stored(exact, palette=palette)
 
 
+def decode_base64(text: Any) -> bytes:
+    """The bytes in a base64 text. Raises AnnotationError (bad_rle)."""
+    try:
+        return base64.b64decode(text, validate=False)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise AnnotationError(f"{reprlib.repr(text)} is not base64; export it again", "bad_rle") from error
+
+
+def decode_mask(data: bytes) -> np.ndarray:
+    """The mask in an image file's bytes, bool (h, w): opaque pixels if it has transparency, otherwise pixels above 0.
+
+    Raises AnnotationError (bad_rle) if it cannot be decoded or has more than MAX_PIXELS.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise AnnotationError(f"a mask of {image.width} x {image.height} pixels is too large", "bad_rle")
+            return _shown(image)
+    except AnnotationError:
+        raise
+    except Exception as error:  # Pillow's plugins raise any exception on damaged bytes
+        machine.raise_if_machine_fault(error, "a mask stored as an image", io.BytesIO(data))
+        problem = f"its mask cannot be decoded ({type(error).__name__})"
+        raise AnnotationError(f"{problem}; export it again", "bad_rle") from error
+
+
 def _refuse_foreign(image: Image.Image) -> None:
     if image.format in _LOSSY:
         raise AnnotationError(f"{image.format} does not keep class numbers exact; export the mask as PNG")
@@ -104,32 +130,6 @@ def _colour_numbers(pixels: np.ndarray) -> np.ndarray:
     if pixels.shape[2] == 4:
         numbers[pixels[..., 3] == 0] = 0
     return numbers
-
-
-def decode_base64(text: Any) -> bytes:
-    """The bytes in a base64 text. Raises AnnotationError (bad_rle)."""
-    try:
-        return base64.b64decode(text, validate=False)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise AnnotationError(f"{reprlib.repr(text)} is not base64; export it again", "bad_rle") from error
-
-
-def decode_mask(data: bytes) -> np.ndarray:
-    """The mask in an image file's bytes, bool (h, w): opaque pixels if it has transparency, otherwise pixels above 0.
-
-    Raises AnnotationError (bad_rle) if it cannot be decoded or has more than MAX_PIXELS.
-    """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise AnnotationError(f"a mask of {image.width} x {image.height} pixels is too large", "bad_rle")
-            return _shown(image)
-    except AnnotationError:
-        raise
-    except Exception as error:  # Pillow's plugins raise any exception on damaged bytes
-        machine.raise_if_machine_fault(error, "a mask stored as an image", io.BytesIO(data))
-        problem = f"its mask cannot be decoded ({type(error).__name__})"
-        raise AnnotationError(f"{problem}; export it again", "bad_rle") from error
 
 
 def _shown(image: Image.Image) -> np.ndarray:

@@ -80,24 +80,6 @@ def paint(regions: Sequence[Region], size_hw: tuple[int, int], at_once: int = _R
     return Painting(size_hw, *map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _topmost(starts: np.ndarray, stops: np.ndarray, owners: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stops and owners, as in a Painting, of runs painted over each other, the last on top.
-
-    The edges of all runs cut the frame into pieces. A run covers the pieces from its start to its stop; the last run
-    that covers a piece sets its owner.
-    """
-    edges = np.concatenate([starts, stops, [total]])
-    order = edges.argsort(kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(1, len(order) + 1)  # the piece that begins at each edge; piece 0 is before all edges
-    first = place[: len(starts)]
-    covered = place[len(starts) : -1] - first
-    pieces = np.arange(covered.sum()) + (first + covered - covered.cumsum()).repeat(covered)
-    owner = np.zeros(len(edges), np.int64)
-    owner[pieces] = owners.repeat(covered)
-    return edges[order], owner
-
-
 @dataclass(frozen=True, slots=True)
 class Paint:
     """One region to be painted."""
@@ -119,6 +101,24 @@ def painting_order(paints: Sequence[Paint], priority: str | Sequence[str]) -> li
     """
     rank = _rank(priority)
     return sorted(range(len(paints)), key=lambda i: (not paints[i].below, *rank(paints[i])))
+
+
+def _topmost(starts: np.ndarray, stops: np.ndarray, owners: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """The stops and owners, as in a Painting, of runs painted over each other, the last on top.
+
+    The edges of all runs cut the frame into pieces. A run covers the pieces from its start to its stop; the last run
+    that covers a piece sets its owner.
+    """
+    edges = np.concatenate([starts, stops, [total]])
+    order = edges.argsort(kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(1, len(order) + 1)  # the piece that begins at each edge; piece 0 is before all edges
+    first = place[: len(starts)]
+    covered = place[len(starts) : -1] - first
+    pieces = np.arange(covered.sum()) + (first + covered - covered.cumsum()).repeat(covered)
+    owner = np.zeros(len(edges), np.int64)
+    owner[pieces] = owners.repeat(covered)
+    return edges[order], owner
 
 
 def _rank(priority: str | Sequence[str]) -> Callable[[Paint], tuple[int, ...]]:

@@ -76,22 +76,6 @@ def decode_counts(counts: bytes) -> np.ndarray:
     return numbers
 
 
-def _numbers(codes: np.ndarray) -> np.ndarray:
-    """The signed numbers in characters, int64; codes: the characters minus 48."""
-    last = np.flatnonzero(codes & 0x20 == 0)
-    first = np.concatenate(([0], last[:-1] + 1))[: len(last)]
-    if len(last) and (last - first).max() > 9:
-        raise AnnotationError("the RLE string contains a number of over 50 bits; export it again", "bad_rle")
-    low, more = codes & 0x1F, last - first
-    numbers = low[first]
-    for place in range(1, int(more.max(initial=0)) + 1):
-        longer = np.flatnonzero(more >= place)
-        numbers[longer] |= low[first[longer] + place] << (5 * place)
-    negative = codes[last] & 0x10 != 0
-    numbers[negative] -= np.int64(1) << (5 * (more[negative] + 1))
-    return numbers
-
-
 def odd_edges(edges: np.ndarray) -> np.ndarray:
     """The edges that occur an odd number of times, ascending; at all others no run begins or ends."""
     if (edges[1:] > edges[:-1]).all():
@@ -201,6 +185,22 @@ def encode_mask(mask: np.ndarray) -> Rle:
 def full_frame(size_hw: tuple[int, int]) -> Rle:
     """The run lengths of all pixels of a frame."""
     return Rle(size_hw=size_hw, counts=(0, size_hw[0] * size_hw[1]))
+
+
+def _numbers(codes: np.ndarray) -> np.ndarray:
+    """The signed numbers in characters, int64; codes: the characters minus 48."""
+    last = np.flatnonzero(codes & 0x20 == 0)
+    first = np.concatenate(([0], last[:-1] + 1))[: len(last)]
+    if len(last) and (last - first).max() > 9:
+        raise AnnotationError("the RLE string contains a number of over 50 bits; export it again", "bad_rle")
+    low, more = codes & 0x1F, last - first
+    numbers = low[first]
+    for place in range(1, int(more.max(initial=0)) + 1):
+        longer = np.flatnonzero(more >= place)
+        numbers[longer] |= low[first[longer] + place] << (5 * place)
+    negative = codes[last] & 0x10 != 0
+    numbers[negative] -= np.int64(1) << (5 * (more[negative] + 1))
+    return numbers
 
 
 def _positions(found: np.ndarray, left: int, top: int, height: int) -> np.ndarray:
