@@ -28,7 +28,7 @@ METHODS: dict[str, Callable[[Pool, float, float], np.ndarray]] = {
 
 
 def generated() -> tuple[list[Candidate], np.ndarray]:
-    """Images of random looks and content, their classes from everywhere to one image in a thousand."""
+    """Images with random fingerprints and classes, from a class on every image to one on an image in a thousand."""
     rng = np.random.default_rng(0)
     frequency = np.geomspace(1, 0.001, CLASSES)
     shape = (IMAGES + ADDED, CLASSES)

@@ -37,7 +37,7 @@ SPLITS = {"a": "test", "b": "test", "c": "val", "d": "train"}
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project as the first five stages leave it."""
+    """A project with the outputs of the first six stages."""
     monkeypatch.chdir(tmp_path)
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["ingest"]["source"] = "photos"
@@ -93,7 +93,7 @@ def write_model(names):
     model_file.save(Path("models/model.pt"), build_segmenter("unet", facts.encoder, len(names), seen), facts)
 
 
-def test_scores_come_from_the_pixels_of_each_split(project):
+def test_scores_are_those_of_the_pixels_of_each_split(project):
     evaluate.main()
     document = json.loads(Path("metrics/evaluate.json").read_text())
     # test: truth 4 cats, 1 background, 1 dog, 2 ignored; all 6 counted pixels predicted as cat
@@ -108,7 +108,7 @@ def test_scores_come_from_the_pixels_of_each_split(project):
     assert document["val"]["absent_classes"] == 2
 
 
-def test_each_scored_picture_has_its_row(project):
+def test_each_scored_image_has_its_row(project):
     evaluate.main()
     with Path("metrics/per_image.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["key"]: row for row in csv.DictReader(file)}
@@ -118,19 +118,19 @@ def test_each_scored_picture_has_its_row(project):
     assert rows["b"]["missed"] == "dog"
 
 
-def test_the_page_and_its_sheets_stand_together(project):
+def test_the_page_shows_the_written_sheets(project):
     Path("results/samples").mkdir(parents=True)
-    Path("results/samples/worst-99.png").write_bytes(b"of an earlier run")
+    Path("results/samples/worst-99.png").write_bytes(b"from an earlier run")
     evaluate.main()
     render.main()
-    # two pictures in test: both are among the six worst, the worse one first
+    # two images in test: both are among the six worst, the worse one first
     assert sorted(path.name for path in Path("results/samples").iterdir()) == ["worst-1.png", "worst-2.png"]
     page = Path("results/index.html").read_text(encoding="utf-8")
     assert page.index("<code>b</code>") < page.index("<code>a</code>")
     assert "samples/worst-2.png" in page
 
 
-def test_the_page_counts_classes_of_any_name(project):
+def test_the_page_has_the_counts_of_classes_with_any_name(project):
     hard = ("cat; dog", "cat", "dog", "=cmd|' /C calc'!A0", 'a "b", c', "a\r\nb", "nan", "True", "-1", "'", "cat; ")
     classes = ClassTable(("background", *hard))
     classes.write(Path("data/masks/classes.json"))
@@ -153,7 +153,7 @@ def test_the_page_counts_classes_of_any_name(project):
     assert counted == [(escape(n), *(("1", "0") if n == "cat; dog" else ("0", "1"))) for n in classes.names]
 
 
-def test_the_same_inputs_give_the_same_bytes(project):
+def test_equal_inputs_make_equal_bytes(project):
     written = []
     for _ in range(2):
         for folder in ("metrics", "results"):
@@ -173,14 +173,14 @@ def test_without_a_test_split_val_is_the_headline(project):
     assert "Scores on the val split" in Path("results/index.html").read_text(encoding="utf-8")
 
 
-def test_nothing_to_score_is_said_in_one_line(project):
+def test_a_split_without_val_and_test_is_an_error_of_one_line(project):
     write_splits({"a": "train", "b": ""})
     message = r"^data/splits\.csv: no image is in val or test; raise split\.val or split\.test"
     with pytest.raises(UserError, match=message):
         evaluate.main()
 
 
-def test_nothing_to_score_names_a_setting_that_the_sources_own_split_reads(project):
+def test_the_remedy_for_nothing_to_score_is_a_setting_that_method_source_uses(project):
     write_splits({"a": "train", "b": ""})
     text = Path("params.yaml").read_text(encoding="utf-8")
     Path("params.yaml").write_text(text.replace("method: content", "method: source"), encoding="utf-8")
@@ -188,7 +188,7 @@ def test_nothing_to_score_names_a_setting_that_the_sources_own_split_reads(proje
         evaluate.main()
 
 
-def test_a_model_of_other_classes_is_refused(project):
+def test_a_model_with_other_classes_is_an_error(project):
     write_model(("background", "horse"))
     with pytest.raises(UserError, match=r"^models/model\.pt: its classes are not those of data/masks"):
         evaluate.main()

@@ -1,4 +1,4 @@
-"""Sets of a few photographs: split gives every side one, or stops and names what does; nothing is found out later."""
+"""Data sets of a few images: every split has one, or the stage split stops and names the change that helps."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.ingest.folders import coco, drawn, photo, put_json
 
 @pytest.fixture(scope="module")
 def drawn_sets(tmp_path_factory) -> dict[int, Path]:
-    """Projects with so many photographs of a cat each, up to the split."""
+    """Projects with 1, 2 and 5 images of a cat each, before the split."""
     made = {}
     for count in (1, 2, 5):
         made[count] = tmp_path_factory.mktemp(str(count))
@@ -36,7 +36,7 @@ def drawn_sets(tmp_path_factory) -> dict[int, Path]:
 
 
 def placed(**settings: object) -> dict[str, int]:
-    """How many images on which side, by the stage, with these settings of `split`."""
+    """The number of images by split, after the stage with these settings of `split`."""
     params = yaml.safe_load(Path("params.yaml").read_text())
     params["split"] |= settings
     Path("params.yaml").write_text(yaml.safe_dump(params))
@@ -46,7 +46,7 @@ def placed(**settings: object) -> dict[str, int]:
 
 @pytest.mark.parametrize("method", ["content", "balanced"])
 @pytest.mark.parametrize("count", [2, 5])
-def test_what_split_names_gives_every_side_an_image(drawn_sets, monkeypatch, count, method):
+def test_the_named_change_gives_every_split_an_image(drawn_sets, monkeypatch, count, method):
     monkeypatch.chdir(drawn_sets[count])
     try:
         assert all(placed(method=method, val=0.15, test=0.15).values())
@@ -58,14 +58,14 @@ def test_what_split_names_gives_every_side_an_image(drawn_sets, monkeypatch, cou
     assert (counts["test"] > 0) == (named.get("test") != "0")
 
 
-def test_one_photograph_is_too_few_and_the_report_is_there(drawn_sets, monkeypatch):
+def test_one_image_is_too_few_and_the_report_is_written(drawn_sets, monkeypatch):
     monkeypatch.chdir(drawn_sets[1])
     with pytest.raises(UserError, match=r"\(1 image in 1 group\); add images"):
         placed(method="balanced", val=0.15, test=0.15)
     assert Path("results/data_report.html").is_file()
 
 
-def test_a_split_that_asks_for_neither_val_nor_test_says_that_nothing_can_be_scored(drawn_sets, monkeypatch, caplog):
+def test_a_split_without_val_and_test_has_a_warning(drawn_sets, monkeypatch, caplog):
     monkeypatch.chdir(drawn_sets[1])
     assert placed(val=0, test=0) == {"train": 1, "val": 0, "test": 0}
     assert "nothing can be scored: evaluate needs an image in val or test" in caplog.text
