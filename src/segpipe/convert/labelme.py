@@ -49,8 +49,7 @@ def write(dataset: Dataset, target: Target) -> Written:
         write_json(path, document | embedded)
     names = {instance.category for annotated in found for instance in annotated.instances if instance.category}
     if tuple(sorted(names)) != dataset.categories:
-        without_list = "class: without the order of the source's list, and without classes of no object"
-        written.changed[without_list] = len(names)
+        written.changed["class: LabelMe has no list of classes, so their order and unused ones are lost"] = len(names)
     return written
 
 
@@ -92,7 +91,7 @@ def _shapes(
 
 def _count_changes(instance: Instance, written: Written) -> None:
     if instance.role == "crowd":
-        written.changed[f"crowd: as {_IGNORED}, without its class"] += 1
+        written.changed[f"crowd: as {_IGNORED}, without class"] += 1
     if instance.role == "ignore" and instance.layered:
         written.changed["ignored region: under the objects instead of over them"] += 1
     if _has_holes(instance):
