@@ -17,7 +17,7 @@ OF_ALL = {
     "via": "via.json",
 }
 FRACTIONS = [value / sources.SIZE_WH[i % 2] for i, value in enumerate(sources.RING)]
-WORDS = "all its coordinates lie between 0 and 1, so they are fractions of the picture, and the format has pixels"
+WORDS = "all its coordinates are between 0 and 1, so they are fractions of the image, but the format uses pixels"
 
 
 def put_fractions(root: Path, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_a_file_of_one_picture_in_fractions_costs_that_picture(world, format, mo
 @pytest.mark.parametrize("format", PER_PICTURE)
 def test_when_all_files_are_in_fractions_the_run_ends_with_that_word(world, format, monkeypatch):
     put_fractions(world.source, format, monkeypatch)
-    with pytest.raises(UserError, match=r"no image is left to work on \(2 fractions; the first: .* they are fractions"):
+    with pytest.raises(UserError, match=r"no image can be used \(2 fractions; first: .* they are fractions"):
         validated(world)
 
 
