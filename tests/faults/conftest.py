@@ -1,13 +1,13 @@
 import pytest
 
 from tests.faults import sources
-from tests.faults.way import World
+from tests.faults.sandbox import Sandbox
 
 
 @pytest.fixture
-def world(tmp_path) -> World:
-    """An empty source, and beside it files that no run may read."""
-    made = World(tmp_path)
+def sandbox(tmp_path) -> Sandbox:
+    """A sandbox with an empty source, and with files outside that no stage may read."""
+    made = Sandbox(tmp_path)
     for folder in (made.source, made.work, made.outside):
         folder.mkdir()
     sources.put_photo(made.outside / "a.png")

@@ -1,4 +1,4 @@
-"""One tiny source for each format: photographs a and b of 12 x 8 pixels, a cat on the first and a dog on the second."""
+"""One tiny source for each format: photos a and b of 12 x 8 pixels, with a cat on a and a dog on b."""
 
 import json
 from collections.abc import Callable
@@ -16,21 +16,21 @@ PANOPTIC = {"cat": 300, "dog": 70000}  # segment numbers that need two and three
 
 
 def put_photo(path: Path, seed: int = 0, size_wh: tuple[int, int] = SIZE_WH) -> None:
-    """A photograph of noise."""
+    """Write a photo of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, (size_wh[1], size_wh[0], 3), np.uint8)
     Image.fromarray(noise).save(path)
 
 
 def put(root: Path, file: str, content: Any) -> None:
-    """A text or JSON file."""
+    """Write a text or JSON file."""
     path = root / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
 
 
 def put_values(path: Path, value: int, background: int = 0) -> None:
-    """A grey mask that stores `value` in the square of RING."""
+    """Write a grey mask with `value` in the rectangle of RING."""
     stored = np.full(SIZE_WH[::-1], background, np.uint8)
     stored[2:5, 2:6] = value
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def put_values(path: Path, value: int, background: int = 0) -> None:
 
 
 def put_colours(path: Path, colour: tuple[int, int, int]) -> None:
-    """A colour mask that shows `colour` in the square of RING."""
+    """Write a colour mask with `colour` in the rectangle of RING."""
     stored = np.zeros((*SIZE_WH[::-1], 3), np.uint8)
     stored[2:5, 2:6] = colour
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def drawn(number: int, image: int, category: int = 1, **changes: Any) -> dict[st
 
 
 def coco_document(*annotations: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Annotations on a, and a sound dog on b."""
+    """A document with the annotations, and with a valid dog on b."""
     images = [photo(1, "a.png"), photo(2, "b.png")]
     return {"images": images, "annotations": [*annotations, drawn(9, 2, 90)], "categories": CATEGORIES} | changes
 

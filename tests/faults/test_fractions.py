@@ -1,4 +1,4 @@
-"""Coordinates in fractions of the picture, in formats of pixels: refused, and never one pixel in the corner."""
+"""Coordinates in fractions of the image, in formats that use pixels: refused, not drawn as one pixel in a corner."""
 
 import re
 from pathlib import Path
@@ -7,74 +7,74 @@ import pytest
 
 from segpipe.core.errors import UserError
 from tests.faults import sources
-from tests.faults.test_annotation_files import PER_PICTURE
-from tests.faults.way import go, validated
+from tests.faults.sandbox import run_stages, validate
+from tests.faults.test_annotation_files import FILE_PER_IMAGE
 
-OF_ALL = {
+FILE_FOR_ALL = {
     "coco": "instances.json",
     "coco_results": "results.json",
     "cvat": "annotations.xml",
     "via": "via.json",
 }
 FRACTIONS = [value / sources.SIZE_WH[i % 2] for i, value in enumerate(sources.RING)]
-WORDS = "all its coordinates are between 0 and 1, so they are fractions of the image, but the format uses pixels"
+PROBLEM = "all its coordinates are between 0 and 1, so they are fractions of the image, but the format uses pixels"
 
 
 def put_fractions(root: Path, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "RING", FRACTIONS)
     sources.FORMATS[format](root)
-    for path in root.glob("Annotations/*.xml"):  # VOC's boxes are written out
+    for path in root.glob("Annotations/*.xml"):  # VOC's boxes do not come from RING
         text = re.sub(r"<(x\w+)>(\d)<", lambda n: f"<{n[1]}>{int(n[2]) / 12}<", path.read_text())
         path.write_text(re.sub(r"<(y\w+)>(\d)<", lambda n: f"<{n[1]}>{int(n[2]) / 8}<", text))
 
 
-@pytest.mark.parametrize("format", OF_ALL)
-def test_a_file_of_all_pictures_in_fractions_ends_the_run(world, format, monkeypatch):
-    put_fractions(world.source, format, monkeypatch)
+@pytest.mark.parametrize("format", FILE_FOR_ALL)
+def test_a_file_for_all_images_in_fractions_ends_the_run(sandbox, format, monkeypatch):
+    put_fractions(sandbox.source, format, monkeypatch)
     with pytest.raises(UserError) as error:
-        validated(world)
-    assert f"{OF_ALL[format]}: {WORDS}" in str(error.value)
+        validate(sandbox)
+    assert f"{FILE_FOR_ALL[format]}: {PROBLEM}" in str(error.value)
 
 
-def test_boxes_in_fractions_end_the_run(world):
-    sources.put_coco(world.source)
+def test_boxes_in_fractions_end_the_run(sandbox):
+    sources.put_coco(sandbox.source)
     boxes = [sources.drawn(i, i, segmentation=[], bbox=[0.1, 0.1, 0.4, 0.4]) for i in (1, 2)]
     document = sources.coco_document() | {"annotations": boxes}
-    sources.put(world.source, "instances.json", document)
-    with pytest.raises(UserError, match=f"instances.json: {WORDS}"):
-        validated(world)
+    sources.put(sandbox.source, "instances.json", document)
+    with pytest.raises(UserError, match=f"instances.json: {PROBLEM}"):
+        validate(sandbox)
 
 
-@pytest.mark.parametrize("format", PER_PICTURE)
-def test_a_file_of_one_picture_in_fractions_costs_that_picture(world, format, monkeypatch):
-    sources.FORMATS[format](world.source)
-    file, key = PER_PICTURE[format]
-    whole = [instance for instance in validated(world).instances if instance.image_key != key]
-    sound = {
-        path: path.read_bytes() for path in world.source.rglob("*") if path.is_file() and path.name != Path(file).name
+@pytest.mark.parametrize("format", FILE_PER_IMAGE)
+def test_a_file_in_fractions_drops_only_its_own_image(sandbox, format, monkeypatch):
+    sources.FORMATS[format](sandbox.source)
+    file, key = FILE_PER_IMAGE[format]
+    untouched = [instance for instance in validate(sandbox).instances if instance.image_key != key]
+    others = {
+        path: path.read_bytes() for path in sandbox.source.rglob("*") if path.is_file() and path.name != Path(file).name
     }
-    put_fractions(world.source, format, monkeypatch)
-    for path, content in sound.items():
+    put_fractions(sandbox.source, format, monkeypatch)
+    for path, content in others.items():
         path.write_bytes(content)
-    found = validated(world)
+    found = validate(sandbox)
     row = {row.id: row for row in found.rows}
     assert (row[key].verdict, row[key].reason) == ("dropped", "fractions")
-    assert row[key].detail.startswith(WORDS)
+    assert row[key].detail.startswith(PROBLEM)
     assert (row[f"{file}#0"].verdict, row[f"{file}#0"].reason) == ("dropped", "image_lost")
-    assert list(found.instances) == whole  # of VOC: boxes still count from 1
+    assert list(found.instances) == untouched  # VOC: boxes still count from 1
 
 
-@pytest.mark.parametrize("format", PER_PICTURE)
-def test_when_all_files_are_in_fractions_the_run_ends_with_that_word(world, format, monkeypatch):
-    put_fractions(world.source, format, monkeypatch)
+@pytest.mark.parametrize("format", FILE_PER_IMAGE)
+def test_the_run_ends_if_all_files_are_in_fractions(sandbox, format, monkeypatch):
+    put_fractions(sandbox.source, format, monkeypatch)
     with pytest.raises(UserError, match=r"no image can be used \(2 fractions; first: .* they are fractions"):
-        validated(world)
+        validate(sandbox)
 
 
-def test_one_pixel_in_a_file_of_pixels_stays(world):
-    sources.put_coco(world.source)
+def test_an_object_of_one_pixel_is_kept_in_a_file_of_pixels(sandbox):
+    sources.put_coco(sandbox.source)
     small = sources.drawn(1, 1, segmentation=[[0.1, 0.1, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9]])
-    sources.put(world.source, "instances.json", sources.coco_document(small))
-    account = go(world)
-    assert account.annotations["instances.json#1"] == ("kept", "")
-    assert (account.label_maps["a"] == 1).sum() == 1
+    sources.put(sandbox.source, "instances.json", sources.coco_document(small))
+    outcome = run_stages(sandbox)
+    assert outcome.annotations["instances.json#1"] == ("kept", "")
+    assert (outcome.label_maps["a"] == 1).sum() == 1

@@ -1,4 +1,4 @@
-"""Single records that make no sense, format by format: each has its verdict, and no other record pays for it."""
+"""Single invalid records, in each format: each has its verdict, and no other record is affected."""
 
 import copy
 import json
@@ -10,15 +10,15 @@ import pytest
 
 from segpipe.core.errors import UserError
 from tests.faults import sources
+from tests.faults.sandbox import Sandbox, Verdict, run_stages, validate
 from tests.faults.sources import RING, drawn
-from tests.faults.way import Verdict, World, go, judge
 
 NAN, INFINITY = float("nan"), float("inf")
 KEPT: Verdict = ("kept", "")
 BAD_RECORD: Verdict = ("dropped", "bad_record")
 BAD_RING: Verdict = ("dropped", "bad_ring")
 BAD_RLE: Verdict = ("dropped", "bad_rle")
-ELSEWHERE = [8, 6, 11, 6, 11, 8, 8, 8]  # covers nothing of RING
+ELSEWHERE = [8, 6, 11, 6, 11, 8, 8, 8]  # does not overlap RING
 AREA = sources.SIZE_WH[0] * sources.SIZE_WH[1]
 
 
@@ -26,7 +26,7 @@ def rle(counts: Any, size: Any = (8, 12)) -> dict[str, Any]:
     return {"segmentation": {"size": list(size), "counts": counts}}
 
 
-# What is changed in a good COCO record, and what becomes of it.
+# The changes of a valid COCO record, and its verdict.
 COCO: dict[str, tuple[dict[str, Any], Verdict]] = {
     "ring of seven numbers": ({"segmentation": [[*RING[:6], 3]]}, BAD_RING),
     "ring of two points": ({"segmentation": [RING[:4]]}, BAD_RING),
@@ -35,7 +35,7 @@ COCO: dict[str, tuple[dict[str, Any], Verdict]] = {
     "ring on a line": ({"segmentation": [[2, 2, 6, 2, 4, 2]]}, ("dropped", "zero_area")),
     "ring with NaN": ({"segmentation": [[NAN, *RING[1:]]]}, BAD_RING),
     "ring with infinity": ({"segmentation": [[*RING[:7], -INFINITY]]}, BAD_RING),
-    "ring with a number beyond all pictures": ({"segmentation": [[*RING[:7], 10**400]]}, BAD_RING),
+    "ring with a huge number": ({"segmentation": [[*RING[:7], 10**400]]}, BAD_RING),
     "ring with a text": ({"segmentation": [[*RING[:7], "5"]]}, BAD_RING),
     "ring with a truth value": ({"segmentation": [[*RING[:7], True]]}, BAD_RING),
     "ring not in a list": ({"segmentation": RING}, BAD_RING),
@@ -58,7 +58,7 @@ COCO: dict[str, tuple[dict[str, Any], Verdict]] = {
     "run lengths below zero": (rle([AREA + 4, -4]), BAD_RLE),
     "run lengths with NaN": (rle([AREA, NAN]), BAD_RLE),
     "run lengths with fractions": (rle([AREA - 0.5, 0.5]), BAD_RLE),
-    "run lengths as a text that is none": (rle("not run lengths é"), BAD_RLE),
+    "run lengths as an invalid text": (rle("not run lengths é"), BAD_RLE),
     "run lengths as a text cut short": (rle("P"), BAD_RLE),
     "run lengths of a text that goes on": (rle("oooooooooooooooo"), BAD_RLE),
     "no run lengths": (rle([]), BAD_RLE),
@@ -73,13 +73,13 @@ COCO: dict[str, tuple[dict[str, Any], Verdict]] = {
         ("dropped", "outside_frame"),
     ),
     "neither segmentation nor box": ({"segmentation": [], "bbox": None}, BAD_RECORD),
-    "an unknown picture": ({"image_id": 77}, ("dropped", "unknown_image")),
+    "an unknown image": ({"image_id": 77}, ("dropped", "unknown_image")),
     "an unknown class": ({"category_id": 77}, ("ignored", "unknown_category")),
-    "a picture's id as text": ({"image_id": "1"}, KEPT),
-    "a class id with a point": ({"category_id": 1.0}, KEPT),
+    "an image id as text": ({"image_id": "1"}, KEPT),
+    "a class id as 1.0": ({"category_id": 1.0}, KEPT),
     "a class id that is NaN": ({"category_id": NAN}, BAD_RECORD),
     "a crowd of two": ({"iscrowd": 2}, BAD_RECORD),
-    "an area that is NaN": ({"area": NAN}, KEPT),  # a declared area decides nothing
+    "an area that is NaN": ({"area": NAN}, KEPT),  # a declared area does not matter
     "an area below zero": ({"area": -4}, KEPT),
     "an id that is NaN": ({"id": NAN}, KEPT),
     "an id that is a list": ({"id": [1]}, KEPT),
@@ -87,27 +87,27 @@ COCO: dict[str, tuple[dict[str, Any], Verdict]] = {
 
 
 @pytest.mark.parametrize("fault", COCO)
-def test_each_fault_of_a_coco_record_has_its_verdict(world, fault):
+def test_each_fault_of_a_coco_record_has_its_verdict(sandbox, fault):
     changes, verdict = COCO[fault]
-    sources.put_coco(world.source)
+    sources.put_coco(sandbox.source)
     document = sources.coco_document(drawn(1, 1, **changes), drawn(2, 1, segmentation=[ELSEWHERE]))
-    sources.put(world.source, "instances.json", document)
-    account = go(world)
-    ids = list(account.annotations)
+    sources.put(sandbox.source, "instances.json", document)
+    outcome = run_stages(sandbox)
+    ids = list(outcome.annotations)
     faulty = next(name for name in ids if name not in ("instances.json#2", "instances.json#9"))
-    assert account.annotations[faulty] == verdict
-    assert account.annotations["instances.json#9"] == KEPT
-    assert account.annotations["instances.json#2"][0] in ("kept", "hidden")  # a fault may cover all of it
-    assert account.images == {"a": KEPT, "b": KEPT}
+    assert outcome.annotations[faulty] == verdict
+    assert outcome.annotations["instances.json#9"] == KEPT
+    assert outcome.annotations["instances.json#2"][0] in ("kept", "hidden")  # the other object may cover it
+    assert outcome.images == {"a": KEPT, "b": KEPT}
     assert len(ids) == 3
 
 
-def test_an_annotation_id_used_twice_gives_two_rows(world):
-    sources.put_coco(world.source)
+def test_an_annotation_id_used_twice_gives_two_rows(sandbox):
+    sources.put_coco(sandbox.source)
     far = [RING[i] + (4 if i % 2 == 0 else 0) for i in range(8)]
     document = sources.coco_document(drawn(1, 1), drawn(1, 1, segmentation=[far]))
-    sources.put(world.source, "instances.json", document)
-    assert go(world).annotations == {
+    sources.put(sandbox.source, "instances.json", document)
+    assert run_stages(sandbox).annotations == {
         "instances.json#1": KEPT,
         "instances.json#1@1": KEPT,
         "instances.json#9": KEPT,
@@ -115,47 +115,47 @@ def test_an_annotation_id_used_twice_gives_two_rows(world):
 
 
 @pytest.mark.parametrize("format", ["coco", "coco_panoptic", "coco_results"])
-def test_an_image_id_of_two_photographs_draws_on_neither(world, format):
-    sources.FORMATS[format](world.source)
+def test_annotations_of_an_image_id_of_two_photos_are_dropped(sandbox, format):
+    sources.FORMATS[format](sandbox.source)
     file, folder = {
         "coco": ("instances.json", ""),
         "coco_panoptic": ("panoptic_val.json", "val/"),
         "coco_results": ("image_info.json", ""),
     }[format]
-    document = json.loads((world.source / file).read_text())
+    document = json.loads((sandbox.source / file).read_text())
     document["images"].append(sources.photo(1, "c.png"))
-    sources.put(world.source, file, document)
-    sources.put_photo(world.source / f"{folder}c.png", 3)
-    account = go(world)
+    sources.put(sandbox.source, file, document)
+    sources.put_photo(sandbox.source / f"{folder}c.png", 3)
+    outcome = run_stages(sandbox)
     key = folder.replace("/", "__")
-    assert account.images == {f"{key}a": BAD_RECORD, f"{key}b": KEPT, f"{key}c": BAD_RECORD}
-    assert "2 images ('a.png', 'c.png') share the id 1" in account.detail(f"{key}c")
-    fates = set(account.annotations.values())
-    assert fates <= {("dropped", "ambiguous_image"), KEPT, ("ignored", "ignore")}
-    assert ("dropped", "ambiguous_image") in fates
+    assert outcome.images == {f"{key}a": BAD_RECORD, f"{key}b": KEPT, f"{key}c": BAD_RECORD}
+    assert "2 images ('a.png', 'c.png') share the id 1" in outcome.detail(f"{key}c")
+    verdicts = set(outcome.annotations.values())
+    assert verdicts <= {("dropped", "ambiguous_image"), KEPT, ("ignored", "ignore")}
+    assert ("dropped", "ambiguous_image") in verdicts
 
 
-def test_a_frame_number_of_two_images_draws_on_neither(world):
-    sources.put_cvat(world.source)
-    path = world.source / "annotations.xml"
+def test_annotations_of_a_frame_number_of_two_images_are_dropped(sandbox):
+    sources.put_cvat(sandbox.source)
+    path = sandbox.source / "annotations.xml"
     track = '<track id="0" label="cat"><box frame="{}" outside="0" xtl="2" ytl="2" xbr="6" ybr="5"/></track>'
     text = re.sub(r'<image id="\d+"', '<image id="4"', path.read_text())
     path.write_text(text.replace("</annotations>", track.format(4) + "</annotations>"))
-    account = go(world)
-    assert account.annotations["annotations.xml#track0.0"] == ("dropped", "ambiguous_image")
-    assert account.images == {"images__a": KEPT, "images__b": KEPT}
+    outcome = run_stages(sandbox)
+    assert outcome.annotations["annotations.xml#track0.0"] == ("dropped", "ambiguous_image")
+    assert outcome.images == {"images__a": KEPT, "images__b": KEPT}
 
 
-def test_a_category_id_used_for_two_names_is_unknown(world):
-    sources.put_coco(world.source)
+def test_a_category_id_with_two_names_is_unknown(sandbox):
+    sources.put_coco(sandbox.source)
     categories = [*sources.CATEGORIES, {"id": 1, "name": "lion"}]
-    sources.put(world.source, "instances.json", sources.coco_document(drawn(1, 1), categories=categories))
-    account = go(world)
-    assert account.annotations["instances.json#1"] == ("dropped", "unknown_category")
-    assert account.images["a"] == ("skipped", "no_matching_annotation")
+    sources.put(sandbox.source, "instances.json", sources.coco_document(drawn(1, 1), categories=categories))
+    outcome = run_stages(sandbox)
+    assert outcome.annotations["instances.json#1"] == ("dropped", "unknown_category")
+    assert outcome.images["a"] == ("skipped", "no_matching_annotation")
 
 
-# ---- the same faults in other formats
+# ---- the faults in other formats
 
 
 YOLO: dict[str, Verdict] = {
@@ -174,14 +174,14 @@ YOLO: dict[str, Verdict] = {
 
 
 @pytest.mark.parametrize("line", YOLO)
-def test_each_fault_of_a_yolo_line_has_its_verdict(world, line):
-    sources.put_yolo(world.source)
-    good = (world.source / "labels/a.txt").read_text()
-    sources.put(world.source, "labels/a.txt", f"{good}{line}\n")
-    account = go(world)
-    assert account.annotations["labels/a.txt#2"] == YOLO[line]
-    assert account.annotations["labels/a.txt#1"][0] in ("kept", "hidden")
-    assert account.images == {"images__a": KEPT, "images__b": KEPT}
+def test_each_fault_of_a_yolo_line_has_its_verdict(sandbox, line):
+    sources.put_yolo(sandbox.source)
+    good = (sandbox.source / "labels/a.txt").read_text()
+    sources.put(sandbox.source, "labels/a.txt", f"{good}{line}\n")
+    outcome = run_stages(sandbox)
+    assert outcome.annotations["labels/a.txt#2"] == YOLO[line]
+    assert outcome.annotations["labels/a.txt#1"][0] in ("kept", "hidden")
+    assert outcome.images == {"images__a": KEPT, "images__b": KEPT}
 
 
 POINTS: dict[str, tuple[list[Any], str]] = {
@@ -198,21 +198,21 @@ POINTS: dict[str, tuple[list[Any], str]] = {
 
 @pytest.mark.parametrize("fault", POINTS)
 @pytest.mark.parametrize("format", ["labelme", "supervisely", "cityscapes"])
-def test_each_fault_of_a_list_of_points_has_its_verdict(world, format, fault):
+def test_each_fault_of_a_list_of_points_has_its_verdict(sandbox, format, fault):
     points, verdict = POINTS[fault]
-    sources.FORMATS[format](world.source)
+    sources.FORMATS[format](sandbox.source)
     file, shapes, change = {
         "labelme": ("a.json", "shapes", {"points": points}),
         "supervisely": ("ds/ann/a.png.json", "objects", {"points": {"exterior": points, "interior": []}}),
         "cityscapes": ("gtFine/train/x/x_a_gtFine_polygons.json", "objects", {"polygon": points}),
     }[format]
-    document = json.loads((world.source / file).read_text())
+    document = json.loads((sandbox.source / file).read_text())
     document[shapes].insert(0, {**document[shapes][0], **change})
-    sources.put(world.source, file, document)
-    account = go(world)
-    assert account.annotations[f"{file}#0"][0] == verdict
-    assert account.annotations[f"{file}#1"][0] in ("kept", "hidden")
-    assert set(account.images.values()) == {KEPT}
+    sources.put(sandbox.source, file, document)
+    outcome = run_stages(sandbox)
+    assert outcome.annotations[f"{file}#0"][0] == verdict
+    assert outcome.annotations[f"{file}#1"][0] in ("kept", "hidden")
+    assert set(outcome.images.values()) == {KEPT}
 
 
 # ---- a wrong value at every key
@@ -232,7 +232,7 @@ DOCUMENTS = {
 
 
 def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every key and place in a document."""
+    """The path of every value in a document."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in pairs:
         yield *path, key
@@ -251,60 +251,60 @@ def with_wrong(good: Any, spot: tuple[Any, ...], wrong: Any) -> Any:
     return document
 
 
-def assert_sound_account(world: World, changed: object) -> None:
-    """Both photographs have their row, and each drop says why; or one line says why the run ends."""
+def assert_valid_ledger(sandbox: Sandbox, changed: object) -> None:
+    """Both photos have a row, and each dropped row has a detail; or the run ends with one line."""
     try:
-        rows = judge(world)
+        rows = validate(sandbox).rows
     except UserError as error:
         assert "\n" not in str(error), changed  # noqa: PT017
         return
-    assert len([row for row in rows if row.kind == "image"]) >= 2, changed  # and a record that names neither
+    assert len([row for row in rows if row.kind == "image"]) >= 2, changed  # more for a record that names neither
     assert not [row for row in rows if row.verdict == "dropped" and not row.detail], changed
 
 
 @pytest.mark.parametrize("format", DOCUMENTS)
-def test_a_wrong_value_at_any_key_gives_an_account_or_one_line(world: World, format: str) -> None:
-    sources.FORMATS[format](world.source)
-    path = world.source / DOCUMENTS[format]
+def test_a_wrong_value_at_any_key_gives_a_ledger_or_one_line(sandbox: Sandbox, format: str) -> None:
+    sources.FORMATS[format](sandbox.source)
+    path = sandbox.source / DOCUMENTS[format]
     good = json.loads(path.read_text())
     for spot in spots(good):
         for wrong in (*WRONG, GONE):
             path.write_text(json.dumps(with_wrong(good, spot, wrong)))
-            assert_sound_account(world, (spot, wrong))
+            assert_valid_ledger(sandbox, (spot, wrong))
 
 
-WRONG_WORDS = ("", " ", "x", "-1", "nan", "inf", "1e400", "9" * 30, "0,0;1", ";", "<!---->", "&amp;", "../a.png")
+WRONG_PROBLEM = ("", " ", "x", "-1", "nan", "inf", "1e400", "9" * 30, "0,0;1", ";", "<!---->", "&amp;", "../a.png")
 
 
 @pytest.mark.parametrize(
     ("format", "file"), [("labelme_xml", "a.xml"), ("voc", "Annotations/a.xml"), ("cvat", "annotations.xml")]
 )
-def test_a_wrong_word_anywhere_in_xml_gives_an_account_or_one_line(world: World, format: str, file: str) -> None:
-    sources.FORMATS[format](world.source)
-    path = world.source / file
+def test_a_wrong_word_anywhere_in_xml_gives_a_ledger_or_one_line(sandbox: Sandbox, format: str, file: str) -> None:
+    sources.FORMATS[format](sandbox.source)
+    path = sandbox.source / file
     good = path.read_text()
     for found in re.finditer(r'(?<=>)[^<>]+(?=<)|(?<=")[^"<>]*(?=")', good):
-        for wrong in WRONG_WORDS:
+        for wrong in WRONG_PROBLEM:
             path.write_text(good[: found.start()] + wrong + good[found.end() :])
-            assert_sound_account(world, (found[0], wrong))
+            assert_valid_ledger(sandbox, (found[0], wrong))
     for found in re.finditer(r"<(\w+)[^<>]*>[^<>]*</\1>|<\w+[^<>]*/>", good):
         for wrong in ("", found[0] * 2):
             path.write_text(good[: found.start()] + wrong + good[found.end() :])
-            assert_sound_account(world, (found[0], wrong))
+            assert_valid_ledger(sandbox, (found[0], wrong))
 
 
 @pytest.mark.parametrize(("format", "file"), [("yolo", "labels/a.txt"), ("yolo", "data.yaml")])
-def test_a_wrong_word_anywhere_in_a_text_gives_an_account_or_one_line(world: World, format: str, file: str) -> None:
-    sources.FORMATS[format](world.source)
-    path = world.source / file
+def test_a_wrong_word_anywhere_in_a_text_gives_a_ledger_or_one_line(sandbox: Sandbox, format: str, file: str) -> None:
+    sources.FORMATS[format](sandbox.source)
+    path = sandbox.source / file
     good = path.read_text()
     for found in re.finditer(r"[^\s,\[\]]+|[,\[\]]", good):
-        for wrong in (*WRONG_WORDS, "[", "{", "*a", "!!int x", "\t", "\n"):
+        for wrong in (*WRONG_PROBLEM, "[", "{", "*a", "!!int x", "\t", "\n"):
             path.write_text(good[: found.start()] + wrong + good[found.end() :])
-            assert_sound_account(world, (found[0], wrong))
+            assert_valid_ledger(sandbox, (found[0], wrong))
 
 
-CVAT = {  # a shape, and what becomes of it
+CVAT = {  # a shape and its verdict
     '<polygon label="cat" points="2,2;6,2;6"/>': BAD_RING,
     '<polygon label="cat" points="2,2;6,2"/>': BAD_RING,
     '<polygon label="cat" points="2,2;6,nan;6,5"/>': BAD_RING,
@@ -323,12 +323,12 @@ CVAT = {  # a shape, and what becomes of it
 
 
 @pytest.mark.parametrize("shape", CVAT)
-def test_each_fault_of_a_cvat_shape_has_its_verdict(world, shape):
-    sources.put_cvat(world.source)
-    path = world.source / "annotations.xml"
+def test_each_fault_of_a_cvat_shape_has_its_verdict(sandbox, shape):
+    sources.put_cvat(sandbox.source)
+    path = sandbox.source / "annotations.xml"
     corner = '<polygon label="cat" points="8,6;11,6;11,8;8,8"/>'
     path.write_text(re.sub(r"<polygon.*?/>", shape + corner, path.read_text(), count=1))
-    account = go(world)
-    assert account.annotations["annotations.xml#0.0"] == CVAT[shape]
-    assert account.annotations["annotations.xml#0.1"] == KEPT
-    assert account.images == {"images__a": KEPT, "images__b": KEPT}
+    outcome = run_stages(sandbox)
+    assert outcome.annotations["annotations.xml#0.0"] == CVAT[shape]
+    assert outcome.annotations["annotations.xml#0.1"] == KEPT
+    assert outcome.images == {"images__a": KEPT, "images__b": KEPT}

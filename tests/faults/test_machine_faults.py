@@ -1,4 +1,4 @@
-"""A machine that fails, with real limits of the system: no verdict on a sound file, the stage stops and says so."""
+"""Failures of the machine, made with real system limits: the stage stops, and no valid file gets a verdict."""
 
 import json
 import resource
@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.faults import sources
 
 SIDE = 2000
-# prints for each picture what each reader makes of it with less and with more memory: "right", "stopped", or a verdict
+# prints the outcomes of each reader for each photo, from little to much memory: "right", "stopped" or a verdict
 READ = """
 import json, resource, sys
 from collections import defaultdict
@@ -49,11 +49,12 @@ for name, reader in readers.items():
             seen[f"{name} {path.name}"].add(outcome)
 print(json.dumps({name: sorted(outcomes) for name, outcomes in seen.items()}))
 """
-# checks a source twice, the first time with little memory; prints what ended that, and the verdicts of the second
+# checks a source twice, first with too little memory; prints how that ended, and the verdicts of the second time
 CHECK = """
 import resource, sys
 from pathlib import Path
 from segpipe.core.command import run
+from segpipe.ingest.read import read_source
 from segpipe.validate import rechecking
 from segpipe.validate.dataset import check_tasks
 from segpipe.validate.image import check
@@ -80,20 +81,20 @@ def python(code: str, *arguments: object) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit counts what Linux counts")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
 
 
-def test_a_sound_picture_is_read_or_the_reading_stops(tmp_path):
-    picture = Image.new("L", (SIDE, SIDE))
-    picture.save(tmp_path / "a.png")
-    picture.convert("RGB").save(tmp_path / "b.jpg", progressive=True, subsampling=0)  # Pillow: "broken data stream"
-    picture.convert("RGB").save(tmp_path / "c.webp", method=0)  # Pillow: "could not create decoder object"
+def test_a_valid_photo_is_read_or_reading_stops(tmp_path):
+    image = Image.new("L", (SIDE, SIDE))
+    image.save(tmp_path / "a.png")
+    image.convert("RGB").save(tmp_path / "b.jpg", progressive=True, subsampling=0)  # Pillow: "broken data stream"
+    image.convert("RGB").save(tmp_path / "c.webp", method=0)  # Pillow: "could not create decoder object"
     seen = json.loads(python(READ, *sorted(tmp_path.iterdir())))
     assert [seen[f"photo {name}"] for name in ("a.png", "b.jpg", "c.webp")] == [["right", "stopped"]] * 3
     assert {word for words in seen.values() for word in words} == {"right", "stopped"}
 
 
-def test_validate_stops_and_keeps_no_verdict(tmp_path):
+def test_validate_stops_without_saving_a_verdict(tmp_path):
     sources.put_coco(tmp_path / "source")
     document = sources.coco_document(sources.drawn(1, 1))
     document["images"][0] |= {"width": SIDE, "height": SIDE}
@@ -105,16 +106,16 @@ def test_validate_stops_and_keeps_no_verdict(tmp_path):
     assert verdicts == "['kept', 'kept']"
 
 
-def test_a_disk_that_fails_stops_the_reading(tmp_path):
+def test_a_failing_disk_stops_reading(tmp_path):
     path = tmp_path / "a.png"
     path.symlink_to("/proc/self/mem")  # its first byte cannot be read: an input/output error
-    for reader in (photos.read, read_stored, memory.content):
+    for reader in (photos.read_image, read_stored, memory.content):
         with pytest.raises(UserError, match=r"a\.png: Input/output error; check the disk") as caught:
             reader(path)
         assert not isinstance(caught.value, AnnotationError)
 
 
-def test_too_many_open_files_stop_the_reading(tmp_path):
+def test_too_many_open_files_stop_reading(tmp_path):
     sources.put_photo(tmp_path / "a.png")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
@@ -127,7 +128,7 @@ def test_too_many_open_files_stop_the_reading(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.png", "b/a.png", "x" * 300 + ".png"])
-def test_what_a_path_is_stays_a_verdict(tmp_path, name):
+def test_an_unreadable_path_is_a_verdict_on_the_file(tmp_path, name):
     (tmp_path / "a.png").symlink_to("a.png")
     (tmp_path / "b").write_text("")
     with pytest.raises(AnnotationError):

@@ -1,4 +1,4 @@
-"""Records that stand twice, format by format: each has its row, and the pictures are those of one."""
+"""Repeated records, in each format: each has its row, and the label maps do not change."""
 
 import copy
 import json
@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.faults import sources
-from tests.faults.way import World, go
+from tests.faults.sandbox import Sandbox, run_stages
 
 Change = Callable[[Path], object]
 
 
 def in_json(file: str, holder: Callable[[Any], list[Any]]) -> Change:
-    """The first record of a list once more."""
+    """Repeat the first record of a list."""
 
     def change(root: Path) -> None:
         document = json.loads((root / file).read_text())
@@ -39,7 +39,7 @@ def in_another_file(file: str, other: str) -> Change:
     return lambda root: (root / other).write_text((root / file).read_text())
 
 
-TWICE: dict[str, tuple[str, Change, int]] = {  # the format, and how many more annotations have a row then
+TWICE: dict[str, tuple[str, Change, int]] = {  # the format, the change, the number of additional rows
     "a file of COCO": ("coco", in_another_file("instances.json", "again.json"), 2),
     "a panoptic segment": (
         "coco_panoptic", in_json("panoptic_val.json", lambda d: d["annotations"][0]["segments_info"]), 1,
@@ -63,12 +63,12 @@ TWICE: dict[str, tuple[str, Change, int]] = {  # the format, and how many more a
 
 
 @pytest.mark.parametrize("what", TWICE)
-def test_what_stands_twice_has_two_rows_and_draws_the_same(world: World, what: str) -> None:
+def test_a_repeated_record_has_two_rows_and_changes_no_label_map(sandbox: Sandbox, what: str) -> None:
     format, change, more = TWICE[what]
-    sources.FORMATS[format](world.source)
-    once = go(world)
-    change(world.source)
-    twice = go(world)
+    sources.FORMATS[format](sandbox.source)
+    once = run_stages(sandbox)
+    change(sandbox.source)
+    twice = run_stages(sandbox)
     assert twice.images == once.images
     assert len(twice.annotations) == len(once.annotations) + more
     assert {verdict for verdict, _ in twice.annotations.values()} <= {"kept", "ignored", "hidden"}
