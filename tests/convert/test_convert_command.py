@@ -8,12 +8,12 @@ import pytest
 from segpipe.__main__ import main
 from segpipe.masks import label_png
 from tests.conftest import ROOT
-from tests.ingest.folders import coco, drawn, photo, put_json, put_mask, put_pictures
+from tests.ingest.folders import coco, drawn, photo, put_images, put_json, put_mask
 
 
 @pytest.fixture
 def source(tmp_path):
-    put_pictures(tmp_path / "source", ["a.jpg", "b.jpg"])
+    put_images(tmp_path / "source", ["a.jpg", "b.jpg"])
     annotations = [
         drawn(1),
         drawn(2, category_id=90),
@@ -90,7 +90,7 @@ def test_an_invalid_class_option_is_an_error(source, tmp_path, capsys, asked, me
 
 @pytest.mark.parametrize(("holes", "pixels"), [("union", 16), ("even_odd", 12)])
 def test_nested_rings_are_holes_with_even_odd(tmp_path, holes, pixels):
-    put_pictures(tmp_path / "source", ["a.jpg"])
+    put_images(tmp_path / "source", ["a.jpg"])
     rings = [[1, 1, 5, 1, 5, 5, 1, 5], [2, 2, 4, 2, 4, 4, 2, 4]]
     put_json(tmp_path / "source/instances.json", coco([photo()], [drawn(segmentation=rings)]))
     out = tmp_path / "out"
@@ -100,7 +100,7 @@ def test_nested_rings_are_holes_with_even_odd(tmp_path, holes, pixels):
 
 
 def test_mask_values_name_the_classes_of_masks(tmp_path):
-    put_pictures(tmp_path / "source/images", ["a.jpg"], (3, 2))
+    put_images(tmp_path / "source/images", ["a.jpg"], (3, 2))
     put_mask(tmp_path / "source/masks/a.png", [[0, 7, 7], [0, 9, 255]])
     out = tmp_path / "out"
     options = ["--mask-values", "7=car", "9=ignore", "--workers", "1"]
@@ -123,7 +123,7 @@ def test_an_unknown_class_is_an_error(source, tmp_path, capsys):
 
 
 def test_a_folder_that_is_not_empty_is_an_error(source, tmp_path, capsys):
-    put_pictures(tmp_path / "out", ["mine.jpg"])
+    put_images(tmp_path / "out", ["mine.jpg"])
     message = refused(capsys, source, tmp_path / "out", "--to", "coco")
     assert message == f"segpipe convert: {tmp_path / 'out'}: is not empty; name a new folder, or empty this one"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.jpg"]
@@ -147,7 +147,7 @@ def test_a_missing_source_is_an_error(tmp_path, capsys):
 
 
 def test_a_source_without_a_usable_image_is_an_error(tmp_path, capsys):
-    source = put_pictures(tmp_path / "source", ["b.jpg"])
+    source = put_images(tmp_path / "source", ["b.jpg"])
     put_json(source / "instances.json", coco([photo()], [drawn()]))
     message = refused(capsys, source, tmp_path / "out", "--to", "coco")
     assert "no annotated image can be used" in message

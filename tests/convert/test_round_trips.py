@@ -21,7 +21,7 @@ from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.ingest.read import read_source
 from tests.conftest import ROOT
 from tests.convert.scenes import drawn
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 SIZE_WH = (40, 30)
 NAMES = ("cat", "dog", "owl")
@@ -48,7 +48,7 @@ def dataset(*instances: Instance, split: str | None = None) -> Dataset:
 
 
 def written(folder: Path, to: str, source: Dataset, copy_images: bool = True) -> tuple[Dataset, convert.Written]:
-    root = put_pictures(folder / "source", ["a.png"], SIZE_WH)
+    root = put_images(folder / "source", ["a.png"], SIZE_WH)
     result = convert.WRITERS[to](source, Target(root, folder / "out", copy_images))
     return read_source(folder / "out"), result
 
@@ -82,7 +82,7 @@ def test_every_target_draws_the_same_label_map(to, drafts):
     with TemporaryDirectory() as folder:
         source = dataset(*records)
         out = Path(folder) / "out"
-        root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
+        root = put_images(Path(folder) / "source", ["a.png"], SIZE_WH)
         before = drawn(source, root, NAMES)
         if not before["a"].any():  # a tree of empty masks is refused as a whole
             return
@@ -266,7 +266,7 @@ def test_masks_have_a_palette_and_copied_photos_the_same_bytes(tmp_path):
 
 
 def test_without_copies_labelme_refers_to_the_photos_of_the_source(tmp_path):
-    root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
+    root = put_images(tmp_path / "source", ["a.png"], SIZE_WH)
     convert.WRITERS["labelme"](dataset(instance(1), split="val"), Target(root, tmp_path / "out"))
     named = json.loads((tmp_path / "out/val/a.json").read_text())["imagePath"]
     assert named == "../../source/a.png"
@@ -274,7 +274,7 @@ def test_without_copies_labelme_refers_to_the_photos_of_the_source(tmp_path):
 
 
 def test_photos_that_differ_only_in_the_suffix_stay_separate(tmp_path):
-    root = put_pictures(tmp_path / "source", ["a.png", "a.jpg"], SIZE_WH)
+    root = put_images(tmp_path / "source", ["a.png", "a.jpg"], SIZE_WH)
     images = (Image(key="a-1", file="a.jpg", width=40, height=30), Image(key="a-2", file="a.png", width=40, height=30))
     both = replace(dataset(instance(1, image_key="a-1"), instance(2, image_key="a-2", category="dog")), images=images)
     for to in ("labelme", "masks", "yolo"):
@@ -301,7 +301,7 @@ tenths = st.lists(st.integers(0, 300), min_size=6, max_size=14).map(
 def test_yolo_keeps_every_outline_inside_the_image(ring):
     """At tenths of a pixel the last bit of a number decides how pycocotools rounds."""
     with TemporaryDirectory() as folder:
-        root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
+        root = put_images(Path(folder) / "source", ["a.png"], SIZE_WH)
         result = convert.WRITERS["yolo"](dataset(instance(1, rings=(ring,))), Target(root, Path(folder) / "out"))
     assert not +result.changed - Counter({"image: without a split, so listed for both train and val": 1})
 
@@ -322,7 +322,7 @@ def test_voc_boxes_count_pixels_from_1_and_object_masks_number_the_boxes(tmp_pat
 
 def test_yolo_leaves_out_an_image_of_another_size(tmp_path):
     source = replace(dataset(instance(1)), images=(Image(key="a", file="a.png", width=30, height=40),))
-    root = put_pictures(tmp_path / "source", ["a.png"], SIZE_WH)
+    root = put_images(tmp_path / "source", ["a.png"], SIZE_WH)
     result = convert.WRITERS["yolo"](source, Target(root, tmp_path / "out"))
     assert result.files == []
     assert result.dropped["annotation: image_lost"] == 1
@@ -355,7 +355,7 @@ nasty = st.one_of(
 def test_every_annotation_is_written_or_counted_with_a_reason(to, drafts):
     source = dataset(*(instance(i, **fields) for i, fields in enumerate(drafts)))
     with TemporaryDirectory() as folder:
-        root = put_pictures(Path(folder) / "source", ["a.png"], SIZE_WH)
+        root = put_images(Path(folder) / "source", ["a.png"], SIZE_WH)
         result = convert.WRITERS[to](source, Target(root, Path(folder) / "out"))
     assert result.files == ["a.png"]
     left_out = sum(count for what, count in result.dropped.items() if what.startswith("annotation: "))

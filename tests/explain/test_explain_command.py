@@ -11,7 +11,7 @@ from PIL import Image
 from segpipe.__main__ import main
 from stages import ingest
 from tests import data_half
-from tests.ingest.folders import coco, drawn, put_json, put_pictures
+from tests.ingest.folders import coco, drawn, put_images, put_json
 
 SQUARE = [[2.0, 2.0, 12.0, 2.0, 12.0, 12.0, 2.0, 12.0]]  # 100 pixels
 RIGHT = [[7.0, 2.0, 12.0, 2.0, 12.0, 12.0, 7.0, 12.0]]  # its right half, 50
@@ -22,7 +22,7 @@ CATEGORIES = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "nam
 def project(tmp_path_factory):
     """Images of 40 x 40: a has overlaps and defects, in b a dog covers an equal one, c has no record."""
     folder = tmp_path_factory.mktemp("project")
-    put_pictures(folder / "source", ["a.png", "sub/b.png", "c.png"], (40, 40))
+    put_images(folder / "source", ["a.png", "sub/b.png", "c.png"], (40, 40))
     photos = {70: "a.png", 71: "sub/b.png", 8: "lost.png"}
     put_json(
         folder / "source/instances.json",
@@ -190,7 +190,7 @@ def test_a_picture_that_cannot_be_written_is_an_error(here, capsys):
 
 @pytest.mark.parametrize("record", ["instances.json#1", "a.png"])
 def test_a_photo_that_has_changed_gives_no_picture(here, capsys, record):
-    put_pictures(Path("source"), ["a.png"], (20, 20))
+    put_images(Path("source"), ["a.png"], (20, 20))
     assert explained(capsys, record)[-1] == (
         "picture      none: a.png: its size has changed since validate ran; run `dvc repro`"
     )
@@ -235,7 +235,7 @@ def square(left: float, top: float, side: float) -> list[float]:
 @pytest.fixture
 def cut(tmp_path, monkeypatch):
     """An image of 112 x 112 in four tiles of 64, at half their size; nested rings are holes."""
-    put_pictures(tmp_path / "source", ["a.png"], (112, 112))
+    put_images(tmp_path / "source", ["a.png"], (112, 112))
     put_json(
         tmp_path / "source/instances.json",
         coco(

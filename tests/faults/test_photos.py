@@ -156,7 +156,7 @@ def test_a_file_whose_name_is_not_utf8_is_refused_and_the_others_are_used(sandbo
     try:
         Path(os.fsdecode(os.fsencode(sandbox.source) + b"/caf\xe9.png")).write_bytes(b"x")
     except OSError:
-        pytest.skip("this file system takes UTF-8 names only")
+        pytest.skip("this file system allows only UTF-8 names")
     outcome = run_stages(sandbox)
     assert outcome.images.pop("caf_xe9") == UNREADABLE
     assert set(outcome.images.values()) == {KEPT, UNREADABLE}

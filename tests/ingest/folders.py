@@ -1,4 +1,4 @@
-"""Small source folders for the reader tests: pictures of a few pixels and the documents beside them."""
+"""Small source folders for the tests of the readers: images of a few pixels and annotation files."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from PIL import Image
 TRIANGLE = [1.0, 1.0, 5.0, 1.0, 5.0, 4.0]
 
 
-def put_pictures(root: Path, files: Iterable[str], size_wh: tuple[int, int] = (8, 6)) -> Path:
+def put_images(root: Path, files: Iterable[str], size_wh: tuple[int, int] = (8, 6)) -> Path:
     for file in files:
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", size_wh, (120, 90, 60)).save(root / file)

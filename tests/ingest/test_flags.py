@@ -1,4 +1,4 @@
-"""What annotators note beside an outline, and an outline whose class nothing names: each format in its own words."""
+"""Flags of objects, and objects of an unknown class, in each format."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from segpipe.data.records import Instance
 from segpipe.ingest.parsing import UNKNOWN
 from segpipe.ingest.read import read_source
-from tests.ingest.folders import coco, drawn, photo, put_pictures
+from tests.ingest.folders import coco, drawn, photo, put_images
 
 RING = (1.0, 1.0, 5.0, 1.0, 5.0, 4.0)
 PAIRS = list(zip(RING[::2], RING[1::2], strict=True))
@@ -21,33 +21,33 @@ def put(root: Path, file: str, content: object) -> None:
 
 
 def put_coco(root: Path, number: int = 1, **noted: object) -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     put(root, "instances.json", coco([photo()], [drawn(category_id=number, segmentation=[list(RING)], **noted)]))
 
 
 def put_labelme(root: Path, **noted: object) -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     shape = {"label": "cat", "points": PAIRS, "shape_type": "polygon"} | noted
     put(root, "a.json", {"imagePath": "a.jpg", "shapes": [shape]} | SIZE)
 
 
 def put_cvat(root: Path, label: str = ' label="cat"', noted: str = "", inside: str = "") -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     points = ";".join(f"{x},{y}" for x, y in PAIRS)
     shape = f'<polygon{label}{noted} points="{points}">{inside}</polygon>'
-    photograph = f'<image id="0" name="a.jpg" width="8" height="6">{shape}</image>'
-    put(root, "annotations.xml", f"<annotations><meta/>{photograph}</annotations>")
+    image = f'<image id="0" name="a.jpg" width="8" height="6">{shape}</image>'
+    put(root, "annotations.xml", f"<annotations><meta/>{image}</annotations>")
 
 
 def put_labelme_xml(root: Path, name: str = "cat", noted: str = "") -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in PAIRS)
     shape = f"<object><name>{name}</name><deleted>0</deleted>{noted}<polygon>{points}<username/></polygon></object>"
     put(root, "a.xml", f"<annotation><filename>a.jpg</filename><folder/>{shape}</annotation>")
 
 
 def put_voc(root: Path, name: str = "cat", noted: str = "") -> None:
-    put_pictures(root, ["JPEGImages/a.jpg"])
+    put_images(root, ["JPEGImages/a.jpg"])
     numbers = "".join(f"<x{n}>{x}</x{n}><y{n}>{y}</y{n}>" for n, (x, y) in enumerate(PAIRS))
     shape = f"<object><name>{name}</name>{noted}<polygon>{numbers}</polygon></object>"
     size = "<size><width>8</width><height>6</height></size>"
@@ -55,14 +55,14 @@ def put_voc(root: Path, name: str = "cat", noted: str = "") -> None:
 
 
 def put_via(root: Path, **attributes: object) -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     shape = {"name": "polygon", "all_points_x": RING[::2], "all_points_y": RING[1::2]}
     regions = [{"shape_attributes": shape, "region_attributes": {"label": "cat"} | attributes}]
     put(root, "via.json", {"a.jpg9": {"filename": "a.jpg", "size": 9, "regions": regions}})
 
 
 def put_supervisely(root: Path, title: str = "cat", tags: object = ()) -> None:
-    put_pictures(root, ["ds/img/a.jpg"])
+    put_images(root, ["ds/img/a.jpg"])
     points = {"exterior": PAIRS, "interior": []}
     shape = {"classTitle": title, "geometryType": "polygon", "tags": list(tags), "points": points}
     put(root, "ds/ann/a.jpg.json", {"tags": [], "size": {"height": 6, "width": 8}, "objects": [shape]})
@@ -70,13 +70,13 @@ def put_supervisely(root: Path, title: str = "cat", tags: object = ()) -> None:
 
 
 def put_yolo(root: Path, number: int) -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     put(root, "a.txt", " ".join([str(number), *(f"{x / 8} {y / 6}" for x, y in PAIRS)]))
     put(root, "data.yaml", "names: [cat]\n")
 
 
 def put_cityscapes(root: Path, label: str) -> None:
-    put_pictures(root, ["leftImg8bit/train/x/x_1_leftImg8bit.png"])
+    put_images(root, ["leftImg8bit/train/x/x_1_leftImg8bit.png"])
     objects = [{"label": label, "polygon": PAIRS}]
     put(root, "gtFine/train/x/x_1_gtFine_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": objects})
 
@@ -104,13 +104,13 @@ def only(root: Path) -> Instance:
         (put_supervisely, {"tags": [{"name": "occluded", "value": "no"}]}, ()),
     ],
 )
-def test_flags_are_read_as_each_format_writes_them(tmp_path, write, noted, flags):
+def test_flags_are_read_in_each_format(tmp_path, write, noted, flags):
     write(tmp_path, **noted)
     found = only(tmp_path)
     assert (found.flags, found.category, found.problem) == (flags, "cat", "")
 
 
-def test_flags_of_a_group_are_those_of_its_shapes(tmp_path):
+def test_a_group_has_the_flags_of_all_its_shapes(tmp_path):
     put_labelme(tmp_path)
     document = json.loads((tmp_path / "a.json").read_text())
     (shape,) = document["shapes"]
@@ -120,7 +120,7 @@ def test_flags_of_a_group_are_those_of_its_shapes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("write", "unknown", "said"),
+    ("write", "unknown", "detail"),
     [
         (put_coco, {"number": 7}, "category_id 7 is not among the categories"),
         (put_cvat, {"label": ""}, "has no label"),
@@ -132,8 +132,8 @@ def test_flags_of_a_group_are_those_of_its_shapes(tmp_path):
         (put_cityscapes, {"label": "lorry"}, "'lorry' is not a label of Cityscapes"),
     ],
 )
-def test_an_outline_of_an_unknown_class_keeps_where_it_is(tmp_path, write, unknown, said):
+def test_an_object_of_an_unknown_class_keeps_its_shape(tmp_path, write, unknown, detail):
     write(tmp_path, **unknown)
     found = only(tmp_path)
     assert (found.category, found.problem, found.rings) == ("", UNKNOWN, (RING,))
-    assert found.detail.startswith(said)
+    assert found.detail.startswith(detail)

@@ -21,11 +21,11 @@ PIXELS = (3.5, 2.25, 7.5, 2.25, 7.5, 5.0)
         ([], False),
     ],
 )
-def test_all_coordinates_of_a_file_together_tell_fractions_from_pixels(rings, wanted):
+def test_all_coordinates_of_a_file_decide_whether_they_are_fractions(rings, wanted):
     assert fractions.are_all(rings) == wanted
 
 
-def test_holes_count_and_run_lengths_do_not():
+def test_holes_are_checked_for_fractions_and_rle_is_not():
     image = Image(key="", file="")
     hole = Instance(id="", image_key="", category="", rings=(QUARTER,), holes=(PIXELS,))
     assert fractions.with_problem(image, [hole]) == image

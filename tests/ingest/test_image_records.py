@@ -15,14 +15,14 @@ from segpipe.ingest.image_records import (
     with_keys,
 )
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 nearly_equal_paths = st.lists(st.sampled_from("aA/.-_ é1jpg"), min_size=1, max_size=6).map("".join)
 
 
-def wanted(place, name="", own="", **image):
-    return PhotoReference(image=Image(key="", file="", place=place, **image), name=name, sibling=own)
+def reference(place, name="", sibling="", **image):
+    return PhotoReference(image=Image(key="", file="", place=place, **image), name=name, sibling=sibling)
 
 
 def located(root, *records, others=()):
@@ -31,27 +31,31 @@ def located(root, *records, others=()):
     return [file_of[key] for key in keys], {image.file: image for image in images}
 
 
-def test_records_of_one_photograph_join(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
-    files, images = located(tmp_path, wanted("one", "a.jpg"), wanted("two", "./a.jpg"))
+def test_records_of_one_photo_are_joined(tmp_path):
+    put_images(tmp_path, ["a.jpg"])
+    files, images = located(tmp_path, reference("one", "a.jpg"), reference("two", "./a.jpg"))
     assert (files, len(images)) == (["a.jpg", "a.jpg"], 1)
 
 
-def test_pictures_that_no_record_names_are_there_but_for_masks(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "b.jpg", "mask.png"])
-    _, images = located(tmp_path, wanted("one", "a.jpg"), others=["mask.png"])
+def test_photos_without_a_record_are_listed_but_masks_are_not(tmp_path):
+    put_images(tmp_path, ["a.jpg", "b.jpg", "mask.png"])
+    _, images = located(tmp_path, reference("one", "a.jpg"), others=["mask.png"])
     assert {file: image.annotated for file, image in images.items()} == {"a.jpg": True, "b.jpg": False}
 
 
-def test_a_mask_is_never_found_for_a_photograph_of_its_name(tmp_path):
-    put_pictures(tmp_path, ["Masks/a.png"])
-    files, _ = located(tmp_path, wanted("one", "Images/a.png"), others=["Masks/a.png"])
+def test_a_mask_is_never_found_for_a_photo_of_its_name(tmp_path):
+    put_images(tmp_path, ["Masks/a.png"])
+    files, _ = located(tmp_path, reference("one", "Images/a.png"), others=["Masks/a.png"])
     assert files == ["missing_file"]
 
 
-def test_notes_of_all_records_of_a_photograph_are_kept(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
-    records = [wanted("one", "a.jpg"), wanted("two", "b.jpg", own="a.jpg"), wanted("three", "c.jpg", own="a.jpg")]
+def test_notes_of_all_records_of_a_photo_are_kept(tmp_path):
+    put_images(tmp_path, ["a.jpg"])
+    records = [
+        reference("one", "a.jpg"),
+        reference("two", "b.jpg", sibling="a.jpg"),
+        reference("three", "c.jpg", sibling="a.jpg"),
+    ]
     _, images = located(tmp_path, *records)
     assert images["a.jpg"].notes == (
         ("found_elsewhere", "written 'b.jpg', found as a.jpg"),
@@ -60,41 +64,41 @@ def test_notes_of_all_records_of_a_photograph_are_kept(tmp_path):
     )
 
 
-def test_the_split_is_that_of_the_picture_else_of_the_record(tmp_path):
-    put_pictures(tmp_path, ["train/a.jpg", "b.jpg"])
-    _, images = located(tmp_path, wanted("labels/a.json", "a.jpg"), wanted("test/b.json", "b.jpg"))
+def test_the_split_comes_from_the_photo_else_from_the_record(tmp_path):
+    put_images(tmp_path, ["train/a.jpg", "b.jpg"])
+    _, images = located(tmp_path, reference("labels/a.json", "a.jpg"), reference("test/b.json", "b.jpg"))
     assert {file: image.split for file, image in images.items()} == {"train/a.jpg": "train", "b.jpg": "test"}
 
 
-def test_a_broken_record_never_takes_a_photograph_from_a_sound_one(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+def test_a_broken_record_does_not_take_the_photo_of_a_valid_one(tmp_path):
+    put_images(tmp_path, ["a.jpg"])
     files, images = located(
-        tmp_path, wanted("one", "a.jpg"), wanted("two", own="a.jpg", problem="bad_record", detail="broken")
+        tmp_path, reference("one", "a.jpg"), reference("two", sibling="a.jpg", problem="bad_record", detail="broken")
     )
     assert files == ["a.jpg", "bad_record"]
     assert images["a.jpg"].problem == ""
 
 
 def test_names_without_suffix_beside_an_annotation_file(tmp_path):
-    pictures = image_files_by_stem(list_source(put_pictures(tmp_path, ["x/a.jpg", "x/a.png", "a.b.jpg"])))
-    assert sibling_photo(pictures, "x/a.json") == "x/a.jpg"
-    assert sibling_photo(pictures, "a.b.json") == "a.b.jpg"
-    assert sibling_photo(pictures, "a.json") == ""
+    photos = image_files_by_stem(list_source(put_images(tmp_path, ["x/a.jpg", "x/a.png", "a.b.jpg"])))
+    assert sibling_photo(photos, "x/a.json") == "x/a.jpg"
+    assert sibling_photo(photos, "a.b.json") == "a.b.jpg"
+    assert sibling_photo(photos, "a.json") == ""
     assert folders_around("x/ann/a.json", "../img") == ("x/ann", "x/img", ".")
 
 
 def beside_its_file(place, name):
-    own = place.replace(".json", ".jpg") if place != "video1/a.json" else ""
+    sibling = place.replace(".json", ".jpg") if place != "video1/a.json" else ""
     return PhotoReference(
-        image=Image(key="", file="", place=place), name=name, folders=folders_around(place), sibling=own
+        image=Image(key="", file="", place=place), name=name, folders=folders_around(place), sibling=sibling
     )
 
 
-@pytest.mark.parametrize("pictures", [["a.jpg", "video1/b.jpg"], ["a.jpg"]])
-def test_a_picture_above_that_other_records_have_is_not_taken_for_a_lost_one(tmp_path, pictures):
-    put_pictures(tmp_path, pictures)
+@pytest.mark.parametrize("photos", [["a.jpg", "video1/b.jpg"], ["a.jpg"]])
+def test_a_photo_above_with_other_records_is_not_used_for_a_missing_one(tmp_path, photos):
+    put_images(tmp_path, photos)
     records = [
-        beside_its_file(file.replace(".jpg", ".json"), file.split("/")[-1]) for file in [*pictures, "video1/a.jpg"]
+        beside_its_file(file.replace(".jpg", ".json"), file.split("/")[-1]) for file in [*photos, "video1/a.jpg"]
     ]
     source = list_source(tmp_path)
     images, keys = locate_photos(source, records)
@@ -105,8 +109,8 @@ def test_a_picture_above_that_other_records_have_is_not_taken_for_a_lost_one(tmp
     )
 
 
-def test_a_picture_above_that_no_other_record_has_is_found_elsewhere(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "video1/b.jpg"])
+def test_a_photo_above_without_other_records_is_found_elsewhere(tmp_path):
+    put_images(tmp_path, ["a.jpg", "video1/b.jpg"])
     images, keys = locate_photos(
         list_source(tmp_path), [beside_its_file("video1/a.json", "a.jpg"), beside_its_file("video1/b.json", "b.jpg")]
     )
@@ -114,14 +118,14 @@ def test_a_picture_above_that_no_other_record_has_is_found_elsewhere(tmp_path):
     assert images[0].notes == (("found_elsewhere", "written 'video1/a.jpg', found as a.jpg"),)
 
 
-def test_a_picture_in_a_folder_that_is_written_counts_for_every_record(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "video1/b.jpg"])
+def test_a_photo_named_with_its_folder_is_used_for_every_record(tmp_path):
+    put_images(tmp_path, ["a.jpg", "video1/b.jpg"])
     records = [beside_its_file("a.json", "a.jpg"), beside_its_file("video1/b.json", "b.jpg")]
     _, keys = locate_photos(list_source(tmp_path), [*records, beside_its_file("video1/a.json", "../a.jpg")])
     assert keys == ["a", "video1__b", "a"]
 
 
-def test_a_key_is_the_path_without_suffix_and_with_safe_signs():
+def test_a_key_is_the_path_without_suffix_in_safe_characters():
     assert image_keys(["train/Straße 1/photo (2).v1.jpg"]) == {
         "train/Straße 1/photo (2).v1.jpg": "train__Straße_1__photo__2_.v1"
     }
@@ -131,7 +135,7 @@ def test_a_decomposed_letter_is_composed():
     assert list(image_keys(["caf\u0065\u0301.jpg"]).values()) == ["caf\u00e9"]
 
 
-def test_files_that_would_share_a_key_all_carry_a_hash_of_their_path():
+def test_files_with_equal_keys_all_get_a_hash_of_their_path():
     # printf %s a/b.jpg | sha1sum
     assert image_keys(["a/b.jpg", "a__b.png", "A/B.jpg", "c.jpg"]) == {
         "a/b.jpg": "a__b-4cfd2b8c",
@@ -141,13 +145,13 @@ def test_files_that_would_share_a_key_all_carry_a_hash_of_their_path():
     }
 
 
-def test_a_file_named_like_another_files_hash_gets_its_own():
+def test_a_file_named_like_a_hashed_key_gets_another_key():
     clashing = image_keys(["x.jpg", "x.png"])
     files = ["x.jpg", "x.png", f"{clashing['x.jpg']}.jpg"]
     assert len({key.casefold() for key in image_keys(files).values()}) == 3
 
 
-def test_a_long_path_is_cut_and_told_apart_by_its_hash():
+def test_a_long_path_is_cut_and_gets_a_hash():
     first, second = ("é" * 150 + tail for tail in ("1.jpg", "2.jpg"))
     keys = image_keys([first, second])
     assert all(len(key.encode()) < 200 for key in keys.values())
@@ -170,6 +174,6 @@ def test_keys_are_unique_safe_and_do_not_depend_on_the_order(files: list[str], c
     assert image_keys(shuffled) == keys
 
 
-def test_an_image_without_a_file_has_its_key_from_its_place():
+def test_the_key_of_an_image_without_a_file_comes_from_its_place():
     images = [Image(key="", file="a.jpg"), Image(key="", file="", place="a.json: images[0]")]
     assert [image.key for image in with_keys(images)] == ["a", "a_json__images_0_"]

@@ -11,7 +11,7 @@ def named(tmp_path, name, text, given=None):
     return value_classes(Source(tmp_path, (name,), {}), [".", "sub"], given or {})
 
 
-def test_without_names_the_numbers_are_the_names():
+def test_without_names_the_classes_are_numbered():
     classes = ValueClasses({}, "")
     assert [classes.meaning(value) for value in (0, 1, 254, 255, 300)] == [
         "background", "class_1", "class_254", "ignore", "class_300",
@@ -20,8 +20,8 @@ def test_without_names_the_numbers_are_the_names():
 
 
 @pytest.mark.parametrize("given", [{1: "road", 2: "car"}, {2: "car", 1: "road"}])
-def test_classes_that_the_user_names_are_in_the_order_of_their_values(tmp_path, given):
-    """Not in that of params.yaml, whose change DVC does not see."""
+def test_classes_named_by_the_user_are_in_the_order_of_their_values(tmp_path, given):
+    """The order in params.yaml is not used: DVC does not see that it changes."""
     assert value_classes(Source(tmp_path, (), {}), ["."], given).categories([]) == ("road", "car")
 
 
@@ -33,29 +33,29 @@ def test_the_line_number_is_the_stored_value(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["_background_", "background", "Background", "bg"])
-def test_a_background_named_so_is_the_background(tmp_path, name):
+def test_common_names_of_the_background_are_recognised(tmp_path, name):
     assert named(tmp_path, "sub/classes.txt", f"{name}\r\ncat\r\n").names == {0: "background", 1: "cat"}
 
 
 @pytest.mark.parametrize("name", ["void", "Unlabeled", "unknown", "__ignore__", "ignored"])
-def test_names_of_nothing_are_ignored_in_a_names_file(tmp_path, name):
+def test_common_names_of_unlabelled_pixels_mean_ignore_in_a_file(tmp_path, name):
     assert named(tmp_path, "labels.txt", f"cat\n{name}\n").names == {0: "cat", 1: "ignore"}
 
 
-def test_labelme_begins_to_count_behind_ignore(tmp_path):
+def test_numbers_start_after_labelmes_ignore_line(tmp_path):
     assert named(tmp_path, "labels.txt", "__ignore__\n_background_\ncat\n").names == {0: "background", 1: "cat"}
 
 
-def test_cvats_label_map_has_colours_behind_the_names(tmp_path):
+def test_names_in_cvats_label_map_end_at_the_colon(tmp_path):
     text = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,0,0::\n"
     assert named(tmp_path, "labelmap.txt", text).names == {0: "background", 1: "cat"}
 
 
-def test_an_empty_line_names_nothing_but_counts(tmp_path):
+def test_an_empty_line_is_counted_without_a_name(tmp_path):
     assert named(tmp_path, "classes.txt", "sky\n\nroad").names == {0: "sky", 2: "road"}
 
 
-def test_what_the_user_gives_goes_before_a_file(tmp_path):
+def test_names_from_the_user_replace_those_of_a_file(tmp_path):
     classes = named(tmp_path, "classes.txt", "sky\n", {2: "dog", 1: "cat", 3: "Ignore", 9: "unknown"})
     assert classes.named_by == "ingest.mask_values"
     assert [classes.meaning(value) for value in (0, 1, 3, 4, 9, 255)] == [
@@ -73,7 +73,7 @@ def test_two_values_of_one_name_are_one_class(tmp_path):
     assert named(tmp_path, "x.txt", "", {1: "cat", 2: "cat"}).categories([]) == ("cat",)
 
 
-def test_a_names_file_that_is_not_text_is_a_user_error(tmp_path):
+def test_a_file_of_names_that_is_not_text_is_a_user_error(tmp_path):
     with pytest.raises(UserError) as error:
         named(tmp_path, "classes.txt", b"\xff\xfe\x00")
     assert str(error.value) == (
@@ -81,7 +81,7 @@ def test_a_names_file_that_is_not_text_is_a_user_error(tmp_path):
     )
 
 
-def test_two_files_that_do_not_agree_are_an_error_that_names_both(tmp_path):
+def test_two_contradicting_files_of_names_are_a_user_error(tmp_path):
     for folder, names in (("x", "sky\nroad\n"), ("y", "sky\ncar\n")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "classes.txt").write_text(names)
@@ -121,19 +121,19 @@ RED, GREEN = 128, 128 * 256
         ("classes.json", '{"classes": [{"name": "cat", "colour": [128, 0, 0]}, {"name": "void", "color": "008000"}]}'),
     ],
 )
-def test_files_that_declare_colours(tmp_path, name, text):
+def test_each_kind_of_file_declares_colours(tmp_path, name, text):
     found = declared(tmp_path, name, text)
     assert found.named_by == name
     assert [found.meaning(number) for number in (0, RED, GREEN, 5)] == ["background", "cat", "ignore", None]
 
 
-def test_classes_that_the_user_names_are_in_the_order_of_their_colours(tmp_path):
-    """Not in that of params.yaml, whose change DVC does not see."""
+def test_colours_named_by_the_user_are_in_the_order_of_their_values(tmp_path):
+    """The order in params.yaml is not used: DVC does not see that it changes."""
     given = {(0, 128, 0): "car", (128, 0, 0): "tree", (0, 0, 9): "road"}
     assert list(colour_classes(Source(tmp_path, (), {}), ["."], given).names.values()) == ["road", "car", "tree"]
 
 
-def test_the_user_goes_before_a_file(tmp_path):
+def test_colours_from_the_user_replace_those_of_a_file(tmp_path):
     found = declared(tmp_path, "labelmap.txt", "cat:128,0,0::\n", {(128, 0, 0): "dog", (0, 0, 0): "road"})
     assert (found.named_by, found.meaning(RED), found.meaning(0)) == ("ingest.mask_values", "dog", "road")
 
@@ -142,7 +142,7 @@ def test_the_user_goes_before_a_file(tmp_path):
     ("name", "text"),
     [("labelmap.txt", "background\ncat\n"), ("classes.json", '["cat"]'), ("classes.json", "7"), ("x.txt", "a:1,2,3")],
 )
-def test_a_file_without_colours_declares_none(tmp_path, name, text):
+def test_a_file_without_colours_declares_nothing(tmp_path, name, text):
     assert declared(tmp_path, name, text) is None
 
 
@@ -156,7 +156,7 @@ def test_a_file_without_colours_declares_none(tmp_path, name, text):
         ("classes.json", "{", "line 1, column 2: not valid JSON ("),
     ],
 )
-def test_a_file_of_colours_that_is_broken_is_a_user_error(tmp_path, name, text, problem):
+def test_a_broken_file_of_colours_is_a_user_error(tmp_path, name, text, problem):
     with pytest.raises(UserError) as error:
         declared(tmp_path, name, text)
     assert str(error.value).startswith(f"{name}: {problem}")

@@ -31,7 +31,7 @@ def layout(tmp_path, *files):
         ("VOCdevkit/VOC2012/JPEGImages/a.jpg", "VOCdevkit/VOC2012/SegmentationClass/a.png", None),
     ],
 )
-def test_a_photograph_and_its_mask(tmp_path, image, mask, split):
+def test_a_photo_gets_its_mask_in_each_layout(tmp_path, image, mask, split):
     found = layout(tmp_path, image, mask)
     assert (found.mask_of, found.unmatched, found.photos) == ({image: mask}, {}, (image,))
     assert found.split_of.get(image) == split
@@ -48,18 +48,18 @@ def test_a_photograph_and_its_mask(tmp_path, image, mask, split):
         ("JPEGImages/a.jpg", "SegmentationObject/a.png"),
     ],
 )
-def test_no_layout_of_masks(tmp_path, files):
+def test_files_without_matching_lossless_masks_have_no_layout(tmp_path, files):
     assert layout(tmp_path, *files) is None
 
 
-def test_photographs_without_a_mask_and_masks_without_a_photograph(tmp_path):
+def test_photos_without_a_mask_and_masks_without_a_photo_are_kept_apart(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.png", "masks/c.png")
     assert found.photos == ("images/a.jpg", "images/b.jpg")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}
     assert found.unmatched == {"masks/c.png": "no photo has its name; add the photo or remove the mask"}
 
 
-def test_the_same_name_goes_before_one_with_an_ending(tmp_path):
+def test_an_equal_name_is_preferred_to_one_with_an_ending(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "masks/a.png", "masks/a_mask.png")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}
     assert found.unmatched["masks/a_mask.png"] == (
@@ -67,18 +67,18 @@ def test_the_same_name_goes_before_one_with_an_ending(tmp_path):
     )
 
 
-def test_two_photographs_of_one_name_share_no_mask(tmp_path):
+def test_two_photos_of_one_name_get_no_mask(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "images/a.png", "images/b.jpg", "masks/a.png", "masks/b.png")
     assert found.mask_of == {"images/b.jpg": "masks/b.png"}
     assert list(found.unmatched) == ["masks/a.png"]
 
 
-def test_a_flat_folder_of_masks_serves_photographs_in_folders(tmp_path):
+def test_masks_in_one_folder_match_photos_in_several(tmp_path):
     found = layout(tmp_path, "images/train/a.jpg", "images/val/b.jpg", "masks/a.png", "masks/b.png")
     assert found.mask_of == {"images/train/a.jpg": "masks/a.png", "images/val/b.jpg": "masks/b.png"}
 
 
-def test_a_mask_in_a_folder_of_another_name_is_used_where_it_is_the_only_one_and_noted(tmp_path):
+def test_the_only_mask_of_a_name_in_another_folder_is_used_and_noted(tmp_path):
     found = layout(tmp_path, "images/video1/a.jpg", "images/video1/b.jpg", "masks/video1/b.png", "masks/video2/a.png")
     assert found.mask_of["images/video1/a.jpg"] == "masks/video2/a.png"
     assert found.notes("images/video1/b.jpg") == ()
@@ -87,29 +87,29 @@ def test_a_mask_in_a_folder_of_another_name_is_used_where_it_is_the_only_one_and
     )
 
 
-def test_a_mask_of_a_name_that_is_there_twice_is_that_of_no_photograph_in_another_folder(tmp_path):
-    pictures = ["images/video1/a.jpg", "images/video2/a.jpg"]
+def test_a_mask_in_another_folder_is_not_used_if_its_name_occurs_twice(tmp_path):
+    images = ["images/video1/a.jpg", "images/video2/a.jpg"]
     for masks in (["masks/video1/a.png", "masks/video3/a.png"], ["masks/video3/a.png"]):
-        found = layout(tmp_path, *pictures, *masks, "images/b.jpg", "masks/b.png")
+        found = layout(tmp_path, *images, *masks, "images/b.jpg", "masks/b.png")
         assert "images/video2/a.jpg" not in found.mask_of
         assert list(found.unmatched) == ["masks/video3/a.png"]
 
 
-def test_other_mask_folders_beside_hold_no_photographs(tmp_path):
+def test_further_mask_folders_contain_no_photos(tmp_path):
     found = layout(tmp_path, "images/a.jpg", "labels/a.png", "masks/a.png")
     assert found.mask_of == {"images/a.jpg": "masks/a.png"}
     assert found.other_files == {"labels/a.png"}
 
 
-def test_voc_lists_name_the_splits_and_object_masks_are_passed_over(tmp_path):
+def test_voc_lists_name_the_splits_and_object_masks_are_not_photos(tmp_path):
     sets = tmp_path / "ImageSets/Segmentation"
     sets.mkdir(parents=True)
     (sets / "train.txt").write_text("a\n\nmissing\n")
     (sets / "val.txt").write_text("b\r\na\r\n")
     (sets / "trainval.txt").write_text("a\nb\nc\n")
-    pictures = [f"JPEGImages/{name}.jpg" for name in "abc"] + [f"SegmentationClass/{name}.png" for name in "abc"]
+    images = [f"JPEGImages/{name}.jpg" for name in "abc"] + [f"SegmentationClass/{name}.png" for name in "abc"]
     lists = [f"ImageSets/Segmentation/{name}.txt" for name in ("train", "val", "trainval")]
-    found = layout(tmp_path, *pictures, *lists, "SegmentationObject/a.png")
+    found = layout(tmp_path, *images, *lists, "SegmentationObject/a.png")
     assert found.split_of == {"JPEGImages/a.jpg": "train", "JPEGImages/b.jpg": "val"}
     assert found.missing == {
         "ImageSets/Segmentation/train.txt: line 3": "no photo missing; add it or remove it from the list"
@@ -138,11 +138,11 @@ def by_patterns(root, files, image_pattern, mask_pattern):
         ),
     ],
 )
-def test_patterns_match_by_the_path_behind_their_folders(tmp_path, files, image_pattern, mask_pattern):
+def test_patterns_match_by_the_path_below_their_literal_folders(tmp_path, files, image_pattern, mask_pattern):
     assert by_patterns(tmp_path, files, image_pattern, mask_pattern).mask_of == {files[0]: files[1]}
 
 
-def test_equal_names_in_different_folders_are_told_apart(tmp_path):
+def test_equal_names_in_different_folders_are_matched_by_folder(tmp_path):
     files = ["x/1/a.jpg", "x/2/a.jpg", "y/1/a.png", "y/2/a.png"]
     assert by_patterns(tmp_path, files, "x/*/a.jpg", "y/*/a.png").mask_of == {
         "x/1/a.jpg": "y/1/a.png",
@@ -160,12 +160,12 @@ def test_patterns_that_match_nothing_are_a_user_error(tmp_path):
 
 
 @pytest.mark.parametrize("pattern", ["/etc/*.png", "a**b", ""])
-def test_a_pattern_that_is_none_is_a_user_error(tmp_path, pattern):
+def test_an_invalid_pattern_is_a_user_error(tmp_path, pattern):
     with pytest.raises(UserError, match=r"ingest.image_pattern .*correct"):
         by_patterns(tmp_path, ["x/a.jpg"], pattern, "x/*.jpg")
 
 
-def test_a_pattern_that_climbs_out_is_refused(tmp_path):
+def test_a_pattern_that_leads_outside_the_source_is_refused(tmp_path):
     (tmp_path / "a.jpg").touch()
     with pytest.raises(
         UserError, match=r"ingest.image_pattern '../\*.jpg' is not a pattern of files inside the source"

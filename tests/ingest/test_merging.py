@@ -7,31 +7,31 @@ from segpipe.core.errors import UserError
 from segpipe.data import tables
 from segpipe.ingest.read import read_source
 from segpipe.validate import conflicts
-from tests.ingest.folders import coco, drawn, photo, put_json, put_mask, put_pictures
+from tests.ingest.folders import coco, drawn, photo, put_images, put_json, put_mask
 
 
 def put_coco(root, **changes):
-    put_pictures(root, ["images/a.jpg"])
+    put_images(root, ["images/a.jpg"])
     put_json(root / "annotations/instances.json", coco([photo()], [drawn(**changes)]))
 
 
 def put_masks(root, names="background\nroad\n"):
-    put_pictures(root, ["images/a.jpg"], (2, 1))
+    put_images(root, ["images/a.jpg"], (2, 1))
     put_mask(root / "masks/a.png", [[0, 1]])
     (root / "classes.txt").write_text(names)
 
 
 def put_via(root, label="cat"):
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     shape = {"name": "polygon", "all_points_x": [1, 5, 5], "all_points_y": [1, 1, 4]}
     region = {"shape_attributes": shape, "region_attributes": {"label": label}}
     put_json(root / "via.json", {"a.jpg1": {"filename": "a.jpg", "size": 1, "regions": [region]}})
 
 
-def test_folders_of_their_own_format_become_one_data_set(tmp_path):
+def test_folders_of_different_formats_become_one_data_set(tmp_path):
     put_coco(tmp_path / "first")
     put_masks(tmp_path / "more/second/train")
-    put_pictures(tmp_path, ["new/b.jpg"])
+    put_images(tmp_path, ["new/b.jpg"])
     dataset = read_source(tmp_path)
     assert dataset.format == "coco + index_masks"
     assert dataset.categories == ("cat", "dog", "road")
@@ -46,9 +46,9 @@ def test_folders_of_their_own_format_become_one_data_set(tmp_path):
     ]
 
 
-def test_keys_that_clash_across_folders_are_told_apart(tmp_path):
+def test_equal_keys_in_different_folders_get_a_hash(tmp_path):
     put_coco(tmp_path / "x")
-    put_pictures(tmp_path, ["x__images/a.jpg"])
+    put_images(tmp_path, ["x__images/a.jpg"])
     put_masks(tmp_path / "y")
     dataset = read_source(tmp_path)
     keys = {image.file: image.key for image in dataset.images}
@@ -56,7 +56,7 @@ def test_keys_that_clash_across_folders_are_told_apart(tmp_path):
     assert dataset.instances[0].image_key == keys["x/images/a.jpg"] != "x__images__a"
 
 
-def test_a_folder_that_two_formats_claim_is_an_error_that_names_both(tmp_path):
+def test_a_folder_of_two_formats_is_a_user_error(tmp_path):
     put_coco(tmp_path / "x")
     put_via(tmp_path / "y")
     put_masks(tmp_path / "y")
@@ -69,7 +69,7 @@ def test_a_folder_that_two_formats_claim_is_an_error_that_names_both(tmp_path):
     )
 
 
-def test_annotations_apart_from_their_pictures_are_no_data_set_of_their_own(tmp_path):
+def test_a_folder_of_masks_without_photos_is_not_a_data_set(tmp_path):
     put_coco(tmp_path)
     put_mask(tmp_path / "masks/a.png", [[0, 1]])
     with pytest.raises(UserError, match=r"recognised as coco \(.*\) and index_masks \(.*\); set ingest\.format"):
@@ -77,7 +77,7 @@ def test_annotations_apart_from_their_pictures_are_no_data_set_of_their_own(tmp_
 
 
 def refused(dataset, chosen=None) -> str:
-    """What is said of the conflicts, "" if nothing is."""
+    """The error about the conflicts, "" if there is none."""
     try:
         conflicts.refuse(dataset.conflicts, chosen)
     except UserError as error:
@@ -85,7 +85,7 @@ def refused(dataset, chosen=None) -> str:
     return ""
 
 
-def test_spellings_of_one_class_in_two_data_sets_are_an_error_that_names_both(tmp_path):
+def test_two_spellings_of_a_class_in_two_data_sets_are_a_user_error(tmp_path):
     put_coco(tmp_path / "x")
     put_masks(tmp_path / "y", "background\nCat\n")
     dataset = read_source(tmp_path)
@@ -97,22 +97,22 @@ def test_spellings_of_one_class_in_two_data_sets_are_an_error_that_names_both(tm
 
 
 @pytest.mark.parametrize(
-    ("chosen", "is_told"), [(["cat", "Cat"], False), (["dog"], False), (["cat", "dog"], True), (["Cat"], True)]
+    ("chosen", "is_refused"), [(["cat", "Cat"], False), (["dog"], False), (["cat", "dog"], True), (["Cat"], True)]
 )
-def test_spellings_are_no_conflict_where_the_user_named_both_or_none(tmp_path, chosen, is_told):
+def test_two_spellings_are_no_conflict_if_the_user_lists_both_or_neither(tmp_path, chosen, is_refused):
     put_coco(tmp_path / "x")
     put_masks(tmp_path / "y", "background\nCat\n")
-    assert bool(refused(read_source(tmp_path), chosen)) == is_told
+    assert bool(refused(read_source(tmp_path), chosen)) == is_refused
 
 
-def test_spellings_within_one_data_set_are_warned_of(tmp_path, caplog):
+def test_two_spellings_in_one_data_set_give_a_warning(tmp_path, caplog):
     put_masks(tmp_path, "background\nroad\nRoad \n")
     with caplog.at_level(logging.WARNING):
         assert not read_source(tmp_path).conflicts
     assert ". (index_masks): 'road' and 'Road' are separate classes; join them under ingest.classes" in caplog.text
 
 
-def test_a_photograph_annotated_twice_and_not_alike_is_an_error_that_names_both(tmp_path):
+def test_a_photo_annotated_twice_with_different_classes_is_a_user_error(tmp_path):
     put_coco(tmp_path / "x")  # a cat
     put_via(tmp_path / "y", label="owl")
     (tmp_path / "y/a.jpg").write_bytes((tmp_path / "x/images/a.jpg").read_bytes())
@@ -125,7 +125,7 @@ def test_a_photograph_annotated_twice_and_not_alike_is_an_error_that_names_both(
     assert refused(dataset, ["dog"]) == ""
 
 
-def test_a_photograph_annotated_twice_alike_is_none(tmp_path):
+def test_a_photo_annotated_twice_with_equal_classes_is_no_conflict(tmp_path):
     put_coco(tmp_path / "x")
     put_via(tmp_path / "y", label="cat")
     (tmp_path / "y/a.jpg").write_bytes((tmp_path / "x/images/a.jpg").read_bytes())
@@ -140,8 +140,8 @@ def test_conflicts_are_kept_with_the_records_for_validate(tmp_path):
     assert tables.read_dataset(tmp_path / "records").conflicts == dataset.conflicts != ()
 
 
-def test_the_real_scene_in_seven_formats_contradicts_itself_where_a_format_cannot_say_it(real_data):
-    """CVAT's VOC and YOLO exports have no polygons, its COCO export no lines: there those pictures show nothing."""
+def test_the_real_scene_in_seven_formats_has_conflicts(real_data):
+    """CVAT exports no polygons to VOC and YOLO, and no lines to COCO: there, these images have no objects."""
     dataset = read_source(real_data / "multi_format")
     assert refused(dataset).startswith(
         "coco1.0/images/birds.jpg (coco: bird) and voc1.1/JPEGImages/birds.jpg (voc: no object) are the same photo, "
@@ -150,7 +150,7 @@ def test_the_real_scene_in_seven_formats_contradicts_itself_where_a_format_canno
     assert refused(dataset, ["strawberry"]) == ""  # boxes, which every format can say
 
 
-def test_a_broken_data_set_is_named_with_its_folder(tmp_path):
+def test_a_broken_data_set_is_reported_with_its_folder(tmp_path):
     put_coco(tmp_path / "x")
     put_masks(tmp_path / "y")
     (tmp_path / "x/annotations/instances.json").write_text(json.dumps({"images": []}))

@@ -84,6 +84,6 @@ def test_a_text_is_a_number_or_nan():
     assert math.isnan(number_or_nan("wide"))
 
 
-def test_names_and_values_that_raise_a_flag():
+def test_raised_flags_ignore_case_and_accept_several_words_for_true():
     assert raised_flags([("Occluded", "1"), ("DIFFICULT", "TRUE"), ("truncated", "0")]) == ("difficult", "occluded")
     assert raised_flags([("occluded", 0), ("difficult", None), ("other", True), (7, True)]) == ()

@@ -22,36 +22,36 @@ def finder(tmp_path, *files):
         "x/../images/a b.jpg",
     ],
 )
-def test_a_name_is_found_however_it_is_written(tmp_path, name):
+def test_a_name_is_found_in_any_notation(tmp_path, name):
     assert finder(tmp_path, "images/a b.jpg").as_written(name, ["."]) == "images/a b.jpg"
 
 
-def test_a_file_whose_own_name_holds_a_percent_sign_comes_first(tmp_path):
+def test_a_file_with_a_percent_sign_in_its_name_is_preferred(tmp_path):
     assert finder(tmp_path, "a b.jpg", "a%20b.jpg").as_written("a%20b.jpg", ["."]) == "a%20b.jpg"
 
 
 @pytest.mark.parametrize("file", ["cafe\u0301.jpg", "caf\u00e9.jpg", "images\\a.jpg", "images/a.jpg", "a%20b.jpg"])
-def test_the_path_as_written_comes_before_all_that_are_nearly_equal(tmp_path, file):
+def test_the_exact_path_is_preferred_to_nearly_equal_ones(tmp_path, file):
     files = finder(tmp_path, "cafe\u0301.jpg", "caf\u00e9.jpg", "images\\a.jpg", "images/a.jpg", "a b.jpg", "a%20b.jpg")
     assert files.as_written(file, ["."]) == file
 
 
-def test_the_first_folder_that_holds_the_name_wins(tmp_path):
+def test_the_first_folder_with_the_name_is_used(tmp_path):
     files = finder(tmp_path, "train/a.jpg", "val/a.jpg")
     assert files.as_written("a.jpg", [".", "val", "train"]) == "val/a.jpg"
 
 
-def test_composed_and_decomposed_letters_are_one_name(tmp_path):
+def test_composed_and_decomposed_letters_are_equal(tmp_path):
     assert finder(tmp_path, "cafe\u0301.jpg").as_written("caf\u00e9.jpg", ["."]) == "cafe\u0301.jpg"
 
 
-def test_a_name_may_climb_as_long_as_it_stays_in_the_source(tmp_path):
+def test_a_name_may_go_up_but_not_leave_the_source(tmp_path):
     assert finder(tmp_path, "images/a.jpg").as_written("../images/a.jpg", ["annotations"]) == "images/a.jpg"
     assert finder(tmp_path, "images/a.jpg").as_written("../../images/a.jpg", ["annotations"]) is None
 
 
 def guesses(files, *names, written=(), others=()):
-    """What each name means that is not there as written: (file, code of the finding), or why there is none.
+    """For each name that does not exist as written: (file, code of the finding), or why there is no file.
 
     names: paths, or (path, folder of the annotation file).
     """
@@ -84,25 +84,25 @@ ELSEWHERE, OTHER = "found_elsewhere", "other_folder"
         ("video1/frames/a.jpg", "video2/frames/a.jpg", OTHER),
     ],
 )
-def test_a_file_that_is_not_where_it_is_written(name, file, code):
+def test_a_file_is_found_in_another_place_than_written(name, file, code):
     assert guesses([file, "images/b.jpg"], name) == [(file, code)]
 
 
-def test_the_note_gives_both_paths():
+def test_the_note_contains_both_paths():
     (found,) = PhotoFinder(Source(Path(), ("video2/a.jpg",), {})).similar(
         [PhotoName(path="video1/a.jpg", folders=(".",), place="", origin="")], {}
     )
     assert found.note == (OTHER, "written 'video1/a.jpg'; the only file of that name is video2/a.jpg")
 
 
-def test_the_more_folders_agree_the_better():
+def test_the_file_with_more_equal_folders_is_preferred():
     assert guesses(["train/a.jpg", "val/a.jpg"], "D:\\set\\val\\a.jpg") == [("val/a.jpg", ELSEWHERE)]
     files = ["x/s1/rgb.jpg", "y/s1/rgb.jpg", "y/s2/rgb.jpg"]
     assert guesses(files, "/data/y/s1/rgb.jpg") == [("y/s1/rgb.jpg", ELSEWHERE)]
     assert guesses(["a.jpg", "images/a.jpg"], "/data/images/a.jpg") == [("images/a.jpg", ELSEWHERE)]
 
 
-def test_of_equal_ones_the_one_nearest_to_the_annotation_file_counts():
+def test_the_file_nearest_to_the_annotation_file_is_preferred():
     files = ["video1/png/a.jpg", "video2/png/a.jpg"]
     assert guesses(files, ("a.jpg", "video2/json")) == [("video2/png/a.jpg", ELSEWHERE)]
     assert guesses(["set/video1/a.jpg", "set/video2/a.jpg"], ("/home/me/video2/a.jpg", "set/json")) == [
@@ -122,7 +122,7 @@ def test_of_equal_ones_the_one_nearest_to_the_annotation_file_counts():
         ),
         (["x/b.jpg"], "x/a.jpg", "no file 'x/a.jpg' in the source; add the photo or delete its record"),
         (
-            ["a.jpg", "x/a.jpg", "video1/b.jpg"],  # the folder is there, without the file
+            ["a.jpg", "x/a.jpg", "video1/b.jpg"],  # the folder exists, without the file
             "video1/a.jpg",
             "no file 'video1/a.jpg' in the source, but 2 files (a.jpg, x/a.jpg) in other folders have its name",
         ),
@@ -133,12 +133,12 @@ def test_of_equal_ones_the_one_nearest_to_the_annotation_file_counts():
         ),
     ],
 )
-def test_what_may_be_several_files_is_none(files, name, problem):
+def test_an_ambiguous_or_missing_file_is_a_problem(files, name, problem):
     assert guesses(files, name)[0].startswith(problem)
 
 
 @pytest.mark.parametrize("name", ["A.jpg", "/data/val/a.jpg", "a.jpg", "x/a.jpg"])
-def test_a_file_that_another_record_names_as_written_is_no_guess(name):
+def test_a_file_named_by_another_record_is_not_used(name):
     (problem,) = guesses(["val/a.jpg"], (name, "val" if name == "A.jpg" else "."), written=["val/a.jpg"])
     assert problem == (
         f"no file {name!r} in the source; val/a.jpg has its name, but another may mean that file too; add the photo "
@@ -146,12 +146,12 @@ def test_a_file_that_another_record_names_as_written_is_no_guess(name):
     )
 
 
-def test_a_name_that_cannot_be_found_never_falls_back_to_a_worse_file():
+def test_an_ambiguous_name_never_falls_back_to_a_worse_file():
     files = ["y/s1/rgb.jpg", "x/s1/rgb.jpg"]
     assert "y/s1/rgb.jpg has its name" in guesses(files, "/data/y/s1/rgb.jpg", written=files[:1])[0]
 
 
-def test_pictures_that_are_no_photographs_are_no_guess():
+def test_masks_are_not_used_as_photos():
     assert guesses(["Masks/a.png"], "Images/a.png", others=["Masks/a.png"])[0].startswith("no file 'Images/a.png' in")
 
 
@@ -169,7 +169,7 @@ def test_pictures_that_are_no_photographs_are_no_guess():
         ([("a.jpg", "x"), ("a.jpg", "y")], None),
     ],
 )
-def test_a_file_goes_to_the_name_with_the_best_claim_in_any_order(names, wins):
+def test_a_file_belongs_to_the_best_matching_name_in_any_order(names, wins):
     for order in permutations(range(len(names))):
         found = guesses(["video2/a.jpg"], *(names[i] for i in order))
         won = [i for i, it in zip(order, found, strict=True) if not isinstance(it, str)]
@@ -182,7 +182,7 @@ def test_one_name_in_several_annotation_files_is_one_file(name):
     assert guesses(["images/a.jpg"], name, name)[0][0] == "images/a.jpg"
 
 
-def test_thousands_of_files_of_one_name_are_told_apart():  # each name against each file would take a minute
+def test_thousands_of_files_of_one_name_are_matched():  # each name against each file would take a minute
     files = [f"set/scene{i}/rgb.jpg" for i in range(3000)]
     names = [(f"/data/scene{i}/rgb.jpg", "set") for i in range(3000)]
     assert guesses(files, *names) == [(file, ELSEWHERE) for file in files]

@@ -9,16 +9,16 @@ from segpipe.core.errors import LedgerError, UserError
 from segpipe.ingest.formats import coco as coco_reader
 from segpipe.ingest.names import FORMAT_NAMES
 from segpipe.ingest.read import FORMATS, MaskOptions, read_source
-from tests.ingest.folders import coco, drawn, photo, put_json, put_mask, put_pictures
+from tests.ingest.folders import coco, drawn, photo, put_images, put_json, put_mask
 
 
 def put_coco(root):
-    put_pictures(root, ["images/a.jpg"])
+    put_images(root, ["images/a.jpg"])
     put_json(root / "annotations/instances.json", coco([photo()], [drawn()]))
 
 
 def put_masks(root):
-    put_pictures(root, ["images/a.jpg"], (2, 1))
+    put_images(root, ["images/a.jpg"], (2, 1))
     put_mask(root / "masks/a.png", [[0, 1]])
 
 
@@ -29,14 +29,14 @@ def put_masks(root):
         (put_masks, "index_masks", "index masks, images/ + masks/: 1 mask for 1 photo"),
     ],
 )
-def test_auto_recognises_a_format_and_says_so(tmp_path, caplog, put, format, what):
+def test_auto_recognises_a_format_and_logs_it(tmp_path, caplog, put, format, what):
     caplog.set_level(logging.INFO)
     put(tmp_path)
     assert read_source(tmp_path).format == format
     assert f"{tmp_path}: recognised as {format} ({what})" in caplog.text
 
 
-def test_a_folder_of_two_formats_is_read_as_the_one_that_is_named(tmp_path):
+def test_the_setting_decides_between_two_formats(tmp_path):
     put_coco(tmp_path)
     put_masks(tmp_path)
     with pytest.raises(UserError) as error:
@@ -49,7 +49,7 @@ def test_a_folder_of_two_formats_is_read_as_the_one_that_is_named(tmp_path):
     assert read_source(tmp_path, "index_masks").format == "index_masks"
 
 
-def test_patterns_say_that_the_source_holds_masks(tmp_path):
+def test_patterns_select_the_mask_reader(tmp_path):
     put_coco(tmp_path)
     put_mask(tmp_path / "painted/a.png", [[0, 1]])
     masks = MaskOptions(image_pattern="images/*.jpg", mask_pattern="painted/*.png", values={1: "cat"})
@@ -65,7 +65,7 @@ def message(root, *arguments):
 
 
 def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    put_images(tmp_path, ["a.jpg", "b.jpg"])
     (tmp_path / "a.xml").write_text("<annotation/>")
     *formats, last = FORMATS
     assert message(tmp_path) == (
@@ -75,7 +75,7 @@ def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
     )
 
 
-def test_a_named_format_that_is_not_there_is_a_user_error(tmp_path):
+def test_a_chosen_format_without_files_is_a_user_error(tmp_path):
     put_masks(tmp_path)
     assert "no annotations of format coco among its files (1 .jpg, 1 .png)" in message(tmp_path, "coco")
 
@@ -94,7 +94,7 @@ def test_one_pattern_alone_is_a_user_error(tmp_path):
     )
 
 
-def test_a_broken_annotation_file_is_named_with_its_source(tmp_path):
+def test_a_broken_annotation_file_is_reported_with_its_source(tmp_path):
     put_coco(tmp_path)
     (tmp_path / "annotations/instances.json").write_text("{\n")
     assert message(tmp_path) == (
@@ -103,23 +103,23 @@ def test_a_broken_annotation_file_is_named_with_its_source(tmp_path):
     )
 
 
-def test_readers_start_without_heavy_packages():
+def test_readers_import_no_heavy_packages():
     code = "import sys, segpipe.ingest.read; print({'torch', 'pandas', 'pydantic', 'pyarrow'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
     assert found.stdout.decode().strip() == "set()"
 
 
-def test_the_names_of_the_formats_are_those_that_are_read():
+def test_every_format_name_has_a_reader():
     assert tuple(FORMATS) == FORMAT_NAMES
 
 
 def put_three(root):
-    put_pictures(root, ["a.jpg", "b.jpg", "c.jpg"])
+    put_images(root, ["a.jpg", "b.jpg", "c.jpg"])
     put_json(root / "instances.json", coco([photo(), photo(2, "b.jpg")], [drawn(1), drawn(2), {"no": "record"}]))
 
 
 @pytest.mark.parametrize(
-    ("lost", "said"),
+    ("lost", "message"),
     [
         ({"instances": lambda records: records[:-1]}, "3 annotations in the files, 2 read"),
         ({"instances": lambda records: (*records, records[0])}, "3 annotations in the files, 4 read"),
@@ -127,15 +127,15 @@ def put_three(root):
         ({"images": lambda records: (*records, records[0])}, "image files with several records: .'a.jpg'"),
     ],
 )
-def test_a_record_that_the_reader_loses_or_doubles_stops_the_stage(tmp_path, monkeypatch, lost, said):
+def test_a_record_lost_or_doubled_by_a_reader_stops_the_stage(tmp_path, monkeypatch, lost, message):
     put_three(tmp_path)
     assert len(read_source(tmp_path).instances) == 3
-    honest = coco_reader.read
+    read = coco_reader.read
 
-    def forgetful(*arguments):
-        dataset = honest(*arguments)
+    def changed(*arguments):
+        dataset = read(*arguments)
         return replace(dataset, **{name: change(getattr(dataset, name)) for name, change in lost.items()})
 
-    monkeypatch.setattr(coco_reader, "read", forgetful)
-    with pytest.raises(LedgerError, match=said):
+    monkeypatch.setattr(coco_reader, "read", changed)
+    with pytest.raises(LedgerError, match=message):
         read_source(tmp_path)

@@ -1,4 +1,4 @@
-"""The readers on real data sets: every count against plain reading of the same files."""
+"""The readers on real data sets: every count is compared with a simple reading of the files."""
 
 import json
 from collections import Counter
@@ -17,9 +17,9 @@ def plain(files: list[Path]) -> list[dict]:
     return [json.loads(file.read_text()) for file in files]
 
 
-def assert_counts_equal(dataset: Dataset, documents: list[dict], pictures: int) -> None:
+def assert_counts_equal(dataset: Dataset, documents: list[dict], num_images: int) -> None:
     assert dataset.format == "coco"
-    assert len(dataset.images) == pictures
+    assert len(dataset.images) == num_images
     assert sum(image.annotated for image in dataset.images) == sum(len(d["images"]) for d in documents)
     assert len(dataset.instances) == sum(len(d["annotations"]) for d in documents)
     assert dataset.categories == tuple(category["name"] for category in documents[0]["categories"])
@@ -49,7 +49,7 @@ def test_coco(real_data, name, pattern, annotated, instances, categories, splits
     assert not any(image.problem for image in dataset.images)
 
 
-def test_coco_minis_crowds_rings_and_sizes_are_those_of_the_file(real_data):
+def test_crowds_rings_and_sizes_of_coco_mini_equal_the_file(real_data):
     documents = plain(sorted((real_data / "coco_mini/annotations").glob("*.json")))
     annotations = [annotation for document in documents for annotation in document["annotations"]]
     dataset = read_source(real_data / "coco_mini")
@@ -66,7 +66,7 @@ def test_coco_minis_crowds_rings_and_sizes_are_those_of_the_file(real_data):
             assert (image.width, image.height) == sizes[Path(image.file).name]
 
 
-def test_boxes_of_cvat_without_a_region_are_boxes(real_data):
+def test_cvat_annotations_without_a_region_are_boxes(real_data):
     dataset = read_source(real_data / "multi_format/coco1.0")
     assert Counter(instance.kind for instance in dataset.instances) == {"box": 18, "region": 5}
 
@@ -93,7 +93,7 @@ def test_camvid(real_data):
 def test_pets(real_data):
     dataset = read_source(real_data / "pets", masks=MaskOptions(values={1: "cat", 2: "dog"}))
     assert dataset.categories == ("cat", "dog")
-    # each photograph shows one pet, in a mask of 0, 1 or 2, and 255 along its edge
+    # each photo shows one pet, in a mask of 0, 1 or 2, and 255 along its edge
     assert Counter(instance.role for instance in dataset.instances) == {"object": 26, "ignore": 26}
     assert len(dataset.images) == 26
     assert not any(record.problem for record in [*dataset.images, *dataset.instances])
@@ -131,7 +131,7 @@ def test_yolo_boxes(real_data):
     assert Counter(image.split for image in dataset.images) == {"train": 4}
 
 
-def test_data_sets_of_eight_folders_and_seven_formats_become_one(real_data):
+def test_eight_folders_of_seven_formats_become_one_data_set(real_data):
     dataset = read_source(real_data / "multi_format")
     assert dataset.format == "coco + cvat + labelme + labelme_xml + via + voc + yolo"
     folders = ("coco1.0", "cvat1.1", "grapes", "labelme", "labelme3.0", "via", "voc1.1", "yolo1.1")
@@ -146,6 +146,6 @@ def test_data_sets_of_eight_folders_and_seven_formats_become_one(real_data):
     assert {i.image_key for i in dataset.instances} <= {image.key for image in dataset.images}
 
 
-def test_photographs_alone_are_refused(real_data):
+def test_photos_without_annotations_are_refused(real_data):
     with pytest.raises(UserError, match=r"no annotations of format coco, .* or .* among its files"):
         read_source(real_data / "exif")

@@ -1,9 +1,10 @@
-"""Damage to any file of a source, format by format: a data set or a UserError in one line comes out, nothing else."""
+"""Damage to any file of a source, in each format: the result is a data set or a UserError of one line."""
 
 import copy
 import json
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from segpipe.core.errors import UserError
 from segpipe.data import tables
 from segpipe.data.records import Dataset
 from segpipe.ingest.read import read_source
-from tests.ingest.folders import TRIANGLE, coco, photo, put_json, put_mask, put_pictures
+from segpipe.ingest.source import list_source
+from tests.ingest.folders import TRIANGLE, coco, photo, put_images, put_json, put_mask
 from tests.ingest.formats import test_labelme_xml
 from tests.ingest.formats.test_coco_fuzz import anything, spots
 
@@ -34,7 +36,7 @@ def put_text(root: Path, file: str, text: str) -> None:
 
 
 def put_cvat(root: Path) -> None:
-    put_pictures(root, ["images/a.jpg", "images/frame_000001.png"])
+    put_images(root, ["images/a.jpg", "images/frame_000001.png"])
     shapes = (
         '<polygon label="cat" points="1,1;5,1;5,4" z_order="2"><attribute name="age">old</attribute></polygon>'
         '<box label="cat" xtl="1" ytl="1" xbr="5" ybr="4" rotation="30"/><tag label="cat"/>'
@@ -58,7 +60,7 @@ def put_cvat(root: Path) -> None:
 
 
 def put_voc(root: Path) -> None:
-    put_pictures(root, ["JPEGImages/a.jpg", "JPEGImages/b.jpg"])
+    put_images(root, ["JPEGImages/a.jpg", "JPEGImages/b.jpg"])
     put_text(
         root,
         "Annotations/a.xml",
@@ -77,7 +79,7 @@ def put_voc(root: Path) -> None:
 
 
 def put_yolo(root: Path) -> None:
-    put_pictures(root, ["train/images/a.jpg", "train/images/b.jpg"])
+    put_images(root, ["train/images/a.jpg", "train/images/b.jpg"])
     put_text(root, "train/labels/a.txt", "0 0.1 0.1 0.9 0.1 0.9 0.9\n1 0.5 0.5 0.5 0.5\n")
     put_text(root, "train/labels/b.txt", "1 0.5 0.5 0.5 0.5 0.7\n\n")
     put_text(root, "data.yaml", "train: ../train/images\nval: [valid/images]\nnames:\n  0: cat\n  1: dog\n")
@@ -85,7 +87,7 @@ def put_yolo(root: Path) -> None:
 
 
 def put_cityscapes(root: Path) -> None:
-    put_pictures(root, [f"leftImg8bit/train/x/x_{n}_leftImg8bit.png" for n in "12"])
+    put_images(root, [f"leftImg8bit/train/x/x_{n}_leftImg8bit.png" for n in "12"])
     objects = [{"label": label, "polygon": SQUARE} for label in ("road", "cargroup", "ego vehicle", "license plate")]
     document = {"imgHeight": 6, "imgWidth": 8, "objects": objects}
     put_json(root / "gtFine/train/x/x_1_gtFine_polygons.json", document)
@@ -93,28 +95,28 @@ def put_cityscapes(root: Path) -> None:
 
 
 def put_panoptic(root: Path) -> None:
-    put_pictures(root, ["val/a.jpg", "panoptic_val/a.png"])
-    colour = 120 + 90 * 256 + 60 * 65536  # of put_pictures
+    put_images(root, ["val/a.jpg", "panoptic_val/a.png"])
+    colour = 120 + 90 * 256 + 60 * 65536  # of put_images
     segments = [{"id": colour, "category_id": 1, "iscrowd": 0}, {"id": 5, "category_id": 90, "iscrowd": 1}]
     record = {"image_id": 1, "file_name": "a.png", "segments_info": segments}
     put_json(root / "panoptic_val.json", {**coco([photo()], []), "annotations": [record]})
 
 
 def put_results(root: Path) -> None:
-    put_pictures(root, ["a.jpg"])
+    put_images(root, ["a.jpg"])
     put_json(root / "image_info.json", coco([photo()], []))
     put_json(root / "segm.json", [{"image_id": 1, "category_id": 1, "segmentation": [TRIANGLE], "score": 0.5}])
 
 
 def put_object_masks(root: Path) -> None:
-    put_pictures(root, ["images/a.jpg"])
+    put_images(root, ["images/a.jpg"])
     for name in ("a_0", "a_cat_1", "b_1"):
         put_mask(root / f"masks/{name}.png", [[0, 255, 127, 200, 0, 0, 0, 0]] * 6)
 
 
 def put_coloured(root: Path) -> None:
-    put_pictures(root, ["images/a.jpg", "images/b.jpg"])
-    put_pictures(root, ["masks/a.png"])  # of one colour: 120, 90, 60
+    put_images(root, ["images/a.jpg", "images/b.jpg"])
+    put_images(root, ["masks/a.png"])  # of one colour: 120, 90, 60
     put_mask(root / "masks/b.png", [[0, 1, 2, 255, 0, 0, 0, 0]] * 6, "P")
     put_text(root, "class_dict.csv", "name,r,g,b\nbackground,0,0,0\ncat,120,90,60\nvoid,255,255,255\n")
     put_text(
@@ -123,7 +125,7 @@ def put_coloured(root: Path) -> None:
 
 
 def put_labelme_xml(root: Path) -> None:
-    put_pictures(root, ["a.jpg", "Masks/a_mask_0.png"])
+    put_images(root, ["a.jpg", "Masks/a_mask_0.png"])
     masked = "<segm><mask>a_mask_0.png</mask></segm>"
     put_text(root, "a.xml", test_labelme_xml.text(test_labelme_xml.thing(), test_labelme_xml.thing(masked)))
 
@@ -141,8 +143,64 @@ FORMATS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def assert_sound(dataset: Dataset, root: Path) -> None:
-    """Unique ids and keys, every picture once, every instance with a shape or a problem, text that UTF-8 can hold."""
+# by format: the number of images and of instances
+COUNTS = {
+    "cvat": (4, 8),  # a.jpg, two frames of the track, a photo without a record; six shapes, and two of the track
+    "labelme_xml": (1, 2),
+    "voc": (2, 5),  # a box; the objects 1, 2 and 3, and void
+    "yolo": (2, 3),
+    "cityscapes": (2, 11),  # four polygons and the pixels of none; the values 0, 7, 9, 26, 26001 and 40000
+    "coco_panoptic": (1, 2),
+    "coco_results": (1, 1),
+    "object_masks": (2, 3),  # a.jpg, and the missing photo of b_1.png
+    "index_masks": (2, 4),  # one colour; the values 1, 2 and 255
+}
+MASK_FOLDERS = ("gtFine", "Masks", "masks", "panoptic_val", "SegmentationClass", "SegmentationObject")
+
+
+def elements(root: Path, *paths: str) -> int:
+    """The number of XML elements at `paths` in all XML files that can be parsed."""
+    total = 0
+    for file in root.rglob("*.xml"):
+        try:
+            document = ElementTree.fromstring(file.read_bytes())
+        except (ElementTree.ParseError, ValueError, LookupError):
+            continue
+        total += sum(len(document.findall(path)) for path in paths)
+    return total
+
+
+def yolo_lines(root: Path) -> int:
+    total = 0
+    for file in root.glob("train/labels/*.txt"):
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            continue
+        total += sum(bool(line.strip()) for line in lines)
+    return total
+
+
+# by format: the number of annotations in the files that can be parsed
+ENTRIES: dict[str, Callable[[Path], int]] = {
+    "cvat": lambda root: elements(root, "image/*", "track/*"),
+    "labelme_xml": lambda root: elements(root, ".//object"),
+    "yolo": yolo_lines,
+    "coco_results": lambda root: len(json.loads((root / "segm.json").read_bytes())),
+}
+
+
+def assert_totals_agree(dataset: Dataset, root: Path, format: str) -> None:
+    """Every photo of the source has one image, and every annotation that can be parsed is one instance."""
+    count = Counter(image.file for image in dataset.images)
+    photos = [file for file in list_source(root).image_files if not file.startswith(MASK_FOLDERS)]
+    assert {file: count[file] for file in photos} == dict.fromkeys(photos, 1)
+    if format in ENTRIES:
+        assert len(dataset.instances) == ENTRIES[format](root)
+
+
+def assert_valid(dataset: Dataset, root: Path) -> None:
+    """Ids and keys are unique, each file has one image, each instance has a shape or a problem, texts fit in UTF-8."""
     assert len({instance.id for instance in dataset.instances}) == len(dataset.instances)
     assert len({image.key.casefold() for image in dataset.images}) == len(dataset.images)
     files = [image.file for image in dataset.images if image.file]
@@ -171,20 +229,20 @@ def read(root: Path, format: str) -> Dataset | None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_undamaged_source_is_sound(tmp_path, format):
+def test_everything_in_an_undamaged_source_is_read(tmp_path, format):
     FORMATS[format](tmp_path)
-    dataset = read(tmp_path, format)
-    assert dataset is not None
-    assert dataset.instances
-    assert_sound(dataset, tmp_path)
+    dataset = read_source(tmp_path, format)
+    assert (len(dataset.images), len(dataset.instances)) == COUNTS[format]
+    assert_totals_agree(dataset, tmp_path, format)
+    assert_valid(dataset, tmp_path)
 
 
 def with_other_value(data: bytes, share: float, action: str, value: Any) -> bytes:
-    """A JSON document with one of its values replaced, removed, repeated or nested in a thousand lists."""
+    """The JSON document with one value replaced, removed, repeated or nested in a thousand lists."""
     try:
         document = json.loads(data)
         *path, key = spots(document)[int(share * len(spots(document)))]
-    except (ValueError, IndexError, RecursionError):  # of an earlier damage
+    except (ValueError, IndexError, RecursionError):  # damaged before
         return data
     holder = document
     for step in path:
@@ -202,7 +260,7 @@ def with_other_value(data: bytes, share: float, action: str, value: Any) -> byte
 
 
 def with_other_element(data: bytes, share: float, action: str, word: str) -> bytes:
-    """An XML document with one of its elements or attributes replaced, removed, repeated or nested in itself."""
+    """The XML document with one element or attribute replaced, removed, repeated or nested in itself."""
     try:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError):
@@ -226,9 +284,9 @@ def with_other_element(data: bytes, share: float, action: str, word: str) -> byt
 
 @st.composite
 def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """One change to the content of a file: a value or a word replaced, removed or repeated, bytes overwritten, cut off.
+    """One change to the content of a file: a value or a word is replaced, removed or repeated, or bytes are changed.
 
-    A value: of JSON by its path; of XML an element or an attribute.
+    A value is a value of JSON, or an element or attribute of XML.
     """
     kind = draw(st.sampled_from(["value", "value", "value", "word", "word", "bytes", "cut", "empty"]))
     share = draw(st.floats(0, 1, exclude_max=True))
@@ -267,4 +325,5 @@ def test_a_damaged_source_gives_a_data_set_or_a_user_error(format, changes):
             path.write_bytes(change(path.read_bytes()))
         dataset = read(root, format)
         if dataset is not None:
-            assert_sound(dataset, root)
+            assert_totals_agree(dataset, root, format)
+            assert_valid(dataset, root)

@@ -13,7 +13,7 @@ from segpipe.data.records import Dataset
 from segpipe.ingest.read import read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 IGNORED = 255
 
@@ -54,7 +54,7 @@ def test_real_sources_are_recognised_and_every_shape_is_read(real_data, folder, 
 
 def test_vias_csv_has_the_shapes_of_its_json(real_data, tmp_path):
     source = real_data / "multi_format/via"
-    put_pictures(tmp_path, [file.name for file in source.glob("*.jp*g")])
+    put_images(tmp_path, [file.name for file in source.glob("*.jp*g")])
     (tmp_path / "via.csv").write_bytes((source / "via_region_data.csv").read_bytes())
     json_shapes, csv_shapes = (
         Counter((i.image_key, i.category, i.kind, i.rings) for i in read_source(root).instances)

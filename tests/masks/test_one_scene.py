@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from segpipe.ingest.read import FORMATS, read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
-from tests.ingest.folders import put_mask, put_pictures
+from tests.ingest.folders import put_mask, put_images
 
 WIDTH, HEIGHT = 64, 32  # powers of two: fractions of them are exact
 ROAD = [2.0, 20.0, 60.0, 16.5, 62.0, 30.0, 3.0, 31.0]
@@ -236,7 +236,7 @@ def coco_results(root: Path) -> None:
     ],
 )
 def test_every_format_gives_one_label_map(tmp_path: Path, put: Callable[[Path], None], format: str):
-    put_pictures(tmp_path, ["images/a.png"], (WIDTH, HEIGHT))
+    put_images(tmp_path, ["images/a.png"], (WIDTH, HEIGHT))
     put(tmp_path)
     dataset = read_source(tmp_path)
     assert dataset.format == format

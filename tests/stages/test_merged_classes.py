@@ -11,7 +11,7 @@ from PIL import Image
 from segpipe.__main__ import main
 from segpipe.core.errors import UserError
 from tests import data_half
-from tests.ingest.folders import coco, drawn, put_json, put_mask, put_pictures
+from tests.ingest.folders import coco, drawn, put_images, put_json, put_mask
 
 LEFT = [[0.0, 0.0, 8.0, 0.0, 8.0, 16.0, 0.0, 16.0]]  # 8 x 16 pixels
 MIDDLE = [[4.0, 0.0, 12.0, 0.0, 12.0, 16.0, 4.0, 16.0]]
@@ -21,7 +21,7 @@ MERGED = {"vehicle": ["bus", "car"], "human": "person"}
 
 def put_coco(folder: Path) -> None:
     """A car, a bus over half of it, a person in the corner, and a tree."""
-    put_pictures(folder, ["a.png"], (16, 16))
+    put_images(folder, ["a.png"], (16, 16))
     names = ("car", "person", "tree", "bus")
     shapes = ((1, LEFT), (4, MIDDLE), (2, CORNER), (3, MIDDLE))
     annotations = [
@@ -34,7 +34,7 @@ def put_coco(folder: Path) -> None:
 
 def put_masks(folder: Path) -> None:
     """The same scene as values of a mask, the later on top."""
-    put_pictures(folder, ["images/a.png"], (16, 16))
+    put_images(folder, ["images/a.png"], (16, 16))
     values = np.zeros((16, 16), np.uint8)
     values[:, :8], values[:, 4:12], values[:4, :4] = 1, 4, 2
     put_mask(folder / "masks/a.png", values)

@@ -15,7 +15,7 @@ from segpipe.masks.painting import Painting
 from segpipe.split import assign
 from segpipe.validate import image
 from tests import data_half
-from tests.ingest.folders import coco, drawn, photo, put_json, put_pictures
+from tests.ingest.folders import coco, drawn, photo, put_images, put_json
 
 END = "; run `dvc repro --force`, and if it happens again, report it: this is a bug in segpipe"
 
@@ -24,7 +24,7 @@ END = "; run `dvc repro --force`, and if it happens again, report it: this is a 
 def project(tmp_path):
     """A cat on each of two photographs, and a third of background alone."""
     names = ["a.jpg", "b.jpg", "c.jpg"]
-    put_pictures(tmp_path / "source", names)
+    put_images(tmp_path / "source", names)
     photos = [photo(number, name) for number, name in enumerate(names, start=1)]
     put_json(tmp_path / "source/instances.json", coco(photos, [drawn(1), drawn(2, image_id=2)]))
     data_half.prepare(tmp_path, Path("source"), validate__unannotated="keep", split__empty_masks="keep")

@@ -3,7 +3,7 @@ import pytest
 
 from segpipe.ingest.formats import cityscapes
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_json, put_mask, put_pictures
+from tests.ingest.folders import put_json, put_mask, put_images
 
 PHOTO = "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png"
 TRUTH = "gtFine/train/aachen/aachen_000000_000019_gtFine"
@@ -17,7 +17,7 @@ def read(root):
 
 def objects(root, *entries):
     """The instances of the objects of one file, without the instance of the pixels that they do not cover."""
-    put_pictures(root, [PHOTO])
+    put_images(root, [PHOTO])
     put_json(root / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": list(entries)})
     return read(root).instances[1:]
 
@@ -38,7 +38,7 @@ def test_the_official_table():
 
 
 def test_the_photo_and_its_split(tmp_path):
-    put_pictures(tmp_path, [PHOTO, "leftImg8bit/test/bonn/bonn_000000_000019_leftImg8bit.png"])
+    put_images(tmp_path, [PHOTO, "leftImg8bit/test/bonn/bonn_000000_000019_leftImg8bit.png"])
     put_json(tmp_path / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": []})
     for ending in ("color", "labelIds", "instanceIds"):
         put_mask(tmp_path / f"{TRUTH}_{ending}.png", [[0]])
@@ -94,7 +94,7 @@ def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, e
 
 
 def test_pixels_that_no_object_covers_are_unlabeled(tmp_path):
-    put_pictures(tmp_path, [PHOTO])
+    put_images(tmp_path, [PHOTO])
     put_json(tmp_path / f"{TRUTH}_polygons.json", {"imgHeight": 6, "imgWidth": 8, "objects": []})
     (rest,) = read(tmp_path).instances
     assert (rest.id, rest.role, rest.layered, rest.rle.counts) == (
@@ -103,7 +103,7 @@ def test_pixels_that_no_object_covers_are_unlabeled(tmp_path):
 
 
 def test_a_broken_file_loses_only_its_photo(tmp_path):
-    put_pictures(tmp_path, [PHOTO])
+    put_images(tmp_path, [PHOTO])
     (tmp_path / TRUTH).parent.mkdir(parents=True)
     (tmp_path / f"{TRUTH}_polygons.json").write_text("{")
     dataset = read(tmp_path)
@@ -122,7 +122,7 @@ def test_a_broken_file_loses_only_its_photo(tmp_path):
     ],
 )
 def test_the_values_of_id_images(tmp_path, kind, value, expected):
-    put_pictures(tmp_path, [PHOTO])
+    put_images(tmp_path, [PHOTO])
     put_mask(tmp_path / f"{TRUTH}_{kind}.png", [[value, value]], "I;16")
     dataset = read(tmp_path)
     (found,) = dataset.instances
@@ -134,7 +134,7 @@ def test_the_values_of_id_images(tmp_path, kind, value, expected):
 
 def test_gt_coarse_is_used_without_gt_fine(tmp_path):
     stem = "troisdorf_000000_000073"
-    put_pictures(tmp_path, [PHOTO, f"leftImg8bit/train_extra/troisdorf/{stem}_leftImg8bit.png"])
+    put_images(tmp_path, [PHOTO, f"leftImg8bit/train_extra/troisdorf/{stem}_leftImg8bit.png"])
     document = {"imgHeight": 6, "imgWidth": 8, "objects": []}
     for folder, kind, name in (
         ("train/aachen", "gtFine", "aachen_000000_000019"),
@@ -147,7 +147,7 @@ def test_gt_coarse_is_used_without_gt_fine(tmp_path):
 
 
 def test_an_unreadable_id_image_is_an_instance_with_a_problem(tmp_path):
-    put_pictures(tmp_path, [PHOTO])
+    put_images(tmp_path, [PHOTO])
     put_mask(tmp_path / f"{TRUTH}_labelIds.png", np.zeros((4, 4), int)).write_bytes(b"not an image")
     (found,) = read(tmp_path).instances
     assert (found.problem, found.detail) == (

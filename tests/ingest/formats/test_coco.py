@@ -7,7 +7,7 @@ from segpipe.core.errors import UserError
 from segpipe.data.records import Rle
 from segpipe.ingest.formats import coco
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import TRIANGLE, drawn, photo, put_json, put_pictures
+from tests.ingest.folders import TRIANGLE, drawn, photo, put_images, put_json
 from tests.ingest.folders import coco as document
 
 RLE = {"size": [6, 8], "counts": [40, 4, 4]}
@@ -19,7 +19,7 @@ def read(root):
 
 
 def read_one(tmp_path, *annotations, images=None, categories=None):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "x.json", document(images or [photo()], list(annotations), categories))
     return read(tmp_path)
 
@@ -193,7 +193,7 @@ def test_an_image_keeps_its_file_declared_size_and_place(tmp_path):
 
 
 def test_a_photo_that_no_record_names_is_not_annotated(tmp_path):
-    put_pictures(tmp_path, ["b.jpg", "c.gif"])
+    put_images(tmp_path, ["b.jpg", "c.gif"])
     dataset = read_one(tmp_path, drawn())
     assert [(image.file, image.annotated) for image in dataset.images] == [
         ("a.jpg", True), ("b.jpg", False), ("c.gif", False),
@@ -245,7 +245,7 @@ def test_two_records_of_one_file_are_one_image_with_the_annotations_of_both(tmp_
 
 
 def test_an_id_of_two_images_means_neither(tmp_path):
-    put_pictures(tmp_path, ["b.jpg", "c.jpg"])
+    put_images(tmp_path, ["b.jpg", "c.jpg"])
     images = [photo(1, "a.jpg"), photo(1, "b.jpg"), photo(2, "c.jpg")]
     dataset = read_one(tmp_path, drawn(1), drawn(2, image_id="1"), drawn(3, image_id=2), images=images)
     detail = "2 images ('a.jpg', 'b.jpg') share the id 1; give each image its own id"
@@ -261,7 +261,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
 
 @pytest.mark.parametrize("other", [photo(1, "gone.jpg"), {"id": 1}, {"id": 1.0, "file_name": "b.jpg"}])
 def test_an_id_of_a_valid_and_an_invalid_image_means_neither(tmp_path, other):
-    put_pictures(tmp_path, ["b.jpg"])
+    put_images(tmp_path, ["b.jpg"])
     for images in ([photo(1, "a.jpg"), other], [other, photo(1, "a.jpg")]):
         dataset = read_one(tmp_path, drawn(), images=images)
         assert only(dataset).problem == "ambiguous_image"
@@ -269,7 +269,7 @@ def test_an_id_of_a_valid_and_an_invalid_image_means_neither(tmp_path, other):
 
 
 def test_texts_that_are_equal_only_as_numbers_are_different_ids(tmp_path):
-    put_pictures(tmp_path, ["b.jpg", "c.jpg"])
+    put_images(tmp_path, ["b.jpg", "c.jpg"])
     ids = ["7", "007", "-0"]
     images = [photo(id_, name) for id_, name in zip(ids, ["a.jpg", "b.jpg", "c.jpg"], strict=True)]
     categories = [{"id": "1", "name": "cat"}, {"id": "01", "name": "dog"}]
@@ -287,7 +287,7 @@ def test_texts_that_are_equal_only_as_numbers_are_different_ids(tmp_path):
 
 
 def test_a_file_named_by_a_bad_and_a_good_record_belongs_to_the_good_one(tmp_path):
-    put_pictures(tmp_path, ["b.jpg"])
+    put_images(tmp_path, ["b.jpg"])
     images = [photo(1, "a.jpg"), photo(1, "b.jpg"), photo(2, "b.jpg")]
     dataset = read_one(tmp_path, drawn(image_id=2), images=images)
     assert [(image.file, image.problem) for image in dataset.images] == [
@@ -297,7 +297,7 @@ def test_a_file_named_by_a_bad_and_a_good_record_belongs_to_the_good_one(tmp_pat
 
 
 def test_a_missing_file_is_not_replaced_and_every_record_has_its_row_in_any_order(tmp_path):
-    put_pictures(tmp_path, ["batch_1/000028.jpg", "batch_2/000028.jpg", "batch_3/000029.jpg"])
+    put_images(tmp_path, ["batch_1/000028.jpg", "batch_2/000028.jpg", "batch_3/000029.jpg"])
     names = ["batch_1/000028.JPG", "batch_1/000028.jpg", "batch_3/000029.JPG", "batch_4/000028.jpg"]
     for order in permutations(enumerate(names, start=1)):
         images = [photo(*pair) for pair in order]
@@ -310,7 +310,7 @@ def test_a_missing_file_is_not_replaced_and_every_record_has_its_row_in_any_orde
 
 
 def test_a_moved_path_in_two_annotation_files_is_one_image(tmp_path):
-    put_pictures(tmp_path, ["photos/a.jpg"])
+    put_images(tmp_path, ["photos/a.jpg"])
     for name in ("people", "cars"):
         put_json(tmp_path / f"{name}.json", document([photo(1, "/home/me/set/a.jpg")], [drawn()]))
     (image,) = read(tmp_path).images
@@ -318,14 +318,14 @@ def test_a_moved_path_in_two_annotation_files_is_one_image(tmp_path):
 
 
 def test_a_file_that_two_splits_may_mean_belongs_to_neither(tmp_path):
-    put_pictures(tmp_path, ["photos/a.jpg"])
+    put_images(tmp_path, ["photos/a.jpg"])
     for split in ("train", "val"):
         put_json(tmp_path / f"{split}.json", document([photo()], [drawn()]))
     assert [image.problem for image in read(tmp_path).images] == ["missing_file", "missing_file", ""]
 
 
 def test_nothing_outside_the_source_is_found(tmp_path):
-    put_pictures(tmp_path, ["secret.jpg", "source/a.jpg"])
+    put_images(tmp_path, ["secret.jpg", "source/a.jpg"])
     names = ["../secret.jpg", str(tmp_path / "secret.jpg"), "..\\secret.jpg"]
     put_json(tmp_path / "source/x.json", document([photo(i, name) for i, name in enumerate(names)], []))
     dataset = read(tmp_path / "source")
@@ -335,7 +335,7 @@ def test_nothing_outside_the_source_is_found(tmp_path):
 
 
 def test_a_photo_that_is_a_link_out_of_the_source_is_one_unreadable_image(tmp_path):
-    put_pictures(tmp_path, ["outside.jpg", "source/b.jpg"])
+    put_images(tmp_path, ["outside.jpg", "source/b.jpg"])
     (tmp_path / "source/images").mkdir()
     (tmp_path / "source/images/a.jpg").symlink_to(tmp_path / "outside.jpg")
     put_json(tmp_path / "source/x.json", document([photo()], [drawn()]))
@@ -348,7 +348,7 @@ def test_a_photo_that_is_a_link_out_of_the_source_is_one_unreadable_image(tmp_pa
 
 
 def test_coco_folders_and_their_splits(tmp_path):
-    put_pictures(tmp_path, ["train2017/1.jpg", "val2017/1.jpg"])
+    put_images(tmp_path, ["train2017/1.jpg", "val2017/1.jpg"])
     for split, name in (("train", "cat"), ("val", "dog")):
         categories = [{"id": 1, "name": name}]
         put_json(
@@ -367,7 +367,7 @@ def test_coco_folders_and_their_splits(tmp_path):
 
 def test_roboflow_folders_and_their_splits(tmp_path):
     for folder in ("test", "train", "valid"):
-        put_pictures(tmp_path, [f"{folder}/a.jpg"])
+        put_images(tmp_path, [f"{folder}/a.jpg"])
         put_json(tmp_path / folder / "_annotations.coco.json", document([photo()], [drawn()]))
     dataset = read(tmp_path)
     assert [(image.file, image.split) for image in dataset.images] == [
@@ -377,7 +377,7 @@ def test_roboflow_folders_and_their_splits(tmp_path):
 
 
 def test_a_photo_missing_in_one_split_is_not_replaced_by_one_of_another(tmp_path):
-    put_pictures(tmp_path, ["valid/a.jpg"])
+    put_images(tmp_path, ["valid/a.jpg"])
     for folder in ("train", "valid"):
         put_json(tmp_path / folder / "_annotations.coco.json", document([photo()], [drawn()]))
     dataset = read(tmp_path)
@@ -388,14 +388,14 @@ def test_a_photo_missing_in_one_split_is_not_replaced_by_one_of_another(tmp_path
 
 @pytest.mark.parametrize("folder", ["images", "images/train", "train/images", "train", "data/images", "."])
 def test_photos_are_found_in_the_usual_folders(tmp_path, folder):
-    put_pictures(tmp_path, [f"{folder}/a.jpg", "other/a.jpg"])
+    put_images(tmp_path, [f"{folder}/a.jpg", "other/a.jpg"])
     put_json(tmp_path / "data/annotations/instances_train.json", document([photo()], [drawn()]))
     found = [image.file for image in read(tmp_path).images if image.annotated]
     assert found == [f"{folder}/a.jpg".removeprefix("./")]
 
 
 def test_one_photo_in_two_files_is_one_image(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg"])
+    put_images(tmp_path, ["images/a.jpg"])
     for name in ("cats", "dogs"):
         put_json(tmp_path / f"{name}.json", document([photo()], [drawn()]))
     dataset = read(tmp_path)
@@ -404,7 +404,7 @@ def test_one_photo_in_two_files_is_one_image(tmp_path):
 
 
 def test_the_split_of_a_photo_may_be_the_split_of_its_folder(tmp_path):
-    put_pictures(tmp_path, ["images/train/a.jpg", "images/val/b.jpg"])
+    put_images(tmp_path, ["images/train/a.jpg", "images/val/b.jpg"])
     put_json(tmp_path / "all.json", document([photo(1, "train/a.jpg"), photo(2, "val/b.jpg")], []))
     assert [image.split for image in read(tmp_path).images] == ["train", "val"]
 
@@ -414,7 +414,7 @@ def test_the_split_of_a_photo_may_be_the_split_of_its_folder(tmp_path):
 
 def test_captions_panoptic_and_keypoints_beside_instances_are_not_read(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "instances_train.json", document([photo()], [drawn()]))
     put_json(tmp_path / "captions_train.json", document([photo()], [{"id": 1, "image_id": 1, "caption": "a cat"}]))
     put_json(tmp_path / "panoptic_train.json", document([photo()], [{"image_id": 1, "segments_info": []}]))
@@ -425,7 +425,7 @@ def test_captions_panoptic_and_keypoints_beside_instances_are_not_read(tmp_path,
 
 
 def test_a_json_file_that_is_not_coco_is_not_read(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "instances.json", document([photo()], [drawn()]))
     put_json(tmp_path / "defects.json", {"images": {"unreadable": 1}, "annotations": {"bad_ring": 2}})
     put_json(tmp_path / "more.json", {"images": ["a.jpg"], "defects": []})
@@ -434,7 +434,7 @@ def test_a_json_file_that_is_not_coco_is_not_read(tmp_path):
 
 
 def broken(tmp_path, name, text):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     (tmp_path / name).write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(UserError) as error:
         coco.recognise(list_source(tmp_path))
@@ -469,14 +469,14 @@ def test_each_kind_of_broken_json_is_a_user_error(tmp_path, text):
 
 
 def test_json_may_start_with_a_byte_order_mark(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     path = put_json(tmp_path / "x.json", document([photo()], [drawn()]))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert len(read(tmp_path).instances) == 1
 
 
 def test_a_photo_above_does_not_replace_a_missing_one_of_a_folder_with_other_photos(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg", "video1/images/b.jpg"])
+    put_images(tmp_path, ["images/a.jpg", "video1/images/b.jpg"])
     put_json(tmp_path / "x.json", document([photo(1, "a.jpg")], [drawn(1)]))
     photos = [photo(1, "a.jpg"), photo(2, "b.jpg")]
     put_json(tmp_path / "video1/x.json", document(photos, [drawn(1), drawn(2, image_id=2)]))

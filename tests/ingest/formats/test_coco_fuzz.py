@@ -12,7 +12,7 @@ from segpipe.data.records import Dataset
 from segpipe.ingest.formats import coco
 from segpipe.ingest.source import list_source
 from tests.ingest.folders import coco as document
-from tests.ingest.folders import drawn, photo, put_pictures
+from tests.ingest.folders import drawn, photo, put_images
 
 GOOD = document(
     [photo(1, "a.jpg"), photo(2, "b/c.jpg")],
@@ -97,7 +97,7 @@ def assert_complete(dataset: Dataset, text: str) -> None:
 @given(mutated())
 def test_a_mutated_document_gives_a_data_set_or_a_user_error(changed):
     with tempfile.TemporaryDirectory() as folder:
-        root = put_pictures(Path(folder), ["a.jpg", "b/c.jpg"])
+        root = put_images(Path(folder), ["a.jpg", "b/c.jpg"])
         text = json.dumps(changed)
         dataset = read(root, text)
         if dataset is not None:
@@ -109,7 +109,7 @@ def test_a_mutated_document_gives_a_data_set_or_a_user_error(changed):
 def test_a_truncated_or_overwritten_file_gives_a_data_set_or_a_user_error(position, inserted):
     data = json.dumps(GOOD).encode()
     with tempfile.TemporaryDirectory() as folder:
-        root = put_pictures(Path(folder), ["a.jpg"])
+        root = put_images(Path(folder), ["a.jpg"])
         for damaged in (data[:position] + inserted, data[:position] + inserted + data[position + len(inserted) :]):
             (root / "instances.json").write_bytes(damaged)
             source = list_source(root)

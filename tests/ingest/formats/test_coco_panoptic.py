@@ -5,14 +5,14 @@ from PIL import Image
 from segpipe.core.errors import UserError
 from segpipe.ingest.formats import coco_panoptic
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import photo, put_json, put_pictures
+from tests.ingest.folders import photo, put_images, put_json
 
 CATEGORIES = [{"id": 1, "name": "cat", "isthing": 1}, {"id": 90, "name": "grass", "isthing": 0}]
 CAT, GRASS = 3226956, 1  # 3226956 = 76 + 61 * 256 + 49 * 65536: the colour (76, 61, 49)
 
 
 def put(root, segments, pixels=((0, CAT, CAT, GRASS),), **changes):
-    put_pictures(root, ["val2017/a.jpg"], (len(pixels[0]), len(pixels)))
+    put_images(root, ["val2017/a.jpg"], (len(pixels[0]), len(pixels)))
     numbers = np.array(pixels)
     rgb = np.stack([numbers & 255, numbers >> 8 & 255, numbers >> 16], axis=-1).astype(np.uint8)
     (root / "annotations/panoptic_val2017").mkdir(parents=True)

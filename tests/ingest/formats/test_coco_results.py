@@ -2,13 +2,13 @@ import pytest
 
 from segpipe.core.errors import UserError
 from segpipe.ingest.read import read_source
-from tests.ingest.folders import TRIANGLE, coco, drawn, photo, put_json, put_pictures
+from tests.ingest.folders import TRIANGLE, coco, drawn, photo, put_images, put_json
 
 DETECTION = {"image_id": 1, "category_id": 90, "segmentation": [TRIANGLE], "score": 0.9}
 
 
 def test_detections_have_the_class_names_of_the_instances_file(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "image_info_test.json", coco([photo()], []))
     put_json(tmp_path / "segm_results.json", [DETECTION])
     dataset = read_source(tmp_path)
@@ -19,7 +19,7 @@ def test_detections_have_the_class_names_of_the_instances_file(tmp_path):
 
 
 def test_detections_beside_annotations_are_not_read(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "instances.json", coco([photo()], [drawn()]))
     put_json(tmp_path / "coco_results.json", [DETECTION])
     dataset = read_source(tmp_path)
@@ -27,7 +27,7 @@ def test_detections_beside_annotations_are_not_read(tmp_path):
 
 
 def test_detections_alone_are_refused(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "results.json", [DETECTION])
     with pytest.raises(UserError, match=r"results\.json: detections name their images and classes only by numbers"):
         read_source(tmp_path)

@@ -4,7 +4,7 @@ import pytest
 from segpipe.core.errors import UserError
 from segpipe.ingest.formats import cvat
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 LABELS = "".join(f"<label><name>{name}</name></label>" for name in ("cat", "dog"))
 META = f"<meta><task><subset>Train</subset><labels>{LABELS}</labels></task></meta>"
@@ -18,13 +18,13 @@ def read(root, body, name="annotations.xml", meta=META):
 
 def one(root, shape, size='width="8" height="6"'):
     """The instance of one shape on a photo of 8 x 6 pixels."""
-    put_pictures(root, ["images/a.jpg"])
+    put_images(root, ["images/a.jpg"])
     (instance,) = read(root, f'<image id="0" name="a.jpg" {size}>{shape}</image>').instances
     return instance
 
 
 def test_the_image_and_its_labels(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
+    put_images(tmp_path, ["images/a.jpg", "images/b.jpg"])
     dataset = read(tmp_path, '<image id="7" name="a.jpg" width="8" height="6"/>')
     assert dataset.categories == ("cat", "dog")
     assert [(i.file, i.width, i.height, i.split, i.annotated, i.place) for i in dataset.images] == [
@@ -103,7 +103,7 @@ def test_a_mask_needs_the_images_size(tmp_path):
 
 
 def test_the_nearer_shape_comes_later(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     points = 'points="1,1;5,1;5,4"'
     shapes = "".join(f'<polygon label="cat" {points} z_order="{z}"/>' for z in (5, -1, 0, 5))
     dataset = read(tmp_path, f'<image id="0" name="a.jpg">{shapes}</image>')
@@ -111,7 +111,7 @@ def test_the_nearer_shape_comes_later(tmp_path):
 
 
 def test_a_track_draws_on_the_frames_where_it_is_not_outside(tmp_path):
-    put_pictures(tmp_path, ["images/frame_000000.png", "images/frame_000001.png", "images/frame_000002.png"])
+    put_images(tmp_path, ["images/frame_000000.png", "images/frame_000001.png", "images/frame_000002.png"])
     box = 'xtl="1" ytl="1" xbr="5" ybr="3" occluded="0" keyframe="1"'
     boxes = "".join(f'<box frame="{frame}" outside="{outside}" {box}/>' for frame, outside in ((0, 0), (1, 1), (9, 0)))
     size = "<original_size><width>8</width><height>6</height></original_size>"
@@ -144,7 +144,7 @@ def test_a_track_draws_on_the_frames_where_it_is_not_outside(tmp_path):
     ],
 )
 def test_a_broken_document_is_a_user_error(tmp_path, text, problem):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     (tmp_path / "annotations.xml").write_text(text)
     with pytest.raises(UserError) as error:
         cvat.recognise(list_source(tmp_path))
@@ -152,7 +152,7 @@ def test_a_broken_document_is_a_user_error(tmp_path, text, problem):
 
 
 def test_other_xml_is_not_recognised(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     (tmp_path / "a.xml").write_text("<annotation><object/></annotation>")
     (tmp_path / "b.xml").write_text("<annotations><page/></annotations>")
     assert cvat.recognise(list_source(tmp_path)) == {}
@@ -163,7 +163,7 @@ def test_other_xml_is_not_recognised(tmp_path):
     [("a.mp4", "b.mp4", True), ("a.mp4", "a.mp4", False), ("a.mp4", "", False), ("", "", False)],
 )
 def test_tracks_of_two_videos_are_not_drawn_on_the_same_frames(tmp_path, one, two, is_refused):
-    put_pictures(tmp_path, ["images/frame_000000.png"])
+    put_images(tmp_path, ["images/frame_000000.png"])
     track = '<track id="0" label="cat"><box frame="0" outside="0" xtl="1" ytl="1" xbr="5" ybr="3"/></track>'
     for name, video in (("one", one), ("two", two)):
         text = f"<annotations><meta><task/><source>{video}</source></meta>{track}</annotations>"
@@ -178,7 +178,7 @@ def test_tracks_of_two_videos_are_not_drawn_on_the_same_frames(tmp_path, one, tw
 
 
 def test_a_task_of_a_thousand_million_frames_has_only_the_frames_with_files(tmp_path):
-    put_pictures(tmp_path, ["images/frame_000007.png"])
+    put_images(tmp_path, ["images/frame_000007.png"])
     meta = "<meta><task><start_frame>0</start_frame><stop_frame>999999999</stop_frame></task></meta>"
     dataset = read(tmp_path, '<track id="0" label="cat"/>', meta=meta)
     assert [image.file for image in dataset.images] == ["images/frame_000007.png"]

@@ -8,7 +8,7 @@ from segpipe.core.errors import UserError
 from segpipe.ingest import mask_layouts
 from segpipe.ingest.formats import index_masks
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_mask, put_pictures
+from tests.ingest.folders import put_images, put_mask
 
 
 def read(root, values=None, mapper=map):
@@ -17,7 +17,7 @@ def read(root, values=None, mapper=map):
 
 
 def put_pair(root, name="a", rows=((0, 0, 1), (2, 255, 1)), mode="L"):
-    put_pictures(root, [f"images/{name}.jpg"], (3, 2))
+    put_images(root, [f"images/{name}.jpg"], (3, 2))
     put_mask(root / f"masks/{name}.png", rows, mode)
     return root
 
@@ -81,7 +81,7 @@ def test_a_mask_that_cannot_be_read_is_an_instance_and_its_photo_stays(tmp_path)
 
 def test_photos_without_masks_and_masks_without_photos_are_kept(tmp_path):
     put_pair(tmp_path)
-    put_pictures(tmp_path, ["images/bare.jpg", "elsewhere.jpg"])
+    put_images(tmp_path, ["images/bare.jpg", "elsewhere.jpg"])
     put_mask(tmp_path / "masks/lone.png", [[1]])
     dataset = read(tmp_path)
     assert [(image.file, image.annotated, image.problem) for image in dataset.images] == [
@@ -113,7 +113,7 @@ def test_masks_with_only_0_and_255_need_mask_values(tmp_path):
 
 def test_a_source_whose_masks_are_all_unreadable_is_a_user_error(tmp_path):
     put_pair(tmp_path)
-    put_pictures(tmp_path, ["masks/a.png"])  # colours
+    put_images(tmp_path, ["masks/a.png"])  # colours
     with pytest.raises(
         UserError, match=r"none of the 1 masks can be read; the first, masks/a\.png: it contains colours"
     ):
@@ -128,7 +128,7 @@ def test_masks_may_be_surveyed_in_parallel(tmp_path):
 
 
 def put_coloured(root, rows):
-    put_pictures(root, ["images/a.jpg"], (len(rows[0]), len(rows)))
+    put_images(root, ["images/a.jpg"], (len(rows[0]), len(rows)))
     (root / "masks").mkdir(exist_ok=True)
     Image.fromarray(np.array(rows, np.uint8)).save(root / "masks/a.png")
     return root

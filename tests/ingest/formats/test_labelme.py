@@ -8,7 +8,7 @@ from PIL import Image
 from segpipe.data.records import Rle
 from segpipe.ingest.formats import labelme
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_json, put_pictures
+from tests.ingest.folders import put_images, put_json
 
 TRIANGLE = [[1, 1], [5, 1], [5, 4]]
 
@@ -35,7 +35,7 @@ def read(root):
 
 
 def read_one(tmp_path, *shapes, **changes):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "a.json", document(*shapes, **changes))
     return read(tmp_path)
 
@@ -137,7 +137,7 @@ def test_the_detail_says_why_a_shape_cannot_be_used(tmp_path, changes, reason, d
 
 @pytest.mark.parametrize("path", ["..\\photos\\b.jpg", "C:\\old\\b.jpg", "/home/x/b.jpg", "photos/b.jpg"])
 def test_a_path_of_another_machine_is_found_by_its_name(tmp_path, path):
-    put_pictures(tmp_path, ["photos/b.jpg"])
+    put_images(tmp_path, ["photos/b.jpg"])
     put_json(tmp_path / "labels/x.json", document(imagePath=path))
     (image,) = read(tmp_path).images
     assert (image.file, image.problem, image.width, image.height) == ("photos/b.jpg", "", 8, 6)
@@ -150,7 +150,7 @@ def test_a_wrong_path_is_replaced_by_the_name_of_the_file(tmp_path, path):
 
 
 def test_a_copied_path_does_not_claim_the_photo_of_another_file(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    put_images(tmp_path, ["a.jpg", "b.jpg"])
     put_json(tmp_path / "a.json", document(shape()))
     put_json(tmp_path / "b.json", document(shape(), shape()))  # its imagePath still says a.jpg
     dataset = read(tmp_path)
@@ -159,7 +159,7 @@ def test_a_copied_path_does_not_claim_the_photo_of_another_file(tmp_path):
 
 
 def test_a_photo_without_a_file_is_read_from_the_json(tmp_path):
-    put_pictures(tmp_path, ["other.jpg"])
+    put_images(tmp_path, ["other.jpg"])
     put_json(tmp_path / "train/x.json", document(shape(), imagePath="gone.jpg", imageData=png([[0] * 8] * 6)))
     dataset = read(tmp_path)
     image = next(image for image in dataset.images if image.annotated)
@@ -181,14 +181,14 @@ def test_a_source_may_have_only_photos_inside_json(tmp_path):
     ],
 )
 def test_the_file_is_used_and_another_size_inside_is_in_the_detail(tmp_path, size_wh, detail):
-    put_pictures(tmp_path, ["a.jpg"], size_wh)
+    put_images(tmp_path, ["a.jpg"], size_wh)
     put_json(tmp_path / "a.json", document(shape(), imageData=png([[0] * 8] * 6)))
     (image,) = read(tmp_path).images
     assert (image.file, image.problem, image.detail) == ("a.jpg", "", detail)
 
 
 def test_a_missing_photo_that_is_not_inside_is_missing(tmp_path):
-    put_pictures(tmp_path, ["other.jpg"])
+    put_images(tmp_path, ["other.jpg"])
     for data in (None, "", 7):
         put_json(tmp_path / "x.json", document(shape(), imageData=data))
         missing = next(image for image in read(tmp_path).images if image.problem)
@@ -197,7 +197,7 @@ def test_a_missing_photo_that_is_not_inside_is_missing(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", '{"shapes": 3}', "[]", '{"shapes": [], "imagePath": "a.jpg'])
 def test_a_broken_file_loses_only_its_photo(tmp_path, text):
-    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    put_images(tmp_path, ["a.jpg", "b.jpg"])
     put_json(tmp_path / "a.json", document(shape()))
     (tmp_path / "b.json").write_text(text)
     dataset = read(tmp_path)
@@ -206,14 +206,14 @@ def test_a_broken_file_loses_only_its_photo(tmp_path, text):
 
 
 def test_files_of_other_formats_are_not_recognised(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "a.json", {"images": [], "annotations": [], "categories": []})
     assert labelme.recognise(list_source(tmp_path)) == ()
 
 
 def test_nothing_outside_the_source_is_read(tmp_path):
-    put_pictures(tmp_path / "outside", ["a.jpg"])
-    put_pictures(tmp_path / "source", ["b.jpg"])
+    put_images(tmp_path / "outside", ["a.jpg"])
+    put_images(tmp_path / "source", ["b.jpg"])
     put_json(tmp_path / "source/x.json", document(shape(), imagePath="../outside/a.jpg"))
     (tmp_path / "source/a.jpg").symlink_to(tmp_path / "outside/a.jpg")
     assert {(image.file, image.problem) for image in read(tmp_path / "source").images} == {

@@ -5,7 +5,7 @@ from PIL import Image
 from segpipe.data.records import Rle
 from segpipe.ingest.formats import labelme_xml
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 TRIANGLE = ((1, 1), (5, 1), (5, 4))
 
@@ -35,7 +35,7 @@ def read(root):
 
 
 def read_one(tmp_path, *objects):
-    return read(put(put_pictures(tmp_path, ["a.jpg"]), "a.xml", text(*objects)))
+    return read(put(put_images(tmp_path, ["a.jpg"]), "a.xml", text(*objects)))
 
 
 def test_a_polygon_keeps_its_points_class_and_place(tmp_path):
@@ -73,7 +73,7 @@ def test_a_deleted_object_has_the_problem_deleted(tmp_path):
 
 @pytest.mark.parametrize("mode", ["RGBA", "L"])
 def test_a_mask_is_read_from_its_folder_and_is_not_a_photo(tmp_path, mode):
-    put_pictures(tmp_path, ["Images/set/a.jpg"])
+    put_images(tmp_path, ["Images/set/a.jpg"])
     segment = thing("<segm><box/><mask>a_mask_0.png</mask></segm>")
     put(tmp_path, "Annotations/set/a.xml", text(segment, folder="set"))
     mask = np.zeros((6, 8), np.uint8)
@@ -96,7 +96,7 @@ def test_a_mask_is_read_from_its_folder_and_is_not_a_photo(tmp_path, mode):
     ],
 )
 def test_the_folder_written_in_the_file_is_used(tmp_path, files, found):
-    put(put_pictures(tmp_path, files), "Annotations/set/a.xml", text(thing(), folder="x"))
+    put(put_images(tmp_path, files), "Annotations/set/a.xml", text(thing(), folder="x"))
     image = next(image for image in read(tmp_path).images if image.annotated)
     assert (image.file, [code for code, _ in image.notes]) == found
 
@@ -127,7 +127,7 @@ def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, inside, name, re
     ],
 )
 def test_a_broken_file_loses_only_its_photo(tmp_path, content, detail):
-    put(put_pictures(tmp_path, ["a.jpg", "b.jpg"]), "a.xml", text(thing()))
+    put(put_images(tmp_path, ["a.jpg", "b.jpg"]), "a.xml", text(thing()))
     put(tmp_path, "b.xml", content)
     good, bad = read(tmp_path).images
     assert (good.file, good.problem, bad.file, bad.problem) == ("a.jpg", "", "b.jpg", "bad_record")
@@ -136,5 +136,5 @@ def test_a_broken_file_loses_only_its_photo(tmp_path, content, detail):
 
 def test_the_xml_of_pascal_voc_is_not_recognised(tmp_path):
     box = "<object><name>cat</name><bndbox><xmin>1</xmin></bndbox></object>"
-    put(put_pictures(tmp_path, ["a.jpg"]), "a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>")
+    put(put_images(tmp_path, ["a.jpg"]), "a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>")
     assert labelme_xml.recognise(list_source(tmp_path)) == ()

@@ -5,11 +5,11 @@ from PIL import Image
 from segpipe.ingest.formats import object_masks
 from segpipe.ingest.read import read_source
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_mask, put_pictures
+from tests.ingest.folders import put_images, put_mask
 
 
 def put(root, photos, masks, rows=((0, 255),)):
-    put_pictures(root, photos, (len(rows[0]), len(rows)))
+    put_images(root, photos, (len(rows[0]), len(rows)))
     for mask in masks:
         put_mask(root / mask, rows)
     return root

@@ -11,7 +11,7 @@ import pytest
 from segpipe.data.records import Dataset
 from segpipe.ingest.names import FORMAT_NAMES
 from segpipe.ingest.read import read_source
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 EXPORTS = Path(__file__).parent / "exports"
 BIRDS, CRACK, SHAPES, STRAWBERRY = (1000, 666), (1280, 720), (588, 643), (800, 800)  # width, height
@@ -24,7 +24,7 @@ def read(root: Path, export: str, photos: dict[str, tuple[int, int]]) -> Dataset
     """The export with plain photos. photos: (width, height) by file."""
     shutil.copytree(EXPORTS / export, root, dirs_exist_ok=True)
     for file, size_wh in photos.items():
-        put_pictures(root, [file], size_wh)
+        put_images(root, [file], size_wh)
     dataset = read_source(root)
     assert not [record for record in (*dataset.images, *dataset.instances) if record.problem]
     assert {image.file for image in dataset.images} == photos.keys()

@@ -17,7 +17,7 @@ from segpipe.data.records import Dataset
 from segpipe.ingest.formats import labelme, labelme_xml, supervisely, via
 from segpipe.ingest.read import read_source
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 from tests.ingest.formats import test_labelme, test_labelme_xml, test_supervisely, test_via
 from tests.ingest.formats.test_coco_fuzz import anything, spots
 
@@ -78,7 +78,7 @@ def mutated(draw: st.DrawFn, good: Any) -> Any:
 
 def read(module: Any, file: str, data: bytes) -> Dataset | None:
     with tempfile.TemporaryDirectory() as folder:
-        root = put_pictures(Path(folder), ["a.jpg", "ds/img/c.jpg", "Masks/a_mask_0.png"])
+        root = put_images(Path(folder), ["a.jpg", "ds/img/c.jpg", "Masks/a_mask_0.png"])
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_bytes(data)
         source = list_source(root)
@@ -178,7 +178,7 @@ def test_each_entry_of_a_good_document_is_an_instance_without_a_problem(name, in
     [*((name, file, json.dumps(good)) for name, (_, file, good) in JSON.items()), ("labelme_xml", "a.xml", XML)],
 )
 def test_each_format_is_recognised_as_itself_only(tmp_path, format, file, text):
-    put_pictures(tmp_path, ["a.jpg", "ds/img/c.jpg"])
+    put_images(tmp_path, ["a.jpg", "ds/img/c.jpg"])
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text(text)
     assert read_source(tmp_path).format == format

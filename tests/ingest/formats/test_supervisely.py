@@ -9,7 +9,7 @@ from PIL import Image
 from segpipe.data.records import Rle
 from segpipe.ingest.formats import supervisely
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_json, put_pictures
+from tests.ingest.folders import put_images, put_json
 
 META = {"classes": [{"title": "dog", "shape": "bitmap"}, {"title": "cat", "shape": "polygon"}], "tags": []}
 TRIANGLE = [[1, 1], [5, 1], [5, 4]]
@@ -42,7 +42,7 @@ def read(root):
 
 
 def read_one(tmp_path, *figures, meta=META):
-    put_pictures(tmp_path, ["ds/img/a.jpg"])
+    put_images(tmp_path, ["ds/img/a.jpg"])
     put_json(tmp_path / "ds/ann/a.jpg.json", document(*figures))
     put_json(tmp_path / "meta.json", meta)
     return read(tmp_path)
@@ -120,7 +120,7 @@ def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, bad, reason, det
 
 @pytest.mark.parametrize("name", ["a.jpg.json", "a.json"])  # older projects left out the suffix of the photo
 def test_a_photo_is_found_by_the_name_of_its_annotation_file(tmp_path, name):
-    put_pictures(tmp_path, ["one/img/a.jpg", "two/img/a.jpg"])
+    put_images(tmp_path, ["one/img/a.jpg", "two/img/a.jpg"])
     for folder in ("one", "two"):
         put_json(tmp_path / folder / "ann" / name, document(figure()))
     dataset = read(tmp_path)
@@ -130,7 +130,7 @@ def test_a_photo_is_found_by_the_name_of_its_annotation_file(tmp_path, name):
 
 
 def test_a_broken_file_loses_only_its_photo(tmp_path):
-    put_pictures(tmp_path, ["ds/img/a.jpg", "ds/img/b.jpg"])
+    put_images(tmp_path, ["ds/img/a.jpg", "ds/img/b.jpg"])
     put_json(tmp_path / "ds/ann/a.jpg.json", document(figure()))
     (tmp_path / "ds/ann/b.jpg.json").write_text("{")
     assert [(image.file, image.problem) for image in read(tmp_path).images] == [

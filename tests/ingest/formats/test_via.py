@@ -7,7 +7,7 @@ import pytest
 from segpipe.core.errors import UserError
 from segpipe.ingest.formats import via
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_json, put_pictures
+from tests.ingest.folders import put_images, put_json
 
 POLYGON = {"name": "polygon", "all_points_x": [1, 5, 5], "all_points_y": [1, 1, 4]}
 
@@ -26,7 +26,7 @@ def read(root):
 
 
 def read_one(tmp_path, *regions):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(tmp_path / "via.json", {"a.jpg99": record(*regions)})
     return read(tmp_path)
 
@@ -38,7 +38,7 @@ def test_a_region_keeps_its_points_class_and_place(tmp_path):
 
 
 def test_photos_of_one_name_are_distinguished_by_their_size_in_bytes(tmp_path):
-    put_pictures(tmp_path, ["f.jpg", "video2/f.jpg", "video3/f.jpg"])
+    put_images(tmp_path, ["f.jpg", "video2/f.jpg", "video3/f.jpg"])
     for number, file in enumerate(["f.jpg", "video2/f.jpg", "video3/f.jpg"], start=1):
         with (tmp_path / file).open("ab") as photo:
             photo.write(bytes(number))
@@ -51,7 +51,7 @@ def test_photos_of_one_name_are_distinguished_by_their_size_in_bytes(tmp_path):
 
 
 def test_no_record_is_lost_if_two_have_one_key(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    put_images(tmp_path, ["a.jpg", "b.jpg"])
     first, second = (json.dumps(record(region(), name=name)) for name in ("a.jpg", "b.jpg"))
     (tmp_path / "via.json").write_text(f'{{"a.jpg99": {first}, "a.jpg99": {second}}}')
     assert [instance.image_key for instance in read(tmp_path).instances] == ["a", "b"]
@@ -87,7 +87,7 @@ def test_circles_and_rotated_ellipses_are_regions(tmp_path):
     ],
 )
 def test_exports_and_projects_of_every_version_are_read(tmp_path, document):
-    put_pictures(tmp_path, ["images/a.jpg"])
+    put_images(tmp_path, ["images/a.jpg"])
     put_json(tmp_path / "x.json", document)
     dataset = read(tmp_path)
     assert [image.file for image in dataset.images] == ["images/a.jpg"]
@@ -95,7 +95,7 @@ def test_exports_and_projects_of_every_version_are_read(tmp_path, document):
 
 
 def test_the_csv_is_read_if_there_is_no_json(tmp_path):
-    put_pictures(tmp_path, ["a.jpg", "b.jpg"])
+    put_images(tmp_path, ["a.jpg", "b.jpg"])
     columns = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
     cells = ['"' + json.dumps(part).replace('"', '""') + '"' for part in (POLYGON, {"label": "cat"})]
     rows = [columns, f'a.jpg,99,"{{}}",1,0,{cells[0]},{cells[1]}', 'b.jpg,99,"{}",0,0,"{}","{}"']
@@ -130,7 +130,7 @@ def test_regions_without_any_attribute_are_objects(tmp_path):
 
 
 def test_a_ticked_box_and_an_option_name_a_class(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     options = {"region": {"label": {"type": "dropdown", "options": {"1": "cat", "2": "dog", "3": ""}}}}
     regions = [region(label="1"), region(label={"2": True, "1": False}), region(label={"1": True, "2": True})]
     images = {"a": record(*regions, region(label="3"))}
@@ -156,7 +156,7 @@ def test_the_detail_says_why_a_region_cannot_be_used(tmp_path, bad, reason, deta
 
 
 def test_records_that_cannot_be_used_are_kept(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put_json(
         tmp_path / "via.json", {"a": record(region()), "b": record(region(), name="gone.jpg"), "c": record(name=3)}
     )
@@ -170,7 +170,7 @@ def test_records_that_cannot_be_used_are_kept(tmp_path):
 
 
 def test_a_broken_file_is_a_user_error(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     (tmp_path / "via.json").write_text('{"a": {"regions": [{"shape_attributes": ')
     with pytest.raises(UserError, match=r"^via\.json: line 1, column \d+: not valid JSON"):
         via.recognise(list_source(tmp_path))

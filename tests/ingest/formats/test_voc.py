@@ -5,7 +5,7 @@ from PIL import Image
 from segpipe.data.classes import voc_colours
 from segpipe.ingest.formats import voc, voc_masks
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_mask, put_pictures
+from tests.ingest.folders import put_images, put_mask
 
 ROOM = [[0] * 8 for _ in range(6)]
 
@@ -23,7 +23,7 @@ def box(name="cat", edges=(2, 2, 5, 4), more=""):
 
 
 def put_xml(root, *objects, stem="a", photo=None, size="<width>8</width><height>6</height><depth>3</depth>"):
-    put_pictures(root, [f"JPEGImages/{stem}.jpg"])
+    put_images(root, [f"JPEGImages/{stem}.jpg"])
     (root / "Annotations").mkdir(exist_ok=True)
     (root / f"Annotations/{stem}.xml").write_text(
         f"<annotation><filename>{photo or f'{stem}.jpg'}</filename><size>{size}</size>{''.join(objects)}</annotation>"
@@ -32,7 +32,7 @@ def put_xml(root, *objects, stem="a", photo=None, size="<width>8</width><height>
 
 
 def put_masks(root, classes, objects=None, mode="L"):
-    put_pictures(root, ["JPEGImages/a.jpg"], (len(classes[0]), len(classes)))
+    put_images(root, ["JPEGImages/a.jpg"], (len(classes[0]), len(classes)))
     put_mask(root / "SegmentationClass/a.png", classes, mode)
     if objects:
         put_mask(root / "SegmentationObject/a.png", objects, mode)
@@ -205,7 +205,7 @@ def test_the_lists_of_main_name_splits_too(tmp_path):
 
 
 def test_the_xml_of_labelme_is_not_recognised(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     (tmp_path / "a.xml").write_text(
         "<annotation><filename>a.jpg</filename><object><polygon><pt><x>1</x></pt></polygon></object>"
         "<imagesize><nrows>6</nrows></imagesize></annotation>"

@@ -4,7 +4,7 @@ from PIL import Image
 from segpipe.core.errors import UserError
 from segpipe.ingest.formats import yolo
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_pictures
+from tests.ingest.folders import put_images
 
 TRIANGLE = "0 0.125 0.5 0.625 0.5 0.625 1.0\n"  # of 8 x 6 pixels: (1, 3) (5, 3) (5, 6)
 
@@ -21,13 +21,13 @@ def read(root):
 
 
 def one(root, line, names="names: [cat, dog]\n"):
-    put_pictures(root, ["images/a.jpg"])
+    put_images(root, ["images/a.jpg"])
     put(put(root, "labels/a.txt", TRIANGLE + line), "data.yaml", names)
     return read(root).instances[1]
 
 
 def test_a_polygon_is_in_fractions_of_the_image(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg"])
+    put_images(tmp_path, ["images/a.jpg"])
     dataset = read(put(put(tmp_path, "labels/a.txt", TRIANGLE), "data.yaml", "names:\n  0: cat\n  7: dog\n"))
     (found,) = dataset.instances
     assert dataset.categories == ("cat", "dog")
@@ -53,7 +53,7 @@ def test_keypoints_behind_a_box_are_not_read_as_a_polygon(tmp_path):
 
 
 def test_the_photo_is_oriented_as_a_viewer_shows_it(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg"])
+    put_images(tmp_path, ["images/a.jpg"])
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter: 8 x 6 stored is 6 x 8 seen
     Image.new("RGB", (8, 6)).save(tmp_path / "images/a.jpg", exif=exif)
@@ -80,18 +80,18 @@ def test_a_line_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, line
 
 
 def test_blank_lines_count_only_in_line_numbers(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     assert [i.id for i in read(put(tmp_path, "a.txt", f"\n{TRIANGLE}\n{TRIANGLE}")).instances] == ["a.txt#2", "a.txt#4"]
 
 
 def test_classes_without_names_are_named_after_their_numbers(tmp_path):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     dataset = read(put(tmp_path, "a.txt", "".join(TRIANGLE.replace("0 ", f"{n} ", 1) for n in (10, 2))))
     assert dataset.categories == ("class_2", "class_10")
 
 
 def test_the_names_nearest_to_the_labels_are_used(tmp_path):
-    put_pictures(tmp_path, ["x/images/a.jpg", "y/images/a.jpg"])
+    put_images(tmp_path, ["x/images/a.jpg", "y/images/a.jpg"])
     for folder, names in (("x", "[cat]"), ("y", "[dog]")):
         put(tmp_path, f"{folder}/data.yaml", f"names: {names}\n")
         put(tmp_path, f"{folder}/labels/a.txt", TRIANGLE)
@@ -99,7 +99,7 @@ def test_the_names_nearest_to_the_labels_are_used(tmp_path):
 
 
 def test_data_yaml_names_the_splits_and_a_photo_without_labels_is_background(tmp_path):
-    put_pictures(tmp_path, ["train/images/a.jpg", "valid/images/b.jpg", "more/c.jpg"])
+    put_images(tmp_path, ["train/images/a.jpg", "valid/images/b.jpg", "more/c.jpg"])
     put(tmp_path, "data.yaml", "train: ../train/images\nval: ../valid/images\nnames: ['no', cat]\n")
     put(tmp_path, "train/labels/a.txt", TRIANGLE)
     dataset = read(tmp_path)
@@ -110,7 +110,7 @@ def test_data_yaml_names_the_splits_and_a_photo_without_labels_is_background(tmp
 
 
 def test_lists_of_photos_name_splits_and_missing_photos(tmp_path):
-    put_pictures(tmp_path, ["obj_train_data/a.jpg", "obj_train_data/b.jpg"])
+    put_images(tmp_path, ["obj_train_data/a.jpg", "obj_train_data/b.jpg"])
     put(tmp_path, "obj_train_data/a.txt", TRIANGLE)
     put(tmp_path, "obj.names", "cat\n")
     put(tmp_path, "train.txt", "data/obj_train_data/a.jpg\n")
@@ -124,7 +124,7 @@ def test_lists_of_photos_name_splits_and_missing_photos(tmp_path):
 
 
 def test_a_line_never_means_a_photo_of_another_folder_or_of_another_line(tmp_path):
-    put_pictures(tmp_path, ["set/x.jpg", "set/y.jpg", "set/video3/z.jpg"])
+    put_images(tmp_path, ["set/x.jpg", "set/y.jpg", "set/video3/z.jpg"])
     put(tmp_path, "set/y.txt", TRIANGLE)
     put(tmp_path, "set/train.txt", "video1/x.jpg\nvideo2/x.jpg\ndata/y.jpg\nvideo1/z.jpg\n")
     put(tmp_path, "set/all.txt", "data/y.jpg\n")
@@ -137,7 +137,7 @@ def test_a_line_never_means_a_photo_of_another_folder_or_of_another_line(tmp_pat
 
 
 def test_labels_without_a_photo_and_labels_that_are_not_text(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
+    put_images(tmp_path, ["images/a.jpg", "images/b.jpg"])
     for stem in "ac":
         put(tmp_path, f"labels/{stem}.txt", TRIANGLE)
     (tmp_path / "labels/b.txt").write_bytes(b"0 0.1 \xff")
@@ -149,7 +149,7 @@ def test_labels_without_a_photo_and_labels_that_are_not_text(tmp_path):
 
 
 def test_the_lines_of_an_unreadable_photo_are_lost(tmp_path):
-    put_pictures(tmp_path, ["images/a.jpg", "images/b.jpg"])
+    put_images(tmp_path, ["images/a.jpg", "images/b.jpg"])
     put(put(tmp_path, "labels/a.txt", TRIANGLE), "labels/b.txt", TRIANGLE)
     (tmp_path / "images/b.jpg").write_bytes(b"not an image")
     assert [i.problem for i in read(tmp_path).instances] == ["", "image_lost"]
@@ -166,7 +166,7 @@ def test_the_lines_of_an_unreadable_photo_are_lost(tmp_path):
     ],
 )
 def test_other_text_files_are_not_recognised(tmp_path, file, text):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     assert yolo.recognise(list_source(put(tmp_path, file, text))) == {}
 
 
@@ -180,7 +180,7 @@ def test_other_text_files_are_not_recognised(tmp_path, file, text):
     ],
 )
 def test_a_broken_file_of_names_is_a_user_error(tmp_path, text, problem):
-    put_pictures(tmp_path, ["a.jpg"])
+    put_images(tmp_path, ["a.jpg"])
     put(put(tmp_path, "a.txt", TRIANGLE), "data.yaml", text)
     with pytest.raises(UserError) as error:
         read(tmp_path)
