@@ -12,7 +12,7 @@ from pycocotools import mask as coco_mask
 from segpipe.ingest.read import FORMATS, read_source
 from segpipe.masks import rle
 from segpipe.masks.regions import region_of
-from tests.ingest.folders import put_mask, put_images
+from tests.ingest.folders import put_images, put_mask
 
 WIDTH, HEIGHT = 64, 32  # powers of two: fractions of them are exact
 ROAD = [2.0, 20.0, 60.0, 16.5, 62.0, 30.0, 3.0, 31.0]

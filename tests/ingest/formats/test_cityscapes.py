@@ -3,7 +3,7 @@ import pytest
 
 from segpipe.ingest.formats import cityscapes
 from segpipe.ingest.source import list_source
-from tests.ingest.folders import put_json, put_mask, put_images
+from tests.ingest.folders import put_images, put_json, put_mask
 
 PHOTO = "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png"
 TRUTH = "gtFine/train/aachen/aachen_000000_000019_gtFine"
