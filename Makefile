@@ -1,8 +1,8 @@
-# segpipe: `make repro` and `make test` are all that a fresh machine with Python 3.11, git and make needs.
+# `make repro` and `make test` install what they need. A fresh machine needs only Python 3.11 or newer, git and make.
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-# a process a core, each of one thread, whole files of tests to each
+# one process per core with one thread each; a process gets whole test files
 PYTEST := OMP_NUM_THREADS=1 python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 FAST := $(addprefix tests/, core data masks ledger split evaluate pictures test_architecture.py)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -10,10 +10,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test test-fast test-slow faults check-real lint forecast pin ui demo use docs lock bench bench-floor bench-duplicates bench-large bench-train bench-losses bench-kills
 
-help: ## what can be made
+help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: $(READY) ## a .venv with everything that requirements.txt pins
+setup: $(READY) ## create .venv and install requirements.txt
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; try make PYTHON=python3.11")'
@@ -23,71 +23,71 @@ $(READY): requirements.txt pyproject.toml
 	$(VENV)/bin/uv pip install --quiet --no-deps --python $(VENV)/bin/python -e .
 	@touch $@
 
-repro: setup ## run the pipeline: only what changed since the last run
+repro: setup ## run the pipeline; stages without changes are skipped
 	@segpipe check
 	dvc repro
 
-test: setup ## all tests but the slow ones
+test: setup ## run all tests except the slow ones
 	$(PYTEST)
 
-test-fast: setup ## tests of pure functions: under a minute
+test-fast: setup ## run the tests of pure functions; takes less than a minute
 	$(PYTEST) $(FAST)
 
-test-slow: setup ## tests with a browser, a cluster, several processes or a fresh environment, and every key of params.yaml
+test-slow: setup ## run the slow tests: browser, cluster, several processes, fresh environment, every key of params.yaml
 	$(PYTEST) -m slow
 
-faults: setup ## bad input of every kind, each against its expected verdict
+faults: setup ## test broken input of many kinds
 	$(PYTEST) tests/faults
 
-check-real: setup ## the pipeline over real photographs, where SEGPIPE_REAL_DATA (../shared/data) is there
+check-real: setup ## test the pipeline on real photos, if SEGPIPE_REAL_DATA (default ../shared/data) exists
 	python -m pytest -m real tests/real
 
-lint: setup ## ruff and mypy
+lint: setup ## run ruff and mypy
 	ruff check .
 	ruff format --check .
 	mypy
 
-forecast: setup ## how long training would take, and what it needs
+forecast: setup ## measure a few training steps; report time and memory of the training
 	segpipe forecast
 
-pin: setup ## today's split kept: every image stays on its side when others are added
+pin: setup ## pin the current split: images keep it when others are added
 	segpipe pin
 
-ui: setup ## MLflow's pages on http://127.0.0.1:5000
+ui: setup ## start MLflow on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri sqlite:///mlflow.db --default-artifact-root ./mlartifacts \
 		--no-serve-artifacts --workers 1 --host 127.0.0.1 --port 5000
 
-demo: setup ## draw data/demo anew
+demo: setup ## draw data/demo again
 	rm -rf data/demo
 	segpipe demo data/demo
 
-use: setup ## settings of presets/$(PRESET).yaml into params.yaml, e.g. make use PRESET=camvid
+use: setup ## write presets/$(PRESET).yaml into params.yaml: make use PRESET=camvid
 	segpipe use-preset $(PRESET)
 
-docs: setup ## write the pages of docs/ that come from the code: settings, reasons, architecture
+docs: setup ## write docs/settings.md, reasons.md and architecture.md from the code
 	python -m docs.generate
 
-lock: setup ## pin requirements.txt anew from pyproject.toml
+lock: setup ## update requirements.txt from pyproject.toml
 	uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-header --no-annotate --no-emit-index-url --upgrade --quiet -o requirements.txt
 
-bench: setup ## drawing against the loop everybody writes, over real annotations
+bench: setup ## compare drawing with the usual loop, on real annotations
 	python bench/raster.py
 
-bench-floor: setup ## validate and rasterize against the floor of their work, on 1,000 and 8,000 pictures and car_damage
+bench-floor: setup ## compare validate and rasterize with the work that cannot be avoided
 	python -m bench.floor
 
-bench-duplicates: setup ## copies of photographs that are found, and different ones that are mistaken for copies
+bench-duplicates: setup ## count copies of photos that are found, and photos mistaken for copies
 	python -m bench.duplicates
 
-bench-large: setup ## one picture of 10,000 x 10,000 pixels with 20,000 polygons: time and memory
+bench-large: setup ## measure time and memory for one image of 10,000 x 10,000 pixels
 	python -m bench.large
 
-bench-train: setup ## training against its floor and the ordinary way, over this project's data; after make repro
+bench-train: setup ## compare training with its floor and a usual script; after make repro
 	python -m bench.train
 
-bench-losses: setup ## losses and class weights beside each other, over camvid and car_damage: hours
+bench-losses: setup ## compare losses and class weights on camvid and car_damage; takes hours
 	python -m bench.losses camvid 12
 	python -m bench.losses car_damage 3
 
-bench-kills: setup ## kill a training 20 times, at random moments, and compare its end with one that nobody killed
+bench-kills: setup ## kill trainings 20 times at random moments and compare their results
 	python -m bench.kills

@@ -1,4 +1,4 @@
-"""The project's imports, found in its source: which file imports which, and what a file reaches through others."""
+"""The imports between the files of the project, read from their source, directly and through other files."""
 
 import ast
 from collections.abc import Collection
@@ -11,9 +11,10 @@ SOURCE = ROOT / "src"
 
 
 def reached(entry: Path, but: Collection[Path] = ()) -> set[Path]:
-    """The project's files that `entry` imports, directly or through others, with itself; `but` is not followed.
+    """The files of the project that `entry` imports, directly or through other files, and `entry` itself.
 
-    An __init__.py that has no more than a docstring decides nothing: it does not count."""
+    but: files that are neither counted nor followed. An __init__.py with only a docstring is not counted.
+    """
     found: set[Path] = set()
     waiting = [entry]
     while waiting:
@@ -26,7 +27,7 @@ def reached(entry: Path, but: Collection[Path] = ()) -> set[Path]:
 
 @cache
 def imported(path: Path) -> frozenset[Path]:
-    """The project's files that the statements of one file import; a package's __init__.py counts with its modules."""
+    """The files of the project that one file imports, with the __init__.py of their packages."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -38,12 +39,12 @@ def imported(path: Path) -> frozenset[Path]:
 
 
 def package_of(path: Path) -> str:
-    """The package of a file of segpipe: "masks", or the module's name for one at the top, like "params"."""
+    """The package of a file of segpipe, like "masks"; for a module at the top its name, like "params"."""
     return path.relative_to(SOURCE / "segpipe").with_suffix("").parts[0]
 
 
 def _files(module: str) -> list[Path]:
-    """The files that importing `module` runs: the __init__ of its packages, and itself, if they are the project's."""
+    """The files of the project that run when `module` is imported: the module and the __init__.py of its packages."""
     parts = module.split(".")
     base = SOURCE if parts[0] == "segpipe" else ROOT
     found = []
@@ -54,5 +55,5 @@ def _files(module: str) -> list[Path]:
 
 
 def _has_code(path: Path) -> bool:
-    """Whether there is such a file, with more than a docstring."""
+    """Whether the file exists and has more than a docstring."""
     return path.is_file() and len(ast.parse(path.read_text(encoding="utf-8")).body) > 1

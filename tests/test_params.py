@@ -1,3 +1,5 @@
+"""params.yaml: defaults, values and keys that are refused, and files that it names."""
+
 import json
 import subprocess
 import sys
@@ -27,7 +29,7 @@ def load(folder: Path, text: str) -> params.Params:
 
 
 def changed(**values: Any) -> str:
-    """The text of params.yaml with other values; the keys have __ between their parts."""
+    """The text of params.yaml with other values; keys: section__name=value."""
     document = yaml.safe_load(TEXT)
     for key, value in values.items():
         *path, name = key.split("__")
@@ -38,7 +40,7 @@ def changed(**values: Any) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
-def test_the_file_has_the_defaults_of_the_code_but_for_the_demos_classes(tmp_path):
+def test_the_file_has_the_defaults_of_the_code_except_the_demo_classes(tmp_path):
     classes = ["coin", "brick", "star", "ring", "leaf"]
     assert load(tmp_path, TEXT) == params.Params(ingest={"classes": classes})
     assert load(tmp_path, "ingest: {source: elsewhere}\n") == params.Params(ingest={"source": "elsewhere"})
@@ -85,7 +87,7 @@ def test_the_file_is_short():
         ),
     ],
 )
-def test_a_wrong_value_is_named_with_its_key(tmp_path, values, message):
+def test_a_wrong_value_is_reported_with_its_key(tmp_path, values, message):
     with pytest.raises(UserError) as caught:
         load(tmp_path, changed(**values))
     assert message in str(caught.value)
@@ -106,14 +108,14 @@ def test_text_that_is_not_yaml_is_refused_in_one_line(tmp_path):
         ("train.checkpoint_minutes", 5, "compute.checkpoint_minutes"),
     ],
 )
-def test_keys_of_older_versions_are_refused_with_their_new_names(tmp_path, key, value, new):
+def test_a_key_of_an_older_version_is_refused_with_its_new_name(tmp_path, key, value, new):
     with pytest.raises(UserError) as caught:
         load(tmp_path, changed(**{key.replace(".", "__"): value}))
     assert str(caught.value).endswith(f"params.yaml: {key}: this key has a new name: {new}")
 
 
 @pytest.mark.parametrize("name", [Meta.PARAM_SIZE, Meta.PARAM_NFILES])
-def test_no_key_may_have_a_name_that_dvc_leaves_out_of_its_hash(tmp_path, name):
+def test_a_key_name_that_dvc_leaves_out_of_its_hash_is_refused(tmp_path, name):
     """DVC would restore the outputs of an older value: dvc/stage/cache.py, _get_cache_hash."""
     with pytest.raises(UserError, match=rf"ingest\.classes\.{name}: DVC does not see changes of a key with the name"):
         load(tmp_path, changed(ingest__classes={name: ["small", "large"], "coin": "coin"}))
@@ -121,26 +123,25 @@ def test_no_key_may_have_a_name_that_dvc_leaves_out_of_its_hash(tmp_path, name):
         load(tmp_path, changed(split__source_roles={name: "train"}))
 
 
-def test_a_random_encoder_that_never_learns_is_refused(tmp_path):
+def test_a_random_encoder_that_is_always_frozen_is_refused(tmp_path):
     assert load(tmp_path, changed(train__freeze_epochs=16)).train.freeze_epochs == 16
     with pytest.raises(UserError, match=r"train: freeze_epochs 16 keeps a random encoder to the end; set it to 0$"):
         load(tmp_path, changed(train__freeze_epochs=16, train__weights="random"))
 
 
 def command(folder: Path, module: str, **env: str) -> subprocess.CompletedProcess:
-    root = ROOT
-    env |= {"PYTHONPATH": f"{root}:{root / 'src'}", "PATH": ""}
+    env |= {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": ""}
     return subprocess.run([sys.executable, "-m", module], cwd=folder, env=env, capture_output=True, text=True)
 
 
 def test_a_missing_source_is_reported_before_the_pipeline_starts(tmp_path):
     tmp_path.joinpath("params.yaml").write_text(TEXT.replace("source: data/demo", "source: nowhere", 1))
     done = command(tmp_path, "stages.check", RANK="1", WORLD_SIZE="1")  # as some batch systems set them
-    message = "error: params.yaml: ingest.source: nowhere is no folder; name the folder of your photographs\n"
+    message = "error: params.yaml: ingest.source: nowhere is not a folder; name the folder of your images\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_the_order_of_merged_classes_is_in_a_file_since_dvc_does_not_see_it_in_params(tmp_path):
+def test_the_order_of_merged_classes_is_written_to_a_file_that_dvc_watches(tmp_path):
     tmp_path.joinpath("photos").mkdir()
     tmp_path.joinpath("data").mkdir()
     for name in FILES.values():
@@ -163,30 +164,30 @@ def test_a_missing_file_is_reported_before_the_pipeline_starts(tmp_path, key, fi
     tmp_path.joinpath(file).unlink()
     tmp_path.joinpath("params.yaml").write_text(TEXT)
     done = command(tmp_path, "stages.check")
-    message = f"error: params.yaml: {key}: {file} is no file; name one, or restore {file} from git\n"
+    message = f"error: params.yaml: {key}: {file} is not a file; name a file, or restore {file} from git\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 
 @pytest.mark.parametrize(("folds", "fold"), [(1, 0), (3, 3), (0, 1)])
-def test_folds_are_two_or_more_and_counted_from_0(tmp_path, folds, fold):
+def test_one_fold_and_a_fold_out_of_range_are_refused(tmp_path, folds, fold):
     with pytest.raises(UserError, match=r"split: folds \d and fold \d: folds is 0 \(off\) or 2 and more, fold less"):
         load(tmp_path, changed(split__folds=folds, split__fold=fold))
 
 
-def test_a_stage_without_its_input_names_the_file_and_the_remedy(tmp_path):
+def test_a_stage_without_its_input_reports_the_file_and_the_remedy(tmp_path):
     tmp_path.joinpath("params.yaml").write_text(TEXT)
     done = command(tmp_path, "stages.validate")
     message = "error: data/records/categories.parquet: no such file; `dvc repro` runs the stages that write it\n"
     assert (done.returncode, done.stderr) == (1, message)
 
 
-def test_all_faults_are_reported_at_once(tmp_path):
+def test_all_errors_are_reported_at_once(tmp_path):
     with pytest.raises(UserError, match=r"photos\.fit.*train\.lr"):
         load(tmp_path, changed(train__lr=-1, photos__fit="squash"))
 
 
 @pytest.mark.parametrize("stage", ["ingest", "validate", "rasterize", "split", "train", "evaluate", "render"])
-def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
+def test_every_stage_refuses_invalid_params_before_any_work(tmp_path, stage):
     tmp_path.joinpath("params.yaml").write_text(TEXT.replace("epochs: 16", "epochs: none"))
     done = command(tmp_path, f"stages.{stage}")
     assert done.returncode == 1
@@ -196,6 +197,6 @@ def test_every_stage_refuses_bad_params_before_any_work(tmp_path, stage):
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "a text"])
-def test_a_file_without_sections_says_so(tmp_path, text):
+def test_a_file_without_sections_is_refused(tmp_path, text):
     with pytest.raises(UserError, match="holds no sections with settings; restore it, `git checkout "):
         load(tmp_path, text)

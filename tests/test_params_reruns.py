@@ -1,6 +1,6 @@
-"""What a changed key of params.yaml reruns: DVC itself, its run cache and dvc.yaml, over stages that only write params.
+"""Stages that run again after a change of params.yaml: real DVC with its run cache, and stages that only write params.
 
-params.yaml and dvc.yaml become JSON here, which DVC reads in a tenth of the time. `make test` changes one key for each
+params.yaml and dvc.yaml are converted to JSON, which DVC reads ten times as fast. `make test` changes one key for each
 set of stages; `make test-slow` changes every key.
 """
 
@@ -20,9 +20,11 @@ from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8").replace("params.yaml", "params.json"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-ALL = Params.model_validate(PARAMS).model_dump(mode="json", by_alias=True)  # with what the file leaves out
+ALL = Params.model_validate(PARAMS).model_dump(
+    mode="json", by_alias=True
+)  # with the defaults of missing keys
 STUB = '''
-"""Write the values of a stage's params into each of its outs, and its name behind those of the stages that ran."""
+"""Write the values of a stage's params into each of its outs, and append its name to ran.txt."""
 import json, os, sys
 name = sys.argv[1]
 plan = json.load(open("plan.json"))[name]
@@ -42,7 +44,7 @@ with open("ran.txt", "a") as out:
 
 
 def leaves(section: dict[str, Any], place: str = "") -> Iterator[str]:
-    """The keys of all values, those of nested mappings with dots between their names."""
+    """The keys of all values; dots join the names of nested mappings."""
     for name, value in section.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, f"{place}{name}.")
@@ -73,12 +75,12 @@ def outs(stage: dict[str, Any]) -> list[str]:
     return [path for kind in ("outs", "metrics", "plots") for path in paths(stage.get(kind, []))]
 
 
-def lies_in(path: str, folder: str) -> bool:
+def is_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
 class Stubs:
-    """A DVC project with the pipeline's dvc.yaml, whose stages write the params that dvc.yaml names for them."""
+    """A DVC project with the dvc.yaml of the pipeline. Each stage only writes the params that dvc.yaml lists for it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -90,7 +92,7 @@ class Stubs:
         }
         made = [out for stage in stages.values() for out in outs(stage)]
         for dep in wanted:
-            if not dep.startswith(("${", "params")) and not any(lies_in(dep, out) for out in made):
+            if not dep.startswith(("${", "params")) and not any(is_in(dep, out) for out in made):
                 self.write(dep, "")
         for key in DEPENDENCIES & set(KEYS):
             self.write(value_of(PARAMS, key), "")
@@ -113,7 +115,7 @@ class Stubs:
         target.write_text(text, encoding="utf-8")
 
     def repro(self, params: dict[str, Any]) -> set[str]:
-        """Run `dvc repro` with these params. Returns the stages that ran, which those from the run cache are not."""
+        """The stages that `dvc repro` runs with these params; stages restored from the run cache are not counted."""
         self.write("params.json", json.dumps(params))
         self.write("ran.txt", "")
         with chdir(self.folder), Repo(str(self.folder)) as repo:
@@ -121,12 +123,12 @@ class Stubs:
         return set((self.folder / "ran.txt").read_text(encoding="utf-8").split())
 
     def written(self) -> dict[str, Any]:
-        """What each file of the stages' outs holds."""
+        """The content of each file in the stages' outs."""
         files = {file for stage in self.plan.values() for file in stage["files"]}
         return {file: json.loads((self.folder / file).read_text(encoding="utf-8")) for file in files}
 
     def expected(self, params: dict[str, Any]) -> dict[str, Any]:
-        """What they must hold with these params."""
+        """The content that these files must have with the given params."""
         return {
             file: {"stage": name} | {key: value_of(params, key) for key in stage["params"]}
             for name, stage in self.plan.items()
@@ -135,14 +137,14 @@ class Stubs:
 
 
 def files(out: str, wanted: set[str]) -> list[str]:
-    """The out itself, or, if it is a folder, a file in it and those that another stage reads."""
+    """The out itself; for a folder, one file in it and the files that other stages read."""
     if Path(out).suffix:
         return [out]
     return sorted({f"{out}/file", *(dep for dep in wanted if dep.startswith(f"{out}/"))})
 
 
 def another(key: str, params: dict[str, Any]) -> Any:
-    """A value that the key does not have now."""
+    """A value that differs from the present one."""
     value = value_of(params, key)
     if isinstance(value, bool):
         return not value
@@ -154,9 +156,9 @@ def another(key: str, params: dict[str, Any]) -> Any:
 
 
 def readers(key: str) -> set[str]:
-    """The stages whose params hold the key, those that read one of their outs, and check, which reads them all."""
+    """The stages that list the key as a param, the stages that read their outs, and check, which reads all keys."""
     stages = PIPELINE["stages"]
-    named = {name for name, stage in stages.items() if any(covers(own, key) for own in stage.get("params", []))}
+    named = {name for name, stage in stages.items() if any(covers(param, key) for param in stage.get("params", []))}
     changed = [out for name in named for out in outs(stages[name])]
     touched = [dep for stage in stages.values() for dep in stage["deps"] if dep == f"${{{key}}}"]
     return (
@@ -166,7 +168,7 @@ def readers(key: str) -> set[str]:
             name
             for name, stage in stages.items()
             for dep in stage["deps"]
-            if dep in touched or any(lies_in(dep, out) for out in changed)
+            if dep in touched or any(is_in(dep, out) for out in changed)
         }
     )
 
@@ -183,7 +185,7 @@ def stubs(tmp_path_factory: pytest.TempPathFactory) -> Stubs:
 
 
 def all_keys() -> list[Any]:
-    """Every key, marked as slow where an earlier one is read by the same stages."""
+    """Every key; a key whose stages are those of an earlier key is marked as slow."""
     seen: list[set[str]] = []
     marked = []
     for key in KEYS:
@@ -193,9 +195,9 @@ def all_keys() -> list[Any]:
 
 
 @pytest.mark.parametrize("key", all_keys())
-def test_a_changed_key_reruns_the_stages_that_read_it_and_no_other(stubs, key):
+def test_a_changed_key_reruns_only_the_stages_that_read_it(stubs, key):
     changed = with_value(PARAMS, key, another(key, ALL))
     assert stubs.repro(changed) == readers(key)
-    assert stubs.written() == stubs.expected(changed), "an out holds an older value"
+    assert stubs.written() == stubs.expected(changed), "an out has an older value"
     assert stubs.repro(PARAMS) == set(), "known results come from the run cache"
-    assert stubs.written() == stubs.expected(PARAMS), "an out holds a newer value"
+    assert stubs.written() == stubs.expected(PARAMS), "an out has a newer value"

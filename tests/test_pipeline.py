@@ -1,4 +1,4 @@
-"""The pipeline as a user of DVC meets it: what reruns when, and what each command shows."""
+"""The pipeline in DVC: what dvc.yaml declares, which stages run again after a change, and what the commands show."""
 
 import json
 import re
@@ -30,13 +30,13 @@ def outs(stage: dict) -> set[str]:
     return {path for kind in ("outs", "metrics", "plots") for path in paths(stage.get(kind, []))}
 
 
-def test_the_stages_are_those_of_the_design_in_their_order():
+def test_the_stages_have_the_order_of_the_design():
     assert list(pipeline()) == STAGES
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_file_that_a_stage_imports_is_in_a_listed_package_and_each_listed_one_is_imported(stage):
-    """Left out: params.py, which only refuses (DVC follows the values), and the report of a stage that fails."""
+def test_a_stage_lists_the_packages_that_it_imports_and_no_other(stage):
+    """Not counted: params.py, which only refuses bad values (DVC follows the values), and the report of a failure."""
     left_out = {SOURCE / "segpipe/params.py"}
     if stage in ("validate", "rasterize"):
         left_out |= {SOURCE / "segpipe/report/collect.py"}  # written when a limit is exceeded: no output of the stage
@@ -50,27 +50,27 @@ def test_every_data_dependency_is_the_output_of_an_earlier_stage():
     made: set[str] = set()
     for name, stage in pipeline().items():
         data = {path for path in stage["deps"] if not path.startswith(("src/", "stages/", "$", "params.yaml"))}
-        orphans = {path for path in data if not any(path == out or path.startswith(f"{out}/") for out in made)}
-        assert not orphans, f"{name} reads what no earlier stage writes: {orphans}"
+        missing = {path for path in data if not any(path == out or path.startswith(f"{out}/") for out in made)}
+        assert not missing, f"{name} reads what no earlier stage writes: {missing}"
         made |= outs(stage)
 
 
-def test_every_setting_that_changes_a_result_is_a_stages_parameter():
+def test_every_setting_that_changes_a_result_is_a_param_of_a_stage():
     settings = Params().model_dump(by_alias=True)
-    named = {own for stage in pipeline().values() for own in stage.get("params", [])}
-    keys = {f"{section}.{name}" for section, own in settings.items() if isinstance(own, dict) for name in own}
+    named = {param for stage in pipeline().values() for param in stage.get("params", [])}
+    keys = {f"{section}.{name}" for section, keys in settings.items() if isinstance(keys, dict) for name in keys}
     left_out = {key for key in keys if key not in named and key.partition(".")[0] not in named}
-    undecisive = {key for key in keys if key.startswith(("compute.", "tracking."))}
-    assert left_out == undecisive
+    without_effect = {key for key in keys if key.startswith(("compute.", "tracking."))}
+    assert left_out == without_effect
 
 
 def test_every_literal_path_of_a_stage_is_declared():
-    """data/, models/, metrics/ and results/ paths in a stage's code are outs or deps of it, or lie in one."""
+    """Paths under data/, models/, metrics/ and results/ in a stage's code are its outs or deps, or inside them."""
     for name, stage in pipeline().items():
         code = (ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8").split('"""', 2)[2]
         declared = outs(stage) | set(stage["deps"])
         for path in re.findall(r'"((?:data|models|metrics|results)/[\w./-]+)"', code):
-            known = any(path == own or path.startswith(f"{own}/") or own.startswith(f"{path}/") for own in declared)
+            known = any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in declared)
             assert known, f"stages/{name}.py names {path}, which dvc.yaml does not declare for it"
 
 
@@ -85,18 +85,18 @@ def project(tmp_path_factory) -> Project:
     return made
 
 
-def test_a_second_run_does_nothing_and_leaves_git_clean(project):
+def test_a_second_run_runs_no_stage_and_leaves_git_clean(project):
     assert "Data and pipelines are up to date" in project.dvc("repro")
     assert project.git("status", "--porcelain") == ""
 
 
-def test_everything_declared_was_written(project):
+def test_every_declared_output_is_written(project):
     for stage in pipeline().values():
         for path in outs(stage):
             assert (project.folder / path).exists(), path
 
 
-def test_the_shell_commands_of_a_dvc_user(project):
+def test_dvc_shows_the_graph_metrics_params_and_plots(project):
     assert "train" in project.dvc("dag")
     assert "evaluate.json" in project.dvc("metrics", "show")
     assert "train.epochs" not in project.dvc("params", "diff")
@@ -105,7 +105,7 @@ def test_the_shell_commands_of_a_dvc_user(project):
     assert "confusion" in html
 
 
-def test_an_experiment_is_compared_with_its_parent(project):
+def test_dvc_compares_an_experiment_with_its_parent(project):
     project.dvc("exp", "run", "-S", "train.lr=0.0005", "-n", "slow")
     assert "train.lr" in project.dvc("params", "diff")
     assert "mean_iou" in project.dvc("metrics", "diff", "--all")
@@ -115,7 +115,7 @@ def test_an_experiment_is_compared_with_its_parent(project):
 
 
 def test_an_experiment_in_a_copy_of_the_project_runs_the_code_of_its_commit(project, tmp_path, monkeypatch):
-    """Also in the processes that a stage starts, and although the environment's install points to another folder."""
+    """This includes processes that a stage starts. The installed package points to another folder."""
     monkeypatch.delitem(project.env, "PYTHONPATH")
     ran = tmp_path / "ran.txt"
     changed = [project.folder / "src/segpipe" / name for name in ("ingest/read.py", "validate/image.py")]
@@ -143,22 +143,22 @@ def test_push_and_pull_through_a_remote_rebuild_the_outputs(project, tmp_path):
     assert "up to date" in project.dvc("repro")
 
 
-def test_only_what_depends_on_a_change_runs_again(project):
+def test_only_stages_that_depend_on_a_changed_setting_run_again(project):
     project.set("render.samples", 2)
-    said = project.dvc("repro", "--dry")
-    assert "Running stage 'render'" in said
-    assert "Running stage 'train'" not in said
+    output = project.dvc("repro", "--dry")
+    assert "Running stage 'render'" in output
+    assert "Running stage 'train'" not in output
     project.git("checkout", "-q", "--", "params.yaml")
 
 
-def test_another_file_of_weights_trains_again(project):
+def test_a_changed_weights_file_reruns_training(project):
     (project.folder / "data/weights.pt").write_bytes(b"other weights")
     assert "changed deps" in project.dvc("status", "train")
     project.git("checkout", "-q", "--", "data/weights.pt")
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "message"),
     [
         ("height: 5\n  width: 64\n", "error: params.yaml: photos.height: input should be greater than or equal to 32"),
         (
@@ -167,25 +167,25 @@ def test_another_file_of_weights_trains_again(project):
         ),
     ],
 )
-def test_a_training_size_that_cannot_be_stops_the_stage(project, section, said):
+def test_an_invalid_image_size_stops_the_stage(project, section, message):
     path = project.folder / "params.yaml"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("height: 64\n  width: 64\n", section), encoding="utf-8")
-    assert said in project.dvc("repro", "rasterize", fails=True)
+    assert message in project.dvc("repro", "rasterize", fails=True)
     path.write_text(text, encoding="utf-8")
     assert "Running stage 'train'" not in project.dvc("repro")
 
 
 @pytest.mark.parametrize("section", ["rasterize", "photos", "train"])
-def test_a_key_that_no_stage_has_stops_although_nothing_else_changed(project, section):
-    """DVC sees no change of it: a key of an older version, or a misspelt one, would do nothing without a word."""
+def test_an_unknown_key_stops_the_pipeline(project, section):
+    """DVC alone ignores such a key: a key of an older version or a misspelt one would silently do nothing."""
     project.set(f"{section}.size", [96, 96])
     assert f"error: params.yaml: {section}.size: " in project.dvc("repro", "rasterize", fails=True)
     project.git("checkout", "-q", "--", "params.yaml")
     assert "Running stage 'train'" not in project.dvc("repro")
 
 
-def test_the_order_of_merged_classes_is_that_of_params_also_when_only_the_order_changes(project):
+def test_a_changed_order_of_merged_classes_changes_the_class_table(project):
     for order in (["disc", "brick"], ["brick", "disc"]):
         project.set("ingest.classes", {name: {"disc": ["coin", "ring"], "brick": ["brick"]}[name] for name in order})
         project.dvc("repro", "validate")
@@ -195,7 +195,7 @@ def test_the_order_of_merged_classes_is_that_of_params_also_when_only_the_order_
     project.dvc("checkout", "-q")
 
 
-def test_a_changed_training_size_changes_what_is_trained_on_and_back_again(project):
+def test_a_changed_image_size_changes_the_packed_images_and_the_old_size_restores_them(project):
     store = project.folder / "data/store/images.npy"
     before = store.read_bytes()
     for side in (96, 64):
@@ -206,35 +206,35 @@ def test_a_changed_training_size_changes_what_is_trained_on_and_back_again(proje
     project.git("checkout", "-q", "--", ".")
 
 
-def test_a_flip_test_is_asked_for_without_training_anew(project):
+def test_a_flip_test_needs_no_new_training(project):
     path = project.folder / "models/model.pt"
     trained, before = model_file.load(path)
     project.set("train.flip_test", True)
-    said = project.dvc("repro")
-    assert "training continues in epoch 2, 0 of " in said  # of 1 epoch: nothing is left to do
-    assert "Running stage 'evaluate'" in said
+    output = project.dvc("repro")
+    assert "training continues in epoch 2, 0 of " in output  # of 1 epoch: nothing is left to do
+    assert "Running stage 'evaluate'" in output
     loaded, after = model_file.load(path)
     assert (before.flip_test, after.flip_test) == (False, True)
-    for ours, theirs in zip(loaded.parameters(), trained.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+    for after_it, before_it in zip(loaded.parameters(), trained.parameters(), strict=True):
+        assert torch.equal(after_it, before_it)
     project.git("checkout", "-q", "--", ".")
     project.dvc("checkout", "-q")
 
 
-def test_pinning_keeps_the_split_and_runs_nothing_after_it(project):
+def test_pins_keep_the_split_and_rerun_no_later_stage(project):
     before = (project.folder / "data/splits.csv").read_bytes()
-    said = project.run("python", "-m", "segpipe", "pin")
-    assert "images are fixed from now on" in said
-    said = project.dvc("repro")
-    assert "Running stage 'split'" in said
-    assert "Running stage 'train'" not in said
+    output = project.run("python", "-m", "segpipe", "pin")
+    assert "images are fixed from now on" in output
+    output = project.dvc("repro")
+    assert "Running stage 'split'" in output
+    assert "Running stage 'train'" not in output
     assert (project.folder / "data/splits.csv").read_bytes() == before
     facts = project.metrics("split")
-    assert facts["pinned"] == before.count(b"\n") - 1  # also what is left out of training
+    assert facts["pinned"] == before.count(b"\n") - 1  # includes images left out of training
     project.git("checkout", "-q", "--", ".")
 
 
-def test_folds_are_a_setting_of_an_experiment(project):
+def test_a_fold_becomes_val_and_test_stays(project):
     project.dvc("repro", "split")
     test = project.metrics("split")["images"]["test"]
     project.set("split.folds", 3)
@@ -247,22 +247,22 @@ def test_folds_are_a_setting_of_an_experiment(project):
     project.dvc("checkout", "-q")
 
 
-def test_a_broken_source_ends_with_one_line_and_no_output(project):
+def test_a_missing_source_gives_one_line_and_no_traceback(project):
     project.set("ingest.source", "data/nowhere")
-    said = project.run("python", "-m", "stages.ingest", fails=True)
-    assert said == (
+    output = project.run("python", "-m", "stages.ingest", fails=True)
+    assert output == (
         "error: data/nowhere: no such folder; set ingest.source in params.yaml to the folder of your images\n"
     )
     project.git("checkout", "-q", "--", "params.yaml")
 
 
-def test_a_forecast_says_what_training_will_take_and_writes_nothing(project):
+def test_a_forecast_reports_time_and_memory_and_writes_nothing(project):
     before = project.git("status", "--porcelain")
     checkpoints = sorted((project.folder / ".segpipe/checkpoints").iterdir())
     project.set("train.processes", 2)
-    said = project.run("python", "-m", "segpipe", "forecast")
+    output = project.run("python", "-m", "segpipe", "forecast")
     project.git("checkout", "-q", "--", "params.yaml")
-    assert said.count("forecast: 1 epoch of ") == 1  # the first process speaks
+    assert output.count("forecast: 1 epoch of ") == 1  # only the first process logs
     assert sorted((project.folder / ".segpipe/checkpoints").iterdir()) == checkpoints
-    assert "% of the time waiting for images" in said
+    assert "% of the time waiting for images" in output
     assert project.git("status", "--porcelain") == before

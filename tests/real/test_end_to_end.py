@@ -37,7 +37,7 @@ def coco_documents(source) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted((source / "annotations").glob("*.json"))]
 
 
-def drawn_by_hand(document: dict, image: dict, classes: list[str]) -> np.ndarray:
+def drawn_by_the_usual_loop(document: dict, image: dict, classes: list[str]) -> np.ndarray:
     """The label map of one COCO image by a simple loop: crowds as 255 first, then objects by falling size."""
     names = {category["id"]: category["name"] for category in document["categories"]}
     size_hw = (image["height"], image["width"])
@@ -69,7 +69,7 @@ def coco(real_data, tmp_path_factory) -> Project:
     return project
 
 
-def test_every_coco_mask_is_what_pycocotools_draws(coco, real_data):
+def test_every_coco_mask_equals_that_of_pycocotools(coco, real_data):
     compared = 0
     for document in coco_documents(real_data / "coco_mini"):
         names = {c["id"]: c["name"] for c in document["categories"]}
@@ -77,7 +77,7 @@ def test_every_coco_mask_is_what_pycocotools_draws(coco, real_data):
         for image in document["images"]:
             if image["id"] in used:
                 (key,) = [k for k in coco_keys(coco) if k.endswith(image["file_name"].removesuffix(".jpg"))]
-                np.testing.assert_array_equal(stored(coco, key), drawn_by_hand(document, image, CLASSES))
+                np.testing.assert_array_equal(stored(coco, key), drawn_by_the_usual_loop(document, image, CLASSES))
                 compared += 1
     assert compared == len(coco_keys(coco)) == 84
 
@@ -86,7 +86,7 @@ def coco_keys(project: Project) -> list[str]:
     return pd.read_csv(project.folder / "data/splits.csv")["key"].tolist()
 
 
-def test_the_coco_ledger_counts_what_the_json_holds(coco, real_data):
+def test_the_coco_ledger_has_the_counts_of_the_json_files(coco, real_data):
     documents = coco_documents(real_data / "coco_mini")
     names = {c["id"]: c["name"] for c in documents[0]["categories"]}
     annotations = [a for document in documents for a in document["annotations"]]
@@ -137,10 +137,10 @@ def predict(project: Project, photos: Path, masks: Path, *options: str) -> str:
 
 
 def test_the_model_predicts_photos_of_every_orientation(coco, real_data, tmp_path):
-    assert "18" in predict(coco, real_data / "exif", tmp_path, "--overlay")
+    assert "18 of 18 images predicted" in predict(coco, real_data / "exif", tmp_path, "--overlay")
     for orientation in range(9):
         with Image.open(tmp_path / f"Portrait_{orientation}.png") as mask:
-            assert mask.size == (1200, 1800)  # upright, as a viewer shows all of them
+            assert mask.size == (1200, 1800)  # upright, as a viewer shows each of them
             assert mask.mode == "P"
 
 
@@ -150,7 +150,7 @@ def test_a_binary_run_has_one_class(real_data, tmp_path):
     document = coco_documents(source)[0]
     image = next(i for i in document["images"] if any(k.endswith(i["file_name"][:-4]) for k in coco_keys(project)))
     (key,) = [k for k in coco_keys(project) if k.endswith(image["file_name"][:-4])]
-    np.testing.assert_array_equal(stored(project, key), drawn_by_hand(document, image, ["person"]))
+    np.testing.assert_array_equal(stored(project, key), drawn_by_the_usual_loop(document, image, ["person"]))
     classes = json.loads((project.folder / "data/masks/classes.json").read_text())["classes"]
     assert [row["name"] for row in classes] == ["background", "person"]
 

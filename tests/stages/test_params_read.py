@@ -1,4 +1,4 @@
-"""What each stage reads of params.yaml, watched while it runs, is what dvc.yaml names for it."""
+"""The keys of params.yaml that each stage reads, recorded while it runs, are the params that dvc.yaml lists for it."""
 
 from collections.abc import Iterator
 from contextlib import chdir
@@ -31,22 +31,23 @@ SETTINGS = {
 }  # fmt: skip
 CHANGES_NO_RESULT = ("compute.", "tracking.")
 UNDECLARED = {
-    # photos: a cache; near_duplicate_bits: for the report of a stage that fails
+    # photos: for a cache; near_duplicate_bits: for the report of a stage that fails
     "validate": {
         *("photos.height", "photos.width", "photos.fit", "photos.tiles.side", "photos.tiles.overlap"),
         "split.near_duplicate_bits",
     },
     "rasterize": {"split.near_duplicate_bits"},
-    "train": {"ingest.source"},  # it finds the source's hash in dvc.lock, for the run's tags
-    "render": {"evaluate.batch_size"},  # evaluate read it, and render shows what evaluate wrote
+    "train": {"ingest.source"},  # to find the source's hash in dvc.lock, for the tags of the run
+    "render": {"evaluate.batch_size"},  # changes no prediction
 }
-UNREAD = {  # declared, but read only with other settings
+UNREAD = {  # listed, but read only with other settings
+    "split": {"split.source_roles"},
     "train": {"train.weights_file"},
 }
 
 
 def sections(section: type[BaseModel], place: str = "") -> Iterator[tuple[type[BaseModel], str]]:
-    """The sections of params.yaml by their types, with the start of their keys."""
+    """The type of each section of params.yaml, with the prefix of its keys."""
     yield section, place
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -57,7 +58,7 @@ PLACES = dict(sections(params.Params))
 
 
 def leaves(section: type[BaseModel]) -> dict[str, str]:
-    """The key of each field of a section that is no section itself."""
+    """The key of each field of a section that is not a section itself."""
     fields = section.model_fields.items()
     return {name: PLACES[section] + name for name, field in fields if field.annotation not in PLACES}
 
@@ -67,17 +68,17 @@ KEYS = {key for section in PLACES for key in leaves(section).values()}
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """The keys that each stage read, in a run of the whole pipeline over a dozen tiny images."""
+    """The keys that each stage reads, recorded in a run of the whole pipeline on 12 tiny images."""
     work = tmp_path_factory.mktemp("work")
     draw_source(work / "photos")
     data_half.prepare(work, Path("photos"), **SETTINGS)
     seen: set[str] = set()
     found = {}
     with pytest.MonkeyPatch.context() as patch, chdir(work):
-        patch.setattr(params.Settings, "__getattribute__", noting_reads(seen), raising=False)
-        patch.setattr(params.Settings, "model_dump", noting_dumps(seen))
+        patch.setattr(params.Settings, "__getattribute__", recorded_getattribute(seen), raising=False)
+        patch.setattr(params.Settings, "model_dump", recorded_dump(seen))
         for name, stage in STAGES.items():
-            patch.setattr(stage, "load", loading_clears(seen))
+            patch.setattr(stage, "load", load_without_record(seen))
             stage.main()
             found[name] = set(seen)
     return found
@@ -93,24 +94,24 @@ def draw_source(folder: Path) -> None:
     put_json(folder / "instances.json", coco(images, objects))
 
 
-def noting_reads(seen: set[str]) -> Any:
+def recorded_getattribute(seen: set[str]) -> Any:
     plain = object.__getattribute__
 
     def get(self: params.Settings, name: str) -> Any:
         kind = plain(self, "__class__")
         kind = Recipe if kind is RunRecipe else kind
-        if name in kind.model_fields and name in (own := leaves(kind)):
-            seen.add(own[name])
+        if name in kind.model_fields and name in (keys := leaves(kind)):
+            seen.add(keys[name])
         return plain(self, name)
 
     return get
 
 
-def noting_dumps(seen: set[str]) -> Any:
+def recorded_dump(seen: set[str]) -> Any:
     plain = BaseModel.model_dump
 
     def dump(self: params.Settings, **options: Any) -> dict[str, Any]:
-        if not isinstance(self, params.Params):  # all of it goes to the tracker
+        if not isinstance(self, params.Params):  # the whole of it goes to the tracker
             place = PLACES[Recipe if isinstance(self, RunRecipe) else type(self)]
             below = {key for kind in PLACES for key in leaves(kind).values() if key.startswith(place)}
             seen.update(below - {place + name for name in options.get("exclude", ())})
@@ -119,8 +120,8 @@ def noting_dumps(seen: set[str]) -> Any:
     return dump
 
 
-def loading_clears(seen: set[str]) -> Any:
-    """params.load, whose checks read everything, without what it read."""
+def load_without_record(seen: set[str]) -> Any:
+    """params.load; the keys that its checks read are not recorded."""
     plain = params.load
 
     def load() -> params.Params:
@@ -137,11 +138,11 @@ def declared(stage: str) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_key_that_a_stage_reads_is_one_of_its_params(read, stage):
-    decisive = {key for key in read[stage] if not key.startswith(CHANGES_NO_RESULT)}
-    assert decisive - declared(stage) == UNDECLARED.get(stage, set())
+def test_every_key_that_a_stage_reads_is_listed_in_its_params(read, stage):
+    read_keys = {key for key in read[stage] if not key.startswith(CHANGES_NO_RESULT)}
+    assert read_keys - declared(stage) == UNDECLARED.get(stage, set())
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_param_of_a_stage_is_read_by_it(read, stage):
+def test_a_stage_reads_every_param_that_is_listed_for_it(read, stage):
     assert declared(stage) - read[stage] == UNREAD.get(stage, set())
