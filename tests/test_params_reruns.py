@@ -20,9 +20,7 @@ from tests.conftest import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8").replace("params.yaml", "params.json"))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-ALL = Params.model_validate(PARAMS).model_dump(
-    mode="json", by_alias=True
-)  # with the defaults of missing keys
+ALL = Params.model_validate(PARAMS).model_dump(mode="json", by_alias=True)  # with the defaults of missing keys
 STUB = '''
 """Write the values of a stage's params into each of its outs, and append its name to ran.txt."""
 import json, os, sys
