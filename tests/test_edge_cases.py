@@ -1,4 +1,4 @@
-"""The ten edge cases of the README's table: each planted once in a small source, each counted where the table says."""
+"""The ten edge cases of the README: each is planted in a small source, and counted where the README says."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def box(x, y, width, height):
 
 
 class Source:
-    """A COCO folder that grows by one picture and its annotations at a time."""
+    """A COCO folder; each call of `add` adds an image and its annotations."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -26,7 +26,11 @@ class Source:
         self.annotations: list[dict] = []
 
     def add(self, name: str, *shapes: tuple[str, object], size=(40, 32), content: bytes | None = None) -> None:
-        """shapes: (class, segmentation) each; content: the file's bytes instead of a photograph, None of it if b""."""
+        """Add one image.
+
+        shapes: (class, segmentation) of each annotation.
+        content: bytes of the file, instead of a photo of noise; b"" for no file.
+        """
         path = self.folder / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(len(self.images)).integers(0, 256, (size[1], size[0], 3), np.uint8)
@@ -78,7 +82,7 @@ def project(tmp_path_factory) -> Project:
     made.set("ingest.source", "photos")
     made.set("ingest.classes", ["cat", "dog"])
     made.set("validate.limits", {"dropped_images": 0.5, "dropped_annotations": 0.5})
-    made.said = {
+    made.output = {
         stage: made.run("python", "-m", f"stages.{stage}") for stage in ("ingest", "validate", "rasterize", "split")
     }
     return made
@@ -97,22 +101,22 @@ def split_rows(project: Project) -> pd.DataFrame:
     return pd.read_csv(project.folder / "data/splits.csv", keep_default_na=False).set_index("key")
 
 
-def test_1_overlaps_go_to_the_smaller_and_of_equals_to_the_later(project):
+def test_1_overlaps_belong_to_the_smaller_object_or_else_to_the_later(project):
     drawn = mask(project, "overlap")
     assert drawn[10, 14] == 2  # both dogs over the cat
     assert drawn[3, 3] == 1
     ledger = pd.read_parquet(project.folder / "data/ledger.parquet")
     dogs = ledger[(ledger.image_key == "images__overlap") & (ledger.category == "dog")]
-    assert dogs.px_after.tolist() == [32, 64]  # the later dog keeps all 8 x 8, the earlier loses half
+    assert dogs.px_after.tolist() == [32, 64]  # the later dog keeps its 8 x 8 pixels, the earlier loses half
 
 
 def test_2_missing_annotations_are_ignored_with_a_warning(project):
     assert reasons(project, "annotations")["bad_record"] == 1
-    assert "1 annotation dropped: bad_record" in project.said["validate"]
-    assert (mask(project, "missing_annotation") == 1).sum() == 81  # the sound one beside it is drawn
+    assert "1 annotation dropped: bad_record" in project.output["validate"]
+    assert (mask(project, "missing_annotation") == 1).sum() == 81  # the valid annotation is drawn
 
 
-def test_3_classes_outside_the_listed_ones_are_discarded(project):
+def test_3_classes_that_are_not_listed_are_discarded(project):
     assert reasons(project, "annotations")["class_not_selected"] == 2
     assert set(np.unique(mask(project, "other_class"))) == {0, 1}
 
@@ -126,7 +130,7 @@ def test_5_empty_masks_are_left_out_of_training_and_stay_in_val_and_test(project
     rows = split_rows(project)
     empty = rows[rows.index.str.startswith("images__empty_mask")]
     assert set(empty.reason) == {"empty_mask"}
-    assert set(empty.split) == {"", "val", "test"}  # "" where it would train
+    assert set(empty.split) == {"", "val", "test"}  # "" instead of train
     assert project.metrics("rasterize")["empty_masks"] == len(empty)
     assert project.metrics("split")["left_out"] == {"empty_mask": (empty.split == "").sum()}
 
@@ -136,22 +140,22 @@ def test_6_files_with_io_errors_are_logged_and_skipped(project):
     assert (counted["unreadable"], counted["missing_file"]) == (1, 1)
     assert (
         "1 image dropped: unreadable (first: instances.json: images[12] (id 13): is not an image file"
-        in project.said["validate"]
+        in project.output["validate"]
     )
     assert reasons(project, "annotations")["image_lost"] == 4  # with the svg and the wrong size
 
 
-def test_7_every_shape_becomes_the_training_size_with_ignored_padding(project):
+def test_7_images_of_any_shape_are_padded_to_the_training_size(project):
     labels = np.load(project.folder / "data/store/labels.npy")
     keys = json.loads((project.folder / "data/store/store.json").read_text())["keys"]
     assert labels.shape[1:] == (64, 64)
-    tall = labels[keys.index("images__tall")]  # 20 x 64 fits a 64 x 64 window as it is
+    tall = labels[keys.index("images__tall")]  # 20 x 64 fits into 64 x 64 without scaling
     assert (tall[:, :22] == 255).all()
     assert (tall[:, 42:] == 255).all()
     assert (tall[:60, 22:32] == 1).all()
 
 
-def test_8_invalid_polygons_are_corrected_and_the_change_is_recorded(project):
+def test_8_invalid_polygons_are_corrected_and_recorded(project):
     assert reasons(project, "annotations")["self_crossing"] == 1
     ledger = pd.read_parquet(project.folder / "data/checked/ledger.parquet")
     (row,) = ledger[ledger.reason == "self_crossing"].itertuples()
@@ -167,7 +171,7 @@ def test_10_integrity_is_checked_before_anything_is_saved(project):
     assert reasons(project, "images")["size_mismatch"] == 1
     photos = pd.read_parquet(project.folder / "data/checked/images.parquet")
     masks = {path.stem for path in (project.folder / "data/masks").glob("*.png")}
-    assert masks == set(photos.key)  # pairs complete
+    assert masks == set(photos.key)  # every photo has a mask
     assert photos.key.is_unique
     for photo in photos.itertuples():
         drawn = mask(project, photo.key.removeprefix("images__"))

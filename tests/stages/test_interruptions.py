@@ -1,4 +1,4 @@
-"""What ends a stage from outside, a disk, a right or a hand: one line that says where, and nothing half-written."""
+"""Stages ended by a full disk, missing permissions, missing memory or a signal: one line, and no incomplete file."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tests.disk import full_disk
 
 
-def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path):
+def test_a_full_disk_leaves_the_old_file_and_no_incomplete_one(tmp_path):
     path = tmp_path / "a.png"
     write_bytes(path, b"old")
     with full_disk(1000), pytest.raises(OSError, match="File too large") as error:
@@ -26,7 +26,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         (errno.ENOSPC, "error: data/masks/a.png: No space left on device; free some space on the disk, "),
         (errno.EACCES, "error: data/masks/a.png: Permission denied; give yourself permission to read and write it, "),
@@ -34,16 +34,16 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_part_of_the_new_one(tmp
         (errno.EIO, "error: data/masks/a.png: Input/output error; fix it, "),
     ],
 )
-def test_what_the_disk_refuses_is_one_line(code, said):
+def test_an_error_of_the_disk_is_one_line(code, message):
     def refused() -> None:
         raise OSError(code, os.strerror(code), "data/masks/a.png")
 
     with pytest.raises(SystemExit) as end:
         run(refused)
-    assert end.value.code == said + "then run `dvc repro` again"
+    assert end.value.code == message + "then run `dvc repro` again"
 
 
-def test_want_of_memory_is_one_line_also_in_pytorchs_words():
+def test_missing_memory_is_one_line_also_if_pytorch_reports_it():
     with pytest.raises(SystemExit) as end:
         run(lambda: torch.empty(10**15))
     assert str(end.value.code).startswith("error: not enough memory; free some, ")
@@ -53,15 +53,15 @@ def test_want_of_memory_is_one_line_also_in_pytorchs_words():
     ("moment", "number", "name"),
     [
         ("while modules are imported", signal.SIGINT, "Ctrl-C"),
-        ("while it works", signal.SIGINT, "Ctrl-C"),
-        ("while it works", signal.SIGTERM, "SIGTERM"),
+        ("while it runs", signal.SIGINT, "Ctrl-C"),
+        ("while it runs", signal.SIGTERM, "SIGTERM"),
     ],
 )
 def test_a_signal_is_one_line_at_any_moment(tmp_path, moment, number, name):
-    at_work = "command.run(lambda: (print(1, flush=True), time.sleep(60)))"
+    running = "command.run(lambda: (print(1, flush=True), time.sleep(60)))"
     importing = "print(1, flush=True); time.sleep(60)"
     code = (
-        f"import time, stages; from segpipe.core import command; {at_work if moment == 'while it works' else importing}"
+        f"import time, stages; from segpipe.core import command; {running if moment == 'while it runs' else importing}"
     )
     stage = subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -70,6 +70,6 @@ def test_a_signal_is_one_line_at_any_moment(tmp_path, moment, number, name):
     stage.stdout.readline()
     time.sleep(0.2)
     stage.send_signal(number)
-    _, said = stage.communicate(timeout=30)
-    assert said == f"error: stopped by {name}; run it again\n"
+    _, stderr = stage.communicate(timeout=30)
+    assert stderr == f"error: stopped by {name}; run it again\n"
     assert stage.returncode != 0

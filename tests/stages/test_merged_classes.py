@@ -1,4 +1,4 @@
-"""ingest.classes as a mapping: what the source tells apart becomes one class, from the masks to the report."""
+"""ingest.classes as a mapping: several classes of the source become one, from the masks to the report."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ MERGED = {"vehicle": ["bus", "car"], "human": "person"}
 
 
 def put_coco(folder: Path) -> None:
-    """A car, a bus over half of it, a person in the corner, and a tree."""
+    """A source with a car, a bus over half of the car, a person in the corner, and a tree."""
     put_images(folder, ["a.png"], (16, 16))
     names = ("car", "person", "tree", "bus")
     shapes = ((1, LEFT), (4, MIDDLE), (2, CORNER), (3, MIDDLE))
@@ -33,7 +33,7 @@ def put_coco(folder: Path) -> None:
 
 
 def put_masks(folder: Path) -> None:
-    """The same scene as values of a mask, the later on top."""
+    """The scene of put_coco as a mask, with later objects on top."""
     put_images(folder, ["images/a.png"], (16, 16))
     values = np.zeros((16, 16), np.uint8)
     values[:, :8], values[:, 4:12], values[:4, :4] = 1, 4, 2
@@ -53,7 +53,7 @@ def label_map(folder: Path) -> np.ndarray:
 
 
 def scene(human: int = 2) -> np.ndarray:
-    """Vehicle from the left to the bus's end, the person in its corner."""
+    """The expected label map: a vehicle from the left edge to the end of the bus, and the person in its corner."""
     expected = np.zeros((16, 16), np.uint8)
     expected[:, :12], expected[:4, :4] = 1, human
     return expected
@@ -70,7 +70,7 @@ def test_merged_classes_are_drawn_as_one(tmp_path, put):
     assert metrics["class_pixels"] == {"background": 64, "vehicle": 176, "human": 16}
 
 
-def test_the_ledger_keeps_the_sources_names_beside_the_classes(tmp_path):
+def test_the_ledger_has_the_names_of_the_source_and_the_classes(tmp_path):
     put_coco(tmp_path / "source")
     run(tmp_path)
     rows = pd.read_parquet(tmp_path / "data/ledger.parquet")
@@ -83,16 +83,16 @@ def test_the_ledger_keeps_the_sources_names_beside_the_classes(tmp_path):
     ]
 
 
-def test_the_report_tells_of_what_a_class_is_made(tmp_path):
+def test_the_report_lists_the_source_classes_of_a_class(tmp_path):
     put_coco(tmp_path / "source")
     run(tmp_path)
     page = (tmp_path / "results/data_report.html").read_text(encoding="utf-8")
-    assert 'vehicle <span class="faint">(car, bus)</span>' in page  # in the source's order
+    assert 'vehicle <span class="faint">(car, bus)</span>' in page  # in the order of the source
     assert 'human <span class="faint">(person)</span>' in page
     assert "1 class of the source not used" in page
 
 
-def test_a_list_of_priorities_names_the_classes(tmp_path):
+def test_priorities_are_given_by_merged_class(tmp_path):
     put_coco(tmp_path / "source")
     run(tmp_path, rasterize__priority=["vehicle", "human"])
     np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))
@@ -100,13 +100,13 @@ def test_a_list_of_priorities_names_the_classes(tmp_path):
         run(tmp_path, rasterize__priority=["car"])
 
 
-def test_binary_folds_merged_classes_too(tmp_path):
+def test_task_binary_joins_merged_classes(tmp_path):
     put_coco(tmp_path / "source")
     run(tmp_path, ingest__task="binary")
     np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))
 
 
-def test_explain_names_both(tmp_path, monkeypatch, capsys):
+def test_explain_names_the_source_class_and_the_class(tmp_path, monkeypatch, capsys):
     put_coco(tmp_path / "source")
     run(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The same source gives the same bytes, whoever works and whatever was kept from an earlier run; only changes cost."""
+"""Equal sources give equal bytes, for any number of workers and any cache. Only changed images are computed again."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ RING = [2, 2, 20, 2, 20, 14, 2, 14]
 
 
 def put_source(root: Path) -> Path:
-    """24 photographs of one size with two annotations each."""
+    """A source of 24 photos of one size, with two annotations each."""
     for number in range(COUNT):
         sources.put_photo(root / f"{number:02d}.png", number, (32, 24))
     images = [{"id": n, "file_name": f"{n:02d}.png", "width": 32, "height": 24} for n in range(COUNT)]
@@ -39,7 +39,7 @@ def shifted(by: int) -> list[int]:
 @pytest.mark.parametrize(
     "put", [put_source, sources.put_index_masks, sources.put_panoptic], ids=lambda put: put.__name__
 )
-def test_any_number_of_workers_writes_the_same_bytes(tmp_path, put):
+def test_any_number_of_workers_writes_equal_bytes(tmp_path, put):
     put(tmp_path / "source")
     alone = run(tmp_path / "1", tmp_path / "source", split__method="balanced", split__val=0.2)
     assert len(alone) > 15
@@ -49,12 +49,12 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path, put):
 
 
 @pytest.mark.parametrize("name", ["pets", "multi_format/coco1.0", "labelme/semantic"])
-def test_any_number_of_workers_writes_the_same_bytes_of_real_sets(real_data, tmp_path, name):
+def test_any_number_of_workers_writes_equal_bytes_of_real_data(real_data, tmp_path, name):
     alone = run(tmp_path / "1", real_data / name)
     assert run(tmp_path / "3", real_data / name, 3) == alone
 
 
-# ---- what a change costs
+# ---- only changed images are computed again
 
 
 def edited(source: Path, change: Callable[[dict], None]) -> None:
@@ -95,21 +95,21 @@ CHANGES = {"ten edits": (ten_edits, 10), "deleted": (deleted, 1), "renamed": (re
 CHANGES |= {"touched": (touched, 0)}
 
 
-def anew(caplog: pytest.LogCaptureFixture) -> list[int]:
-    """How many photographs validate and rasterize worked out anew."""
-    said = [re.fullmatch(r"(\d+) of (\d+) are unchanged .*", record.getMessage()) for record in caplog.records]
-    return [int(found[2]) - int(found[1]) for found in said if found]
+def computed(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """The number of images that validate and rasterize computed."""
+    matches = [re.fullmatch(r"(\d+) of (\d+) are unchanged .*", record.getMessage()) for record in caplog.records]
+    return [int(found[2]) - int(found[1]) for found in matches if found]
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_costs_its_own_photographs_and_the_bytes_are_a_clean_runs(tmp_path, caplog, name):
-    change, photographs = CHANGES[name]
+def test_only_changed_images_are_computed_and_the_bytes_equal_a_clean_run(tmp_path, caplog, name):
+    change, num_images = CHANGES[name]
     source = put_source(tmp_path / "source")
     run(tmp_path / "work", source)
     change(source)
     caplog.set_level(logging.INFO)
     again = run(tmp_path / "work", source)
-    assert anew(caplog) == [photographs, photographs]
+    assert computed(caplog) == [num_images, num_images]
     assert again == run(tmp_path / "clean", source)
 
 
@@ -126,7 +126,7 @@ def test_a_change_costs_its_own_photographs_and_the_bytes_are_a_clean_runs(tmp_p
     ],
     ids=str,
 )
-def test_a_changed_setting_is_worked_out_as_in_a_clean_run(tmp_path, settings):
+def test_a_changed_setting_gives_the_bytes_of_a_clean_run(tmp_path, settings):
     source = put_source(tmp_path / "source")
     before = run(tmp_path / "work", source)
     again = run(tmp_path / "work", source, **settings)
@@ -136,14 +136,14 @@ def test_a_changed_setting_is_worked_out_as_in_a_clean_run(tmp_path, settings):
 
 @pytest.mark.parametrize("file", ["validate.pickle", "rasterize/index.pickle", "rasterize/images.npy"])
 @pytest.mark.parametrize("damage", ["gone", "empty", "half", "a bit", "another"])
-def test_a_damaged_memory_changes_no_byte(tmp_path, file, damage):
+def test_a_damaged_cache_changes_no_byte(tmp_path, file, damage):
     if file.endswith(".npy") and damage in ("a bit", "another"):
-        pytest.skip("rows are not summed")
+        pytest.skip("rows of this file have no checksum")
     source = put_source(tmp_path / "source")
     before = run(tmp_path / "work", source)
     path = tmp_path / "work" / memory.FOLDER / file
     data = path.read_bytes()
-    path.unlink()  # its bytes may be the store's too
+    path.unlink()  # it may be a hard link of a file of the store
     if damage != "gone":
         middle = len(data) // 2
         flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
@@ -151,10 +151,10 @@ def test_a_damaged_memory_changes_no_byte(tmp_path, file, damage):
     assert run(tmp_path / "work", source) == before
 
 
-def test_what_other_code_kept_is_not_used(tmp_path, caplog, monkeypatch):
+def test_the_cache_of_another_version_of_the_code_is_not_used(tmp_path, caplog, monkeypatch):
     source = put_source(tmp_path / "source")
     before = run(tmp_path / "work", source)
     monkeypatch.setattr(memory, "version", lambda: "another")
     caplog.set_level(logging.INFO)
     assert run(tmp_path / "work", source) == before
-    assert anew(caplog) == []  # nothing is said to be unchanged
+    assert computed(caplog) == []  # no line reports unchanged images

@@ -1,4 +1,4 @@
-"""A record or a pixel that a stage loses, doubles or makes up ends that stage with one line, and nothing goes on."""
+"""A record or pixel that is lost, doubled or invented ends the stage with one line, and without outputs."""
 
 import json
 from contextlib import chdir
@@ -22,7 +22,7 @@ END = "; run `dvc repro --force`, and if it happens again, report it: this is a 
 
 @pytest.fixture
 def project(tmp_path):
-    """A cat on each of two photographs, and a third of background alone."""
+    """A project with a cat on each of two photos, and a third photo of background."""
     names = ["a.jpg", "b.jpg", "c.jpg"]
     put_images(tmp_path / "source", names)
     photos = [photo(number, name) for number, name in enumerate(names, start=1)]
@@ -32,7 +32,7 @@ def project(tmp_path):
 
 
 def last_line(project: Path, stage: str, break_it=lambda: None) -> str:
-    """What `stage` ends with, if something goes wrong from then on."""
+    """The error of `stage`, if `break_it` is called before it."""
     with chdir(project):
         for name, main in data_half.STAGES.items():
             if name == stage:
@@ -45,8 +45,8 @@ def last_line(project: Path, stage: str, break_it=lambda: None) -> str:
 
 
 def wrapped(monkeypatch, holder: object, name: str, change) -> None:
-    honest = getattr(holder, name)
-    monkeypatch.setattr(holder, name, lambda *arguments, **named: change(honest(*arguments, **named)))
+    original = getattr(holder, name)
+    monkeypatch.setattr(holder, name, lambda *arguments, **named: change(original(*arguments, **named)))
 
 
 OF_AN_IMAGE = {
@@ -55,7 +55,7 @@ OF_AN_IMAGE = {
         lambda c: replace(c, rows=(*c.rows, c.rows[-1])),
         "the source has 3 image records, the ledger has 4",
     ),
-    "a photograph": (
+    "a photo": (
         lambda c: replace(c, photo=None),
         "the ledger keeps 5 records, the stage passes on 4; first difference: image c",
     ),
@@ -85,13 +85,13 @@ OF_AN_ANNOTATION = {
 
 
 @pytest.mark.parametrize(
-    ("key", "change", "said"),
+    ("key", "change", "message"),
     [*(("c", *case) for case in OF_AN_IMAGE.values()), *(("a", *case) for case in OF_AN_ANNOTATION.values())],
     ids=[*OF_AN_IMAGE, *(f"of an annotation: {what}" for what in OF_AN_ANNOTATION)],
 )
-def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeypatch, key, change, said):
+def test_validate_passes_on_exactly_the_kept_records(project, monkeypatch, key, change, message):
     wrapped(monkeypatch, image, "check", lambda c: change(c) if c.rows[0].id == key else c)
-    assert last_line(project, "validate") == f"error: the totals do not add up: {said}{END}"
+    assert last_line(project, "validate") == f"error: the totals do not add up: {message}{END}"
     assert not (project / "data/checked").exists()
 
 
@@ -99,20 +99,20 @@ def test_validate_loses_nothing_and_hands_on_none_that_it_drops(project, monkeyp
     ("holder", "name", "first"),
     [(tables, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
 )
-def test_rasterize_draws_all_that_validate_keeps(project, monkeypatch, holder, name, first):
-    line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda all_: all_[:-1]))
-    said = f"the ledger keeps 5 records, the stage passes on 4; first difference: {first}"
-    assert line == f"error: the totals do not add up: {said}{END}"
+def test_rasterize_draws_everything_that_validate_keeps(project, monkeypatch, holder, name, first):
+    line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda records: records[:-1]))
+    message = f"the ledger keeps 5 records, the stage passes on 4; first difference: {first}"
+    assert line == f"error: the totals do not add up: {message}{END}"
     assert not (project / "data/ledger.parquet").exists()
 
 
-def test_rasterize_leaves_no_pixel_without_a_value(project, monkeypatch):
+def test_rasterize_gives_every_pixel_a_value(project, monkeypatch):
     line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, Painting, "pixels", lambda counts: counts // 2))
     assert line == f"error: the totals do not add up: a: the label map has 24 pixels, the image 48{END}"
     assert not list((project / "data/masks").glob("*.png"))
 
 
-def test_rasterize_paints_no_value_outside_the_class_table(project):
+def test_rasterize_draws_no_value_outside_the_class_table(project):
     path = project / "data/checked/class_indices.json"
     line = last_line(project, "rasterize", lambda: path.write_text(json.dumps({"cat": 7})))
     assert line == f"error: the totals do not add up: a: values outside the class table{END}"
@@ -120,28 +120,28 @@ def test_rasterize_paints_no_value_outside_the_class_table(project):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda placed: placed[:-1], "3 images are used, 2 are in the split"),
         (lambda placed: [*placed, placed[0]], "3 images are used, 4 are in the split"),
         (lambda placed: [*placed[:-1], replace(placed[-1], split="")], "left out of the split without a reason: ['c']"),
     ],
 )
-def test_split_places_each_photograph_once(project, monkeypatch, change, said):
+def test_split_assigns_each_image_once(project, monkeypatch, change, message):
     line = last_line(project, "split", lambda: wrapped(monkeypatch, assign, "to_rows", change))
-    assert line == f"error: the totals do not add up: {said}{END}"
+    assert line == f"error: the totals do not add up: {message}{END}"
     assert not (project / "data/splits.csv").exists()
 
 
-def test_split_is_of_the_photographs_that_were_drawn(project, monkeypatch):
-    line = last_line(project, "split", lambda: wrapped(monkeypatch, tables, "read_photos", lambda all_: all_[1:]))
+def test_split_uses_exactly_the_drawn_images(project, monkeypatch):
+    line = last_line(project, "split", lambda: wrapped(monkeypatch, tables, "read_photos", lambda records: records[1:]))
     assert line == f"error: the totals do not add up: 2 photos checked, 3 drawn{END}"
 
 
 def test_ingest_and_convert_read_every_record(project, monkeypatch, capsys):
     wrapped(monkeypatch, coco_reader, "read", lambda d: replace(d, instances=d.instances[1:]))
-    said = f"the totals do not add up: 2 annotations in the files, 1 read{END}"
-    assert last_line(project, "ingest") == f"error: {said}"
+    message = f"the totals do not add up: 2 annotations in the files, 1 read{END}"
+    assert last_line(project, "ingest") == f"error: {message}"
     with chdir(project):
         assert command(["convert", "source", "out", "--to", "yolo"]) == 1
-    assert capsys.readouterr().err == f"segpipe convert: {said}\n"
+    assert capsys.readouterr().err == f"segpipe convert: {message}\n"

@@ -1,4 +1,4 @@
-"""The ledger of the demo folder against the manifest of what was planted in it."""
+"""The ledger of the demo folder, compared with the manifest of the defects planted in it."""
 
 import json
 from pathlib import Path
@@ -26,12 +26,12 @@ MANIFEST = json.loads((DEMO / "defects.json").read_text(encoding="utf-8"))
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """The ledger rows after rasterize, and the photos that went on."""
+    """The result of validate, the ledger rows after rasterize, and the drawn images."""
     folder: Path = tmp_path_factory.mktemp("demo")
-    own = params.load(ROOT / "params.yaml")
+    settings = params.load(ROOT / "params.yaml")
     dataset = read_source(DEMO)
     used = {instance.category for instance in dataset.instances}
-    class_of = select(own.ingest.classes, dataset.categories, used)
+    class_of = select(settings.ingest.classes, dataset.categories, used)
     selected = class_names(class_of)
     tasks = check_tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
     validated = collect(dataset, class_of, map(check, tasks))
@@ -53,19 +53,19 @@ def test_every_planted_defect_is_in_the_ledger_and_nothing_else(drawn, kind):
     assert counts == {"in": expected["rows"], "verdicts": expected["verdicts"], "reasons": expected["reasons"]}
 
 
-def test_the_sums_close_after_drawing(drawn):
+def test_the_totals_agree_after_drawing(drawn):
     rows = drawn[1]
     check_totals(rows, MANIFEST["expected"]["images"]["rows"], MANIFEST["expected"]["annotations"]["rows"])
-    shown = sum(row.px_after for row in rows if row.px_after)
-    assert shown == sum(sum(result.class_px[1:]) + result.ignore_px for result in drawn[2])
+    visible = sum(row.px_after for row in rows if row.px_after)
+    assert visible == sum(sum(result.class_px[1:]) + result.ignore_px for result in drawn[2])
 
 
-def test_empty_masks_are_those_that_were_planted(drawn):
+def test_exactly_the_planted_masks_are_empty(drawn):
     validated, _, results = drawn
     empty = {p.file for p, r in zip(validated.photos, results, strict=True) if not any(r.class_px[1:])}
     assert empty == set(MANIFEST["empty_mask"])
 
 
-def test_equal_files_and_turned_photographs_are_found(drawn):
+def test_equal_files_are_found(drawn):
     counts = findings.finding_counts(drawn[0].findings, ["equal_files"])
     assert counts["equal_files"] == len(MANIFEST["duplicates"]["equal"])

@@ -1,4 +1,4 @@
-"""LabelMe files with the photograph inside, and nothing beside them: the whole way of the data, and back."""
+"""LabelMe files with an embedded photo and no photo file: through all data stages, and converted."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ NAMES = (
 
 @pytest.fixture(scope="module")
 def source(real_data, tmp_path_factory) -> Path:
-    """The JSON of labelme's tutorial alone, whose imagePath names itself; and one that is broken."""
+    """The JSON of labelme's tutorial, without its photo; and one whose embedded photo is broken."""
     folder = tmp_path_factory.mktemp("inside") / "source"
     folder.mkdir()
     text = (real_data / f"{TUTORIAL}.json").read_text()
@@ -39,44 +39,44 @@ def project(source) -> Path:
     return folder
 
 
-def test_masks_and_records_come_from_the_photograph_inside(project, source):
+def test_masks_and_records_come_from_the_embedded_photo(project, source):
     (photo,) = tables.read_photos(project / "data/checked/images.parquet")
     assert (photo.key, photo.file, photo.width, photo.height) == ("a", "a.json", 1210, 907)
     data = base64.b64decode(json.loads((source / "a.json").read_text())["imageData"])
-    (project / "photograph").write_bytes(data)
-    assert photo.sha256 == sha256_of(project / "photograph")
+    (project / "embedded.jpg").write_bytes(data)
+    assert photo.sha256 == sha256_of(project / "embedded.jpg")
     counts = json.loads((project / "metrics/validate.json").read_text())
     assert counts["images"]["verdicts"] == {"kept": 1, "dropped": 1}
     assert counts["images"]["reasons"] == {"unreadable": 1}
     stored = np.load(project / "data/store/images.npy")
     assert stored.shape[0] == 1
-    assert stored.std() > 10  # a photograph, no blank
+    assert stored.std() > 10  # not blank
 
 
-def test_no_stage_copies_the_photograph(project):
+def test_no_stage_copies_the_embedded_photo(project):
     copies = [path for path in (project / "data").rglob("*") if path.suffix in (".jpg", ".jpeg")]
     assert copies == []
 
 
-def test_evaluation_reads_it(project, source):
+def test_evaluation_reads_the_embedded_photo(project, source):
     photo = tables.read_photos(project / "data/checked/images.parquet")
     (pair,) = find_pairs({"a": "test"}, photo, source, project / "data/masks")
     assert photos.read_rgb(pair.photo, pair.frame).shape == (907, 1210, 3)
 
 
-def test_the_report_and_explain_show_it(project, monkeypatch, capsys):
+def test_report_and_explain_show_the_embedded_photo(project, monkeypatch, capsys):
     page = (project / "results/data_report.html").read_text(encoding="utf-8")
     assert "broken.json" in page
     monkeypatch.chdir(project)
     assert main(["explain", "a.json#0", "--output", "shown.png"]) == 0
-    said = capsys.readouterr().out
-    assert "image        a.json (key a)" in said
+    output = capsys.readouterr().out
+    assert "image        a.json (key a)" in output
     assert (project / "shown.png").is_file()
 
 
 @pytest.mark.parametrize("copied", [True, False])
 @pytest.mark.parametrize("to", sorted(convert.WRITERS))
-def test_every_target_draws_the_same_label_map(source, tmp_path, to, copied):
+def test_every_target_format_draws_an_equal_label_map(source, tmp_path, to, copied):
     lines = convert.convert(source, tmp_path / "out", to, copy_images=copied)
     assert "  left out: 1 image: unreadable" in lines
     if copied:
