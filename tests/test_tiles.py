@@ -94,9 +94,8 @@ def test_all_tiles_of_an_image_have_its_split_except_tiles_of_ignored_pixels(pro
 
 def test_a_forecast_counts_rows(project):
     opened, splits = Store.open(project.folder / "data/store"), split_of(project)
-    rows = sum(
-        splits[key] == "train" and bool(pixels.any()) for key, pixels in zip(opened.keys, opened.row_pixels, strict=True)
-    )
+    rows_of_store = zip(opened.keys, opened.row_pixels, strict=True)
+    rows = sum(splits[key] == "train" and bool(pixels.any()) for key, pixels in rows_of_store)
     assert rows > list(splits.values()).count("train")
     assert f"({-(-rows // 8)} steps of " in project.run("python", "-m", "segpipe", "forecast")
 
