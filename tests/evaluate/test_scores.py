@@ -124,7 +124,7 @@ def test_scores_equal_those_of_torchmetrics_where_they_are_defined(pixels):
 
 @settings(max_examples=100, deadline=None)
 @given(PIXELS)
-def test_scores_equal_those_of_segmentation_models_pytorch_with_its_rule_for_zero_over_zero(pixels):
+def test_scores_equal_those_of_smp_with_nan_for_zero_over_zero(pixels):
     target, pred, matrix = tensors(pixels)
     counts = smp.metrics.get_stats(pred[None], target[None], mode="multiclass", num_classes=4, ignore_index=255)
     for ours, theirs in (
