@@ -1,4 +1,4 @@
-"""What annotations mean that do not say it all by themselves: one policy each, and how much each of them decides."""
+"""The policies: what becomes of crowds, boxes, lines, points, flagged and unnamed annotations; and their counts."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,20 +8,19 @@ from pydantic import Field, field_validator
 
 from segpipe.core.settings import Settings, Share
 from segpipe.data.records import Instance
-from segpipe.ledger import rows as ledger
 from segpipe.ledger.reasons import LIMITED_CODES
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import CLIPPED, HIDDEN, IGNORED, KEPT, REPAIRED, Row
 
 Fate = Literal["object", "ignore", "drop"]
 POLICIES = ("unknown_class", "crowd", "box", "line", "point", "difficult", "occluded", "holes")
-_WIDTHS = {"line": "line_width_px", "point": "point_radius_px"}  # kinds that a width decides on
-_FATES: tuple[Fate, ...] = ("object", "ignore", "drop")  # of several that apply, the last decides
+_WIDTHS = {"line": "line_width_px", "point": "point_radius_px"}  # kinds with a width as their setting
+_FATES: tuple[Fate, ...] = ("object", "ignore", "drop")  # from the weakest to the strongest
 _OUTCOMES = {
-    ledger.KEPT: "used",
-    ledger.REPAIRED: "used",
-    ledger.CLIPPED: "used",
-    ledger.HIDDEN: "used",
-    ledger.IGNORED: "ignored",
+    KEPT: "used",
+    REPAIRED: "used",
+    CLIPPED: "used",
+    HIDDEN: "used",
+    IGNORED: "ignored",
 }
 
 
@@ -74,22 +73,25 @@ class Validate(Policies):
 
 
 def fate(instance: Instance, policies: Policies) -> tuple[Fate, str]:
-    """What becomes of an instance of a class that counts, and the name of the policy that decides, "" for none."""
-    fates = [(_FATES.index(found), name) for name, found in _fates(instance, policies)]
+    """The fate of an instance of a selected class, and the name of the policy that decides, "" without one.
+
+    If several policies apply, drop wins over ignore, and ignore over object.
+    """
+    fates = [(_FATES.index(chosen), name) for name, chosen in _fates(instance, policies)]
     if not fates:
         return "object", ""
-    worst, name = max(fates, key=lambda pair: pair[0])  # of equals the first
-    return _FATES[worst], name
+    rank, name = max(fates, key=lambda pair: pair[0])  # the first of equals
+    return _FATES[rank], name
 
 
 def concerned(instance: Instance, nested_px: int | None) -> str:
-    """The names of the policies that an instance falls under, with commas between them.
+    """The names of the policies that apply to an instance, with commas between them.
 
-    nested_px: pixels that more than one of its rings hold, and only an even number of them.
+    nested_px: pixels inside an even number of its rings, two or more; None if they were not counted.
     """
-    found = {instance.kind, *instance.flags, instance.role, "unknown_class" if _is_unnamed(instance) else ""}
-    found |= {"holes"} if nested_px else set()
-    return ",".join(name for name in POLICIES if name in found)
+    applying = {instance.kind, *instance.flags, instance.role, "unknown_class" if _is_unnamed(instance) else ""}
+    applying |= {"holes"} if nested_px else set()
+    return ",".join(name for name in POLICIES if name in applying)
 
 
 def setting(policy: str) -> str:
@@ -98,19 +100,19 @@ def setting(policy: str) -> str:
 
 
 def counts(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, int]]]:
-    """By policy and outcome (used, ignored, left_out): annotations that fell under it, and their pixels.
+    """The number of annotations and pixels by policy and outcome: used, ignored or left_out.
 
-    An annotation counts once under each policy that it falls under, whichever decided. Its pixels are those it covers
-    by itself; under holes, those that are holes under even_odd and inside under union.
+    An annotation counts once for each policy that applies to it, even if another policy decides. Its pixels are all
+    that it covers, other objects aside; for `holes`, the pixels that are holes with even_odd and inside with union.
     """
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    totals: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:
         for name in filter(None, row.policies.split(",")):
             outcome = _OUTCOMES.get(row.verdict, "left_out")
-            count = found.setdefault(name, {}).setdefault(outcome, {"annotations": 0, "pixels": 0})
+            count = totals.setdefault(name, {}).setdefault(outcome, {"annotations": 0, "pixels": 0})
             count["annotations"] += 1
             count["pixels"] += (row.px_nested if name == "holes" else row.px_before) or 0
-    return {name: found[name] for name in POLICIES if name in found}
+    return {name: totals[name] for name in POLICIES if name in totals}
 
 
 def _fates(instance: Instance, policies: Policies) -> Iterable[tuple[str, Fate]]:
@@ -118,9 +120,9 @@ def _fates(instance: Instance, policies: Policies) -> Iterable[tuple[str, Fate]]
         yield "crowd", policies.crowd
     if instance.kind == "box":
         yield "box", "object" if policies.box == "region" else policies.box
-    for flag, found in (("difficult", policies.difficult), ("occluded", policies.occluded)):
+    for flag, chosen in (("difficult", policies.difficult), ("occluded", policies.occluded)):
         if flag in instance.flags:
-            yield flag, found
+            yield flag, chosen
 
 
 def _is_unnamed(instance: Instance) -> bool:
