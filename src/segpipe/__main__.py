@@ -39,7 +39,7 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line: 0, or 1 after one line on stderr if something is wrong."""
+    """Run the command line. Returns the exit code: 0, or 1 after one line on stderr if something is wrong."""
     _run_the_code_of_this_folder()
     options = _parser().parse_args(arguments)
     try:
@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
-        return 1
+            return 1
+        return end.code or 0  # 0: the processes that `segpipe forecast` started have ended well
     return 0
 
 
