@@ -124,7 +124,7 @@ def test_an_experiment_in_a_copy_of_the_project_runs_the_code_of_its_commit(proj
         module.write_text(module.read_text(encoding="utf-8") + line, encoding="utf-8")
     project.set("compute.workers", 2)
     project.commit("a change of the code")
-    project.dvc("exp", "run", "--temp", "-S", "validate.line_width_px=3", "validate")
+    project.dvc("exp", "run", "--temp", "-S", "+validate.line_width_px=3", "validate")
     runs = [line.split()[0] for line in set(ran.read_text(encoding="utf-8").splitlines())]
     assert "segpipe.ingest.read" in runs
     assert runs.count("segpipe.validate.image") > 1

@@ -17,18 +17,18 @@ def target(tmp_path):
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
-def test_every_preset_gives_sound_params_with_its_values_and_keeps_the_comments(preset, target):
+def test_a_preset_changes_its_values_and_keeps_comments_and_other_settings(preset, target):
     comments = [line.split("#")[1] for line in target.read_text().splitlines() if "#" in line]
     use_preset.use(preset, target)
     wanted = yaml.safe_load(preset.read_text())
     assert params.load(target).ingest.source == wanted["ingest"]["source"]
     written = yaml.safe_load(target.read_text())
     assert written["split"]["source_roles"] == wanted["split"]["source_roles"]
-    assert written["train"]["weights"] == "imagenet"  # not named by the preset: as it was
+    assert written["train"]["weights"] == "imagenet"  # the preset does not name it
     assert all(comment.strip() in target.read_text() for comment in comments)
 
 
-def test_a_preset_that_does_not_fit_changes_nothing(tmp_path, target):
+def test_an_invalid_preset_changes_nothing(tmp_path, target):
     preset = tmp_path / "odd.yaml"
     preset.write_text("train: {lr: -1}\n")
     before = target.read_bytes()
@@ -37,6 +37,6 @@ def test_a_preset_that_does_not_fit_changes_nothing(tmp_path, target):
     assert target.read_bytes() == before
 
 
-def test_an_unknown_preset_is_refused_with_the_names_of_the_presets(target):
+def test_the_error_for_an_unknown_preset_lists_the_presets(target):
     with pytest.raises(UserError, match=r"cities\.yaml: no such preset; use one of camvid, car_damage"):
         use_preset.use(ROOT / "presets/cities.yaml", target)
