@@ -14,7 +14,7 @@ from segpipe.ingest.image_records import (
     sibling_photo,
     with_keys,
 )
-from segpipe.ingest.source import list_source
+from segpipe.ingest.source import Source, list_source
 from tests.ingest.folders import put_images
 
 paths = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -77,6 +77,15 @@ def test_a_broken_record_does_not_take_the_photo_of_a_valid_one(tmp_path):
     )
     assert files == ["a.jpg", "bad_record"]
     assert images["a.jpg"].problem == ""
+
+
+def test_only_the_first_record_of_a_refused_photo_keeps_its_file(tmp_path):
+    source = Source(put_images(tmp_path, ["a.jpg"]), ("a.jpg",), {"b.jpg": "is a broken link"})
+    images, keys = locate_photos(source, [reference("one", "b.jpg"), reference("two", "b.jpg")])
+    assert [(image.file, image.place, image.problem) for image in images] == [
+        ("", "two", "unreadable"), ("a.jpg", "", ""), ("b.jpg", "one", "unreadable"),
+    ]  # fmt: skip
+    assert keys == ["b", "two"]
 
 
 def test_names_without_suffix_beside_an_annotation_file(tmp_path):

@@ -154,8 +154,8 @@ def test_patterns_that_match_nothing_are_a_user_error(tmp_path):
     with pytest.raises(UserError) as error:
         by_patterns(tmp_path, ["x/a.jpg", "y/b.png"], "x/*.jpg", "y/*.png")
     assert str(error.value) == (
-        "none of the 1 image files of ingest.image_pattern 'x/*.jpg' has its name among the 1 of ingest.mask_pattern "
-        "'y/*.png'; correct the patterns in params.yaml"
+        "ingest.image_pattern 'x/*.jpg' (1 file) and ingest.mask_pattern 'y/*.png' (1 file) have no name in common; "
+        "correct them in params.yaml"
     )
 
 

@@ -80,7 +80,7 @@ def image_key(record: dict[str, Any], keys: Mapping[Id, str]) -> str:
     if keys.get(number):
         return keys[number]
     if number in keys:
-        problem = f"several images have the id {number!r}, its image_id; give each image its own id"
+        problem = f"its image_id {number!r} is the id of several images; give each image its own id"
         raise AnnotationError(problem, "ambiguous_image")
     raise AnnotationError(f"image_id {number} is not among the images; add its image or delete it", "unknown_image")
 
@@ -219,8 +219,8 @@ def locate_photos(
     (see photo_finder). Exceptions:
 
     - A name that means the sibling of another record was left there by copying, if the record has its own sibling:
-      then the own sibling is used.
-    - A record without a sibling has the sibling of another record only if it names its path from the annotation file,
+      then that sibling is used.
+    - A record without a sibling uses the sibling of another one only if it names its path from the annotation file,
       or if the annotation files of both are in one folder.
 
     Records of one photo are joined, with a note if several of them write a name. Photos that no record names are

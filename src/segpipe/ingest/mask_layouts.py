@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from segpipe.core.errors import UserError
+from segpipe.core.plurals import counted
 from segpipe.data.records import Note
 from segpipe.data.split_words import SPLIT_WORDS, split_named
 from segpipe.ingest.photo_finder import OTHER_FOLDER
@@ -40,7 +41,7 @@ class Layout:
     photos: tuple[str, ...]  # all, with or without a mask
     mask_of: Mapping[str, str]  # by photo
     unmatched: Mapping[str, str]  # masks without a photo, and why
-    split_of: Mapping[str, str | None]  # the source's own split, by photo
+    split_of: Mapping[str, str | None]  # the split in the source, by photo
     other_files: frozenset[str] = frozenset()  # image files that are neither photos nor class masks
     missing: Mapping[str, str] = field(default_factory=dict)  # places of list entries without a file, and why
     matched_elsewhere: frozenset[str] = frozenset()  # photos whose mask is in a folder of another name
@@ -80,8 +81,8 @@ def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout
     mask_of, unmatched, elsewhere = _matched(*stems)
     if not mask_of:
         raise UserError(
-            f"none of the {len(photos)} image files of ingest.image_pattern {image_pattern!r} has its name among the "
-            f"{len(masks)} of ingest.mask_pattern {mask_pattern!r}; correct the patterns in params.yaml"
+            f"ingest.image_pattern {image_pattern!r} ({counted(len(photos), 'file')}) and ingest.mask_pattern "
+            f"{mask_pattern!r} ({counted(len(masks), 'file')}) have no name in common; correct them in params.yaml"
         )
     return Layout(
         name=f"{image_pattern} + {mask_pattern}",

@@ -256,7 +256,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
     assert (third.image_key, third.problem) == ("c", "")
     for instance in (first, second):
         assert (instance.image_key, instance.problem) == ("", "ambiguous_image")
-        assert instance.detail == "several images have the id 1, its image_id; give each image its own id"
+        assert instance.detail == "its image_id 1 is the id of several images; give each image its own id"
 
 
 @pytest.mark.parametrize("other", [photo(1, "gone.jpg"), {"id": 1}, {"id": 1.0, "file_name": "b.jpg"}])
