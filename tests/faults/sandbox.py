@@ -5,6 +5,7 @@ import logging.handlers
 import multiprocessing
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -132,7 +133,19 @@ def in_child(function: Callable[..., Any], *arguments: Any) -> Any:
 @cache
 def _child() -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, context, initializer=sys.addaudithook, initargs=(_note,))
+    return ProcessPoolExecutor(1, context, initializer=_start)
+
+
+def _start() -> None:
+    sys.addaudithook(_note)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()  # the tests may be killed
+    os._exit(1)
 
 
 def _call(call: bytes, level: int) -> tuple[Any, Exception | None, list[logging.LogRecord]]:
