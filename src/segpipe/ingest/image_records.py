@@ -9,7 +9,7 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import PurePosixPath
@@ -18,7 +18,7 @@ from typing import Any
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Image
 from segpipe.data.split_words import SPLIT_WORDS, split_named
-from segpipe.ingest.parsing import Id, declared_size, json_object, optional_id, record_id, required_text
+from segpipe.ingest.parsing import Id, declared_size, file_bytes, json_object, optional_id, record_id, required_text
 from segpipe.ingest.photo_finder import (
     FoundPhoto,
     PhotoFinder,
@@ -256,6 +256,17 @@ def image_files_by_stem(source: Source) -> dict[str, str]:
 def sibling_photo(files_by_stem: Mapping[str, str], annotation_file: str) -> str:
     """The photo beside an annotation file that has its name, "" if there is none."""
     return files_by_stem.get(_stem(annotation_file), "")
+
+
+def marked_or_beside_photos(source: Source, suffix: str, is_marked: Callable[[bytes], bool]) -> tuple[str, ...]:
+    """The annotation files whose content is_marked accepts, with the others of the suffix beside a photo of their name.
+
+    () if no file is accepted.
+    """
+    files = source.with_suffix(suffix)
+    marked = {file for file in files if is_marked(file_bytes(source.root / file))}
+    stems = image_files_by_stem(source)
+    return tuple(file for file in files if marked and (file in marked or sibling_photo(stems, file)))
 
 
 def folders_around(annotation_file: str, *folders: str) -> tuple[str, ...]:

@@ -27,12 +27,12 @@ from segpipe.ingest.image_records import (
     folders_around,
     image_files_by_stem,
     locate_photos,
+    marked_or_beside_photos,
     sibling_photo,
 )
 from segpipe.ingest.parsing import (
     Fields,
     declared_size,
-    file_bytes,
     frame_hw,
     json_document,
     json_list,
@@ -57,10 +57,7 @@ _POINTS = ("point", "points")
 
 def recognise(source: Source) -> tuple[str, ...]:
     """The LabelMe files of a source, and with them the other JSON files beside a photo of their name."""
-    files = source.with_suffix(".json")
-    marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
-    stems = image_files_by_stem(source)
-    return tuple(file for file in files if marked and (file in marked or sibling_photo(stems, file)))
+    return marked_or_beside_photos(source, ".json", _is_marked)
 
 
 def _is_marked(data: bytes) -> bool:

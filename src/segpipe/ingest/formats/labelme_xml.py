@@ -23,12 +23,17 @@ from xml.etree.ElementTree import Element
 from segpipe.core.errors import AnnotationError
 from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.ingest import fractions
-from segpipe.ingest.image_records import PhotoReference, image_files_by_stem, locate_photos, sibling_photo
+from segpipe.ingest.image_records import (
+    PhotoReference,
+    image_files_by_stem,
+    locate_photos,
+    marked_or_beside_photos,
+    sibling_photo,
+)
 from segpipe.ingest.parsing import (
     UNKNOWN,
     Fields,
     declared_size,
-    file_bytes,
     int_or_text,
     raised_flags,
     ring_of_points,
@@ -51,10 +56,7 @@ _ROTATION = re.compile(r"\brotation=(-?\d{1,4}(?:\.\d{1,9})?)\b")
 
 def recognise(source: Source) -> tuple[str, ...]:
     """The LabelMe 3.0 files of a source, and with them the other XML files beside a photo of their name."""
-    files = source.with_suffix(".xml")
-    marked = {file for file in files if _is_marked(file_bytes(source.root / file))}
-    stems = image_files_by_stem(source)
-    return tuple(file for file in files if marked and (file in marked or sibling_photo(stems, file)))
+    return marked_or_beside_photos(source, ".xml", _is_marked)
 
 
 def _is_marked(data: bytes) -> bool:
