@@ -34,6 +34,7 @@ from segpipe.ingest.parsing import (
     UNKNOWN,
     Fields,
     declared_size,
+    file_bytes,
     int_or_text,
     raised_flags,
     ring_of_points,
