@@ -20,7 +20,7 @@ IGNORED = 255
 
 def label_maps(root: Path, dataset: Dataset, index: dict[str, int]) -> dict[str, np.ndarray]:
     """A label map per photo, by the name of its file; the later record is on top."""
-    size_of = {image.key: (image.file, Image.open(root / image.file).size[::-1]) for image in dataset.images}
+    size_of = {image.key: (image.file, _size_hw(root / image.file)) for image in dataset.images}
     maps = {file: np.zeros(size_hw, np.uint8) for file, size_hw in size_of.values()}
     for instance in dataset.instances:
         if instance.kind == "region" and not instance.problem:
@@ -28,6 +28,11 @@ def label_maps(root: Path, dataset: Dataset, index: dict[str, int]) -> dict[str,
             mask = coco_mask.decode(rle.compressed(region_of(instance, size_hw, root))) > 0
             maps[file][mask] = index.get(instance.category, IGNORED)
     return {Path(file).name: label_map for file, label_map in maps.items()}
+
+
+def _size_hw(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.height, image.width
 
 
 def kinds_of(dataset: Dataset) -> dict[str, int]:
@@ -95,7 +100,8 @@ def test_labelme_draws_equal_regions_with_a_thicker_outline(real_data, name):
     root = real_data / "labelme/semantic"
     names = (real_data / "labelme/semantic_class_png/class_names.txt").read_text().splitlines()
     ours = label_maps(root, read_source(root), {name: i for i, name in enumerate(names)})[f"{name}.jpg"]
-    theirs = np.asarray(Image.open(real_data / f"labelme/semantic_class_png/{name}.png"))
+    with Image.open(real_data / f"labelme/semantic_class_png/{name}.png") as image:
+        theirs = np.asarray(image)
     rim = Image.new("1", ours.shape[::-1])
     for shape in json.loads((root / f"{name}.json").read_text())["shapes"]:
         points = [tuple(point) for point in shape["points"]]
