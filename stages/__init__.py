@@ -1,7 +1,7 @@
 """The pipeline, one thin file per stage, each run as `python -m stages.<name>`.
 
-A stage runs the code that lies beside it: `dvc exp run --temp` and `--queue` work in a copy of the project, whose
-hashes DVC records, while an editable install points to the folder where it was made.
+A stage runs the code in the same project folder. `dvc exp run --temp` and `--queue` work in a copy of the project,
+whose hashes DVC records, while an editable install points to the folder where it was made.
 """
 
 import os

@@ -1,6 +1,6 @@
 """check: params.yaml -> data/class_order.json; invalid settings are refused before any other stage runs.
 
-It depends on the file params.yaml itself: other stages see the values of their keys alone, so DVC would skip them if a
+It depends on the file params.yaml itself: other stages see only the values of their keys, so DVC would skip them if a
 key that no stage knows is added, or restore their outputs if DVC's run cache does not see the key.
 """
 

@@ -13,7 +13,7 @@ from segpipe.params import load
 
 
 def main() -> None:
-    """Read every annotation of the source, whatever its format, into one table of records."""
+    """Read every annotation of the source, in any supported format, into one table of records."""
     params = load()
     values, colours = by_number_and_colour(params.ingest.mask_values)
     masks = MaskOptions(

@@ -20,10 +20,10 @@ def main() -> None:
     params = load()
     photos = tables.read_photos(Path("data/checked/images.parquet"))
     class_pixels = np.load("data/store/class_pixels.npy")
-    known = {row["key"]: row["file"] for row in tables.read_rows(Path("data/records/images.parquet"))}
+    all_files = {row["key"]: row["file"] for row in tables.read_rows(Path("data/records/images.parquet"))}
     names = ClassTable.read(Path("data/masks/classes.json")).names
     ledger = read_ledger(Path("data/ledger.parquet"))
-    split = dataset.split(photos, class_pixels, known, names, ledger, params.split, params.seed)
+    split = dataset.split(photos, class_pixels, all_files, names, ledger, params.split, params.seed)
     split_table.write(Path("data/splits.csv"), split.rows)
     write_text(Path("metrics/plots/split/classes.csv"), split.class_csv())
     write_json(Path("metrics/split.json"), split.metrics())

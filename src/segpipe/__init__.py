@@ -1,1 +1,1 @@
-"""From annotated photographs to a segmentation model one can trust."""
+"""From annotated photos to a segmentation model that can be trusted."""

@@ -1,6 +1,6 @@
 """The command `segpipe`, also `python -m segpipe`. Each subcommand is a module of segpipe.commands.
 
-A subcommand's module is light: it imports what it needs to work in its `run`, so that `--help` needs no torch.
+A subcommand's module is light: slow imports, such as torch, are in its `run`, so `--help` is fast.
 """
 
 import argparse

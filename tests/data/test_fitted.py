@@ -29,7 +29,7 @@ def validated(request, tmp_path, monkeypatch):
     dataset = Dataset(format="coco", categories=("cat",), images=(image,), instances=(instance,))
     cache = fitted.begin(request.param)
     rules = Rules({"cat": "cat"}, Policies())
-    [task] = check_tasks(dataset, tmp_path, rules, keep_empty=False, leave=cache)
+    [task] = check_tasks(dataset, tmp_path, rules, keep_empty=False, cache=cache)
     return check(task), cache
 
 
@@ -38,7 +38,7 @@ def drawn(validated, folder, cache):
     checked, fit = validated[0], validated[1].fit
     [task] = draw_tasks(
         [checked.photo], checked.instances, folder, {"cat": 1}, CLASSES, "smaller_on_top", fit, folder / "masks",
-        folder / "store", cache and cache.found(),
+        folder / "store", cache and cache.cached(),
     )  # fmt: skip
     rows = store_rows([task])
     store.begin(folder / "store", len(rows), fit)
@@ -74,14 +74,14 @@ def test_rows_of_one_process_are_found_up_to_a_truncated_end(validated, tmp_path
     with Picture.open("a.jpg") as image:
         validated[1].put(image, "1" * 64, "stored", (1, 2))
     [file] = validated[1].folder.iterdir()
-    whole = validated[1].found()
+    whole = validated[1].cached()
     assert sorted(whole) == sorted([("1" * 64, "stored"), (validated[0].photo.sha256, "viewed")])
     file.write_bytes(file.read_bytes()[: whole["1" * 64, "stored"].offset - 1])
-    assert list(validated[1].found()) == [(validated[0].photo.sha256, "viewed")]
+    assert list(validated[1].cached()) == [(validated[0].photo.sha256, "viewed")]
 
 
 def test_a_missing_cache_is_harmless(validated, tmp_path):
-    fitted.forget()
+    fitted.clear()
     with Picture.open("a.jpg") as image:
         validated[1].put(image, "0" * 64, "viewed", (0, 0))
     assert len(drawn(validated, tmp_path, validated[1]))

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.inference.find_images import Found, find
+from segpipe.inference.find_images import InputImages, find
 from segpipe.inference.results import ResultFolder
 
 
@@ -152,7 +152,7 @@ def test_unreadable_images_are_not_skipped(folder):
     ],
 )
 def test_left_out_files_are_counted_in_words(skipped, earlier, expected):
-    assert Found((), skipped, earlier).left_out() == expected
+    assert InputImages((), skipped, earlier).left_out() == expected
 
 
 def test_parent_folders_in_a_glob_do_not_lead_out_of_the_output_folder(folder):

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Convert, and print what was written and what could not be. Raises UserError."""
+    """Convert, and print how much was written and left out. Raises UserError."""
     from segpipe.convert import convert
     from segpipe.core import parallel
     from segpipe.core.command import print_result

@@ -36,10 +36,10 @@ class _Segmentation:
 def write(dataset: Dataset, target: Target) -> Written:
     """Write one document for each split of the source, all with the same categories."""
     written = Written()
-    found = annotated_images(dataset, target.root, written)
+    images = annotated_images(dataset, target.root, written)
     image_ids, annotation_ids = count(1), count(1)
     for split in SPLITS:
-        with_ids = [(next(image_ids), annotated) for annotated in found if annotated.image.split == split]
+        with_ids = [(next(image_ids), annotated) for annotated in images if annotated.image.split == split]
         if not with_ids:
             continue
         document = {

@@ -46,7 +46,7 @@ class Drawing:
 
 
 def jobs(
-    found: Sequence[AnnotatedImage], categories: tuple[str, ...], target: Target, stems: dict[str, str]
+    images: Sequence[AnnotatedImage], categories: tuple[str, ...], target: Target, stems: dict[str, str]
 ) -> list[ConversionJob]:
     """One job per image. All classes count, crowds are ignored, boxes are regions, lines and points are dropped.
 
@@ -61,7 +61,7 @@ def jobs(
             picklable,
             stems[annotated.image.key],
         )
-        for annotated in found
+        for annotated in images
     ]
 
 

@@ -16,12 +16,12 @@ def write(dataset: Dataset, target: Target) -> Written:
     """
     written = Written()
     categories = drawn.check_names(dataset.categories, written)
-    found = annotated_images(dataset, target.root, written)
-    stems = target_stems([annotated.image for annotated in found], by_path)
-    jobs = drawn.jobs(found, categories, target, stems)
+    images = annotated_images(dataset, target.root, written)
+    stems = target_stems([annotated.image for annotated in images], by_path)
+    jobs = drawn.jobs(images, categories, target, stems)
     drawn.write_each(_write, jobs, written, target)
     written.changed["object: as pixels of the class"] = written.counts["object"]
-    written.changed[LOST_FLAGS] = sum(bool(instance.flags) for annotated in found for instance in annotated.instances)
+    written.changed[LOST_FLAGS] = sum(bool(instance.flags) for annotated in images for instance in annotated.instances)
     write_text(target.out / "classes.txt", "".join(f"{name}\n" for name in jobs[0].classes.names))
     return written
 

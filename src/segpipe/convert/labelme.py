@@ -35,9 +35,9 @@ _SHAPE_TYPES = {"region": "polygon", "box": "polygon", "line": "linestrip", "poi
 def write(dataset: Dataset, target: Target) -> Written:
     """Write one file for each image."""
     written = Written()
-    found = annotated_images(dataset, target.root, written)
-    stems = target_stems([annotated.image for annotated in found], by_path)
-    for annotated in found:
+    images = annotated_images(dataset, target.root, written)
+    stems = target_stems([annotated.image for annotated in images], by_path)
+    for annotated in images:
         image, stem = annotated.image, stems[annotated.image.key]
         photo = stem + suffix(image, target.root)
         target.copy_photo(image.file, photo)
@@ -47,7 +47,7 @@ def write(dataset: Dataset, target: Target) -> Written:
         document = _document(annotated, path_from(path.parent, named), target.root, written)
         embedded = {photos.IMAGE_DATA: photos.embedded_text(source)} if is_embedded else {}
         write_json(path, document | embedded)
-    names = {instance.category for annotated in found for instance in annotated.instances if instance.category}
+    names = {instance.category for annotated in images for instance in annotated.instances if instance.category}
     if tuple(sorted(names)) != dataset.categories:
         written.changed["class: LabelMe has no list of classes, so their order and unused ones are lost"] = len(names)
     return written

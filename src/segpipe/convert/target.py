@@ -24,7 +24,7 @@ SPLITS = ("train", "val", "test", None)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how to write a data set."""
+    """The folder and the options of a conversion."""
 
     root: Path  # the source folder
     out: Path
@@ -72,7 +72,7 @@ def convert_each(
 ) -> Iterator[tuple[Instance, Converted]]:
     """Each instance of an image with its shape in the target; the others are counted in written.dropped.
 
-    refusal: why the target cannot hold an instance, "" if it can; converted: makes the shape, or raises
+    refusal: why the target cannot store an instance, "" if it can; converted: makes the shape, or raises
     AnnotationError.
     """
     for instance in annotated.instances:
@@ -131,14 +131,14 @@ def annotated_images(dataset: Dataset, root: Path, written: Written) -> list[Ann
     Raises UserError if no image remains.
     """
     of_image = by_image(dataset.instances)
-    found = list(_annotated_images(dataset, root, of_image, written))
+    images = list(_annotated_images(dataset, root, of_image, written))
     for without_image in of_image.values():
         written.dropped.update(_reason(instance) or "annotation: image_lost" for instance in without_image)
-    if not found:
+    if not images:
         reasons = ", ".join(f"{count} {reason}" for reason, count in written.dropped.most_common())
         raise UserError(f"{root}: no annotated image can be used ({reasons}); fix the source")
-    written.files.extend(annotated.image.file for annotated in found)
-    return found
+    written.files.extend(annotated.image.file for annotated in images)
+    return images
 
 
 def _annotated_images(

@@ -27,9 +27,9 @@ def write(dataset: Dataset, target: Target) -> Written:
     """Write the tree. Photos, masks and lists use the image's key as name, since VOC's folders are flat."""
     written = Written()
     categories = check_names(dataset.categories, written)
-    found = annotated_images(dataset, target.root, written)
-    keys = {annotated.image.key: annotated.image.key for annotated in found}
-    all_jobs = jobs(found, categories, target, keys)
+    images = annotated_images(dataset, target.root, written)
+    keys = {annotated.image.key: annotated.image.key for annotated in images}
+    all_jobs = jobs(images, categories, target, keys)
     write_each(_write, all_jobs, written, target)
     drawn = [job for job in all_jobs if (target.out / "SegmentationClass" / f"{job.stem}.png").is_file()]
     written.changed[_TOO_MANY] = len(drawn) - len(list((target.out / "SegmentationObject").glob("*.png")))

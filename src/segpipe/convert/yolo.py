@@ -34,16 +34,16 @@ def write(dataset: Dataset, target: Target) -> Written:
     """Write one label file for each image, and data.yaml."""
     written = Written()
     annotated = annotated_images(dataset, target.root, written)
-    found = [item for item in annotated if _is_as_viewed(item, target.root, written)]
-    stems = target_stems([item.image for item in found], by_split)
-    for item in found:
+    images = [item for item in annotated if _is_as_viewed(item, target.root, written)]
+    stems = target_stems([item.image for item in images], by_split)
+    for item in images:
         stem = stems[item.image.key]
         target.copy_photo(item.image.file, f"images/{stem}{suffix(item.image, target.root)}")
         lines = _lines(item, dataset.categories, target.root, written)
         write_text(target.out / "labels" / f"{stem}.txt", "".join(f"{line}\n" for line in lines))
-    splits = [split for split in ("train", "val", "test") if any(item.image.split == split for item in found)]
+    splits = [split for split in ("train", "val", "test") if any(item.image.split == split for item in images)]
     if not splits:
-        written.changed["image: without a split, so listed for both train and val"] = len(found)
+        written.changed["image: without a split, so listed for both train and val"] = len(images)
     write_text(target.out / "data.yaml", _data_yaml(splits, dataset.categories))
     return written
 

@@ -1,4 +1,4 @@
-"""How a stage runs as a command: its log, and one line for an error that the user can fix."""
+"""Stages and commands as processes: their log, and one line for an error that the user can fix."""
 
 import errno
 import logging

@@ -68,7 +68,7 @@ def _unescaped(cell: str) -> str:
 
 
 def _is_formula(cell: str) -> bool:
-    """Whether the cell is a formula, or one behind apostrophes: those get one more, so that reading removes only it."""
+    """Whether the cell is a formula, with or without apostrophes in front; writing adds one, reading removes one."""
     return bool(_FORMULA.match(cell)) and not _NUMBER.fullmatch(cell)
 
 

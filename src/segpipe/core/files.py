@@ -18,7 +18,7 @@ _PART = ".part"
 def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
     """The path of a temporary file beside `path`. On success it replaces `path`, on any error it is removed.
 
-    durable: flush it to the disk before it replaces `path`, so that even a power cut cannot leave half a file.
+    durable: flush it to the disk before it replaces `path`; then even a power cut cannot leave half a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{_part_prefix(path)}{os.urandom(8).hex()}{_PART}")

@@ -21,7 +21,7 @@ _FILE_ERRORS = (
     errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG,
     errno.ENXIO, errno.ENODEV, errno.ESPIPE, errno.EINVAL, errno.EOVERFLOW,  # the last two: bad offsets in the file
 )  # fmt: skip
-# Most bytes per pixel that decoding needs: libjpeg keeps the coefficients of a progressive JPEG, libwebp two frames
+# Bytes per pixel that decoding needs at most: libjpeg keeps the coefficients of a progressive JPEG, libwebp two frames
 _BYTES_PER_PIXEL, _BYTES_PER_WEBP_PIXEL = 12, 24
 _RESERVE = 1 << 24
 _NO_MEMORY = re.compile("out of memory|can't allocate memory|not enough memory")

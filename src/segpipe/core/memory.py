@@ -85,15 +85,15 @@ def save(path: Path, results: Mapping[str, Any]) -> None:
 
 
 def recalled(
-    keys: Sequence[str], known: Mapping[str, Result], compute: Callable[[list[int]], Iterator[Result]]
+    keys: Sequence[str], kept: Mapping[str, Result], compute: Callable[[list[int]], Iterator[Result]]
 ) -> Iterator[Result]:
-    """The result of each key, in order: a known one, or the next one of compute(positions of the unknown keys)."""
-    new = [position for position, key in enumerate(keys) if key not in known]
+    """The result of each key, in order: from `kept`, else the next of compute(positions of keys that it lacks)."""
+    new = [position for position, key in enumerate(keys) if key not in kept]
     if len(new) < len(keys):
         logger.info("%d of %d are unchanged since an earlier run", len(keys) - len(new), len(keys))
     computed = compute(new)
     for key in keys:
-        yield known[key] if key in known else next(computed)
+        yield kept[key] if key in kept else next(computed)
     assert next(computed, None) is None, "more results than tasks"  # also runs `compute` to its end
 
 

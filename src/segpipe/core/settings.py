@@ -20,7 +20,7 @@ class Settings(BaseModel):
 
 
 class Compute(Settings):
-    """Where and with how many processes the stages run. These settings change no result and rerun no stage."""
+    """The machines and processes that run the stages. These settings change no result and rerun no stage."""
 
     workers: int = Field(0, ge=0, le=1024, description="processes for per-image work; 0: one per CPU core")
     dask: str = Field("", description='address of a Dask scheduler, like "tcp://10.0.0.1:8786", that runs this work')

@@ -158,10 +158,10 @@ def _all_used(categories: Sequence[str], used: set[str]) -> tuple[str, ...]:
     unused = [name for name in categories if name not in used]
     if unused:
         logger.warning("categories without annotations are left out: %s", ", ".join(unused))
-    found = tuple(name for name in categories if name in used and name != BACKGROUND)
-    if not found:
+    present = tuple(name for name in categories if name in used and name != BACKGROUND)
+    if not present:
         raise UserError("no annotation has a class; there is nothing to train on")
-    return found
+    return present
 
 
 def _advice(name: str, used: set[str]) -> str:

@@ -1,19 +1,19 @@
-"""Whether two images have the same content: one is aligned to the other, then they are compared in detail.
+"""Comparison of two images in detail: one is aligned to the other, then their blocks are compared.
 
 A hash of 64 bits only finds images of one layout, such as all chest radiographs. Copies also agree in detail, once a
 slight rotation, crop or shift is undone. How strictly they must agree depends on how much detail there is: with little
-detail, the rest of a common layout also agrees. bench/duplicates.py measures what is confirmed.
+detail, the rest of a common layout also agrees. bench/duplicates.py measures the results.
 """
 
 import numpy as np
 
 DETAIL = 48  # pixels a side of the compared images
 _DETAIL_RATIO = (0.55, 0.9)  # strength of the fine band against the coarse band: little detail, much detail
-_MIN_CORRELATION = (0.8, 0.6)  # least correlation of most blocks with little and with much detail
+_MIN_CORRELATION = (0.8, 0.6)  # minimum correlation of most blocks, with little and with much detail
 _MAY_DIFFER = 0.2  # share of the blocks that may correlate less, as under a watermark
-_HALF = (0.88, 0.01)  # or least correlation of half of the blocks (others may have become white), plus this per bit
+_HALF = (0.88, 0.01)  # or minimum correlation of half of the blocks (the others may be painted over), plus this per bit
 _CHUNK = 48  # pairs at a time: they fit the processor's cache
-_BLOCK = 6  # pixels a side of a block; blocks correlate separately, so that one strong edge does not decide
+_BLOCK = 6  # pixels a side of a block; they are compared separately, or one strong edge would decide
 _INSIDE = slice(_BLOCK, DETAIL - _BLOCK)  # without the border, where copies are cut and framed
 _FLAT = 1.0  # grey levels; a block with a smaller standard deviation is ignored
 _MAX_MOTION = 0.3  # limit of each number of the motion, in half sides of the image

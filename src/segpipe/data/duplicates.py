@@ -2,11 +2,11 @@
 
 The fingerprint of an image is eleven perceptual hashes and a small version of it. A hash is the pHash of
 imagehash.phash: one bit per frequency, whether it is above the median of the 8 x 8 lowest frequencies. imagehash hashes
-the image only as it is. Here all eight orientations are hashed from one transform (turning or mirroring an image swaps
-and negates its frequencies), and also the parts of an image that a cropped or framed copy shows.
+one orientation of the image. Here all eight orientations are hashed from one transform (turning or mirroring an image
+swaps and negates its frequencies), and also the parts of an image that a cropped or framed copy shows.
 
-Hashes find candidates; `comparing` then decides in detail. bench/duplicates.py measures what is found, and what is
-mistaken for a copy.
+Hashes find candidates; `comparing` then decides in detail. bench/duplicates.py measures how many copies are
+found, and how many other images are mistaken for copies.
 """
 
 import base64
@@ -19,15 +19,15 @@ from PIL import Image
 from segpipe.data import comparing
 from segpipe.data.comparing import DETAIL
 
-ORIENTATIONS = 8  # hashes of the whole image: as it is, then turned and mirrored in every other way
-PARTS = 3  # hashes of what a copy may show: the central 0.9 and 0.8 of each side, and all without its frame
+ORIENTATIONS = 8  # hashes of the whole image: unchanged, then turned and mirrored in seven ways
+PARTS = 3  # hashes of the parts that a copy may show: the central 0.9 and 0.8 of each side, and all without its frame
 _WITHOUT_FRAME = ORIENTATIONS + PARTS - 1  # position of the last of them
 _SMALL = 64  # pixels a side of the small image in a fingerprint
-_PHASH, _LOW = 32, 8  # pixels a side of what is transformed; frequencies per side that are hashed
+_PHASH, _LOW = 32, 8  # pixels a side of the transformed image; frequencies per side that are hashed
 _CROPS = (0.9, 0.8)
 _UNIFORM = 2.0  # standard deviation of the grey levels below which an image has no fingerprint
 _FRAME = 6  # rows and columns at the border belong to a frame if their grey levels span no more
-_LEAST_INSIDE = 1 / 4  # share of a side that must remain without the frame
+_MIN_INSIDE = 1 / 4  # share of a side that must remain without the frame
 _HASH_DIGITS = 16 * (ORIENTATIONS + PARTS)  # hexadecimal
 Span = tuple[float, float]
 _MIRROR_SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # of the frequencies along one side, when it is mirrored
@@ -215,7 +215,7 @@ def _cosines(start: float, stop: float) -> np.ndarray:
     """The matrix (8, 64) from pixels to the lowest frequencies of the part from start to stop along one side.
 
     It resizes the part to 32 pixels as Pillow does, then applies the cosine transform, type II. Both are linear, so
-    that one matrix does both. scipy.fft takes longer to import than this takes to compute.
+    one matrix does both. scipy.fft takes longer to import than this takes to compute.
     """
     identity = Image.fromarray(np.eye(_SMALL, dtype=np.float32))
     box = (0, start, _SMALL, stop)
@@ -244,6 +244,6 @@ def _centre(share: float, side: int) -> tuple[Span, Span]:
 def _without_frame(shades: np.ndarray) -> tuple[Span, Span]:
     """The (top, bottom) and (left, right) without rows and columns of one shade at the border."""
     rows, columns = (np.flatnonzero(np.ptp(shades, axis=axis) > _FRAME) for axis in (1, 0))
-    if min(len(rows), len(columns)) < _LEAST_INSIDE * len(shades):
+    if min(len(rows), len(columns)) < _MIN_INSIDE * len(shades):
         return _centre(1.0, len(shades))
     return (float(rows[0]), float(rows[-1] + 1)), (float(columns[0]), float(columns[-1] + 1))

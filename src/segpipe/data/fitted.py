@@ -1,4 +1,4 @@
-"""Photos at training size, cached by validate for rasterize, so that each photo is decoded and resized once.
+"""Photos at training size, cached by validate for rasterize: each photo is decoded and resized once.
 
 The cache changes no result: its rows equal those of the decoded photo. A photo is decoded again if its rows are missing
 or damaged, or if its file has changed since. Each process appends to one file, because creating and removing a file per
@@ -30,7 +30,7 @@ _SUM = struct.Struct("<I")  # checksum of the head, after it
 
 
 @dataclass(frozen=True, slots=True)
-class Left(Record):
+class CachedRows(Record):
     """The place of one photo's rows in the cache."""
 
     file: Path
@@ -76,19 +76,19 @@ class Fitted:
                     file.write(row.data)
                 file.flush()
             except OSError:
-                file.truncate(start)  # so that rows appended later can be found
+                file.truncate(start)  # otherwise rows appended later could not be found
 
-    def found(self) -> dict[tuple[str, str], Left]:
+    def cached(self) -> dict[tuple[str, str], CachedRows]:
         """The cached photos, by sha256 and frame."""
-        left: dict[tuple[str, str], Left] = {}
+        rows_of: dict[tuple[str, str], CachedRows] = {}
         for path in sorted(self.folder.glob("*")):
             with path.open("rb") as file:
                 while head := _head(file):
                     sha256, frame, size, mtime_ns, count, checksum = head
                     key = sha256.decode(), frame.rstrip(b"\0").decode()
-                    left[key] = Left(path, file.tell(), count, (size, mtime_ns), checksum)
+                    rows_of[key] = CachedRows(path, file.tell(), count, (size, mtime_ns), checksum)
                     file.seek(count * _row_bytes(self.fit), os.SEEK_CUR)
-        return left
+        return rows_of
 
 
 def fit_all(image: Image.Image, fit: Fit) -> list[np.ndarray]:
@@ -98,18 +98,18 @@ def fit_all(image: Image.Image, fit: Fit) -> list[np.ndarray]:
 
 def begin(fit: Fit) -> Fitted:
     """An empty cache for photos of this Fit; all others are deleted."""
-    forget()
-    cache = place(fit)
+    clear()
+    cache = existing(fit)
     cache.folder.mkdir(parents=True)
     return cache
 
 
-def place(fit: Fit) -> Fitted:
+def existing(fit: Fit) -> Fitted:
     """The cache that validate wrote for this Fit; it may be empty."""
     return Fitted(FOLDER / memory.key_of(memory.version(), repr(fit))[:16], fit)
 
 
-def forget() -> None:
+def clear() -> None:
     """Delete all cached photos."""
     shutil.rmtree(FOLDER, ignore_errors=True)
 

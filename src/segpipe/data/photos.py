@@ -1,4 +1,4 @@
-"""Photos, as files or inside annotation files: decoded in full, as RGB, in the frame asked for.
+"""Photos, as files or inside annotation files: decoded in full, as RGB, in the requested frame.
 
 LabelMe writes the photo into its annotation file, as base64 under `imageData`. Such a photo has the path of this JSON
 file, and every function here reads it like any other.
@@ -89,7 +89,7 @@ class OpenPhoto:
 
 @contextmanager
 def open_photo(path: Path) -> Iterator[OpenPhoto]:
-    """Open a photo; the file is read from the disk once, whatever is asked of it.
+    """Open a photo. Its file is read from the disk only once.
 
     Raises AnnotationError (missing_file, unsupported_format or unreadable), without the file's name, and UserError if
     the machine may have caused the error. Both may also be raised while the photo is used.
@@ -246,7 +246,7 @@ def _viewed_wh(image: ImageFile) -> tuple[int, int]:
 
 
 def _is_turned_by_pillow(image: ImageFile) -> bool:
-    """Whether Pillow applies the orientation itself when it loads the image, and its size is the one after that."""
+    """Whether Pillow applies the orientation when it loads the image, and reports the size after that."""
     return isinstance(image, TiffImageFile)
 
 
@@ -286,7 +286,7 @@ def _not_an_image(file: File, path: Path) -> AnnotationError:
         return _unsupported_tiff(layout)
     if path.suffix.lower() in SUPPORTED_SUFFIXES or is_embedded(path):
         return AnnotationError("is not an image file; replace or remove it", "unreadable")
-    return _unsupported(f"{path.suffix or 'such'} files")
+    return _unsupported(f"{path.suffix} files" if path.suffix else "files without a suffix")
 
 
 def _unreadable(error: Exception) -> AnnotationError:

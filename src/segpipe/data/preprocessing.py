@@ -16,16 +16,16 @@ _CROP_OVERLAP = 8  # neighbouring windows of `crop` overlap by at least 1/8 of t
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How images come to the size that the network sees.
+    """The conversion of images to the size that the network sees.
 
     Images with a longer side than tile_side are cut into tiles with the aspect ratio of size_hw. All tiles have one
     scale; if the image is narrower than a tile, the rest is padding.
     """
 
-    mode: Mode  # letterbox: scale and pad; crop: scale and cut; stretch: scale each side by itself
+    mode: Mode  # letterbox: scale and pad; crop: scale and cut; stretch: scale each side separately
     size_hw: tuple[int, int]  # height and width that the network sees
     tile_side: int = 0  # longer side of a tile in native pixels; 0: no tiles
-    tile_overlap: int = 0  # least overlap of neighbouring tiles in native pixels
+    tile_overlap: int = 0  # minimum overlap of neighbouring tiles in native pixels
 
     @property
     def tile_hw(self) -> tuple[int, int]:
@@ -53,7 +53,7 @@ class Plan:
     rows: tuple[slice, ...]  # native pixels, from the top to the bottom of the image
     columns: tuple[slice, ...]
     content: tuple[slice, slice]  # as in Window
-    overlap: int  # least overlap of neighbours in native pixels
+    overlap: int  # minimum overlap of neighbours in native pixels
 
     @property
     def windows(self) -> list[Window]:

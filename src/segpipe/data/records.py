@@ -1,4 +1,4 @@
-"""The records of a source, equal for all formats: images, instances, category names."""
+"""The records of a source, in one form for all formats: images, instances, category names."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields

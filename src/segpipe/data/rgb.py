@@ -1,4 +1,4 @@
-"""An open image as 8-bit RGB, and what this changes: bit depth, bands, transparency, pages."""
+"""An open image as 8-bit RGB, and the changes that this makes: bit depth, bands, transparency, pages."""
 
 import io
 import math
@@ -20,7 +20,7 @@ File = io.BytesIO | io.BufferedReader
 _SWAPPED = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}  # N: the byte order of this machine
 _PAGE = {"TIFF": "page", "MPO": "image"}
 _SAMPLE = 1_000_000  # pixels on which the range of values is measured
-_OUTLIERS = 10_000  # one in so many values at either end does not count for the range: dead and hot pixels
+_OUTLIERS = 10_000  # one in 10,000 values at either end is left out of the range: dead and hot pixels
 _STRIP = 1 << 18  # pixels scaled at a time
 
 
@@ -37,7 +37,7 @@ def summary_lines(noted: Iterable[Noted]) -> list[str]:
     of_code: dict[str, list[str]] = {}
     for name, code, detail in noted:
         of_code.setdefault(code, []).append(f"{name}: {detail}")
-    return [found[0] if len(found) == 1 else f"{len(found)} images, such as {found[0]}" for found in of_code.values()]
+    return [names[0] if len(names) == 1 else f"{len(names)} images, such as {names[0]}" for names in of_code.values()]
 
 
 def raw_mode(image: ImageFile) -> str:
@@ -133,7 +133,7 @@ def _is_deep_grey(image: ImageFile) -> bool:
 
 
 def _meaning(image: ImageFile, raw: str) -> tuple[int, bool, bool]:
-    """Of grey values: their bits, whether 0 is white, whether they are unsigned but signed for Pillow."""
+    """The bits of grey values, whether 0 is white, and whether they are unsigned but Pillow reads them as signed."""
     if not isinstance(image, TiffImageFile):
         return 16, False, False
     return tiffs.bits(image.tag_v2), tiffs.is_white_0(image.tag_v2), raw == "I;32N"

@@ -9,12 +9,12 @@ from segpipe.data.preprocessing import Fit
 
 
 class Tiles(Settings):
-    """How large images are cut into tiles of the shape of photos.height and photos.width."""
+    """The tiles that large images are cut into. They have the shape of photos.height and photos.width."""
 
     side: Literal[0] | Annotated[int, Field(ge=32, le=16_384)] = Field(
         0, description="longer side of a tile in pixels of the image; images with a longer side are cut; 0: no tiles"
     )
-    overlap: int = Field(64, ge=0, description="least overlap of neighbouring tiles in pixels of the image")
+    overlap: int = Field(64, ge=0, description="minimum overlap of neighbouring tiles in pixels of the image")
 
 
 class Photos(Settings):

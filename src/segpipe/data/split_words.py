@@ -13,7 +13,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def split_named(path: str) -> str | None:
-    """The split (train, val, test) in the last folder or file name of `path` that has a word for one; None without.
+    """The split (train, val, test) that the last part of `path` with a word for a split means; None without one.
 
     >>> split_named("val/images/training_7.png")
     'train'

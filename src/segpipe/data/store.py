@@ -30,15 +30,15 @@ _IMAGES, _LABELS = ".images.npy.part", ".labels.npy.part"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """An open store. `images` and `labels` are memory-mapped: they are read from disk as they are used."""
+    """An open store. `images` and `labels` are memory-mapped: rows are read from disk when they are used."""
 
     keys: tuple[str, ...]  # the image key of each row
     classes: ClassTable
     fit: Fit
-    images: np.ndarray
-    labels: np.ndarray
-    boxes: np.ndarray
-    row_pixels: np.ndarray
+    images: np.ndarray  # uint8 (R, h, w, 3) RGB
+    labels: np.ndarray  # uint8 (R, h, w), class_index or ignore_index
+    boxes: np.ndarray  # int32 (R, 4), as in boxes.npy
+    row_pixels: np.ndarray  # int64 (R, C)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def read_photos(path: Path) -> list[Photo]:
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """The values as a column of text, numbers, truths or lists of these; None means absent.
+    """The values as a column of text, numbers, booleans or lists of these; None means absent.
 
     pa.array does the same, but imports pandas first, which takes 0.4 s: longer than writing thousands of records.
     """

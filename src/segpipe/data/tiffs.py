@@ -17,7 +17,7 @@ _UNCOMPRESSED, _PLANES, _WHITE_IS_0, _RGB, _UNSIGNED, _UNASSOCIATED = 1, 2, 0, 2
 _ALPHA = (1, 2)  # types of extra samples: associated, unassociated; all others are data
 _COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # bands by photometric interpretation, of those that Pillow reads
 _NUMBERS = {1: "", 2: "signed ", 3: "floating-point "}
-_MAX_PAGES = 10_000  # that are counted
+_MAX_PAGES = 10_000  # pages beyond it are not counted
 
 
 def set_raw_modes(image: TiffImageFile) -> bool:
@@ -68,7 +68,7 @@ def bits(tags: ImageFileDirectory_v2) -> int:
 
 
 def is_unsigned(tags: ImageFileDirectory_v2) -> bool:
-    """Whether its values are unsigned integers."""
+    """Whether the image's values are unsigned integers."""
     return bool(_first(tags.get(_FORMAT, _UNSIGNED)) == _UNSIGNED)
 
 

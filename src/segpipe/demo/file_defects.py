@@ -32,7 +32,7 @@ def _lose(planting: Planting, images: list[Record]) -> None:
         kept = list(filter(is_object, planting.annotations(image)))[:2]
         planting.keep_only(image, kept.__contains__)
     ids = [record["id"] for image in images for record in planting.annotations(image)]
-    why = f"its picture cannot be used: {planting.planted[-1]['defect']}"
+    why = f"its photo cannot be used: {planting.planted[-1]['defect']}"
     planting.about_annotations(f"on_{planting.planted[-1]['defect']}", ("dropped", "image_lost"), ids, why)
 
 
@@ -75,7 +75,7 @@ def unsupported_files(planting: Planting) -> None:
         image["file_name"] = Path(image["file_name"]).with_suffix(suffix).as_posix()
         write_bytes(planting.path(image), data)
     outcome = ("dropped", "unsupported_format")
-    planting.about_images("unsupported_format", outcome, images, "an SVG drawing and a HEIC photograph")
+    planting.about_images("unsupported_format", outcome, images, "an SVG drawing and a HEIC photo")
     _lose(planting, images)
 
 
@@ -84,7 +84,7 @@ def wrong_sizes(planting: Planting) -> None:
     images = planting.take(2, has_objects(planting))
     for image in images:
         image["width"], image["height"] = 2 * image["width"] + 8, 2 * image["height"] + 8
-    why = "the declared size fits the picture neither way up: it was resized after annotation"
+    why = "the declared size fits the photo in no orientation: it was resized after annotation"
     planting.about_images("size_mismatch", ("dropped", "size_mismatch"), images, why)
     _lose(planting, images)
 
@@ -123,7 +123,7 @@ def unlisted_files(planting: Planting) -> None:
     for image in images:
         planting.keep_only(image, lambda record: False)
         planting.document.images.remove(image)
-    planting.about_images("not_annotated", ("skipped", "not_annotated"), images, "no record names the picture")
+    planting.about_images("not_annotated", ("skipped", "not_annotated"), images, "no record names the photo")
 
 
 def unmatched(planting: Planting) -> None:
@@ -148,7 +148,7 @@ def empty_mask(planting: Planting) -> None:
         ring = [x, y, x + 0.3, y, x + 0.3, y + 30, x, y + 30]
         assert_pixels(ring, image, wanted=False)
         ids.append(planting.add(image_id=image["id"], **fields_of("coin", [ring], area=9.0)))
-    why = "a sliver 0.3 pixels wide covers no pixel centre; it is the only annotation of its picture"
+    why = "a sliver 0.3 pixels wide covers no pixel centre; it is the only annotation of its image"
     planting.about_annotations("sliver", ("dropped", "zero_area"), ids, why)
     planting.notes["empty_mask"] = files_of(images)
 
@@ -164,7 +164,7 @@ def duplicates(planting: Planting) -> None:
             brighter = ImageEnhance.Brightness(photo).enhance(1.08)
         write_bytes(planting.path(copy), jpeg(np.asarray(brighter), quality=70))
     pairs = {"equal": equal, "near": near}
-    planting.notes["duplicates"] = {kind: [files_of([*pair]) for pair in found] for kind, found in pairs.items()}
+    planting.notes["duplicates"] = {kind: [files_of([*pair]) for pair in of_kind] for kind, of_kind in pairs.items()}
 
 
 def _copied(planting: Planting, image: Record, prefix: str) -> Record:

@@ -62,7 +62,7 @@ def removed_rings(planting: Planting) -> None:
         x, y, reach = middle(host)
         host["segmentation"].append(tenths([x, y, x + reach, y]))
         ids.append(host["id"])
-    why = "beside its good ring it has one of two points"
+    why = "its second ring has only two points"
     planting.about_annotations("two_point_ring_too", ("repaired", "ring_removed"), ids, why)
 
 
@@ -91,7 +91,7 @@ def bad_runs(planting: Planting) -> None:
             counts = rle.compressed(lower)["counts"].decode()
         segmentation = {"size": [height, width], "counts": counts}
         ids.append(planting.add(image_id=image["id"], **fields_of("ring", segmentation, area=100.0)))
-    why = "the run lengths do not sum to height x width: too short, too long, a string made for a lower picture"
+    why = "the run lengths do not sum to height x width: too short, too long, a string made for an image of less height"
     planting.about_annotations("bad_rle", ("dropped", "bad_rle"), ids, why)
 
 
@@ -102,7 +102,7 @@ def no_area(planting: Planting) -> None:
     for image, line in zip(planting.take(2, has_host(planting)), lines, strict=True):
         assert_pixels(line, image, wanted=False)
         ids.append(planting.add(image_id=image["id"], **fields_of("leaf", [line], area=0.0)))
-    planting.about_annotations("zero_area", ("dropped", "zero_area"), ids, "all points lie on one line")
+    planting.about_annotations("zero_area", ("dropped", "zero_area"), ids, "all points are on one line")
 
 
 def past_border(planting: Planting) -> None:
@@ -112,7 +112,7 @@ def past_border(planting: Planting) -> None:
         record, grown = _bordering(planting, image) or ({}, [])
         record["segmentation"] = [grown]
         ids.append(record["id"])
-    why = "the outline goes on 6 pixels past the border; inside the picture it is exact"
+    why = "the outline goes on 6 pixels past the border; inside the image it is exact"
     planting.about_annotations("past_border", ("clipped", "past_border"), ids, why)
 
 
@@ -138,7 +138,7 @@ def outside(planting: Planting) -> None:
         planting.add(image_id=second["id"], **fields_of("star", [square(20.0, bottom)], area=144.0)),
         planting.add(image_id=second["id"], **fields_of("leaf", [square(-40.0, -40.0)], area=144.0)),
     ]
-    planting.about_annotations("outside_frame", ("dropped", "outside_frame"), ids, "all of it lies outside the picture")
+    planting.about_annotations("outside_frame", ("dropped", "outside_frame"), ids, "all of it is outside the image")
 
 
 def unknown_ids(planting: Planting) -> None:
@@ -178,7 +178,7 @@ def hidden(planting: Planting) -> None:
         host = host_of(planting, image)
         planting.add(**without(host, "id"))
         ids.append(host["id"])
-    why = "a later record repeats the object exactly and, of equal size, lies on top"
+    why = "a later record repeats the object exactly and, of equal size, is on top"
     planting.about_annotations("drawn_twice", ("hidden", "covered"), ids, why)
 
 

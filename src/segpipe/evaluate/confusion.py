@@ -14,9 +14,9 @@ def confusion_matrix(
 
     target: integer, any shape, class_index or ignore_index.
     pred: integer, same shape, class_index.
-    chunk_px: pixels counted at once, so that they fit into the cache and large images need no more memory.
+    chunk_px: pixels counted at a time: they fit into the cache, and large images need no more memory.
     Returns int64 (num_classes, num_classes), rows target. Pixels whose target is ignore_index are not counted.
-    Raises ValueError if shapes differ, if a value is not in 0..num_classes-1, or if ignore_index is.
+    Raises ValueError if shapes differ, if a value is not in 0..num_classes-1, or if ignore_index is a class.
     Source: Long et al., Fully Convolutional Networks, CVPR 2015, section 5.
 
     >>> confusion_matrix(np.array([0, 0, 1, 255]), np.array([0, 1, 1, 0]), num_classes=2, ignore_index=255)

@@ -14,7 +14,10 @@ _IOU = "iou "  # prefix of the columns with the IoU of a class
 
 
 def write_confusion(path: Path, matrices: Mapping[str, np.ndarray], class_names: Sequence[str]) -> None:
-    """Write the confusion matrices: split, target, pred, pixels, one row per split and pair of classes."""
+    """Write the confusion matrices: split, target, pred, pixels, one row per split and pair of classes.
+
+    matrices: int64 (C, C) by split, rows target.
+    """
     rows = [
         [split, target, pred, int(matrix[i, j])]
         for split, matrix in matrices.items()
@@ -67,14 +70,17 @@ def read_per_image(path: Path) -> list[ImageScore]:
 
 
 def write_class_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Write the data of a bar plot: class, iou, dice, one row per present class."""
+    """Write the data of a bar plot: class, iou, dice, one row per present class. matrix: int64 (C, C), rows target."""
     values = zip(class_names, class_iou(matrix), class_dice(matrix), strict=True)
     rows = [[n, _number(i), _number(d)] for n, i, d in values if not np.isnan(i)]
     csv_files.write(path, ["class", "iou", "dice"], rows)
 
 
 def write_confusion_plot(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Write the data of a heat map: target, pred, share of the target's pixels, pixels, one row per pair."""
+    """Write the data of a heat map: target, pred, share of the target's pixels, pixels, one row per pair.
+
+    matrix: int64 (C, C), rows target.
+    """
     truth = matrix.sum(axis=1)
     present = [int(i) for i in np.flatnonzero(present_classes(matrix))]
     rows = [

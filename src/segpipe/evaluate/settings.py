@@ -6,6 +6,6 @@ from segpipe.core.settings import Settings
 
 
 class Evaluate(Settings):
-    """How val and test are predicted for their scores."""
+    """The prediction of val and test, from which the scores are computed."""
 
     batch_size: int = Field(8, ge=1, le=1024, description="images predicted at once")

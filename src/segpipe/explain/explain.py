@@ -128,7 +128,7 @@ def _read_photo(photo: Photo, settings: RunSettings) -> np.ndarray | str:
 class _Pixels:
     """The pixels of one drawn instance."""
 
-    mask: np.ndarray  # bool (H, W), the pixels that it covers by itself
+    mask: np.ndarray  # bool (H, W), the pixels that it covers, also under other objects
     visible: np.ndarray  # bool (H, W), those of them that the label map shows
     hidden_by: list[tuple[Instance, int]]  # the instances on top of it, with the pixels that each hides
     store_px: list[int]  # its visible pixels in each row of the store

@@ -45,8 +45,8 @@ def read(data: Path) -> Outputs:
     except (OSError, KeyError, TypeError, ValueError) as error:
         problem = f"cannot be read ({error}); another version wrote it: run `dvc repro`"
         raise UserError(f"{data}: {problem}") from error
-    known = {("image", key) for key in outputs.images} | {("annotation", id_) for id_ in outputs.instances}
-    if outputs.checked.keys() != known:
+    records = {("image", key) for key in outputs.images} | {("annotation", id_) for id_ in outputs.instances}
+    if outputs.checked.keys() != records:
         raise UserError(f"{ledger}: does not match the records in {data / 'records'}; run `dvc repro`")
     return outputs
 
@@ -89,21 +89,21 @@ def _splits(path: Path) -> dict[str, Assignment] | None:
 
 
 def find(outputs: Outputs, name: str) -> Row:
-    """The ledger row of the record that `name` means: a full name comes before an abbreviated one.
+    """The ledger row of the record that `name` means: a full name takes precedence over a short one.
 
     name: as for explain.explain. Raises UserError if it means no record or several.
     """
     names = {row: _names(outputs, row) for row in outputs.rows.values()}
-    found = [row for row, (full, _) in names.items() if name in full]
-    found = found or [row for row, (_, short) in names.items() if name in short]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        more = f" and {len(found) - _MAX_SHOWN} more" if len(found) > _MAX_SHOWN else ""
-        several = ", ".join(f"{row.kind} {row.id}" for row in found[:_MAX_SHOWN])
-        raise UserError(f"{name!r} means {len(found)} records: {several}{more}; use the full name of one")
-    known = sorted({each for full, short in names.values() for each in [*full, *short]})
-    similar = difflib.get_close_matches(name, known, n=3)
+    matches = [row for row, (full, _) in names.items() if name in full]
+    matches = matches or [row for row, (_, short) in names.items() if name in short]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        more = f" and {len(matches) - _MAX_SHOWN} more" if len(matches) > _MAX_SHOWN else ""
+        several = ", ".join(f"{row.kind} {row.id}" for row in matches[:_MAX_SHOWN])
+        raise UserError(f"{name!r} means {len(matches)} records: {several}{more}; use the full name of one")
+    all_names = sorted({each for full, short in names.values() for each in [*full, *short]})
+    similar = difflib.get_close_matches(name, all_names, n=3)
     hint = f"; similar names: {', '.join(similar)}" if similar else "; data/records has the ids and keys"
     raise UserError(f"no annotation or image has the name {name!r}{hint}")
 

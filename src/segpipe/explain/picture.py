@@ -33,7 +33,10 @@ class Illustration:
 
 
 def mask_of(instance: Instance, size_hw: tuple[int, ...], root: Path) -> np.ndarray:
-    """The pixels that an instance covers by itself, bool (H, W). Raises AnnotationError if it cannot be drawn."""
+    """The pixels that an instance covers, also under other objects, bool (H, W).
+
+    Raises AnnotationError if it cannot be drawn.
+    """
     if instance.problem or (instance.rings and min(map(len, instance.rings)) < 6):
         raise AnnotationError(instance.detail or "it has no area")
     return outlines.to_mask(outlines.region(instance, (size_hw[0], size_hw[1]), root))
@@ -42,8 +45,8 @@ def mask_of(instance: Instance, size_hw: tuple[int, ...], root: Path) -> np.ndar
 def of_instance(image: np.ndarray, instance: Instance, mask: np.ndarray, visible: np.ndarray) -> Illustration:
     """The part of an image around an instance, with its outline and its visible and hidden pixels.
 
-    image: uint8 (H, W, 3); mask: bool (H, W), the pixels that it covers by itself; visible: bool (H, W), those of them
-    that the label map shows.
+    image: uint8 (H, W, 3); mask: bool (H, W), the pixels that it covers, also under other objects; visible: bool
+    (H, W), those of them that the label map shows.
     """
     tinted = image.astype(np.float32)
     for pixels, colour in ((visible, _VISIBLE), (mask & ~visible, _HIDDEN)):

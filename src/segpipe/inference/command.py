@@ -46,15 +46,15 @@ def _run(options: argparse.Namespace) -> int:
     _check_weights(options.weights)
     if os.path.lexists(options.output) and not os.path.isdir(options.output):  # noqa: PTH112 - as in _check_weights
         raise UserError(f"--output {options.output}: is a file; name a folder")
-    found, results = find(options.input, options.output), ResultFolder(options.output)
-    names = [name for image in found.images for name in result_names(image.name, options.overlay)]
-    results.check([CLASSES, *names], [image.file for image in found.images])
-    if not found.images:
-        raise UserError(f"no image found{found.left_out()}")
+    inputs, results = find(options.input, options.output), ResultFolder(options.output)
+    names = [name for image in inputs.images for name in result_names(image.name, options.overlay)]
+    results.check([CLASSES, *names], [image.file for image in inputs.images])
+    if not inputs.images:
+        raise UserError(f"no image found{inputs.left_out()}")
 
     from segpipe.inference.predict_files import predict_files  # PyTorch: seconds
 
-    return predict_files(found, results, options.weights, options.device, options.batch_size, options.overlay)
+    return predict_files(inputs, results, options.weights, options.device, options.batch_size, options.overlay)
 
 
 def _check_weights(path: Path) -> None:

@@ -25,7 +25,7 @@ class InputImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class InputImages:
     """The images in the order of the inputs; those of a folder are sorted."""
 
     images: tuple[InputImage, ...]
@@ -39,13 +39,13 @@ class Found:
         return others + earlier
 
 
-def find(inputs: Sequence[str], output: Path) -> Found:
+def find(inputs: Sequence[str], output: Path) -> InputImages:
     """Find the images of `inputs`: files, folders (their subfolders become part of the names) and globs.
 
     Hidden files and results of earlier runs are left out. A file that several inputs or links lead to counts once.
     Raises UserError if an input matches nothing, or if results would be written among the images.
     """
-    found: dict[str, InputImage] = {}
+    image_at: dict[str, InputImage] = {}
     skipped, earlier = set(), set()
     real, is_result = cache(os.path.realpath), _result_test()
     for text in inputs:
@@ -54,7 +54,7 @@ def find(inputs: Sequence[str], output: Path) -> Found:
             folder = real(file.parent)
             place = f"{folder}/{file.name}"  # without links of folders; a link to a file is a file of its name
             if file == Path(text):
-                found.setdefault(place, InputImage(file, name))
+                image_at.setdefault(place, InputImage(file, name))
             elif is_result(folder, file.name):
                 earlier.add(place)
             elif not _is_expected(file):
@@ -64,10 +64,10 @@ def find(inputs: Sequence[str], output: Path) -> Found:
                     f"{file}: is in the output folder, but not in the list {LIST}; choose another output folder"
                 )
             else:
-                found.setdefault(place, InputImage(file, name))
-    names = _unique_names([PurePosixPath(image.name) for image in found.values()])
-    images = tuple(InputImage(image.file, name) for image, name in zip(found.values(), names, strict=True))
-    return Found(images, len(skipped), len(earlier))
+                image_at.setdefault(place, InputImage(file, name))
+    names = _unique_names([PurePosixPath(image.name) for image in image_at.values()])
+    images = tuple(InputImage(image.file, name) for image, name in zip(image_at.values(), names, strict=True))
+    return InputImages(images, len(skipped), len(earlier))
 
 
 def _count(number: int, noun: str) -> str:

@@ -21,7 +21,10 @@ Item = TypeVar("Item")
 def predict(
     segmenter: nn.Module, card: ModelCard, images: Sequence[np.ndarray], device: torch.device
 ) -> list[np.ndarray]:
-    """Predict the class of every pixel of each image, as predict_each does; batch_size is the number of images."""
+    """Predict the class of every pixel of each image, as predict_each does: uint8 (H, W), class_index, each.
+
+    images: uint8 (H, W, 3) RGB each; batch_size is their number.
+    """
     items = ((None, image) for image in images)
     return [pred for *_, pred in predict_each(segmenter, card, items, max(1, len(images)), device)]
 
@@ -36,7 +39,7 @@ def predict_each(
     """Predict the class of every pixel of images of any size; yield (item, image, label map) of each, in order.
 
     segmenter: in eval mode and on `device`; uint8 (N, 3, h, w) RGB -> logits float32 (N, C, h, w).
-    card: what the model was trained for; with card.flip_test the logits are the mean of a window and its mirror image.
+    card: of the model; with card.flip_test the logits are the mean of a window and its mirror image.
     images: (item, uint8 (H, W, 3) RGB) each, read when needed.
     batch_size: windows in one pass through the network, of one image or several; the most images in memory.
     A label map is uint8 (H, W), class_index, never ignore_index.

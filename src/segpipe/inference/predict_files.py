@@ -15,7 +15,7 @@ from segpipe.core.errors import AnnotationError, UserError
 from segpipe.data import rgb
 from segpipe.data.classes import ClassTable
 from segpipe.data.photos import decode, read_size
-from segpipe.inference.find_images import Found, InputImage
+from segpipe.inference.find_images import InputImage, InputImages
 from segpipe.inference.predict import predict_each
 from segpipe.inference.read_ahead import read_ahead
 from segpipe.inference.results import CLASSES, NotWrittenError, ResultFolder, result_names
@@ -28,7 +28,7 @@ _OVERLAY_QUALITY = 92
 
 
 def predict_files(
-    found: Found, results: ResultFolder, weights: Path, device_name: str, batch_size: int, with_overlay: bool
+    inputs: InputImages, results: ResultFolder, weights: Path, device_name: str, batch_size: int, with_overlay: bool
 ) -> int:
     """Predict every image and write its results; return 0 if every image has its mask, else 1.
 
@@ -42,8 +42,8 @@ def predict_files(
     start = time.perf_counter()
     done, changed = 0, list[rgb.Noted]()
     # disable=None: no progress bar where stderr is not a terminal
-    with tqdm(total=len(found.images), unit="image", file=sys.stderr, disable=None) as bar:
-        images = _readable(found.images, batch_size, failed=bar.update, changed=changed)
+    with tqdm(total=len(inputs.images), unit="image", file=sys.stderr, disable=None) as bar:
+        images = _readable(inputs.images, batch_size, failed=bar.update, changed=changed)
         for image, *result in predict_each(segmenter, card, images, batch_size, device):
             try:
                 _write(results, with_overlay, table, image, *result)
@@ -53,9 +53,9 @@ def predict_files(
             bar.update()
     for line in rgb.summary_lines(changed):
         print(f"NOTE {line}", file=sys.stderr)
-    rate = len(found.images) / (time.perf_counter() - start)
-    print(f"{done} of {len(found.images)} images predicted{found.left_out()}, {rate:.1f} per second", file=sys.stderr)
-    return 0 if done == len(found.images) else 1
+    rate = len(inputs.images) / (time.perf_counter() - start)
+    print(f"{done} of {len(inputs.images)} images predicted{inputs.left_out()}, {rate:.1f} per second", file=sys.stderr)
+    return 0 if done == len(inputs.images) else 1
 
 
 def _readable(

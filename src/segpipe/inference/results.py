@@ -1,4 +1,4 @@
-"""The result files in an output folder and the list that identifies them, so that no other file is ever replaced."""
+"""The result files in an output folder and the list that identifies them: no other file is ever replaced."""
 
 import errno
 import hashlib
@@ -129,7 +129,7 @@ def result_names(name: str, with_overlay: bool) -> list[str]:
 
 
 def same_name(name: str) -> str:
-    """The same text for names that some file systems do not tell apart: upper and lower case, composed accents.
+    """A text that is equal for names that some file systems treat as one: upper and lower case, composed accents.
 
     >>> same_name("K\\u00dcCHE.png") == same_name("ku\\u0308che.png")
     True

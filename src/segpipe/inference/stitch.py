@@ -2,7 +2,7 @@
 
 Neighbouring windows are blended over the requested overlap, in the middle of the larger overlap that they may have, as
 far from the edges of the windows as possible: the weight of one falls while that of the next rises. Logits are blended,
-not classes, so that no line shows where a window ends. Pixels outside of seams are decided at once.
+not classes, so no line is visible where a window ends. Pixels outside of seams are decided immediately.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""What became of every image and annotation: verdicts, reasons, findings, and limits on them."""
+"""The outcome of every image and annotation: verdicts, reasons, findings, and limits on them."""

@@ -1,4 +1,4 @@
-"""Findings: facts worth knowing about an image or annotation that are no reason to leave it out."""
+"""Findings: facts worth knowing about an image or annotation that do not exclude it."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,8 +43,8 @@ def read_findings(path: Path) -> list[Finding]:
 
 def finding_counts(findings: Iterable[Finding], codes: Sequence[str]) -> dict[str, int]:
     """The number of records with each of `codes`, 0 included."""
-    found = Counter(finding.code for finding in findings)
-    return {code: found[code] for code in codes}
+    count_of = Counter(finding.code for finding in findings)
+    return {code: count_of[code] for code in codes}
 
 
 def vanished(rows: Iterable[Row]) -> list[Finding]:

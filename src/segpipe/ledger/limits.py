@@ -64,11 +64,11 @@ def shares(
         of_code.setdefault(code, []).append(row)
     totals = Counter(row.kind for row in rows)
     return [
-        CodeShare(code, kind, tuple(found), totals[kind], limit)
+        CodeShare(code, kind, tuple(records), totals[kind], limit)
         for code, limit in limits.items()
         if code in codes
         for kind in get_args(RecordKind)
-        if (found := [row for row in of_code.get(code, ()) if row.kind == kind])
+        if (records := [row for row in of_code.get(code, ()) if row.kind == kind])
     ]
 
 

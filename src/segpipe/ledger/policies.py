@@ -1,4 +1,4 @@
-"""The policies: what becomes of crowds, boxes, lines, points, flagged and unnamed annotations; and their counts."""
+"""The policies for crowds, boxes, lines, points, flagged and unnamed annotations, and the counts of their results."""
 
 import difflib
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _OUTCOMES = {
 
 
 class Policies(Settings):
-    """What becomes of each kind of annotation: an object, ignored pixels (not trained on, not scored), or nothing."""
+    """The policy for each kind of annotation: an object, ignored pixels (not trained on, not scored), or nothing."""
 
     crowd: Fate = Field("ignore", description="regions of uncounted objects: ignore (not scored), object or drop")
     difficult: Fate = Field("object", description="annotations that are marked as difficult: object, ignore or drop")
@@ -103,7 +103,7 @@ def counts(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, int]]]:
     """The number of annotations and pixels by policy and outcome: used, ignored or left_out.
 
     An annotation counts once for each policy that applies to it, even if another policy decides. Its pixels are all
-    that it covers, other objects aside; for `holes`, the pixels that are holes with even_odd and inside with union.
+    that it covers, also under other objects; for `holes`, they are the holes with even_odd, the inside with union.
     """
     totals: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:

@@ -13,7 +13,7 @@ _LIMITS = "validate.limits"  # may name any code
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """What one code means. A code may occur with several verdicts, each with its own text."""
+    """The meaning of one code. A code may occur with several verdicts, with a different text for each."""
 
     code: str
     verdict: str  # one of rows.VERDICTS; "" for a finding, which changes no verdict
@@ -49,7 +49,7 @@ def _limited(stage: Stage) -> tuple[str, ...]:
 _settings, _all = _read(Path(__file__).with_name("reasons.toml"))
 SETTINGS: Mapping[str, str] = _settings  # the keys of params.yaml that decide, each with its meaning
 REASONS = tuple(reason for reason in _all if reason.verdict)  # of the ledger's rows
-FINDINGS = tuple(reason for reason in _all if not reason.verdict)  # worth knowing, but no reason to leave a record out
+FINDINGS = tuple(reason for reason in _all if not reason.verdict)  # worth knowing, but they exclude no record
 OF_PAIR: Mapping[tuple[str, str], Reason] = {(reason.verdict, reason.code): reason for reason in _all}
 
 # Pseudo-codes of validate.limits: all records that defects have cost, by kind

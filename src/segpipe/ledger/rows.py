@@ -31,7 +31,7 @@ _IGNORED_DEFECTS = ("unknown_category",)  # defects that are painted as ignore
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row(Record):
-    """What became of one image or one annotation. The reason must be in the vocabulary (reasons.toml)."""
+    """The outcome of one image or one annotation. The reason must be in the vocabulary (reasons.toml)."""
 
     kind: RecordKind
     id: str  # the image's key, or the annotation's id
@@ -44,7 +44,7 @@ class Row(Record):
     detail: str = ""
     policies: str = ""  # those of policies.POLICIES that apply, joined by commas
 
-    px_before: int | None = None  # pixels that the annotation covers by itself
+    px_before: int | None = None  # pixels that the annotation covers, also under other objects
     px_wide: int | None = None  # width of the box around these pixels
     px_high: int | None = None  # its height
     px_after: int | None = None  # pixels that are visible in the label map
@@ -136,8 +136,8 @@ def warnings(rows: Iterable[Row]) -> list[str]:
         if row.reason and (row.verdict not in (KEPT, IGNORED) or row.reason in _IGNORED_DEFECTS):
             of_reason.setdefault((row.kind, row.verdict, row.reason), []).append(row)
     return [
-        f"{counted(len(found), kind)} {verdict}: {reason} (first: {found[0].place or found[0].id}: {found[0].detail})"
-        for (kind, verdict, reason), found in sorted(of_reason.items())
+        f"{counted(len(cases), kind)} {verdict}: {reason} (first: {cases[0].place or cases[0].id}: {cases[0].detail})"
+        for (kind, verdict, reason), cases in sorted(of_reason.items())
     ]
 
 

@@ -160,8 +160,8 @@ def _measure(rings: Sequence[Ring]) -> list[_Measured]:
 
 
 def _can_be_corrected(ring: Ring) -> bool:
-    found, is_complete = _crossings(ring)
-    return found <= _MAX_CROSSINGS and is_complete
+    crossings, is_complete = _crossings(ring)
+    return crossings <= _MAX_CROSSINGS and is_complete
 
 
 def _crossings(ring: Ring) -> tuple[int, bool]:
@@ -173,19 +173,19 @@ def _crossings(ring: Ring) -> tuple[int, bool]:
     points = points[(points != np.roll(points, 1, axis=0)).any(axis=1)]
     sides = shapely.linestrings(np.stack([points, np.roll(points, -1, axis=0)], axis=1))
     tree = shapely.STRtree(sides)
-    found = tested = start = 0
+    crossings = tested = start = 0
     at_once = 1  # doubled each time: where many sides are near each other, the limits end the search early
     while start < len(sides):
-        if found > _MAX_CROSSINGS or tested > _MAX_PAIRS:
-            return found, False
+        if crossings > _MAX_CROSSINGS or tested > _MAX_PAIRS:
+            return crossings, False
         one, other = tree.query(sides[start : start + at_once])
         between = other - one - start
         apart = (between > 1) & (between < len(sides) - 1)
         one, other = one[apart] + start, other[apart]
         tested += len(one)
-        found += int(np.count_nonzero(shapely.intersects(sides[one], sides[other])))
+        crossings += int(np.count_nonzero(shapely.intersects(sides[one], sides[other])))
         start, at_once = start + at_once, min(2 * at_once, _MAX_SIDES_AT_ONCE)
-    return found, True
+    return crossings, True
 
 
 def _shape(

@@ -44,7 +44,7 @@ def join_rings(rings: Sequence[Ring]) -> Ring:
 def trace(mask: np.ndarray) -> list[Ring]:
     """The closed lines along the pixel edges of a mask, bool (H, W), around parts and holes, in whole pixels.
 
-    Each corner has one horizontal and one vertical edge, so that the corners in each row and column form pairs.
+    Each corner has one horizontal and one vertical edge, so the corners in each row and column form pairs.
     """
     padded = np.pad(mask, 1)
     upper, lower = padded[:-1], padded[1:]
@@ -59,8 +59,8 @@ def _partners(order: np.ndarray) -> list[int]:
     """For each corner the other end of its edge; the corners in `order` form pairs."""
     partners = np.empty_like(order)
     partners[order[0::2]], partners[order[1::2]] = order[1::2], order[0::2]
-    found: list[int] = partners.tolist()
-    return found
+    other_ends: list[int] = partners.tolist()
+    return other_ends
 
 
 def _loops(across: list[int], down: list[int]) -> list[list[int]]:

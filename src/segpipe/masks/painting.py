@@ -22,10 +22,13 @@ class Painting:
 
     size_hw: tuple[int, int]  # height and width of the frame
     stops: np.ndarray  # int64 (n,), ascending; the last is the number of pixels
-    owners: np.ndarray  # int64 (n,), 1 ... for a region, 0 for none
+    owners: np.ndarray  # int64 (n,), 1 ... for a region, 0 where there is no region
 
     def frame(self, values: np.ndarray) -> np.ndarray:
-        """The frame (H, W) with values[owner] at each pixel, in column-major memory."""
+        """The frame (H, W) with values[owner] at each pixel, in column-major memory, with the dtype of `values`.
+
+        values: (n + 1,), one for each owner from 0.
+        """
         return values[self.owners].repeat(self._lengths()).reshape(self.size_hw, order="F")
 
     def pixels(self, count: int) -> np.ndarray:
@@ -33,9 +36,9 @@ class Painting:
         return np.bincount(self.owners, self._lengths(), count + 1).astype(np.int64)  # via floats, exact up to 2^53
 
     def pixels_at(self, rows: np.ndarray, columns: np.ndarray, count: int) -> np.ndarray:
-        """As `pixels`, but counted only at rows x columns.
+        """As `pixels`, but counted only at rows x columns: int64 (count + 1,).
 
-        rows, columns: int, ascending; a repeated row or column counts twice.
+        rows, columns: int (n,), ascending; a repeated row or column counts twice.
         """
         columns, times = np.unique(columns, return_counts=True)
         grid = self._sampled(rows, columns)

@@ -69,8 +69,8 @@ def of_values(values: np.ndarray) -> dict[int, Region]:
     starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
     runs = np.stack([starts, np.append(starts[1:], len(flat))], axis=1)
     order = np.argsort(flat[starts], kind="stable")
-    found, firsts = np.unique(flat[starts][order], return_index=True)
-    parts = zip(found.tolist(), np.split(runs[order], firsts[1:]), strict=True)
+    distinct, firsts = np.unique(flat[starts][order], return_index=True)
+    parts = zip(distinct.tolist(), np.split(runs[order], firsts[1:]), strict=True)
     return {value: Region((values.shape[0], values.shape[1]), part.ravel()) for value, part in parts}
 
 

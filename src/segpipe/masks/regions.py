@@ -1,4 +1,4 @@
-"""The region of an instance in its image's frame, whatever kind of shape it has."""
+"""The region of an instance in its image's frame, for every kind of shape."""
 
 from collections.abc import Sequence
 from functools import lru_cache

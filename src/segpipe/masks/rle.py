@@ -77,7 +77,7 @@ def decode_counts(counts: bytes) -> np.ndarray:
 
 
 def odd_edges(edges: np.ndarray) -> np.ndarray:
-    """The edges that occur an odd number of times, ascending; at all others no run begins or ends."""
+    """The edges, int64 (n,), that occur an odd number of times, ascending; at all others no run begins or ends."""
     if (edges[1:] > edges[:-1]).all():
         return edges
     edges = np.sort(edges)
@@ -133,13 +133,13 @@ def bounds(region: Region) -> Bounds | None:
 
 def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
     """The `bounds` of each region; all have one frame."""
-    found: list[Bounds | None] = [None] * len(regions)
+    boxes: list[Bounds | None] = [None] * len(regions)
     if not regions:
-        return found
+        return boxes
     numbers = np.arange(len(regions)).repeat([len(region.edges) for region in regions])
     keys = odd_edges(np.concatenate([region.edges for region in regions]) | numbers << NUMBER)
     if not len(keys):
-        return found
+        return boxes
     filled, firsts = np.unique(keys[0::2] >> NUMBER, return_index=True)
     lasts = np.append(firsts[1:], len(keys) // 2) - 1
     height = regions[0].size_hw[0]
@@ -150,8 +150,8 @@ def bounds_each(regions: Sequence[Region]) -> list[Bounds | None]:
     bottom = np.where(one_column, np.maximum.reduceat(last_rows, firsts) + 1, height)
     sides = np.stack([left[firsts], top, right[lasts] + 1, bottom], axis=1).astype(np.float64).tolist()
     for number, edges in zip(filled.tolist(), sides, strict=True):
-        found[number] = tuple(edges)
-    return found
+        boxes[number] = tuple(edges)
+    return boxes
 
 
 def encode_crop(crop: np.ndarray, left: int, top: int, size_hw: tuple[int, int]) -> Rle:
@@ -203,6 +203,6 @@ def _numbers(codes: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _positions(found: np.ndarray, left: int, top: int, height: int) -> np.ndarray:
-    columns, rows = np.nonzero(found)
+def _positions(is_edge: np.ndarray, left: int, top: int, height: int) -> np.ndarray:
+    columns, rows = np.nonzero(is_edge)
     return (columns + left) * height + rows + top

@@ -34,7 +34,7 @@ _Pixels = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelCard:
-    """How a model is built, how images are prepared for it, and where it comes from."""
+    """The architecture of a model, the preparation of its images, and its origin."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # pydantic checks the cards that `load` reads
 
@@ -55,7 +55,7 @@ class ModelCard:
 
     @property
     def fit(self) -> Fit:
-        """How an image becomes the input of the network."""
+        """The conversion of an image to the input of the network."""
         return Fit(self.fit_mode, self.size_hw, self.tile_side, self.tile_overlap)
 
 
@@ -128,7 +128,7 @@ def _check_numbers(state: Mapping[str, Tensor]) -> None:
 
 
 def _other_format(error: sealed.OtherFormatError) -> str:
-    version = re.fullmatch("segpipe model ([0-9]+)", str(error.found))
+    version = re.fullmatch("segpipe model ([0-9]+)", str(error.found_format))
     if version is None:
         return f"not a segpipe model file ({error}); name a file like models/model.pt"
     if int(version[1]) > VERSION:

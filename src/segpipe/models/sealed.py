@@ -21,9 +21,9 @@ _HASH = "sha256"
 class OtherFormatError(ValueError):
     """The file has another format than expected."""
 
-    def __init__(self, found: object) -> None:
-        super().__init__(f"its format is {found!r}")
-        self.found = found
+    def __init__(self, found_format: object) -> None:
+        super().__init__(f"its format is {found_format!r}")
+        self.found_format = found_format
 
 
 def pack(document: Mapping[str, Any]) -> memoryview:

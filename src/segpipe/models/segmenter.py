@@ -137,8 +137,8 @@ def smp_encoder_name(encoder: str) -> str:
         return f"tu-{name}"
     if encoder in smp.encoders.get_encoder_names():
         return encoder
-    known = [*timm.list_models(), *smp.encoders.get_encoder_names()]
-    close = get_close_matches(name, known, n=3)
+    names = [*timm.list_models(), *smp.encoders.get_encoder_names()]
+    close = get_close_matches(name, names, n=3)
     hint = f"; did you mean {_join(close)}?" if close else "; timm.list_models() lists all encoders of timm"
     raise UserError(f"unknown encoder '{encoder}' in train.encoder{hint}")
 

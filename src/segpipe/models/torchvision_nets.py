@@ -27,7 +27,10 @@ class TorchvisionNetwork(nn.Module):
         cast(Any, self.encoder).output_stride = 1  # sizes need no padding
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The main output of torchvision's network, without the auxiliary one."""
+        """The main output of torchvision's network, without the auxiliary one: logits float32 (N, C, h, w).
+
+        pixels: float32 (N, 3, h, w), normalised.
+        """
         features = self.encoder(pixels)
         logits = self.head(features.get("out", features))  # lraspp uses two feature maps
         return F.interpolate(logits, size=pixels.shape[-2:], mode="bilinear", align_corners=False)

@@ -104,8 +104,8 @@ def _tensors(document: Any) -> dict[str, Tensor]:
 def _load_into(net: nn.Module, state: dict[str, Tensor], source: str) -> None:
     """Load `state` into `net`, matched by name or else by order. Raises UserError unless all tensors of `net` match."""
     wanted = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
-    given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    matched = _match_by_name(wanted, given) or _match_by_order(wanted, given)
+    available = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    matched = _match_by_name(wanted, available) or _match_by_order(wanted, available)
     if isinstance(matched, str):
         raise UserError(
             f"{source}: does not match this encoder ({matched}); set train.encoder to the encoder of the file, "
@@ -114,24 +114,24 @@ def _load_into(net: nn.Module, state: dict[str, Tensor], source: str) -> None:
     net.load_state_dict(matched, strict=False)
 
 
-def _match_by_name(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    by_name = {_normalise(name): tensor for name, tensor in given.items()}
-    found = {name: by_name.get(_normalise(name)) for name in wanted}
-    is_match = all(tensor is not None and tensor.shape == wanted[name].shape for name, tensor in found.items())
-    return {name: tensor for name, tensor in found.items() if tensor is not None} if is_match else None
+def _match_by_name(wanted: dict[str, Tensor], available: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    by_name = {_normalise(name): tensor for name, tensor in available.items()}
+    match = {name: by_name.get(_normalise(name)) for name in wanted}
+    is_match = all(tensor is not None and tensor.shape == wanted[name].shape for name, tensor in match.items())
+    return {name: tensor for name, tensor in match.items() if tensor is not None} if is_match else None
 
 
-def _match_by_order(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> dict[str, Tensor] | str:
+def _match_by_order(wanted: dict[str, Tensor], available: dict[str, Tensor]) -> dict[str, Tensor] | str:
     """Match by order: the packages have other names than timm, but the same order, with the classifier last.
 
     Returns a text with the first difference if the tensors do not match.
     """
-    if len(given) < len(wanted):
-        return f"{len(given)} tensors instead of {len(wanted)}"
-    for (name, tensor), (other, value) in zip(wanted.items(), given.items(), strict=False):
+    if len(available) < len(wanted):
+        return f"{len(available)} tensors instead of {len(wanted)}"
+    for (name, tensor), (other, value) in zip(wanted.items(), available.items(), strict=False):
         if tensor.shape != value.shape or name.split(".")[-1] != other.split(".")[-1]:
             return f"{name} {tuple(tensor.shape)} differs from {other} {tuple(value.shape)}"
-    return dict(zip(wanted, given.values(), strict=False))
+    return dict(zip(wanted, available.values(), strict=False))
 
 
 def _normalise(name: str) -> str:

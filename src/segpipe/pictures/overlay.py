@@ -38,11 +38,11 @@ def edges(label_map: np.ndarray) -> np.ndarray:
     >>> edges(np.array([[0, 0, 1, 1]])).tolist()
     [[False, True, True, False]]
     """
-    found = np.zeros(label_map.shape, bool)
+    on_edge = np.zeros(label_map.shape, bool)
     across = label_map[:, 1:] != label_map[:, :-1]
     down = label_map[1:] != label_map[:-1]
-    found[:, 1:] |= across
-    found[:, :-1] |= across
-    found[1:] |= down
-    found[:-1] |= down
-    return found
+    on_edge[:, 1:] |= across
+    on_edge[:, :-1] |= across
+    on_edge[1:] |= down
+    on_edge[:-1] |= down
+    return on_edge

@@ -16,7 +16,7 @@ from segpipe.core import memory, parallel
 from segpipe.core.machine import garbage_collector_paused
 from segpipe.data import fitted, store, tables
 from segpipe.data.classes import ClassTable, refuse_unknown
-from segpipe.data.fitted import Left
+from segpipe.data.fitted import CachedRows
 from segpipe.data.preprocessing import Fit, Window, stored_windows
 from segpipe.data.records import Instance, Photo, by_image
 from segpipe.ledger.rows import Row, check_kept, read_ledger, summary, with_visible_px
@@ -59,8 +59,8 @@ def rasterize(
     classes = ClassTable.read(checked / "classes.json")
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     refuse_unknown(priority, sorted(indices, key=lambda name: indices[name]))
-    instances, left = tables.read_instances(checked / "instances.parquet"), fitted.place(fit).found()
-    to_draw = draw_tasks(photos, instances, root, indices, classes, priority, fit, masks, packed, left)
+    instances, cached = tables.read_instances(checked / "instances.parquet"), fitted.existing(fit).cached()
+    to_draw = draw_tasks(photos, instances, root, indices, classes, priority, fit, masks, packed, cached)
     row_windows = store_rows(to_draw)
     store.begin(packed, len(row_windows), fit)
     spread = partial(parallel.map_ordered, image.draw, workers=workers, dask=dask, what="label maps drawn")
@@ -68,7 +68,7 @@ def rasterize(
     drawn = redrawing.draw_all(to_draw, keys, earlier, spread)
     with ThreadPoolExecutor() as disk:  # the disk writes the store while this process counts
         flushed = disk.submit(store.flush, packed)
-        disk.submit(fitted.forget)
+        disk.submit(fitted.clear)
         rows = with_pixels(read_ledger(checked / "ledger.parquet"), to_draw, drawn)
         counts = summary(rows) | pixel_summary(drawn, classes.names)
         counts |= {"store_rows": row_summary(drawn), "vanished_at_training_size": vanished(rows)}
@@ -90,11 +90,11 @@ def draw_tasks(
     fit: Fit,
     masks: Path,
     store: Path,
-    left: Mapping[tuple[str, str], Left] | None = None,
+    cached: Mapping[tuple[str, str], CachedRows] | None = None,
 ) -> list[DrawTask]:
     """One task per photo, in the order of the photos, which is also the order of the store.
 
-    indices: class_index by category; left: the photos that validate left, by sha256 and frame.
+    indices: class_index by category; cached: the photos that validate cached, by sha256 and frame.
     """
     of_image = by_image(instances)
     row_counts = [len(stored_windows((photo.height, photo.width), fit)) for photo in photos]
@@ -111,7 +111,7 @@ def draw_tasks(
             position=position,
             masks=masks,
             store=store,
-            left=left.get((photo.sha256, photo.frame)) if left else None,
+            cached=cached.get((photo.sha256, photo.frame)) if cached else None,
         )
         for position, photo in zip(first_rows, photos, strict=False)
     ]

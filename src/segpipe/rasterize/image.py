@@ -9,7 +9,7 @@ import numpy as np
 from segpipe.core.errors import AnnotationError, UserError, check_total
 from segpipe.data import photos, store
 from segpipe.data.classes import IGNORE_INDEX, ClassTable
-from segpipe.data.fitted import Left, fit_all
+from segpipe.data.fitted import CachedRows, fit_all
 from segpipe.data.preprocessing import Fit, Window, fit_label_map, sampled, stored_windows
 from segpipe.data.records import Instance, Photo, Record
 from segpipe.masks import label_png, painting, rle
@@ -35,7 +35,7 @@ class DrawTask(Record):
     position: int  # of the image's first row in the store
     masks: Path  # folder for the label map
     store: Path  # folder of the store
-    left: Left | None = None  # the photo at training size, if validate left it
+    cached: CachedRows | None = None  # the photo at training size, if validate cached it
 
     @property
     def windows(self) -> list[Window]:
@@ -60,7 +60,7 @@ class Painted:
     """The instances of one image painted over each other."""
 
     regions: list[rle.Region]  # of each instance
-    painting: Painting  # owner i + 1 is instance i, owner 0 nobody
+    painting: Painting  # owner i + 1 is instance i, owner 0 no instance
     values: np.ndarray  # uint8 (n + 1,), each owner's value in the label map
 
     def label_map(self) -> np.ndarray:
@@ -68,7 +68,7 @@ class Painted:
         return self.painting.frame(self.values)
 
     def owners(self) -> np.ndarray:
-        """The owner of each pixel, int32 (H, W): i + 1 for instance i, 0 for nobody."""
+        """The owner of each pixel, int32 (H, W): i + 1 for instance i, 0 for no instance."""
         return self.painting.frame(np.arange(len(self.values), dtype=np.int32))
 
     def owned_px(self) -> np.ndarray:
@@ -160,19 +160,19 @@ def _check_pixels(task: DrawTask, pixels: np.ndarray) -> None:
 
     pixels: int64 (256,), of each value. Raises LedgerError.
     """
-    known = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
-    check_total(known == pixels.sum(), f"{task.photo.key}: values outside the class table")
+    valid_px = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
+    check_total(valid_px == pixels.sum(), f"{task.photo.key}: values outside the class table")
     size = task.photo.height * task.photo.width
-    check_total(known == size, f"{task.photo.key}: the label map has {known} pixels, the image {size}")
+    check_total(valid_px == size, f"{task.photo.key}: the label map has {valid_px} pixels, the image {size}")
 
 
 def _rows(task: DrawTask) -> Sequence[np.ndarray]:
-    """The photo's rows in the store, uint8 (h, w, 3) each: those that validate left, or decoded again."""
+    """The photo's rows in the store, uint8 (h, w, 3) each: from validate's cache, or decoded again."""
     photo = task.photo
     path = task.root / photo.file
-    left = task.left.rows(path, task.fit) if task.left else None
-    if left is not None:
-        return left
+    cached = task.cached.rows(path, task.fit) if task.cached else None
+    if cached is not None:
+        return cached
     try:
         image = photos.read_image(path, photo.frame)
     except AnnotationError as error:

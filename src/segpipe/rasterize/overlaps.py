@@ -25,7 +25,7 @@ def of_painting(
     values: uint8 (n + 1,), each owner's value in the label map, first that of pixels without an owner.
     A pixel counts once for each object that is hidden there; hidden pixels of ignored regions do not count.
     """
-    found: Counter[tuple[int, int]] = Counter()
+    pixels_of: Counter[tuple[int, int]] = Counter()
     for position, region in enumerate(regions):
         below = int(values[position + 1])
         if not hidden[position] or below == IGNORE_INDEX:
@@ -33,8 +33,8 @@ def of_painting(
         on_top = _px_by_owner(painting, region, len(regions))
         on_top[position + 1] = 0
         for owner in np.flatnonzero(on_top).tolist():
-            found[below, int(values[owner])] += int(on_top[owner])
-    return tuple((*pair, pixels) for pair, pixels in sorted(found.items()))
+            pixels_of[below, int(values[owner])] += int(on_top[owner])
+    return tuple((*pair, pixels) for pair, pixels in sorted(pixels_of.items()))
 
 
 def total(overlaps: Iterable[Overlaps]) -> dict[tuple[int, int], int]:

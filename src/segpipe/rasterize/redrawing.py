@@ -1,4 +1,4 @@
-"""Label maps of unchanged images come from an earlier run, with their rows of the store."""
+"""Reuse of an earlier run's label maps and store rows, for images that have not changed."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ Spread = Callable[[Sequence[DrawTask]], Iterator[DrawnImage]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One image of an earlier run. Its PNG is in a file of all masks, so that no process holds all of them."""
+    """One image of an earlier run. Its PNG is in a file of all masks: no process has all of them in memory."""
 
     row: int  # its first row in the kept store
     drawn: DrawnImage
@@ -42,7 +42,7 @@ def draw_all(tasks: Sequence[DrawTask], keys: Sequence[str], folder: Path, sprea
 
 def _restored(tasks: Sequence[DrawTask], keys: Sequence[str], folder: Path) -> dict[str, DrawnImage]:
     """Write the rows and PNGs of unchanged images; their results by key, without those whose PNG is damaged."""
-    known: dict[str, Kept] = memory.load(folder / _INDEX)
+    kept_images: dict[str, Kept] = memory.load(folder / _INDEX)
     drawn = {}
     try:
         images, labels = (np.load(folder / name, mmap_mode="r") for name in (_IMAGES, _LABELS))
@@ -51,13 +51,13 @@ def _restored(tasks: Sequence[DrawTask], keys: Sequence[str], folder: Path) -> d
         return {}
     with masks:
         for task, key in zip(tasks, keys, strict=True):
-            if key not in known or (png := _png(masks, known[key])) is None:
+            if key not in kept_images or (png := _png(masks, kept_images[key])) is None:
                 continue
-            for row in range(len(known[key].drawn.row_px)):
-                old = known[key].row + row
+            for row in range(len(kept_images[key].drawn.row_px)):
+                old = kept_images[key].row + row
                 store.put(task.store, task.position + row, images[old], labels[old])
             write_bytes(image.mask_path(task), png, durable=False)
-            drawn[key] = known[key].drawn
+            drawn[key] = kept_images[key].drawn
     return drawn
 
 
@@ -68,7 +68,7 @@ def _png(masks: BinaryIO, kept: Kept) -> bytes | None:
 
 
 def keep(tasks: Sequence[DrawTask], keys: Sequence[str], drawn: Sequence[DrawnImage], folder: Path) -> None:
-    """Keep what was drawn for the next run, and nothing older. The kept files share their bytes with the store's."""
+    """Keep the label maps and rows for the next run, and delete older ones. Kept rows are hard links to the store."""
     if not tasks:
         return
     (folder / _INDEX).unlink(missing_ok=True)  # an index must never describe the rows of another run

@@ -29,7 +29,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
     rows = read_ledger(Path("data/ledger.parquet") if drawn else checked / "ledger.parquet")
     photos = tuple(tables.read_photos(checked / "images.parquet"))
     placed = split_table.read(Path("data/splits.csv")) if stage == "split" else ()
-    found = [
+    all_findings = [
         *findings.read_findings(checked / "findings.parquet"),
         *(findings.vanished(rows) if drawn else ()),
         *split_findings(placed, photos, near_bits),
@@ -41,7 +41,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
         photos=photos,
         instances=tuple(tables.read_instances(checked / "instances.parquet")),
         rows=tuple(with_reasons(rows, placed)),
-        findings=tuple(found),
+        findings=tuple(all_findings),
         classes=ClassTable.read(checked / "classes.json"),
         indices=dict(sorted(indices.items(), key=lambda pair: pair[1])),
         limits=limits,

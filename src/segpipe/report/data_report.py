@@ -1,4 +1,4 @@
-"""results/data_report.html: the contents of the data set and the fate of each record, for readers who know no code."""
+"""results/data_report.html: the contents of the data set and the fate of each record, without terms of the code."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ _SPLIT_MEANINGS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataReport:
-    """The contents of the page, as far as they are known."""
+    """The known contents of the page."""
 
     root: Path  # the source folder
     dataset: Dataset  # as the source describes it

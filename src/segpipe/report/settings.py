@@ -6,6 +6,6 @@ from segpipe.core.settings import Settings
 
 
 class Render(Settings):
-    """What the page of the model shows."""
+    """The contents of the model's page."""
 
     samples: int = Field(6, ge=0, le=100, description="sheets each of the worst, the median and the best images")

@@ -99,8 +99,8 @@ def by_content(pool: Pool, val: float, test: float) -> np.ndarray:
     """Sides by a hash of scenes and files, int (N,).
 
     val, test: shares of all images, 0..1. The side of a group depends on this group only: a new image of a known scene,
-    or one that resembles no other, moves no other image; one that resembles others joins their group, whose smallest
-    hash decides. Pinned images keep their side, and so do the other images of their group.
+    or without similar images, moves no other image; a new image that resembles others joins their group, whose
+    smallest hash decides. Pinned images keep their side, and so do the other images of their group.
     """
     pinned = _pinned(pool)
     drawn = np.select([pool.draw < test, pool.draw < test + val], [SIDES.index(TEST), SIDES.index(VAL)], 0)
@@ -182,12 +182,12 @@ def to_rows(pool: Pool, sides: np.ndarray, folds: int = 0, fold: int = 0) -> lis
 
 
 def scene_names(candidates: Sequence[Candidate]) -> list[str]:
-    """A name for the scene of each image; an image without a scene has a name of its own."""
+    """A name for the scene of each image; an image without a scene has a unique name."""
     return [f"scene {c.scene}" if c.scene else f"image {c.key}" for c in candidates]
 
 
 def copy_names(candidates: Sequence[Candidate]) -> list[str]:
-    """A name for the image that each image is a copy of; an image that is not a copy has a name of its own."""
+    """A name for the image that each image is a copy of; an image that is not a copy has a unique name."""
     return [f"copy {c.copy_of}" if c.copy_of else f"image {c.key}" for c in candidates]
 
 

@@ -80,7 +80,7 @@ class DatasetSplit:
 def split(
     photos: Sequence[Photo],
     class_pixels: np.ndarray,
-    known: Mapping[str, str],
+    all_files: Mapping[str, str],
     class_names: Sequence[str],
     ledger: Sequence[Row],
     settings: Split,
@@ -88,12 +88,12 @@ def split(
 ) -> DatasetSplit:
     """Assign every image.
 
-    class_pixels: int64 (N, C), in the order of `photos`; known: the file of every image of the source by its key.
+    class_pixels: int64 (N, C), in the order of `photos`; all_files: the file of every image of the source by its key.
     Raises UserError for an invalid table of pins or scenes, and for a split of the source without a role; LedgerError
     if the split and the ledger disagree.
     """
     check_total(len(photos) == len(class_pixels), f"{counted(len(photos), 'photo')} checked, {len(class_pixels)} drawn")
-    candidates = _candidates(photos, class_pixels, known, settings)
+    candidates = _candidates(photos, class_pixels, all_files, settings)
     pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, seed)
     rows = assign(pool, settings)
     check_totals(rows, ledger)
@@ -108,11 +108,11 @@ def split(
 
 
 def _candidates(
-    photos: Sequence[Photo], class_pixels: np.ndarray, known: Mapping[str, str], settings: Split
+    photos: Sequence[Photo], class_pixels: np.ndarray, all_files: Mapping[str, str], settings: Split
 ) -> list[Candidate]:
     pinned = pins.read(Path(settings.pins))
     files = {photo.key: photo.file for photo in photos}
-    scene_of = scenes.scenes_of(files, known, settings.scene, Path(settings.scene_table), settings.scene_column)
+    scene_of = scenes.scenes_of(files, all_files, settings.scene, Path(settings.scene_table), settings.scene_column)
     copies = scenes.copies(list(files.values()))
     return [
         Candidate(

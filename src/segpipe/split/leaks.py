@@ -60,12 +60,12 @@ def partners(names: Sequence[str | int], splits: Sequence[str]) -> dict[int, int
     for position, (name, split) in enumerate(zip(names, splits, strict=True)):
         if split != LEFT_OUT:
             first.setdefault(name, {}).setdefault(split, position)
-    found = {}
+    partner_of = {}
     for position, (name, split) in enumerate(zip(names, splits, strict=True)):
         others = [other for side, other in first.get(name, {}).items() if side != split]
         if others and split not in (TRAIN, LEFT_OUT):
-            found[position] = first[name].get(TRAIN, others[0])
-    return found
+            partner_of[position] = first[name].get(TRAIN, others[0])
+    return partner_of
 
 
 def counts(leaks: Sequence[Leak], placed: Sequence[Assignment]) -> dict[str, float]:
@@ -98,8 +98,8 @@ def check_limit(leaks: Sequence[Leak], placed: Sequence[Assignment], limit: floa
 
 
 def _by_name(kind: str, names: Sequence[str], splits: Sequence[str]) -> Leak:
-    found = partners(names, splits)
-    return Leak(kind, frozenset(found), min(found.items(), key=min, default=None))
+    partner_of = partners(names, splits)
+    return Leak(kind, frozenset(partner_of), min(partner_of.items(), key=min, default=None))
 
 
 def _near_duplicates(hashes: Sequence[str], splits: np.ndarray, near_bits: int) -> Leak:

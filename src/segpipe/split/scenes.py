@@ -21,14 +21,15 @@ _IMAGE_COLUMNS = ("file", "key", "image", "filename", "file_name", "path")
 
 
 def scenes_of(
-    files: Mapping[str, str], known: Mapping[str, str], pattern: str, table: Path, column: str
+    files: Mapping[str, str], all_files: Mapping[str, str], pattern: str, table: Path, column: str
 ) -> dict[str, str]:
     """The scene of each image of `files`, "" for an image without one; by the pattern, or by a table that has rows.
 
-    files, known: the file of each image by its key, of the images to assign and of all images of the source; pattern:
-    as for by_pattern; table, column: as for by_table. Raises UserError if both name scenes, or one of them is wrong.
+    files, all_files: the file of each image by its key, of the images to assign and of all images of the source;
+    pattern: as for by_pattern; table, column: as for by_table.
+    Raises UserError if both name scenes, or one of them is wrong.
     """
-    listed = by_table(table, column, known)
+    listed = by_table(table, column, all_files)
     if not listed:
         return dict(zip(files, by_pattern(list(files.values()), pattern), strict=True))
     if pattern:
@@ -63,15 +64,15 @@ def by_pattern(files: Sequence[str], pattern: str) -> list[str]:
     return [(match[1] if match.re.groups else match[0]) or "" if match else "" for match in matches]
 
 
-def by_table(path: Path, column: str, known: Mapping[str, str]) -> dict[str, str]:
+def by_table(path: Path, column: str, all_files: Mapping[str, str]) -> dict[str, str]:
     """The scene of each image by key, "" if its cell is empty; {} for a table without rows.
 
     path: CSV in UTF-8, separated by commas, semicolons or tabs. One column (file, key, image, filename, file_name or
     path) names images by their path in the source, their key, or an unambiguous file name; `column` names scenes.
-    known: the file of every image of the source by its key.
+    all_files: the file of every image of the source by its key.
     Raises UserError for a missing column, and for a row that names no image, several, or an image with another scene.
     """
-    keys = _keys_by_name(known)
+    keys = _keys_by_name(all_files)
     scenes: dict[str, str] = {}
     for line, name, scene in _rows(path, column):
         fitting = keys.get(_normalized(name), ())
@@ -134,11 +135,11 @@ def _rows(path: Path, column: str) -> Iterator[tuple[int, str, str]]:
         raise UserError(f"{path}: line {reader.line_num}: is not CSV ({error}); correct it") from None
 
 
-def _keys_by_name(known: Mapping[str, str]) -> dict[str, list[str]]:
+def _keys_by_name(all_files: Mapping[str, str]) -> dict[str, list[str]]:
     """The keys of the images with each name: a path or a key, otherwise a file name with or without its suffix."""
-    exact = {name: [key] for key, file in known.items() for name in (key, file) if name}
+    exact = {name: [key] for key, file in all_files.items() for name in (key, file) if name}
     short: dict[str, list[str]] = {}
-    for key, file in known.items():
+    for key, file in all_files.items():
         path = PurePosixPath(file)
         for name in {path.name, path.stem} - {""}:
             short.setdefault(name, []).append(key)

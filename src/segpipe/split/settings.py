@@ -8,7 +8,7 @@ from segpipe.core.settings import Settings, Share
 
 
 class Split(Settings):
-    """How images are assigned to train, val and test."""
+    """The assignment of images to train, val and test."""
 
     method: Literal["content", "balanced", "source"] = Field(
         "content",

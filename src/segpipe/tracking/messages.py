@@ -97,7 +97,7 @@ _KINDS: dict[str, type] = {
 def send(message: Message, tracker: Tracker, known_id: str | None) -> str | None:
     """Send a message to `tracker`; return the run's id if the message begins or finds a run.
 
-    Raises whatever the tracker raises.
+    Errors of the tracker are not caught.
     """
     match message:
         case Start():

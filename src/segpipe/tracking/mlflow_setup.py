@@ -66,8 +66,8 @@ def relocate_artifacts(uri: str, name: str, experiment: str) -> None:
     if not uri.startswith(_SQLITE) or "?" in uri or path.resolve().parent != Path.cwd():
         return
     with closing(sqlite3.connect(path)) as database, database:
-        found = database.execute("SELECT artifact_location FROM experiments WHERE name = ?", (name,)).fetchone()
-        before = found[0] if found else here
+        row = database.execute("SELECT artifact_location FROM experiments WHERE name = ?", (name,)).fetchone()
+        before = row[0] if row else here
         if before == here or not before.endswith(f"/{_ARTIFACTS}/{experiment}"):
             return
         for table, column in _COLUMNS.items():

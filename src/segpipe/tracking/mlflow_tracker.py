@@ -66,12 +66,12 @@ class MlflowTracker:
     def find(self, model_md5: str, known_id: str | None) -> str:
         """Continue the newest run that is tagged with this model."""
         self._connect()
-        known = self._existing(known_id)
-        if known is None or known.data.tags.get(MODEL_TAG) != model_md5:
-            known = self._newest_with(MODEL_TAG, model_md5)
-        if known is None:
+        run = self._existing(known_id)
+        if run is None or run.data.tags.get(MODEL_TAG) != model_md5:
+            run = self._newest_with(MODEL_TAG, model_md5)
+        if run is None:
             raise NoSuchRunError(f"no run of experiment {self._experiment!r} has trained model {model_md5}")
-        self._run_id, self._is_continued = known.info.run_id, True
+        self._run_id, self._is_continued = run.info.run_id, True
         return self._run_id
 
     def log_metrics(self, values: Mapping[str, float], step: int | None, time_ms: int) -> None:
@@ -107,9 +107,9 @@ class MlflowTracker:
             self._client.log_artifact(self._run_id, str(path), folder or None)
 
     def log_model(self, path: Path, md5: str) -> None:
-        """Store the model with its code, so that MLflow can load and serve it.
+        """Store the model with its code: MLflow can load and serve it.
 
-        It takes uint8 RGB images (N, H, W, 3) and returns uint8 label maps (N, H, W).
+        Its input is uint8 RGB images (N, H, W, 3) its output uint8 label maps (N, H, W).
         Source: https://mlflow.org/docs/latest/ml/model/models-from-code/
         """
         run = self._client.get_run(self._run_id)
@@ -160,13 +160,13 @@ class MlflowTracker:
         experiment = self._client.get_experiment_by_name(self._experiment)
         if experiment is None:
             return None
-        found = self._client.search_runs(
+        runs = self._client.search_runs(
             [experiment.experiment_id],
             filter_string=f"tags.`{tag}` = '{text}'",
             order_by=["attributes.start_time DESC"],
             max_results=1,
         )
-        return found[0] if found else None
+        return runs[0] if runs else None
 
     def _experiment_id(self) -> str:
         """The id of the experiment, created or restored if needed; without a server, artifacts go to ./mlartifacts."""

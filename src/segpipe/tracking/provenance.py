@@ -19,9 +19,9 @@ def tags(lock: Path, data: Sequence[str], written: Sequence[str] = ("dvc.lock", 
     lock: DVC's lock file; data: paths as written in it; written: paths under git that the pipeline itself rewrites, so
     that a change of them is not a change of the code. What is unknown (no git, no lock file) is left out.
     """
-    found = _git_tags(written) | {tag_name(f"dvc.{path}"): md5 for path, md5 in dvc_hashes(lock, data).items()}
+    tag_of = _git_tags(written) | {tag_name(f"dvc.{path}"): md5 for path, md5 in dvc_hashes(lock, data).items()}
     experiment = os.environ.get("DVC_EXP_NAME")
-    return found | ({"dvc.experiment": experiment} if experiment else {})
+    return tag_of | ({"dvc.experiment": experiment} if experiment else {})
 
 
 def dvc_hashes(lock: Path, paths: Sequence[str]) -> dict[str, str]:
@@ -34,14 +34,14 @@ def dvc_hashes(lock: Path, paths: Sequence[str]) -> dict[str, str]:
         stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {}).values()
     except (OSError, ValueError, AttributeError, yaml.YAMLError):
         return {}
-    known = {
+    md5_of_path = {
         entry["path"]: str(entry["md5"])
         for kind in ("deps", "outs")
         for stage in stages
         for entry in stage.get(kind) or []
         if "md5" in entry
     }
-    return {path: known[path] for path in paths if path in known}
+    return {path: md5_of_path[path] for path in paths if path in md5_of_path}
 
 
 def md5_of(path: Path) -> str:

@@ -54,8 +54,10 @@ class RunRecords:
     def of_model(self, model_md5: str) -> RunRecord:
         """The newest run that trained this model, or else a new record, which is not written yet."""
         with self._lock:
-            found = [record for record in self._all() if record.model_md5 == model_md5]
-            return found[-1] if found else RunRecord(run=f"model-{model_md5[:8]}", model_md5=model_md5, finished=True)
+            records = [record for record in self._all() if record.model_md5 == model_md5]
+            return (
+                records[-1] if records else RunRecord(run=f"model-{model_md5[:8]}", model_md5=model_md5, finished=True)
+            )
 
     def set_id(self, record: RunRecord, tracker: str, run_id: str) -> None:
         """Store the run's id in a tracker."""
@@ -80,8 +82,8 @@ class RunRecords:
         return self.folder / f"{record.run}.json"
 
     def _all(self) -> list[RunRecord]:
-        found = (self._read(path) for path in sorted(self.folder.glob("*.json")))
-        return sorted((record for record in found if record), key=lambda record: record.order)
+        records = (self._read(path) for path in sorted(self.folder.glob("*.json")))
+        return sorted((record for record in records if record), key=lambda record: record.order)
 
     def _read(self, path: Path) -> RunRecord | None:
         try:

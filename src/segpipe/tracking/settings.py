@@ -12,7 +12,7 @@ def _off(value: Any) -> Any:
 
 
 class Tracking(Settings):
-    """Where runs are logged, beside the files in metrics/. These settings change no result and rerun no stage."""
+    """The trackers of runs, besides the files in metrics/. These settings change no result and rerun no stage."""
 
     mlflow: bool = Field(True, description="log to MLflow: MLFLOW_TRACKING_URI, or mlflow.db in this folder")
     experiment: str = Field("segpipe", min_length=1, description="name of the experiment, also of the W&B project")

@@ -1,4 +1,4 @@
-"""A thread for each tracker, so that the caller neither waits for it nor sees what it raises.
+"""A thread for each tracker: the caller neither waits for the tracker nor gets its errors.
 
 Written by hand because the queue of MLflow's asynchronous logging is in memory only: a kill, or a server that is down
 when the process ends, loses it. Here a message that cannot be sent is written to the spool file, and sent later.
@@ -57,7 +57,7 @@ class Worker(threading.Thread):
         logging.getLogger("urllib3.connectionpool").addFilter(_is_of_another_thread)
 
     def put(self, message: Message) -> None:
-        """Queue a message; returns at once."""
+        """Queue a message; returns immediately."""
         self._inbox.put((self._spool.number(), message))
 
     def close(self) -> None:

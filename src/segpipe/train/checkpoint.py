@@ -163,7 +163,7 @@ def restore(path: Path, segmenter: Segmenter, optimizer: Optimizer) -> TrainingS
 
 
 def completed(path: Path) -> Completed:
-    """How far the training with this checkpoint is; NOTHING if there is no readable checkpoint."""
+    """The completed part of the training with this checkpoint; NOTHING without a readable checkpoint."""
     try:
         document = sealed.read(path, FORMAT)
         return Completed(document["epoch"] - 1, document["used_seconds"])

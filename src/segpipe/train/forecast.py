@@ -73,8 +73,8 @@ def probe(
 ) -> Forecast:
     """Measure a few training steps and validation batches on a copy of the network. Nothing else changes.
 
-    folder: for checkpoints; one is written and removed. fills_budget: the number of epochs will fill the budget,
-    whatever the recipe's number is.
+    folder: for checkpoints; one is written and removed. fills_budget: the number of epochs will fill the budget;
+    the recipe's number is not used.
     """
     runtime.set_determinism(device, recipe.strict)
     with torch.random.fork_rng():

@@ -174,7 +174,7 @@ def _is_near_border(truth: Tensor, labelled: Tensor) -> Tensor:
 def _lovasz_of_class(terms: PixelTerms, class_index: int) -> Tensor:
     """An unlabelled pixel has error 0: it is sorted last and changes nothing."""
     p = terms.log_p[:, class_index].exp()
-    # Counted in integers: the sums are exact, in whatever order a GPU adds.
+    # Counted in integers: the sums are exact, in any order of additions on a GPU.
     inside = ((terms.truth == class_index) & terms.labelled).long().flatten()
     errors = ((inside - p.flatten()).abs() * terms.labelled.flatten()).sort(descending=True, stable=True)
     inside = inside[errors.indices]

@@ -1,4 +1,4 @@
-"""What trackers show of a training: curves by step and epoch, and sheets of images with labels and predictions."""
+"""Curves and sheets of a training for trackers: by step and epoch, and images with labels and predictions."""
 
 import dataclasses
 import logging
@@ -21,7 +21,7 @@ from segpipe.train.recipe import RunRecipe
 
 TRAINING, VALIDATION = "training_pictures", "validation_predictions"  # names of the sheets in the trackers
 _MAX_TRAINING_IMAGES = 16
-_X_AXES = ("epoch", "step")  # fields of EpochRecord that are no curves
+_X_AXES = ("epoch", "step")  # fields of EpochRecord that are not curves
 _log = logging.getLogger(__name__)
 
 

@@ -14,7 +14,7 @@ SUMMARY = Path("metrics/train.json")
 
 
 def train(job: Job, run: Run) -> None:
-    """Train to the end, log to `run` on the way, and write all outputs. Raises UserError and StoppedError."""
+    """Train to the end, log to `run`, and write all outputs. Raises UserError and StoppedError."""
     sheet = SHEETS / "training_pictures.png"
     monitor.write_training_sheet(sheet, job.data, job.recipe)
     run.log_picture(sheet, monitor.TRAINING, step=0)

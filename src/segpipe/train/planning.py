@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingPlan:
-    """What was planned, and for which machine. Raises ValueError for invalid values."""
+    """A plan, and the machine that it was made for. Raises ValueError for invalid values."""
 
     epochs: int
     compile: CompileMode  # one of compiling.MODES or "off"

@@ -56,13 +56,13 @@ class Job:
         return loop.fit(self.network, self.data, self.recipe, CHECKPOINTS, self.inputs, self.device, self.group)
 
     def fit_without_log(self) -> None:
-        """Train as one of several processes that is not the first: the first one logs and writes the results."""
+        """Train in a process other than the first, which logs and writes the results."""
         for _ in self.fit():
             pass
         distributed.leave(self.group)
 
     def card(self, records: list[EpochRecord]) -> ModelCard:
-        """What the model file says beside the weights. records: the epochs of the training."""
+        """The card of the model file. records: the epochs of the training."""
         return ModelCard(
             architecture=self.recipe.architecture,
             encoder=self.recipe.encoder,
@@ -100,8 +100,8 @@ def prepare(recipe: Recipe, seed: int, compute: Compute, *command: str) -> Job:
 def device_and_group(recipe: Recipe, device: str, *command: str) -> tuple[torch.device, distributed.Group]:
     """The device of this process, and its group of processes.
 
-    device: auto, cpu or cuda; command: the module to run and its arguments. If the recipe asks for several processes
-    and this one was not started as one of them, the command is started once per process, and this process exits when
+    device: auto, cpu or cuda; command: the module to run and its arguments. If the recipe needs several processes and
+    this process does not belong to such a group, the command is started once per process, and this process exits when
     they have ended.
     """
     if recipe.processes > 1 and not distributed.is_launched():

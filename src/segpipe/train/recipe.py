@@ -15,7 +15,7 @@ Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class Augment(Settings):
-    """How strongly training images are varied; 0 turns a part off."""
+    """The strength of the random changes to training images; 0 turns a change off."""
 
     scale: float = Field(0.25, ge=0, le=4, description="zoom between 1 / (1 + scale) and 1 + scale")
     rotate_deg: float = Field(10, ge=0, le=180, description="rotation in degrees, up to this angle in both directions")
@@ -45,7 +45,7 @@ class Loss(Settings):
 
 
 def _weights(value: Any) -> Any:
-    """Refuse a path to a file: it has a key of its own, through which DVC sees the file. Raises ValueError."""
+    """Refuse a path to a file: a separate key has it, through which DVC sees the file. Raises ValueError."""
     if isinstance(value, str) and value not in ("imagenet", "file", "random"):
         raise ValueError("is imagenet, file or random; name a file in train.weights_file and set weights: file")
     return value
@@ -96,7 +96,7 @@ class Recipe(Settings):
     flip_test: bool = Field(
         False, description="predict each image mirrored as well and use the mean: twice the time per image"
     )
-    patience: int = Field(0, ge=0, description="training ends after this many epochs without a better one; 0: never")
+    patience: int = Field(0, ge=0, description="training ends after this many epochs without improvement; 0: never")
     augment: Augment = Field(default_factory=Augment)
     budget_hours: Positive = Field(6, description="longest time of one training in hours, validation included")
     processes: int = Field(1, ge=1, le=64, description="processes that share each batch, one per GPU")

@@ -1,4 +1,4 @@
-"""How a training runs on a device: network and loss on the device, number format, determinism, memory."""
+"""The execution of a training on a device: network and loss, number format, determinism, memory."""
 
 import ctypes
 import os

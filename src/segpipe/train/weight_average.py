@@ -15,7 +15,7 @@ class WeightAverage:
     """Exponential moving average of a network's state dict.
 
     decay: 0..1, the share of the old average that a step keeps. After n steps at most (1 + n) / (10 + n) is kept, so
-    that the random start is soon forgotten.
+    the random start is soon forgotten.
     Source: Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992; the early steps as in
     TensorFlow's ExponentialMovingAverage.
     """

@@ -14,7 +14,7 @@ def refuse(conflicts: Sequence[Conflict], selected: Collection[str] | None) -> N
     selected: the categories that the user selects, None for all. Two spellings of a name are a conflict unless both
     or neither of them are selected.
     """
-    relevant = [found for found in conflicts if selected is None or _concerns(found, frozenset(selected))]
+    relevant = [conflict for conflict in conflicts if selected is None or _concerns(conflict, frozenset(selected))]
     for kind in ("spelling", "photograph"):
         of_kind = [conflict for conflict in relevant if conflict.kind == kind]
         if of_kind:

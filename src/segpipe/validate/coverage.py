@@ -85,8 +85,8 @@ def _outlined(instances: Sequence[Instance], size_hw: tuple[int, int]) -> Iterat
 def _covered(
     outlined: Sequence[_Outlined], size_hw: tuple[int, int], root: Path, policies: Policies
 ) -> list[Coverage | AnnotationError]:
-    found = try_regions([item.instance for item in outlined], size_hw, root)
-    drawable = [item for item, region in zip(outlined, found, strict=True) if not isinstance(region, AnnotationError)]
+    regions = try_regions([item.instance for item in outlined], size_hw, root)
+    drawable = [item for item, region in zip(outlined, regions, strict=True) if not isinstance(region, AnnotationError)]
 
     def measured(regions: list[rle.Region]) -> Iterator[Coverage]:
         measures = zip(drawable, regions, rle.areas_px(regions), rle.bounds_each(regions), strict=True)
@@ -94,7 +94,7 @@ def _covered(
             united = Coverage(item.instance, item.shape, region, px, box or _NO_BOX, None)
             yield _with_nested_rings(united, size_hw, policies)
 
-    return _without_errors(found, measured)
+    return _without_errors(regions, measured)
 
 
 def _with_nested_rings(united: Coverage, size_hw: tuple[int, int], policies: Policies) -> Coverage:

@@ -73,8 +73,8 @@ def validate(
     """Decode every image and judge every annotation of a data set, and log why records are left out.
 
     records: the folder with the tables of ingest; root: the source folder; classes: the setting ingest.classes;
-    keep_empty: whether an image whose record has no object is background; fit: of the photos that rasterize will need,
-    left for it at this size; workers, dask: as for parallel.map_ordered.
+    keep_empty: whether an image whose record has no object is background; fit: the size at which
+    the photos are cached for rasterize; workers, dask: as for parallel.map_ordered.
     Raises UserError if no image is left, or the source contradicts itself about the selected classes.
     """
     earlier = memory.FOLDER / "validate.pickle"
@@ -85,21 +85,21 @@ def validate(
     class_of = select(classes, dataset.categories, used)
     conflicts.refuse(dataset.conflicts, None if classes == "auto" else class_of)
     spread = partial(parallel.map_ordered, image.check, workers=workers, dask=dask, what="images checked")
-    to_check = check_tasks(dataset, root, Rules(class_of, policies), keep_empty, leave=fitted.begin(fit))
+    to_check = check_tasks(dataset, root, Rules(class_of, policies), keep_empty, cache=fitted.begin(fit))
     validated = collect(dataset, class_of, rechecking.check_all(to_check, earlier, spread))
-    changed = [(found.image_key, found.code, found.detail) for found in validated.findings if found.code in _LOGGED]
+    changed = [(item.image_key, item.code, item.detail) for item in validated.findings if item.code in _LOGGED]
     for line in (*warnings(validated.rows), *rgb.summary_lines(changed)):
         logger.warning(line)
     return validated
 
 
 def check_tasks(
-    dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, leave: Fitted | None = None
+    dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, cache: Fitted | None = None
 ) -> list[CheckTask]:
     """One task per image, with the image's instances in the order of their records."""
     of_image = by_image(dataset.instances)
     return [
-        CheckTask(root, record, tuple(of_image.get(record.key, ())), rules, keep_empty, leave)
+        CheckTask(root, record, tuple(of_image.get(record.key, ())), rules, keep_empty, cache)
         for record in dataset.images
     ]
 
@@ -111,8 +111,8 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
     missing.
     """
     results = list(checked)
-    known = {image.key for image in dataset.images}
-    without_image = [instance for instance in dataset.instances if instance.image_key not in known]
+    keys = {image.key for image in dataset.images}
+    without_image = [instance for instance in dataset.instances if instance.image_key not in keys]
     rows = [row for result in results for row in result.rows] + rows_without_image(without_image, class_of)
     check_totals(rows, len(dataset.images), len(dataset.instances))
     photos = tuple(result.photo for result in results if result.photo)

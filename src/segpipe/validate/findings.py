@@ -34,12 +34,12 @@ class DrawnInstance:
 
 def find(drawn: Sequence[DrawnInstance], size_hw: tuple[int, int]) -> list[Finding]:
     """The findings about the annotations of one image of size_hw pixels, in the order of the annotations."""
-    twins = _twins(drawn)
-    found = []
+    earlier_of = _repeated(drawn)
+    findings = []
     for item in drawn:
-        found += [_duplicate(item, *twins[item.instance.id])] if item.instance.id in twins else []
-        found += _about_one(item, size_hw)
-    return found
+        findings += [_duplicate(item, *earlier_of[item.instance.id])] if item.instance.id in earlier_of else []
+        findings += _about_one(item, size_hw)
+    return findings
 
 
 def has_nested_rings(rings: Sequence[Ring]) -> bool:
@@ -65,17 +65,17 @@ def has_nested_rings(rings: Sequence[Ring]) -> bool:
     return False
 
 
-def _twins(drawn: Sequence[DrawnInstance]) -> dict[str, tuple[DrawnInstance, float]]:
+def _repeated(drawn: Sequence[DrawnInstance]) -> dict[str, tuple[DrawnInstance, float]]:
     """The first earlier object with the same pixels, and their IoU, by the id of the later object."""
     objects = [item for item in drawn if item.instance.role == "object"]
-    twins: dict[str, tuple[DrawnInstance, float]] = {}
+    earlier_of: dict[str, tuple[DrawnInstance, float]] = {}
     for first, later in _candidates(objects):
         one, other = objects[first], objects[later]
         shared = rle.shared_px(one.region, other.region)
         iou = shared / (one.px + other.px - shared)
         if iou >= SAME_OBJECT_IOU:
-            twins.setdefault(other.instance.id, (one, iou))
-    return twins
+            earlier_of.setdefault(other.instance.id, (one, iou))
+    return earlier_of
 
 
 def _candidates(drawn: Sequence[DrawnInstance]) -> Iterator[tuple[int, int]]:
@@ -97,14 +97,14 @@ def _candidates(drawn: Sequence[DrawnInstance]) -> Iterator[tuple[int, int]]:
     yield from sorted(zip(i[alike].tolist(), j[alike].tolist(), strict=True))
 
 
-def _duplicate(item: DrawnInstance, twin: DrawnInstance, iou: float) -> Finding:
-    same_class = item.instance.category == twin.instance.category
-    classes = "" if same_class else f", as {twin.instance.category} and as {item.instance.category}"
+def _duplicate(item: DrawnInstance, earlier: DrawnInstance, iou: float) -> Finding:
+    same_class = item.instance.category == earlier.instance.category
+    classes = "" if same_class else f", as {earlier.instance.category} and as {item.instance.category}"
     return _finding(
         item,
         "annotated_twice" if same_class else "annotated_as_two_classes",
-        f"the same pixels as {twin.instance.id} (IoU {100 * iou:.3g} %){classes}",
-        twin.instance.id,
+        f"the same pixels as {earlier.instance.id} (IoU {100 * iou:.3g} %){classes}",
+        earlier.instance.id,
     )
 
 

@@ -22,9 +22,9 @@ class CheckTask(Record):
     root: Path  # the source folder
     image: Image
     instances: tuple[Instance, ...]
-    rules: Rules  # which annotations count, and what becomes of them
+    rules: Rules  # which classes are selected, and the policies
     keep_empty: bool  # whether a record without objects means background
-    leave: Fitted | None = None  # where the decoded photo is left for rasterize
+    cache: Fitted | None = None  # for the decoded photo, which rasterize needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class CheckedImage(Record):
 
 
 def check(task: CheckTask) -> CheckedImage:
-    """Decode the photo once and judge every annotation on it. A bad file or record gives rows, never an error."""
+    """Decode the photo once and judge every annotation on it. A bad file or record results in rows, not in an error."""
     image = task.image
     class_of = task.rules.class_of
     matching = any(instance.category in class_of for instance in task.instances)
@@ -55,12 +55,12 @@ def check(task: CheckTask) -> CheckedImage:
     if not matching and not photo.background:
         return CheckedImage(None, (), (_skipped(image), *map(_of_skipped_image, rows)))
     drawn = [item for _, item in judged if item]
-    found = [
+    of_image = [
         *(Finding(code=c.code, kind="image", id=photo.key, image_key=photo.key, detail=c.detail) for c in changes),
         *findings.find(drawn, size_hw),
     ]
     rows = (_image_row(image, KEPT, detail=_reader_notes(image)), *rows)
-    return CheckedImage(photo, tuple(item.instance for item in drawn), rows, tuple(found))
+    return CheckedImage(photo, tuple(item.instance for item in drawn), rows, tuple(of_image))
 
 
 def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str]) -> list[Row]:
@@ -76,8 +76,8 @@ def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
         frame, undecidable = _frame(image, opened.stored_hw, opened.orientation)
         seen, sha256 = opened.decode(frame), opened.sha256()
     background = task.keep_empty and image.annotated and not matching
-    if task.leave and (matching or background):
-        task.leave.put(seen.image, sha256, frame, opened.stamp)
+    if task.cache and (matching or background):
+        task.cache.put(seen.image, sha256, frame, opened.stamp)
     photo = Photo(
         key=image.key,
         file=image.file,

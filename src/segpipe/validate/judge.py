@@ -28,7 +28,7 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which annotations count, and what becomes of them."""
+    """The selected classes, and the policies for their annotations."""
 
     class_of: Mapping[str, str]  # the class of each selected category
     policies: Policies
@@ -67,18 +67,18 @@ def lost(instance: Instance, class_of: Mapping[str, str], reason: str, detail: s
     return refusal(instance, class_of) or _row(instance, class_of, Verdict(DROPPED, reason, detail))
 
 
-def _judged(instance: Instance, found: Coverage | AnnotationError, rules: Rules) -> tuple[Row, DrawnInstance | None]:
+def _judged(instance: Instance, coverage: Coverage | AnnotationError, rules: Rules) -> tuple[Row, DrawnInstance | None]:
     decided, policy = fate(instance, rules.policies)
-    if isinstance(found, AnnotationError):
-        verdict = _without_pixels(instance, found, decided, policy)
+    if isinstance(coverage, AnnotationError):
+        verdict = _without_pixels(instance, coverage, decided, policy)
         return _row(instance, rules.class_of, verdict, policies=concerned(instance, None)), None
-    as_drawn = _as_drawn(found.instance, decided, policy, rules.class_of)
-    verdict = _with_kind(_verdict(instance, as_drawn, found, decided, policy), instance, rules.policies)
+    as_drawn = _as_drawn(coverage.instance, decided, policy, rules.class_of)
+    verdict = _with_kind(_verdict(instance, as_drawn, coverage, decided, policy), instance, rules.policies)
     if instance.problem:
         verdict = _as_unknown(verdict, instance, rules.policies)
-    drawn = DrawnInstance(as_drawn, found.region, found.px, found.box, _areas(found))
-    measures = _measures(drawn, found.nested_px)
-    row = _row(instance, rules.class_of, verdict, policies=concerned(instance, found.nested_px), **measures)
+    drawn = DrawnInstance(as_drawn, coverage.region, coverage.px, coverage.box, _areas(coverage))
+    measures = _measures(drawn, coverage.nested_px)
+    row = _row(instance, rules.class_of, verdict, policies=concerned(instance, coverage.nested_px), **measures)
     return row, drawn if row.verdict in DRAWN else None
 
 
@@ -112,14 +112,14 @@ def _without_pixels(instance: Instance, error: AnnotationError, decided: Fate, p
     return Verdict(DROPPED, error.reason, str(error))
 
 
-def _verdict(instance: Instance, drawn: Instance, found: Coverage, decided: Fate, policy: str) -> Verdict:
-    role, shape = drawn.role, found.shape
+def _verdict(instance: Instance, drawn: Instance, coverage: Coverage, decided: Fate, policy: str) -> Verdict:
+    role, shape = drawn.role, coverage.shape
     refused = shape.refused + instance.rings_refused
     if decided == "drop":
         return Verdict(DISCARDED, policy, f"validate.{policy} is drop")
     if shape.outside:
         return Verdict(DROPPED, "outside_frame", "it is entirely outside the image; delete it")
-    if not found.px:
+    if not coverage.px:
         return Verdict(DROPPED, "zero_area", "it covers no pixel; draw it again or delete it")
     if role != "object":
         where = "over earlier shapes" if instance.layered else "under all objects"
@@ -133,11 +133,11 @@ def _verdict(instance: Instance, drawn: Instance, found: Coverage, decided: Fate
     return Verdict(KEPT, "", instance.detail)
 
 
-def _areas(found: Coverage) -> tuple[float, ...]:
-    if not found.instance.rings:
+def _areas(coverage: Coverage) -> tuple[float, ...]:
+    if not coverage.instance.rings:
         return ()
-    corrected = corrected_area(found.shape)
-    return (found.shape.area_drawn,) if corrected is None else (found.shape.area_drawn, corrected)
+    corrected = corrected_area(coverage.shape)
+    return (coverage.shape.area_drawn,) if corrected is None else (coverage.shape.area_drawn, corrected)
 
 
 def _measures(drawn: DrawnInstance, nested_px: int | None) -> dict[str, Any]:

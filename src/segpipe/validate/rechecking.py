@@ -1,4 +1,4 @@
-"""Checks of unchanged images come from an earlier run: the file, its records and the settings must be equal.
+"""Reuse of an earlier run's checks, for images whose file, records and settings have not changed.
 
 The position of a record in its file decides nothing, since deleting an annotation moves all later ones: results get the
 positions of this run.
@@ -21,16 +21,16 @@ def check_all(tasks: Sequence[CheckTask], path: Path, spread: Spread) -> list[Ch
 
     spread: checks tasks and returns their results in order (parallel.map_ordered over image.check).
     """
-    known: dict[str, CheckedImage] = memory.load(path)
-    if known:
+    kept: dict[str, CheckedImage] = memory.load(path)
+    if kept:
         keys = keys_of(tasks, map(content, tasks))
-        checked = list(memory.recalled(keys, known, lambda new: spread([tasks[i] for i in new])))
-    else:  # the check has read each photo, so that its hash needs no second reading
+        checked = list(memory.recalled(keys, kept, lambda new: spread([tasks[i] for i in new])))
+    else:  # the check has read each photo, so its hash needs no second reading
         checked = list(spread(tasks))
         keys = keys_of(tasks, map(_content_seen, tasks, checked))
     memory.save(path, dict(zip(keys, checked, strict=True)))
     return [
-        _with_places(result, task) if key in known else result
+        _with_places(result, task) if key in kept else result
         for key, result, task in zip(keys, checked, tasks, strict=True)
     ]
 
