@@ -122,7 +122,7 @@ _TONES = np.array(
 
 
 def ground(rng: Rng, size_hw: tuple[int, int], unit: float) -> np.ndarray:
-    """A background of a random pattern in random colours, float32 (H, W, 3), 0..1. unit: 1/160 of the side, in pixels."""
+    """A background of random pattern and colours, float32 (H, W, 3), 0..1. unit: 1/160 of the side, in pixels."""
     pattern = np.clip(GROUNDS[int(rng.integers(len(GROUNDS)))](rng, size_hw, unit), 0, 1)
     dark, light = _TONES[int(rng.integers(len(_TONES)))]
     stain = _TONES[int(rng.integers(len(_TONES)))].mean(axis=0)
