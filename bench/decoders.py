@@ -29,7 +29,7 @@ def pillow_draft(path: Path) -> np.ndarray:
 
 def decoders() -> dict[str, Callable[[Path], np.ndarray]]:
     """The installed decoders by name."""
-    found: dict[str, Callable[[Path], np.ndarray]] = {
+    readers: dict[str, Callable[[Path], np.ndarray]] = {
         "photos.read": lambda path: photos.read_image(path),  # Pillow, without the copy to an array
         "photos.read_rgb": photos.read_rgb,
         "Pillow, draft": pillow_draft,
@@ -37,7 +37,7 @@ def decoders() -> dict[str, Callable[[Path], np.ndarray]]:
     if importlib.util.find_spec("simplejpeg"):
         import simplejpeg
 
-        found["simplejpeg"] = lambda path: simplejpeg.decode_jpeg(path.read_bytes())
+        readers["simplejpeg"] = lambda path: simplejpeg.decode_jpeg(path.read_bytes())
     if importlib.util.find_spec("torchvision"):
         import torch
         from torchvision.io import ImageReadMode, decode_jpeg, read_file

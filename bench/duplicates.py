@@ -1,4 +1,4 @@
-"""How many copies of photos are found, and how many different photos are taken for copies.
+"""The number of copies of photos that are found, and of different photos that are mistaken for copies.
 
 `python -m bench.duplicates [folder for sheets]` makes common kinds of copies of real photos and of independent images
 with one layout (lookalikes.py), hashes them as `validate` does, compares them as `split` does, and prints Markdown
@@ -179,7 +179,7 @@ def sheet(paths: Sequence[Path], pairs: np.ndarray, target: Path) -> None:
 def real(sheets: Path | None) -> None:
     """Print the tables of copies and pairs of real photos."""
     folders = {name: sorted((DATA / name).glob("*.jpg")) for name in SETS}
-    paths = [path for found in folders.values() for path in found]
+    paths = [path for files in folders.values() for path in files]
     copied = [p for name, count in SETS.items() for p in folders[name][:: max(1, len(folders[name]) // count)]]
     texts = list(parallel.map_ordered(photo_hash, paths, 0, "photos hashed"))
     originals = [texts[paths.index(path)] for path in copied]
@@ -194,7 +194,9 @@ def real(sheets: Path | None) -> None:
     table(["pair", *(f"{method}, {bits}" for method, bits in COLUMNS)], rows)
 
     print(f"\nPairs found among all {len(paths)} photos; pairs of two data sets cannot be copies\n")
-    known = np.array([path.parent.name if path.parent.name != "exif" else path.stem.split("_")[0] for path in paths])
+    true_groups = np.array(
+        [path.parent.name if path.parent.name != "exif" else path.stem.split("_")[0] for path in paths]
+    )
     sets = np.array([path.relative_to(DATA).parts[0] for path in paths])
     rows = []
     for method in METHODS:
@@ -202,7 +204,7 @@ def real(sheets: Path | None) -> None:
         for bits in BITS:
             pairs = pairs_within(texts, method, bits)
             cross = sets[pairs[:, 0]] != sets[pairs[:, 1]]
-            same_shot = (sets[pairs[:, 0]] == "exif") & (known[pairs[:, 0]] == known[pairs[:, 1]])
+            same_shot = (sets[pairs[:, 0]] == "exif") & (true_groups[pairs[:, 0]] == true_groups[pairs[:, 1]])
             frames = ~cross & video[pairs[:, 0]]
             others = ~cross & ~frames & ~same_shot
             sizes = [np.bincount(duplicates.groups(len(paths), [pairs[kind]])).max() for kind in (~frames, frames)]
@@ -237,10 +239,10 @@ def independent() -> None:
                 *([f"{seconds:.1f}"] if method == CONFIRMED else []),
             ]
         rows.append(cells)
-    print(f"\n{COUNT} independent images of each layout: pairs taken for copies, largest group, images in a group\n")
-    found = ["pairs", "largest", "grouped"]
-    confirmed = [f"{what}, confirmed, {bits}" for bits in (8, 10) for what in (*found, "s")]
-    table(["images", *(f"{what}, 8" for what in found), *confirmed], rows)
+    print(f"\n{COUNT} independent images of each layout: pairs mistaken for copies, largest group, images in a group\n")
+    counts = ["pairs", "largest", "grouped"]
+    confirmed = [f"{what}, confirmed, {bits}" for bits in (8, 10) for what in (*counts, "s")]
+    table(["images", *(f"{what}, 8" for what in counts), *confirmed], rows)
 
     print(f"\nCopies of {COPIED} of each, percentage found: by the hashes at 8 bits, confirmed at 8, confirmed at 10\n")
     made = {}

@@ -169,7 +169,7 @@ def generated(folder: Path, count: int) -> Path:
     (folder / "images").mkdir(parents=True)
     with ProcessPoolExecutor(WORKERS) as pool:
         records = [
-            found for part in pool.map(partial(_annotated_photo, folder), range(count), chunksize=16) for found in part
+            photo for part in pool.map(partial(_annotated_photo, folder), range(count), chunksize=16) for photo in part
         ]
     images = [{"id": i, "file_name": f"{i:05}.jpg", "width": SIDE, "height": SIDE} for i in range(count)]
     categories = [{"id": i, "name": f"class_{i}"} for i in range(CLASSES)]

@@ -24,7 +24,7 @@ from tests.project import Project
 KILLS_EACH = 5  # kills of one training, which then may finish
 COMPARED = ("models", "metrics", "results/training", "predictions")
 TRACE_TIMEOUT_S = 0.5  # on a busy machine the process may not run at once
-# What a process does while the innermost of these functions runs.
+# The activity of a process while the innermost of these functions runs.
 PHASES = {
     "_save": "checkpoint",
     "validate": "validation",
@@ -83,7 +83,7 @@ class Copy:
     def killed_after(self, seconds: float) -> str | None:
         """Start `dvc repro` and kill all its processes `seconds` after its first checkpoint.
 
-        Returns what it did at that moment; None if it ended before.
+        Returns its activity at that moment; None if it ended before.
         """
         before = {path: path.stat().st_mtime_ns for path in self.checkpoints}
         process = subprocess.Popen(
@@ -161,12 +161,14 @@ def main(kills: int, seed: int) -> int:
                     f"kill {done}: training {trainings}, {seconds:.3f} s after a checkpoint, during: {where}",
                     flush=True,
                 )
-            found = project.finish()
-            differ = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+            outputs = project.finish()
+            differ = sorted(
+                name for name in expected.keys() | outputs.keys() if expected.get(name) != outputs.get(name)
+            )
             differing += len(differ)
             is_curve_equal = project.steps() == steps
             differing += not is_curve_equal
-            print(f"training {trainings}: {len(found)} files, {len(differ)} differ {differ[:3]}", end="; ")
+            print(f"training {trainings}: {len(outputs)} files, {len(differ)} differ {differ[:3]}", end="; ")
             print(f"MLflow's curve of single steps {'is equal' if is_curve_equal else 'DIFFERS'}", flush=True)
     print(f"{done} kills ({dict(phases)}) of {trainings} trainings: {differing or 'no'} differences")
     return 1 if differing else 0
@@ -174,14 +176,14 @@ def main(kills: int, seed: int) -> int:
 
 def _group(leader: int) -> list[int]:
     """The process ids of a session."""
-    found = []
+    pids = []
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and os.getsid(int(entry.name)) == leader:
-                found.append(int(entry.name))
+                pids.append(int(entry.name))
         except ProcessLookupError:
             continue
-    return found
+    return pids
 
 
 def _command(pid: int) -> bytes:

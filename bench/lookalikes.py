@@ -1,6 +1,6 @@
 """Sets of independent images with one layout: cells, radiographs, pages of text, roads, lines of text, filled-in forms.
 
-No image is a copy of another, but all images of a set look the same at low resolution, so they may be taken for copies.
+No image is a copy of another, but all images of a set look the same at low resolution and may be mistaken for copies.
 """
 
 from collections.abc import Callable
@@ -103,7 +103,7 @@ def road(rng: Random) -> Image.Image:
 
 
 def line(rng: Random) -> Image.Image:
-    """One line of text, as it is cut out of a page for text recognition."""
+    """One line of text, cut out of a page for text recognition."""
     width, font = int(rng.integers(500, 900)), ImageFont.load_default(int(rng.integers(22, 34)))
     image = Image.new("RGB", (width, 48), (245, 243, 238))
     place = (8, 8 + int(rng.integers(-3, 4)))

@@ -85,8 +85,8 @@ def measured(project: Path, rare: list[str]) -> str:
     splits = json.loads((project / "metrics/evaluate.json").read_text())
     scores = splits.get("val") or splits["test"]
     ious = [scores["iou"].get(name) for name in rare]  # an absent class has no score
-    known = [iou for iou in ious if iou is not None]
-    cells = [scores["mean_iou"], statistics.mean(known) if known else None, *ious]
+    defined = [iou for iou in ious if iou is not None]
+    cells = [scores["mean_iou"], statistics.mean(defined) if defined else None, *ious]
     return " | ".join("-" if cell is None else f"{cell:.3f}" for cell in cells) + f" | {seconds:.0f}"
 
 

@@ -35,7 +35,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow database without runs. To create its tables takes seconds, to copy it does not."""
+    """An MLflow database without runs. Creating its tables lasts seconds, copying it does not."""
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     mlflow_setup.prepare()
     from mlflow import MlflowClient

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 
 def put_tables(folder: Path) -> None:
-    """Copy the user's files that stages read, as they are in a new clone."""
+    """Copy the files of a new clone that stages read."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for table in ("pins.csv", "scenes.csv", "weights.pt"):
         shutil.copyfile(ROOT / "data" / table, folder / "data" / table)

@@ -255,7 +255,7 @@ sys.exit(code)
 def test_help_and_refused_options_do_not_import_pytorch(weights, photos, tmp_path):
     draw(photos / "a.jpg")
     (tmp_path / "file").touch()
-    given = {"--weights": str(weights), "--input": str(photos), "--output": str(tmp_path / "out")}
+    options = {"--weights": str(weights), "--input": str(photos), "--output": str(tmp_path / "out")}
     refused = [
         {"--weights": "no/model.pt"},
         {"--weights": str(photos)},
@@ -266,7 +266,7 @@ def test_help_and_refused_options_do_not_import_pytorch(weights, photos, tmp_pat
         {"--batch-size": "many"},
     ]
     for changed, code in ({"--help": ""}, 0), *((one, 1) for one in refused):
-        arguments = [text for pair in (given | changed).items() for text in pair if text]
+        arguments = [text for pair in (options | changed).items() for text in pair if text]
         command = [sys.executable, "-c", MAIN_AND_IMPORTS, *arguments]
         result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert (min(result.returncode, 1), result.stdout.splitlines()[-1]) == (code, ""), changed

@@ -36,7 +36,7 @@ def dataset(folder: Path) -> Dataset:
     photo(folder, "a copy.jpg", 90)
     photo(folder, "turned.jpg", 50, orientation=6)
     photo(folder, "owl.jpg", 200)
-    (folder / "broken.jpg").write_bytes(b"no picture")
+    (folder / "broken.jpg").write_bytes(b"not an image")
     images = [
         Image(key=Path(name).stem, file=name) for name in ("a.jpg", "a copy.jpg", "turned.jpg", "owl.jpg", "broken.jpg")
     ]

@@ -15,7 +15,7 @@ def test_auto_keeps_the_sources_order_and_leaves_out_unused_categories():
     assert select("auto", ["cow", "cat"], {"cat"}) == {"cat": "cat"}
 
 
-def test_a_mapping_merges_and_renames_in_its_own_order():
+def test_a_mapping_merges_and_renames_in_its_order():
     used = {"bus", "car", "person", "truck", "tree"}
     class_of = select({"vehicle": ["truck", "car"], "human": "person"}, sorted(used), used)
     assert class_of == {"truck": "vehicle", "car": "vehicle", "person": "human"}

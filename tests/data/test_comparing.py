@@ -17,8 +17,8 @@ def of_one_layout(seed: int, finest: float = 4) -> Image.Image:
 
 
 def pairs_of(images, bits=10) -> set[tuple[int, int]]:
-    found = duplicates.close_pairs([duplicates.fingerprint(image) for image in images], bits)
-    return {(int(i), int(j)) for part in found for i, j in part}
+    pairs = duplicates.close_pairs([duplicates.fingerprint(image) for image in images], bits)
+    return {(int(i), int(j)) for part in pairs for i, j in part}
 
 
 @pytest.mark.parametrize("finest", [2.5, 4, 6])
@@ -74,12 +74,12 @@ def test_images_without_details_are_compared_by_their_hashes():
     assert pairs_of(images) == {(0, 1)}
 
 
-def test_a_pair_is_found_whatever_else_is_compared():
+def test_a_pair_is_confirmed_independently_of_other_pairs():
     images = [of_one_layout(seed).rotate(angle) for seed in range(1, 5) for angle in (0, 1, 3)]
-    found = pairs_of(images)
-    assert len(found) > 6
+    pairs = pairs_of(images)
+    assert len(pairs) > 6
     alone = {(i, j) for i in range(12) for j in range(i + 1, 12) if (0, 1) in pairs_of([images[i], images[j]])}
-    assert found == alone
+    assert pairs == alone
 
 
 @pytest.mark.parametrize("count", [0, 1, 49])

@@ -105,8 +105,8 @@ def fingerprint_with(whole: int, turned: int = 0x3333333333333333, part: int = 0
     return f"{whole:016x}" + f"{turned:016x}" * (ORIENTATIONS - 1) + f"{part:016x}" * PARTS + SYMMETRIC
 
 
-def pairs(found) -> set[tuple[int, int]]:
-    return {(int(i), int(j)) for part in found for i, j in part}
+def pairs(blocks) -> set[tuple[int, int]]:
+    return {(int(i), int(j)) for part in blocks for i, j in part}
 
 
 def test_close_pairs_are_all_pairs_within_the_distance():

@@ -17,7 +17,7 @@ from segpipe.data import photos
 
 
 def embedded(folder: Path, data: object) -> Path:
-    """A LabelMe file with `data` as its photo: bytes are encoded, other values are written as they are."""
+    """A LabelMe file with `data` as its photo: bytes are encoded, other values are written unchanged."""
     path = folder / "a.json"
     text = base64.b64encode(data).decode() if isinstance(data, bytes) else data
     path.write_text(json.dumps({"imagePath": "gone.jpg", "shapes": [], "imageData": text}))

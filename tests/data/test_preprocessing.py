@@ -30,7 +30,7 @@ def test_crop_fills_the_window_and_keeps_the_centre():
     np.testing.assert_array_equal(fit_label_map(grid("1234 5678"), fit, only_window((2, 4), fit)), grid("23 67"))
 
 
-def test_stretch_scales_each_side_by_itself():
+def test_stretch_scales_each_side_separately():
     fit = Fit("stretch", (2, 4))
     np.testing.assert_array_equal(fit_label_map(grid("12"), fit, only_window((1, 2), fit)), grid("1122 1122"))
 

@@ -57,8 +57,8 @@ def test_the_message_has_all_exceeded_limits_in_one_line():
 
 def test_images_and_annotations_with_one_code_are_compared_separately():
     rows = [*ROWS, Row(kind="image", id="c", image_key="c", place="c", verdict="dropped", reason="bad_ring")]
-    found = limits.shares({"bad_ring": 0.3}, rows, (), LIMITED_CODES)
-    assert [(share.kind, len(share.records), share.of, share.exceeded) for share in found] == [
+    shares = limits.shares({"bad_ring": 0.3}, rows, (), LIMITED_CODES)
+    assert [(share.kind, len(share.records), share.of, share.exceeded) for share in shares] == [
         ("image", 1, 3, True),
         ("annotation", 2, 10, False),
     ]
@@ -66,5 +66,5 @@ def test_images_and_annotations_with_one_code_are_compared_separately():
 
 def test_a_stage_compares_only_the_codes_that_it_is_the_first_to_know():
     hidden = [annotation(10, verdict="hidden", reason="covered")]
-    found = limits.shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], (), FIRST_KNOWN["rasterize"])
-    assert [share.code for share in found] == ["covered"]
+    shares = limits.shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], (), FIRST_KNOWN["rasterize"])
+    assert [share.code for share in shares] == ["covered"]

@@ -24,9 +24,9 @@ def test_a_row_or_finding_of_an_unknown_code_cannot_be_made():
 
 def test_every_reason_of_an_annotation_error_is_in_the_vocabulary():
     only_converted = {"not_one_ring"}  # a target format cannot hold the shape: no reason of the ledger
-    given = {code for text in SOURCE.values() for code in re.findall(r'AnnotationError\(.*?, "([a-z_]+)"\)', text)}
-    assert len(given) > 5
-    assert given - only_converted <= {reason.code for reason in REASONS}
+    codes = {code for text in SOURCE.values() for code in re.findall(r'AnnotationError\(.*?, "([a-z_]+)"\)', text)}
+    assert len(codes) > 5
+    assert codes - only_converted <= {reason.code for reason in REASONS}
 
 
 def test_every_code_is_used():

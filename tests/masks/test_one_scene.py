@@ -207,9 +207,9 @@ def coco_results(root: Path) -> None:
     """Detections as run lengths; their image and classes are in a file without annotations."""
     coco_polygons(root)
     document = json.loads((root / "instances.json").read_text())
-    for found in document["annotations"]:
-        rle = coco_mask.frPyObjects(found["segmentation"], HEIGHT, WIDTH)[0]
-        found |= {"segmentation": {"size": rle["size"], "counts": rle["counts"].decode()}, "score": 0.9}
+    for record in document["annotations"]:
+        rle = coco_mask.frPyObjects(record["segmentation"], HEIGHT, WIDTH)[0]
+        record |= {"segmentation": {"size": rle["size"], "counts": rle["counts"].decode()}, "score": 0.9}
     put_text(root, "results.json", json.dumps(document["annotations"]))
     put_text(root, "instances.json", json.dumps(document | {"annotations": []}))
 
@@ -269,7 +269,7 @@ def test_the_voc_export_of_the_real_scene_has_the_masks_of_its_coco_export(real_
         ]
         for name, dataset in (("voc1.1", voc), ("coco1.0", coco))
     ]
-    np.testing.assert_array_equal(*(np.any(found, axis=0) for found in masks))
+    np.testing.assert_array_equal(*(np.any(of_kind, axis=0) for of_kind in masks))
     assert {i.category for i in voc.instances} == {"ellipse", "rectangle", "strawberry"}
 
 

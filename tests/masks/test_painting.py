@@ -31,15 +31,15 @@ def counted(frame, count):
     return np.bincount(frame.ravel(), minlength=count + 1)
 
 
-def frame(found):
-    return found.frame(np.arange(9, dtype=np.uint8))
+def frame(painting):
+    return painting.frame(np.arange(9, dtype=np.uint8))
 
 
 def test_the_last_region_is_on_top_and_the_rest_has_no_owner():
     bottom, top = grid("###. ###.") > 0, grid("..## ....") > 0
-    found = painted([bottom, top])
-    np.testing.assert_array_equal(frame(found), grid("1122 111."))
-    assert found.pixels(3).tolist() == [1, 5, 2, 0]  # none, bottom, top, and a third region that does not exist
+    painting = painted([bottom, top])
+    np.testing.assert_array_equal(frame(painting), grid("1122 111."))
+    assert painting.pixels(3).tolist() == [1, 5, 2, 0]  # none, bottom, top, and a third region that does not exist
 
 
 def test_many_empty_runs_own_no_pixels_and_need_little_memory():  # memory by the square of their number was 80 GB
@@ -55,10 +55,10 @@ def test_without_regions_no_pixel_has_an_owner():
 @settings(deadline=None)
 @given(heaps())
 def test_painting_equals_writing_each_mask_over_the_last(masks):
-    found = painted(masks)
-    np.testing.assert_array_equal(frame(found), owners(masks))
+    painting = painted(masks)
+    np.testing.assert_array_equal(frame(painting), owners(masks))
     np.testing.assert_array_equal(
-        found.pixels(len(masks)), np.bincount(owners(masks).ravel(), minlength=len(masks) + 1)
+        painting.pixels(len(masks)), np.bincount(owners(masks).ravel(), minlength=len(masks) + 1)
     )
 
 
@@ -74,8 +74,8 @@ def test_a_grid_counts_the_pixels_of_its_rows_and_columns(masks, data):
     height, width = masks[0].shape
     rows = np.array(sorted(data.draw(st.lists(st.integers(0, height - 1), min_size=1, max_size=20))))
     columns = np.array(sorted(data.draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=20))))
-    found = painted(masks).pixels_at(rows, columns, len(masks))
-    np.testing.assert_array_equal(found, counted(owners(masks)[rows[:, None], columns], len(masks)))
+    pixels = painted(masks).pixels_at(rows, columns, len(masks))
+    np.testing.assert_array_equal(pixels, counted(owners(masks)[rows[:, None], columns], len(masks)))
 
 
 BIG_CAR = Paint("car", 100, below=False)

@@ -84,8 +84,8 @@ def test_five_thousand_random_polygons_equal_those_of_pycocotools():
         steps = rng.choice([1e-9, 0.01, 0.1, 0.5, 1], 200)  # from floats to integers
         low, high = -0.5 * max(size_hw), 1.5 * max(size_hw)
         drawn = [[(rng.uniform(low, high, 2 * rng.integers(3, 40)) // step * step).tolist()] for step in steps]
-        found = [rle.compressed(region) for region in raster.draw_each(drawn, size_hw)]
-        assert found == [oracle(shape, size_hw) for shape in drawn]
+        regions = [rle.compressed(region) for region in raster.draw_each(drawn, size_hw)]
+        assert regions == [oracle(shape, size_hw) for shape in drawn]
 
 
 def test_points_a_hundred_thousand_pixels_away_are_drawn_as_pycocotools_draws_them():
@@ -147,9 +147,9 @@ def test_painting_equals_writing_each_decoded_mask_over_the_last(shapes):
 
 def test_each_value_of_a_mask_becomes_a_region():
     values = grid("1122 1221 0000").astype(np.int32) * 1000
-    found = raster.of_values(values)
-    assert sorted(found) == [0, 1000, 2000]
-    for value, region in found.items():
+    regions = raster.of_values(values)
+    assert sorted(regions) == [0, 1000, 2000]
+    for value, region in regions.items():
         np.testing.assert_array_equal(pixels(region, (3, 4)) > 0, values == value)
 
 
@@ -158,7 +158,7 @@ def test_each_value_of_a_mask_becomes_a_region():
     [("coco_mini", 1464), ("car_damage", 4930), ("multi_format", 150), ("labelme", 20)],
 )
 def test_every_real_polygon_is_drawn_as_pycocotools_draws_it(real_data, name, least):
-    """All rings of an image are drawn in one call, as the readers return them, whatever their format."""
+    """All rings of an image are drawn in one call, as the readers return them, for every format."""
     dataset = read_source(real_data / name)
     rings_of: dict[str, list] = {}
     for instance in dataset.instances:
@@ -167,8 +167,8 @@ def test_every_real_polygon_is_drawn_as_pycocotools_draws_it(real_data, name, le
     seen = 0
     for image in dataset.images:
         size_hw = photos.read_size(real_data / name / image.file)[0] if image.key in rings_of else (1, 1)
-        found = [geometry.examine(rings, size_hw).rings for rings in rings_of.get(image.key, ())]
-        usable = [rings for rings in found if rings]
+        shapes = [geometry.examine(rings, size_hw).rings for rings in rings_of.get(image.key, ())]
+        usable = [rings for rings in shapes if rings]
         for rings, region in zip(usable, raster.draw_each(usable, size_hw), strict=True):
             assert rle.compressed(region) == oracle([list(ring) for ring in rings], size_hw), image.file
             seen += len(rings)

@@ -84,8 +84,8 @@ def test_a_contact_sheet_without_predictions_has_two_panels_for_each_image_and_f
     samples = [Sample(key=f"p{i}", image=image, truth=np.full((50, 40), i % 3, np.uint8)) for i in range(5)]
     pixels = np.asarray(contact_sheet(samples, CLASSES, ["Training images"]))
     assert pixels.shape[1] == 2 * 20 + 8 * 160 + 7 * 12  # 50 px grow by 4 to 200
-    found = [holds(pixels, colour) for colour in ((200, 200, 200), (128, 0, 0), (0, 128, 0), (213, 94, 0))]
-    assert found == [True, True, True, False]
+    has_colour = [holds(pixels, colour) for colour in ((200, 200, 200), (128, 0, 0), (0, 128, 0), (213, 94, 0))]
+    assert has_colour == [True, True, True, False]
 
 
 def test_a_contact_sheet_with_predictions_shows_errors():

@@ -35,12 +35,12 @@ def test_pixels_under_ignored_regions_count_and_ignored_pixels_under_objects_do_
 @given(st.lists(st.tuples(st.integers(-3, 9), st.integers(-3, 9), st.integers(1, 9)), min_size=1, max_size=6))
 def test_the_counts_add_up_to_the_hidden_pixels_of_each_object(squares):
     regions = raster.draw_each([square(*one) for one in squares], (10, 12))
-    found = of(regions, (10, 12), [0, *range(1, len(regions) + 1)])
+    overlaps = of(regions, (10, 12), [0, *range(1, len(regions) + 1)])
     shown = painting.paint(regions, (10, 12)).pixels(len(regions))[1:]
     lacking = np.array(rle.areas_px(regions)) - shown
     for number, lack in enumerate(lacking.tolist(), start=1):
-        assert sum(pixels for below, _, pixels in found if below == number) == lack
-    assert all(on_top > below for below, on_top, _ in found)  # the later is on top
+        assert sum(pixels for below, _, pixels in overlaps if below == number) == lack
+    assert all(on_top > below for below, on_top, _ in overlaps)  # the later is on top
 
 
 def test_the_table_is_read_as_written(tmp_path):

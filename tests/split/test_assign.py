@@ -177,9 +177,9 @@ def test_a_group_pinned_to_two_splits_keeps_both_and_is_a_leak():
     pool = pool_of(pinned(images, pins))
     rows = assign.to_rows(pool, assign.by_balance(pool, 0.2, 0.2))
     assert [row.split for row in rows[:3]] == ["test", "train", "train"]
-    found = leaks.find_leaks(pool, rows, 4)
-    assert leaks.counts(found, rows)["pinned_apart_images"] == 1
-    assert leaks.lines(found, rows)[-1] == (
+    all_leaks = leaks.find_leaks(pool, rows, 4)
+    assert leaks.counts(all_leaks, rows)["pinned_apart_images"] == 1
+    assert leaks.lines(all_leaks, rows)[-1] == (
         "images of val and test of a group that pins divide between splits: 1 "
         "(first: image1 in test and image2 in train)"
     )
@@ -260,9 +260,9 @@ def test_copies_by_name_get_one_split_and_new_copies_do_not_change_it(method):
 def test_copies_by_name_in_different_splits_of_the_source_are_leaks():
     images = [candidate(i, copy_of=f"a{i % 2}", source_split="train" if i < 3 else "val") for i in range(4)]
     rows = by_source(images, {"train": "train", "val": "val"})
-    found = leaks.find_leaks(pool_of(images), rows, 4)
-    assert leaks.counts(found, rows)["copied_images"] == 1
-    assert leaks.lines(found, rows) == [
+    all_leaks = leaks.find_leaks(pool_of(images), rows, 4)
+    assert leaks.counts(all_leaks, rows)["copied_images"] == 1
+    assert leaks.lines(all_leaks, rows) == [
         "images of val and test that are, by their file names, copies of an image with a copy in another split: 1 "
         "(first: image3 in val and image1 in train)"
     ]

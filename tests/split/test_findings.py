@@ -76,8 +76,8 @@ def test_the_ledger_names_the_images_that_are_not_trained_on_and_their_split():
 
 def test_near_duplicates_and_leaked_images_are_findings(one_look):
     photos = [photo("a", one_look), photo("b", one_look), photo("c", ""), photo("d", one_look)]
-    found = split_findings(SIDES, photos, near_bits=0)
-    assert [(f.id, f.code, f.twin, f.detail) for f in found] == [
+    findings = split_findings(SIDES, photos, near_bits=0)
+    assert [(f.id, f.code, f.twin, f.detail) for f in findings] == [
         ("b", "near_duplicate_photographs", "a", "nearly equal to a.jpg"),  # d is of another group
         ("b", "leaked_photographs", "a", "in val; same group as a.jpg"),
     ]
@@ -88,8 +88,8 @@ def test_a_near_duplicate_names_the_earliest_near_image(one_look):
     other = digit + one_look[1:]  # at most 4 bits from it
     sides = [placed(key, "train", "a") for key in "abcde"]
     looks_of = {"a": "", "b": other, "c": one_look, "d": one_look, "e": other}
-    found = split_findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
-    assert [(f.id, f.twin) for f in found] == [("c", "b"), ("d", "b"), ("e", "b")]
+    findings = split_findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
+    assert [(f.id, f.twin) for f in findings] == [("c", "b"), ("d", "b"), ("e", "b")]
 
 
 def test_equal_files_are_not_near_duplicates(one_look):

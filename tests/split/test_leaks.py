@@ -10,7 +10,7 @@ from tests.data.test_duplicates import fingerprint_with
 from tests.split.test_assign import candidate, pool_of
 
 
-def found(images, sides):
+def split_leaks(images, sides):
     pool = pool_of(images)
     rows = [Assignment(key=c.key, split=side, group="") for c, side in zip(images, sides, strict=True)]
     return leaks.find_leaks(pool, rows, 4), rows
@@ -19,7 +19,7 @@ def found(images, sides):
 def test_leaking_images_are_counted_by_kind_and_once_in_all():
     first = candidate(1, scene="a")
     images = [first, candidate(2, sha256=first.sha256), candidate(3, phash=first.phash), candidate(4, scene="a")]
-    leaking, rows = found([*images, candidate(5), candidate(6)], ["train", "val", "test", "test", "val", "train"])
+    leaking, rows = split_leaks([*images, candidate(5), candidate(6)], ["train", "val", "test", "test", "val", "train"])
     assert leaks.counts(leaking, rows) == {
         "equal_images": 1,  # image2
         "near_duplicate_images": 1,  # image3; image2 looks different
@@ -59,26 +59,26 @@ def test_leaking_near_duplicates_are_those_of_all_pairs(drawn):
         for i, j in part.tolist()
         if sides[i] != sides[j] and sides[i] and sides[j]
     ]
-    leaking = next(leak for leak in found(images, sides)[0] if leak.kind == "near_duplicate_images")
+    leaking = next(leak for leak in split_leaks(images, sides)[0] if leak.kind == "near_duplicate_images")
     assert leaking.images == {i for pair in crossing for i in pair if sides[i] != "train"}
     assert (set(leaking.first) if leaking.first else None) == (set(crossing[0]) if crossing else None)
 
 
 def test_leaks_between_val_and_test_count_for_both_and_train_never_counts():
-    leaking, rows = found([candidate(i, scene="a") for i in range(4)], ["val", "test", "train", "train"])
+    leaking, rows = split_leaks([candidate(i, scene="a") for i in range(4)], ["val", "test", "train", "train"])
     assert leaks.counts(leaking, rows)["same_scene_images"] == 2
 
 
 def test_an_image_that_is_left_out_neither_leaks_nor_hides_a_leak():
     images = [candidate(i, scene="a") for i in range(3)]
-    leaking, rows = found(images, ["", "train", "test"])
+    leaking, rows = split_leaks(images, ["", "train", "test"])
     assert leaks.counts(leaking, rows)["same_scene_images"] == 1
-    leaking, rows = found(images, ["", "test", "test"])
+    leaking, rows = split_leaks(images, ["", "test", "test"])
     assert leaks.counts(leaking, rows)["images"] == 0
 
 
 def test_too_many_leaks_are_an_error_with_names_and_a_remedy():
-    leaking, rows = found([candidate(i, scene="a") for i in range(3)], ["train", "train", "val"])
+    leaking, rows = split_leaks([candidate(i, scene="a") for i in range(3)], ["train", "train", "val"])
     leaks.check_limit(leaking, rows, 1.0)
     with pytest.raises(UserError) as error:
         leaks.check_limit(leaking, rows, 0.5)

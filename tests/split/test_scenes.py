@@ -37,8 +37,8 @@ def test_a_scene_is_the_match_of_the_pattern_in_the_file_name():
     ],
 )
 def test_tables_with_commas_semicolons_or_tabs_are_read(tmp_path, text):
-    found = scenes.by_table(table(tmp_path, text), "patient", KNOWN)
-    assert found == {"a__1": "p1", "a__2": "", "b__1": "p2"}
+    scene_of = scenes.by_table(table(tmp_path, text), "patient", KNOWN)
+    assert scene_of == {"a__1": "p1", "a__2": "", "b__1": "p2"}
 
 
 def test_a_table_without_rows_has_no_scenes(tmp_path):
@@ -96,8 +96,8 @@ def test_a_pattern_and_a_table_with_rows_are_an_error(tmp_path):
     with pytest.raises(UserError, match=r"split\.scene and the rows of .*scenes\.csv both name scenes; keep one"):
         scenes.scenes_of(KNOWN, KNOWN, "a", path, "scene")
     empty = table(tmp_path, "file,scene\n")
-    found = scenes.scenes_of({"b__1": "b/1.jpg", "a__2": "a/2.jpg"}, KNOWN, "^.", empty, "scene")
-    assert found == {"b__1": "b", "a__2": "a"}
+    scene_of = scenes.scenes_of({"b__1": "b/1.jpg", "a__2": "a/2.jpg"}, KNOWN, "^.", empty, "scene")
+    assert scene_of == {"b__1": "b", "a__2": "a"}
 
 
 HASHES = ("7f39f8317fbdb1988ef4c628eba02591", "072b030ba126b2f4b2374f342be9ed44", "zmrrEH9XTrsjtb5X52YR")

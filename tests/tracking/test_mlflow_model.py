@@ -52,11 +52,11 @@ def test_the_logged_model_predicts_in_a_process_without_the_project(mlflow_clien
     np.save("images.npy", images)
     with open_training(RunFacts(name="unet", inputs="a" * 8), Tracking(experiment="shapes")) as run:
         run.log_model(Path("model.pt"))
-    [found] = mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])
+    [run] = mlflow_client.search_runs([mlflow_client.get_experiment_by_name("shapes").experiment_id])
     Path("model.pt").unlink()
 
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{workplace}/mlflow.db", "PYTHONPATH": ""}
-    uri = f"runs:/{found.info.run_id}/model"
+    uri = f"runs:/{run.info.run_id}/model"
     done = subprocess.run(
         [sys.executable, "-c", LOAD_AND_PREDICT, uri], cwd=workplace, env=environment, capture_output=True, text=True
     )

@@ -61,18 +61,18 @@ def test_a_run_has_params_tags_curves_files_and_final_scores(mlflow_client):
         run.log_file(Path("plots"), "plots")
         run.set_tags({"stopped": "budget"})
 
-    found = only_run(mlflow_client)
-    assert found.info.status == "FINISHED"
-    assert found.info.run_name == "unet-abcdef12"
-    assert found.data.params == {"seed": "7", "train.lr": "0.001", "train.note": "x" * 497 + "..."}
-    assert found.data.metrics == {"train/loss": 1.0, "val/iou/traffic_light": 0.5, "final/miou": 0.75}
-    assert steps(mlflow_client, found, "train/loss") == [0, 1]
-    assert {name: found.data.tags[name] for name in FACTS.tags} == FACTS.tags
-    assert found.data.tags["mlflow.source.git.commit"] == "c" * 40
-    assert found.data.tags["stopped"] == "budget"
-    assert artifacts(mlflow_client, found) == ["class_slugs.json", "params.yaml", "plots"]
-    assert artifacts(mlflow_client, found, "plots") == ["plots/loss.csv"]
-    slugs = Path(mlflow_client.download_artifacts(found.info.run_id, "class_slugs.json")).read_text()
+    tracked = only_run(mlflow_client)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.info.run_name == "unet-abcdef12"
+    assert tracked.data.params == {"seed": "7", "train.lr": "0.001", "train.note": "x" * 497 + "..."}
+    assert tracked.data.metrics == {"train/loss": 1.0, "val/iou/traffic_light": 0.5, "final/miou": 0.75}
+    assert steps(mlflow_client, tracked, "train/loss") == [0, 1]
+    assert {name: tracked.data.tags[name] for name in FACTS.tags} == FACTS.tags
+    assert tracked.data.tags["mlflow.source.git.commit"] == "c" * 40
+    assert tracked.data.tags["stopped"] == "budget"
+    assert artifacts(mlflow_client, tracked) == ["class_slugs.json", "params.yaml", "plots"]
+    assert artifacts(mlflow_client, tracked, "plots") == ["plots/loss.csv"]
+    slugs = Path(mlflow_client.download_artifacts(tracked.info.run_id, "class_slugs.json")).read_text()
     assert json.loads(slugs) == {"background": "background", "Traffic Light": "traffic_light"}
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
 
@@ -81,10 +81,10 @@ def test_scores_of_classes_whose_names_mlflow_refuses_are_stored(mlflow_client, 
     facts = replace(FACTS, params={"ingest": {"classes": dict.fromkeys(HARD, "thing")}}, classes=HARD)
     with open_training(facts, SETTINGS) as run:
         run.log_metrics({"epoch": {"loss": 1.0, "val_iou": dict.fromkeys(HARD, 0.5)}}, step=1)
-    found = only_run(mlflow_client)
-    assert found.info.status == "FINISHED"
-    assert len(found.data.params) == len(HARD)
-    assert len(found.data.metrics) == 1 + len(HARD)
+    tracked = only_run(mlflow_client)
+    assert tracked.info.status == "FINISHED"
+    assert len(tracked.data.params) == len(HARD)
+    assert len(tracked.data.metrics) == 1 + len(HARD)
     assert not caplog.records
 
 
@@ -93,10 +93,10 @@ def test_only_the_refused_names_are_left_out_each_with_one_warning(mlflow_client
         for epoch in (1, 2):
             run.log_metrics({"loss": 1.0, "x" * 251: 2.0, "miou": 0.5}, step=epoch)
         run.set_tags({"a": "1", "b?": "2", "c": "3"})
-    found = only_run(mlflow_client)
-    assert found.info.status == "FINISHED"
-    assert found.data.metrics == {"loss": 1.0, "miou": 0.5}
-    assert [found.data.tags.get(name) for name in ("a", "b?", "c")] == ["1", None, "3"]
+    tracked = only_run(mlflow_client)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.metrics == {"loss": 1.0, "miou": 0.5}
+    assert [tracked.data.tags.get(name) for name in ("a", "b?", "c")] == ["1", None, "3"]
     lines = [record.getMessage().partition(";")[0] for record in caplog.records]
     assert lines == [f"tracking: mlflow refuses {'x' * 251}", "tracking: mlflow refuses b?"]
 
@@ -109,8 +109,8 @@ def test_a_run_without_a_place_for_artifacts_has_its_numbers_and_its_end(mlflow_
         for _ in range(3):
             run.log_file(Path("params.yaml"))
         run.log_metrics({"miou": 0.5})
-    found = only_run(mlflow_client)
-    assert (found.info.status, found.data.metrics) == ("FINISHED", {"loss": 1.0, "miou": 0.5})
+    tracked = only_run(mlflow_client)
+    assert (tracked.info.status, tracked.data.metrics) == ("FINISHED", {"loss": 1.0, "miou": 0.5})
     [spool] = Path(".segpipe/tracking").glob("*.jsonl")
     assert [json.loads(line)["kind"] for line in spool.read_text().splitlines()] == ["File"] * 4
     assert len(caplog.records) == 1
@@ -142,11 +142,11 @@ def test_steps_and_pictures_that_are_logged_again_are_stored_once(mlflow_client)
         log_steps(run, 4, [2.0, 1.0])
         for epoch in (1, 2, 2):
             run.log_picture(Path("sheet.png"), "predictions", step=epoch)
-    found = only_run(mlflow_client)
-    history = mlflow_client.get_metric_history(found.info.run_id, "step/loss")
+    tracked = only_run(mlflow_client)
+    history = mlflow_client.get_metric_history(tracked.info.run_id, "step/loss")
     assert [(metric.step, metric.value) for metric in history] == [(1, 4.0), (3, 3.0), (4, 2.0), (5, 1.0)]
-    assert steps(mlflow_client, found, "step/lr") == [1, 2, 3, 4, 5]
-    assert pictures(mlflow_client, found) == [("predictions", 1), ("predictions", 2)]
+    assert steps(mlflow_client, tracked, "step/lr") == [1, 2, 3, 4, 5]
+    assert pictures(mlflow_client, tracked) == [("predictions", 1), ("predictions", 2)]
 
 
 def test_more_than_a_thousand_steps_are_stored(mlflow_client):
@@ -237,11 +237,11 @@ def test_a_stopped_training_continues_its_run(mlflow_client):
         for epoch in range(3):  # the first two again, from the checkpoint
             run.log_metrics({"loss": 2.0 - epoch}, step=epoch)
 
-    found = only_run(mlflow_client)
-    assert found.info.status == "FINISHED"
-    assert steps(mlflow_client, found, "loss") == [0, 1, 2]
-    assert (found.data.params["train.lr"], found.data.params["new"]) == ("0.001", "1")
-    assert found.data.tags["drift"] == f"train.lr: 0.001 -> 0.5; git.commit: {'c' * 40} -> {'d' * 40}"
+    tracked = only_run(mlflow_client)
+    assert tracked.info.status == "FINISHED"
+    assert steps(mlflow_client, tracked, "loss") == [0, 1, 2]
+    assert (tracked.data.params["train.lr"], tracked.data.params["new"]) == ("0.001", "1")
+    assert tracked.data.tags["drift"] == f"train.lr: 0.001 -> 0.5; git.commit: {'c' * 40} -> {'d' * 40}"
 
 
 def test_the_run_of_a_failed_training_is_failed(mlflow_client):
@@ -282,9 +282,9 @@ def test_a_stage_killed_after_the_training_continues_the_finished_run(mlflow_cli
         with open_training(FACTS, SETTINGS, is_known) as run:
             run.log_metrics({"loss": 2.0}, step=0)
             run.log_model(Path("model.pt"))
-    found = only_run(mlflow_client)
-    assert (found.info.status, steps(mlflow_client, found, "loss")) == ("FINISHED", [0])
-    assert len(found.outputs.model_outputs) == 1
+    tracked = only_run(mlflow_client)
+    assert (tracked.info.status, steps(mlflow_client, tracked, "loss")) == ("FINISHED", [0])
+    assert len(tracked.outputs.model_outputs) == 1
 
 
 def test_a_new_training_of_equal_inputs_is_another_run(mlflow_client):
@@ -328,11 +328,11 @@ def test_later_stages_find_the_run_by_the_model(mlflow_client):
     with open_trained(model, ("background", "Traffic Light"), SETTINGS) as run:
         run.log_metrics({"test": {"iou": {"Traffic Light": 0.5}}})
         run.log_file(Path("sheet.png"), "samples")
-    found = only_run(mlflow_client)
-    assert found.info.run_id == run_id
-    assert found.data.metrics == {"test/iou/traffic_light": 0.5}
-    assert artifacts(mlflow_client, found, "samples") == ["samples/sheet.png"]
-    assert (found.info.status, found.info.end_time) == ("FINISHED", ended)
+    tracked = only_run(mlflow_client)
+    assert tracked.info.run_id == run_id
+    assert tracked.data.metrics == {"test/iou/traffic_light": 0.5}
+    assert artifacts(mlflow_client, tracked, "samples") == ["samples/sheet.png"]
+    assert (tracked.info.status, tracked.info.end_time) == ("FINISHED", ended)
 
 
 def test_a_model_without_a_run_gets_no_new_run(mlflow_client, caplog):
@@ -466,11 +466,11 @@ def test_data_that_a_dead_server_missed_is_sent_by_the_evaluation(mlflow_client,
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with open_trained(Path("model.pt"), FACTS.classes, SETTINGS) as run:
         run.log_metrics({"test/miou": 0.5})
-    found = only_run(mlflow_client)
-    assert found.info.status == "FINISHED"
-    assert found.data.metrics == {"loss": 1.0, "step/loss": 1.0, "step/lr": 0.5, "test/miou": 0.5}
-    assert steps(mlflow_client, found, "step/loss") == [1, 2]
-    assert found.data.tags["model_md5"] == provenance.md5_of(Path("model.pt"))
+    tracked = only_run(mlflow_client)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.metrics == {"loss": 1.0, "step/loss": 1.0, "step/lr": 0.5, "test/miou": 0.5}
+    assert steps(mlflow_client, tracked, "step/loss") == [1, 2]
+    assert tracked.data.tags["model_md5"] == provenance.md5_of(Path("model.pt"))
     assert not list(Path(".segpipe/tracking").glob("*.jsonl"))
 
 

@@ -87,7 +87,7 @@ def test_accumulated_parts_give_the_step_of_the_whole_batch():
 
 
 class FixedLogits(nn.Module):
-    """Logits in float32, whatever autocast says."""
+    """Logits in float32, also under autocast."""
 
     def forward(self, images):
         return images[:, :1] / 255 * torch.linspace(-2, 3, 4).view(1, -1, 1, 1)

@@ -56,18 +56,18 @@ def test_without_validation_images_validation_takes_no_time(tmp_path):
 
 
 def test_one_time_costs_of_a_network_are_not_counted(tmp_path):
-    network, known = tiny.segmenter(), set()
+    network, warm_kinds = tiny.segmenter(), set()
 
     def first_is_slow(module, images):
         kind = (module.training, images[0].shape)
-        if kind not in known:
+        if kind not in warm_kinds:
             time.sleep(1)  # like a GPU library that tries its kernels
-        known.add(kind)
+        warm_kinds.add(kind)
 
     network.network.register_forward_pre_hook(first_is_slow)
     data = tiny.data(train=2, val=40)  # an epoch of one step, and 20 batches of validation
     measured = forecast.probe(network, data, tiny.recipe(), tiny.CPU, tmp_path)
-    assert len(known) == 2
+    assert len(warm_kinds) == 2
     assert measured.step_seconds < 0.9
     assert measured.validation_seconds < 9  # 1 s scaled up would be 10
 

@@ -137,7 +137,7 @@ def test_ohem_counts_uncertain_pixels_only():
     assert loss.item() == pytest.approx(-(math.log(0.6) + math.log(0.3)) / 2, rel=1e-5)
 
 
-def test_ohem_counts_the_least_certain_pixels_if_all_are_certain():
+def test_ohem_counts_the_pixels_of_lowest_certainty_if_all_are_certain():
     logits = logits_of([[0.8, 0.2], [0.75, 0.25], *[[0.99, 0.01]] * 14])  # 16 pixels: one in 16, so the two least
     loss = only("ohem", logits, target_of(*[0] * 16))
     assert loss.item() == pytest.approx(-(math.log(0.8) + math.log(0.75)) / 2, rel=1e-5)

@@ -1,4 +1,4 @@
-"""What trackers show of a training: curves in a real MLflow database, and sheets."""
+"""The parts of a training that trackers show: curves in a real MLflow database, and sheets."""
 
 import logging
 from pathlib import Path

@@ -31,14 +31,14 @@ def test_valid_annotations_have_no_findings():
 
 
 def test_a_repeated_outline_of_one_class_names_the_earlier_one():
-    (found,) = find([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10))], SIZE)
-    assert (found.code, found.id, found.twin) == ("annotated_twice", "2", "1")
-    assert found.detail == "the same pixels as 1 (IoU 100 %)"
+    (finding,) = find([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10))], SIZE)
+    assert (finding.code, finding.id, finding.twin) == ("annotated_twice", "2", "1")
+    assert finding.detail == "the same pixels as 1 (IoU 100 %)"
 
 
 def test_a_repeated_outline_of_another_class_names_both_classes():
-    (found,) = find([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10), category="dog")], SIZE)
-    assert (found.code, found.detail) == (
+    (finding,) = find([drawn("1", square(1, 1, 10)), drawn("2", square(1, 1, 10), category="dog")], SIZE)
+    assert (finding.code, finding.detail) == (
         "annotated_as_two_classes",
         "the same pixels as 1 (IoU 100 %), as cat and as dog",
     )
@@ -119,10 +119,10 @@ def test_the_declared_area_may_include_the_part_outside_the_image():
     assert codes(drawn("1", past, area=200, areas=(400.0,))) == []
 
 
-def test_an_area_of_the_box_has_its_own_code():
+def test_an_area_of_the_box_has_a_separate_code():
     triangle = (0, 0, 20, 0, 0, 20)
-    (found,) = find([drawn("1", triangle, area=400)], SIZE)
-    assert (found.code, found.detail) == ("area_of_box", "the declared area is 400, the annotation covers 190 px")
+    (finding,) = find([drawn("1", triangle, area=400)], SIZE)
+    assert (finding.code, finding.detail) == ("area_of_box", "the declared area is 400, the annotation covers 190 px")
 
 
 def test_an_annotation_of_the_whole_image_is_a_finding():
