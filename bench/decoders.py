@@ -43,8 +43,8 @@ def decoders() -> dict[str, Callable[[Path], np.ndarray]]:
         from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
         torch.set_num_threads(1)
-        found["torchvision.io"] = lambda path: decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB).numpy()
-    return found
+        readers["torchvision.io"] = lambda path: decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB).numpy()
+    return readers
 
 
 def main() -> None:
