@@ -15,14 +15,14 @@ def reached(entry: Path, but: Collection[Path] = ()) -> set[Path]:
 
     but: files that are neither counted nor followed. An __init__.py with only a docstring is not counted.
     """
-    found: set[Path] = set()
+    paths: set[Path] = set()
     waiting = [entry]
     while waiting:
         path = waiting.pop()
-        if path not in found and path not in but:
-            found.add(path)
+        if path not in paths and path not in but:
+            paths.add(path)
             waiting += imported(path)
-    return found
+    return paths
 
 
 @cache
@@ -47,11 +47,11 @@ def _files(module: str) -> list[Path]:
     """The files of the project that run when `module` is imported: the module and the __init__.py of its packages."""
     parts = module.split(".")
     base = SOURCE if parts[0] == "segpipe" else ROOT
-    found = []
+    files = []
     for depth in range(1, len(parts) + 1):
         path = base.joinpath(*parts[:depth])
-        found += [file for file in (path.with_suffix(".py"), path / "__init__.py") if _has_code(file)]
-    return found
+        files += [file for file in (path.with_suffix(".py"), path / "__init__.py") if _has_code(file)]
+    return files
 
 
 def _has_code(path: Path) -> bool:

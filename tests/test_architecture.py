@@ -1,4 +1,4 @@
-"""Who may import whom: packages are named after the stages, and imports run one way."""
+"""The imports between packages: packages are named after the stages, and imports have one direction."""
 
 from tests.imports import SOURCE, imported, package_of
 

@@ -1,4 +1,4 @@
-"""The ten edge cases of the README: each is planted in a small source, and counted where the README says."""
+"""The ten edge cases of the README: each is planted in a small source, and counted as the README states."""
 
 import json
 from pathlib import Path

@@ -28,10 +28,10 @@ name = sys.argv[1]
 plan = json.load(open("plan.json"))[name]
 params = json.load(open("params.json"))
 def value(key):
-    found = params
+    value = params
     for part in key.split("."):
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 for file in plan["files"]:
     os.makedirs(os.path.dirname(file), exist_ok=True)
     with open(file, "w") as out:

@@ -1,4 +1,4 @@
-"""The pipeline in DVC: what dvc.yaml declares, which stages run again after a change, and what the commands show."""
+"""The pipeline in DVC: the declarations of dvc.yaml, the stages that run again after a change, and the output of the commands."""
 
 import json
 import re
@@ -70,8 +70,10 @@ def test_every_literal_path_of_a_stage_is_declared():
         code = (ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8").split('"""', 2)[2]
         declared = outs(stage) | set(stage["deps"])
         for path in re.findall(r'"((?:data|models|metrics|results)/[\w./-]+)"', code):
-            known = any(path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in declared)
-            assert known, f"stages/{name}.py names {path}, which dvc.yaml does not declare for it"
+            is_declared = any(
+                path == out or path.startswith(f"{out}/") or out.startswith(f"{path}/") for out in declared
+            )
+            assert is_declared, f"stages/{name}.py names {path}, which dvc.yaml does not declare for it"
 
 
 @pytest.fixture(scope="module")

@@ -61,10 +61,10 @@ def test_the_table_of_cases_names_reasons_of_the_ledger():
     table = TEXT.split("## Edge cases")[1].split("## Scores")[0]
     cells = {row[1].strip(): row[5] for row in map(columns, re.findall(r"^\| \d+ \|.*", table, re.MULTILINE))}
     codes = {number: set(re.findall(r"`([a-z_]+)`", cell)) for number, cell in cells.items()}
-    known = {reason.code for reason in reasons.REASONS} | {"empty_mask"}  # empty_mask is a reason in splits.csv
+    codes_in_code = {reason.code for reason in reasons.REASONS} | {"empty_mask"}  # empty_mask is a reason in splits.csv
     assert codes.pop("7") == {"px_store"}  # a column of the ledger
     assert all(codes.values())
-    assert set().union(*codes.values()) - known == set()
+    assert set().union(*codes.values()) - codes_in_code == set()
 
 
 def columns(row: str) -> list[str]:

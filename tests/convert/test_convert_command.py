@@ -81,9 +81,9 @@ def test_classes_can_be_renamed_and_merged(source, tmp_path):
     assert (label_png.read(out / "masks/a.png") == 1).any()
 
 
-@pytest.mark.parametrize(("asked", "message"), [("animal=", "animal="), ("=dog", "=dog"), ("b=cat", "b=cat")])
-def test_an_invalid_class_option_is_an_error(source, tmp_path, capsys, asked, message):
-    assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--classes", "a=cat", asked) == (
+@pytest.mark.parametrize(("option", "message"), [("animal=", "animal="), ("=dog", "=dog"), ("b=cat", "b=cat")])
+def test_an_invalid_class_option_is_an_error(source, tmp_path, capsys, option, message):
+    assert refused(capsys, source, tmp_path / "out", "--to", "coco", "--classes", "a=cat", option) == (
         f"segpipe convert: --classes {message}: write each class of the source once, like car or vehicle=car"
     )
 

@@ -38,8 +38,8 @@ shapes = st.one_of(
 
 
 def instance(number: int, **fields) -> Instance:
-    known = {"id": str(number), "image_key": "a", "category": "cat", "rings": (SQUARE,)}
-    return Instance(**known | fields)
+    defaults = {"id": str(number), "image_key": "a", "category": "cat", "rings": (SQUARE,)}
+    return Instance(**defaults | fields)
 
 
 def dataset(*instances: Instance, split: str | None = None) -> Dataset:
@@ -250,11 +250,11 @@ def few(source: Dataset, step: int) -> Dataset:
 
 
 def assert_equal_maps(before: Dataset, root: Path, out: Path, categories: tuple[str, ...]) -> None:
-    expected, found = drawn(before, root, categories), drawn(read_source(out), out, categories)
+    expected, converted = drawn(before, root, categories), drawn(read_source(out), out, categories)
     assert expected
-    assert sorted(expected) == sorted(found)
+    assert sorted(expected) == sorted(converted)
     for name, label_map in expected.items():
-        np.testing.assert_array_equal(found[name], label_map, err_msg=name)
+        np.testing.assert_array_equal(converted[name], label_map, err_msg=name)
 
 
 def test_masks_have_a_palette_and_copied_photos_the_same_bytes(tmp_path):
@@ -310,7 +310,7 @@ def test_voc_boxes_count_pixels_from_1_and_object_masks_number_the_boxes(tmp_pat
     void = instance(3, role="ignore", category="", rings=((0.0, 0.0, 3.0, 0.0, 3.0, 3.0, 0.0, 3.0),))
     written(tmp_path, "voc", dataset(instance(1), void, instance(2, rings=(HOLE,), category="dog")))
     objects = ElementTree.parse(tmp_path / "out/Annotations/a.xml").findall("object")
-    assert [[found.findtext("name"), *(edge.text for edge in found.find("bndbox"))] for found in objects] == [
+    assert [[item.findtext("name"), *(edge.text for edge in item.find("bndbox"))] for item in objects] == [
         ["cat", "3", "3", "12", "12"],  # pixels 2 to 11 of 0 to 39
         ["dog", "5", "5", "8", "8"],
     ]

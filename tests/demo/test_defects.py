@@ -102,7 +102,7 @@ def demo() -> Reading:
 
 
 @pytest.fixture(scope="module")
-def found(demo) -> dict[int, str]:
+def reason_of(demo) -> dict[int, str]:
     """The reason code of each annotation; the later of two equal records covers the first."""
     reasons = {record["id"]: record_defect(demo, record) for record in demo.annotations}
     seen: dict[str, int] = {}
@@ -121,16 +121,16 @@ def test_the_folder_is_small_and_has_enough_images(demo):
     assert demo.manifest["expected"]["images"]["verdicts"]["kept"] >= 240
 
 
-def test_the_annotations_with_a_defect_are_those_of_the_manifest(demo, found):
+def test_the_annotations_with_a_defect_are_those_of_the_manifest(demo, reason_of):
     expected = {i: entry["reason"] for entry in demo.manifest["planted"] for i in entry.get("ids", [])}
-    assert {number: reason for number, reason in found.items() if reason} == expected
+    assert {number: reason for number, reason in reason_of.items() if reason} == expected
 
 
-def test_the_annotation_counts_of_the_manifest_are_right(demo, found):
+def test_the_annotation_counts_of_the_manifest_are_right(demo, reason_of):
     expected = demo.manifest["expected"]["annotations"]
     assert expected["rows"] == len(demo.annotations) == sum(expected["verdicts"].values())
-    assert Counter(filter(None, found.values())) == expected["reasons"]
-    assert list(found.values()).count("") == expected["verdicts"]["kept"]
+    assert Counter(filter(None, reason_of.values())) == expected["reasons"]
+    assert list(reason_of.values()).count("") == expected["verdicts"]["kept"]
 
 
 def test_the_image_counts_of_the_manifest_are_right(demo):
@@ -160,10 +160,10 @@ def test_dropped_records_are_below_the_default_limits(demo):
         assert counts["verdicts"]["dropped"] < 0.05 * counts["rows"]
 
 
-def test_images_with_an_empty_mask_have_one_annotation_without_pixels(demo, found):
+def test_images_with_an_empty_mask_have_one_annotation_without_pixels(demo, reason_of):
     by_file = {f"images/{image['file_name']}": image for image in demo.images.values()}
     for file in demo.manifest["empty_mask"]:
-        assert [found[record["id"]] for record in demo.of(by_file[file])] == ["zero_area"]
+        assert [reason_of[record["id"]] for record in demo.of(by_file[file])] == ["zero_area"]
 
 
 def test_photos_with_an_exif_rotation_fit_the_frame_in_the_manifest(demo):

@@ -58,7 +58,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the stages wrote."""
+    """The outputs of the stages."""
 
     rows: tuple[Row, ...]  # the ledger after rasterize
     label_maps: dict[str, np.ndarray]  # by image key

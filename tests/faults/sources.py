@@ -80,11 +80,11 @@ def put_panoptic(root: Path) -> None:
 def put_results(root: Path) -> None:
     _photos(root, "a.png", "b.png")
     put(root, "image_info.json", coco_document() | {"annotations": []})
-    found = [
+    detections = [
         {"image_id": image, "category_id": category, "segmentation": [RING], "score": 0.9}
         for image, category in ((1, 1), (2, 90))
     ]
-    put(root, "results.json", found)
+    put(root, "results.json", detections)
 
 
 def labelme_document(name: str, label: str) -> dict[str, Any]:

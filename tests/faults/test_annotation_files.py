@@ -69,7 +69,7 @@ def test_everything_in_an_undamaged_source_is_kept(sandbox, format):
 
 @pytest.mark.parametrize("kind", ["half", *DAMAGED])
 @pytest.mark.parametrize("format", FILE_PER_IMAGE)
-def test_a_broken_file_drops_only_its_own_image(sandbox, format, kind):
+def test_a_broken_file_drops_only_its_image(sandbox, format, kind):
     path, (_, key) = put(sandbox, format), FILE_PER_IMAGE[format]
     path.write_bytes(damaged(kind, path))
     images = run_stages(sandbox).images
@@ -100,7 +100,7 @@ def test_a_broken_file_for_all_images_is_named(sandbox, format, kind):
 
 
 @pytest.mark.parametrize("kind", ["half", "empty", "zeros"])
-def test_a_broken_panoptic_png_drops_only_its_own_segments(sandbox, kind):
+def test_a_broken_panoptic_png_drops_only_its_segments(sandbox, kind):
     put(sandbox, "coco_panoptic")
     path = sandbox.source / "panoptic_val/a.png"
     path.write_bytes(path.read_bytes()[:40] if kind == "half" else DAMAGED[kind])
@@ -175,7 +175,7 @@ def put_entities(sandbox: Sandbox, format: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", DOCTYPES)
 @pytest.mark.parametrize("format", ["labelme_xml", "voc"])
-def test_a_file_with_entities_drops_only_its_own_image(sandbox, format, kind):
+def test_a_file_with_entities_drops_only_its_image(sandbox, format, kind):
     put_entities(sandbox, format, kind)
     outcome = run_stages(sandbox)
     key = FILE_PER_IMAGE[format][1]
@@ -265,7 +265,7 @@ def test_an_image_with_only_unnamed_pixels_is_not_background(sandbox, format):
     assert outcome.images[key] == ("skipped", "no_matching_annotation")
 
 
-def test_an_unnamed_value_beside_a_named_one_is_painted_as_ignore(sandbox):
+def test_an_unnamed_value_beside_named_values_is_painted_as_ignore(sandbox):
     put(sandbox, "index_masks")
     path = sandbox.source / "masks/a.png"
     with Image.open(path) as image:

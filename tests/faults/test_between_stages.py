@@ -69,7 +69,7 @@ def test_an_annotation_file_is_not_needed_after_ingest(sandbox, format):
 
 
 @pytest.mark.parametrize("format", ["index_masks", "cityscapes_ids", "coco_panoptic"])
-def test_a_mask_missing_after_ingest_drops_only_its_own_image(sandbox, format):
+def test_a_mask_missing_after_ingest_drops_only_its_image(sandbox, format):
     sources.FORMATS[format](sandbox.source)
     mask = sandbox.source / FILES.get(format, "").replace("panoptic_val.json", "panoptic_val/a.png")
     outcome = run_stages(sandbox, mask.unlink, before="validate")
@@ -78,7 +78,7 @@ def test_a_mask_missing_after_ingest_drops_only_its_own_image(sandbox, format):
     assert KEPT in outcome.images.values()
 
 
-def test_a_photo_missing_after_ingest_drops_only_its_own_image(sandbox):
+def test_a_photo_missing_after_ingest_drops_only_its_image(sandbox):
     path = cat_and_dog(sandbox)
     outcome = run_stages(sandbox, path.unlink, before="validate")
     assert outcome.images == {"a": ("dropped", "missing_file"), "b": KEPT}
@@ -105,4 +105,4 @@ def test_a_missing_output_is_named_with_the_command_that_writes_it(sandbox, stag
 
 
 def discard(outcome: object) -> None:
-    """Stands for a stage, which returns nothing."""
+    """Replaces a stage, which returns nothing."""

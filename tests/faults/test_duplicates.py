@@ -30,7 +30,7 @@ def in_json(file: str, holder: Callable[[Any], list[Any]]) -> Change:
 def in_text(file: str, record: str) -> Change:
     def change(root: Path) -> None:
         text = (root / file).read_text()
-        (root / file).write_text(re.sub(record, lambda found: found[0] * 2, text, count=1))
+        (root / file).write_text(re.sub(record, lambda match: match[0] * 2, text, count=1))
 
     return change
 

@@ -46,7 +46,7 @@ def test_boxes_in_fractions_end_the_run(sandbox):
 
 
 @pytest.mark.parametrize("format", FILE_PER_IMAGE)
-def test_a_file_in_fractions_drops_only_its_own_image(sandbox, format, monkeypatch):
+def test_a_file_in_fractions_drops_only_its_image(sandbox, format, monkeypatch):
     sources.FORMATS[format](sandbox.source)
     file, key = FILE_PER_IMAGE[format]
     untouched = [instance for instance in validate(sandbox).instances if instance.image_key != key]
@@ -56,12 +56,12 @@ def test_a_file_in_fractions_drops_only_its_own_image(sandbox, format, monkeypat
     put_fractions(sandbox.source, format, monkeypatch)
     for path, content in others.items():
         path.write_bytes(content)
-    found = validate(sandbox)
-    row = {row.id: row for row in found.rows}
+    validated = validate(sandbox)
+    row = {row.id: row for row in validated.rows}
     assert (row[key].verdict, row[key].reason) == ("dropped", "fractions")
     assert row[key].detail.startswith(PROBLEM)
     assert (row[f"{file}#0"].verdict, row[f"{file}#0"].reason) == ("dropped", "image_lost")
-    assert list(found.instances) == untouched  # VOC: boxes still count from 1
+    assert list(validated.instances) == untouched  # VOC: boxes still count from 1
 
 
 @pytest.mark.parametrize("format", FILE_PER_IMAGE)

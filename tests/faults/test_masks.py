@@ -42,7 +42,7 @@ OF_COLOURS: dict[str, Change] = {
 REFUSED: dict[str, Change] = {
     "of 300 million pixels": lambda _, path: path.write_bytes(png_header(20_000, 15_001)),
     "a header alone": lambda _, path: path.write_bytes(png_header(*sources.SIZE_WH)),
-    "JPEG": lambda image, path: image.convert("RGB").save(path, "JPEG"),  # its pixels are not what was drawn
+    "JPEG": lambda image, path: image.convert("RGB").save(path, "JPEG"),  # its pixels differ from the drawing
     "CMYK": lambda image, path: image.convert("CMYK").save(path, "JPEG"),
     "grey and alpha": lambda image, path: image.convert("LA").save(path),
     "floats": floats,
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_a_mask_is_a_bad_record_and_its_image_is_not_backg
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_that_cannot_be_an_object_mask_drops_only_its_own_object(sandbox, kind):
+def test_a_file_that_cannot_be_an_object_mask_drops_only_its_object(sandbox, kind):
     outcome = changed(sandbox, "object_masks", OBJECT[0], REFUSED[kind])
     assert outcome.annotations == {"masks/a_0.png": BAD_RECORD, "masks/a_1.png": KEPT, "masks/b_0.png": KEPT}
     assert set(outcome.images.values()) == {KEPT}

@@ -42,7 +42,7 @@ NAMES = {  # a name, and whether it means a.png of the source
 
 
 def put_json_name(root: Path, file: str, spot: tuple[str | int, ...], name: str, renamed: str = "") -> None:
-    """Write `name` at `spot` of a JSON file, and rename the file, so that its name does not lead to a.png."""
+    """Write `name` at `spot` of a JSON file, and rename the file: its name must not lead to a.png."""
     document = json.loads((root / file).read_text())
     holder = document
     for step in spot[:-1]:
@@ -100,11 +100,11 @@ def test_a_name_means_a_file_of_the_source_or_nothing(sandbox, format, name):
         pytest.skip("XML cannot contain it")
     sources.FORMATS[format](sandbox.source)
     with_link(sandbox)
-    found = NAMES[name]
+    file = NAMES[name]
     NAMED[format](sandbox.source, name.replace("{outside}", str(sandbox.outside)))
     outcome = run_stages(sandbox)
     verdicts = list(outcome.images.values())
-    if found:
+    if file:
         assert verdicts == [KEPT, KEPT]
         assert "dropped" not in [verdict for verdict, _ in outcome.annotations.values()]
     else:
@@ -126,76 +126,76 @@ def renamed(sandbox: Sandbox, format: str, name: str, *photos: str) -> None:
     NAMED[format](sandbox.source, name)
 
 
-def notes(found: Validated) -> dict[str, tuple[str, str]]:
+def notes(validated: Validated) -> dict[str, tuple[str, str]]:
     """Code and detail of the findings on photos that are not where their record says, by image key."""
     codes = ("found_elsewhere", "other_folder")
-    return {it.image_key: (it.code, it.detail) for it in found.findings if it.code in codes}
+    return {it.image_key: (it.code, it.detail) for it in validated.findings if it.code in codes}
 
 
-def verdicts(found: Validated) -> list[Verdict]:
-    return sorted((row.verdict, row.reason) for row in found.rows if row.kind == "image")
+def verdicts(validated: Validated) -> list[Verdict]:
+    return sorted((row.verdict, row.reason) for row in validated.rows if row.kind == "image")
 
 
-def details(found: Validated, verdict: str) -> list[str]:
-    return [row.detail for row in found.rows if row.kind == "image" and row.verdict == verdict]
+def details(validated: Validated, verdict: str) -> list[str]:
+    return [row.detail for row in validated.rows if row.kind == "image" and row.verdict == verdict]
 
 
 @pytest.mark.parametrize("format", NAMED)
-def test_a_photo_with_its_own_record_never_replaces_another_photo(sandbox, format):
+def test_a_photo_with_a_record_never_replaces_another_photo(sandbox, format):
     sources.FORMATS[format](sandbox.source)
     (b,) = [photo.key for photo in validate(sandbox).photos if photo.key.endswith("b")]
     untouched = [instance for instance in validate(sandbox).instances if instance.image_key == b]
     NAMED[format](sandbox.source, "video1/b.png")
-    found = validate(sandbox)
-    assert list(found.instances) == untouched
-    assert verdicts(found) == [MISSING, KEPT, ("skipped", "not_annotated")]
-    assert "no file 'video1/b.png' in the source; " in details(found, "dropped")[0]
-    assert notes(found) == {}
+    validated = validate(sandbox)
+    assert list(validated.instances) == untouched
+    assert verdicts(validated) == [MISSING, KEPT, ("skipped", "not_annotated")]
+    assert "no file 'video1/b.png' in the source; " in details(validated, "dropped")[0]
+    assert notes(validated) == {}
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_the_only_photo_of_a_name_in_another_folder_is_used_and_noted(sandbox, format, caplog):
     renamed(sandbox, format, "video1/c.png", "video2/c.png")
-    found = validate(sandbox)
+    validated = validate(sandbox)
     words = "written 'video1/c.png'; the only file of that name is video2/c.png"
-    assert notes(found) == {"video2__c": ("other_folder", words)}
-    assert f"other_folder: {words}" in details(found, "kept")
+    assert notes(validated) == {"video2__c": ("other_folder", words)}
+    assert f"other_folder: {words}" in details(validated, "kept")
     assert f"1 photo is not in the folder that the record names (first: {NAMED_IN[format]}: {words})" in caplog.text
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_a_name_that_occurs_in_two_other_folders_is_missing(sandbox, format):
     renamed(sandbox, format, "video1/c.png", "video2/c.png", "video3/c.png")
-    found = validate(sandbox)
-    assert verdicts(found) == [MISSING, KEPT, *[("skipped", "not_annotated")] * 3]
-    assert "(video2/c.png, video3/c.png) in other folders" in details(found, "dropped")[0]
+    validated = validate(sandbox)
+    assert verdicts(validated) == [MISSING, KEPT, *[("skipped", "not_annotated")] * 3]
+    assert "(video2/c.png, video3/c.png) in other folders" in details(validated, "dropped")[0]
 
 
 @pytest.mark.parametrize("name", ["C:\\photos\\video2\\c.png", "Video2/C.png", "/x/video2/c%2Epng"])
 @pytest.mark.parametrize("format", NAMED)
 def test_a_photo_found_elsewhere_is_noted(sandbox, format, name):
     renamed(sandbox, format, name, "video2/c.png", "video3/c.png")
-    found = validate(sandbox)
-    assert [photo.key for photo in found.photos if photo.key.startswith("video")] == ["video2__c"]
-    assert notes(found) == {"video2__c": ("found_elsewhere", f"written {name!r}, found as video2/c.png")}
+    validated = validate(sandbox)
+    assert [photo.key for photo in validated.photos if photo.key.startswith("video")] == ["video2__c"]
+    assert notes(validated) == {"video2__c": ("found_elsewhere", f"written {name!r}, found as video2/c.png")}
 
 
 @pytest.mark.parametrize("path", ["gone.png", "C:\\old\\a.png", "../photos/a.jpg"])
 def test_the_photo_beside_a_labelme_file_replaces_a_wrong_path_and_is_noted(sandbox, path):
     sources.put_labelme(sandbox.source)
     put_json_name(sandbox.source, "a.json", ("imagePath",), path)
-    found = validate(sandbox)
-    assert [photo.key for photo in found.photos] == ["a", "b"]
-    assert notes(found) == {"a": ("found_elsewhere", f"written {path!r}, found as a.png")}
+    validated = validate(sandbox)
+    assert [photo.key for photo in validated.photos] == ["a", "b"]
+    assert notes(validated) == {"a": ("found_elsewhere", f"written {path!r}, found as a.png")}
 
 
 def test_the_suffix_in_a_labelme_file_decides_between_two_photos(sandbox):
     sources.put_labelme(sandbox.source)
     sources.put_photo(sandbox.source / "a.bmp", 5)
     put_json_name(sandbox.source, "a.json", ("imagePath",), "C:\\old\\a.png")
-    found = validate(sandbox)
-    assert [photo.file for photo in found.photos] == ["a.png", "b.png"]
-    assert [it.detail for it in found.findings] == ["written 'C:\\\\old\\\\a.png', found as a.png"]
+    validated = validate(sandbox)
+    assert [photo.file for photo in validated.photos] == ["a.png", "b.png"]
+    assert [it.detail for it in validated.findings] == ["written 'C:\\\\old\\\\a.png', found as a.png"]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:30])

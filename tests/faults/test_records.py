@@ -283,14 +283,14 @@ def test_a_wrong_word_anywhere_in_xml_gives_a_ledger_or_one_line(sandbox: Sandbo
     sources.FORMATS[format](sandbox.source)
     path = sandbox.source / file
     good = path.read_text()
-    for found in re.finditer(r'(?<=>)[^<>]+(?=<)|(?<=")[^"<>]*(?=")', good):
+    for match in re.finditer(r'(?<=>)[^<>]+(?=<)|(?<=")[^"<>]*(?=")', good):
         for wrong in WRONG_PROBLEM:
-            path.write_text(good[: found.start()] + wrong + good[found.end() :])
-            assert_valid_ledger(sandbox, (found[0], wrong))
-    for found in re.finditer(r"<(\w+)[^<>]*>[^<>]*</\1>|<\w+[^<>]*/>", good):
-        for wrong in ("", found[0] * 2):
-            path.write_text(good[: found.start()] + wrong + good[found.end() :])
-            assert_valid_ledger(sandbox, (found[0], wrong))
+            path.write_text(good[: match.start()] + wrong + good[match.end() :])
+            assert_valid_ledger(sandbox, (match[0], wrong))
+    for match in re.finditer(r"<(\w+)[^<>]*>[^<>]*</\1>|<\w+[^<>]*/>", good):
+        for wrong in ("", match[0] * 2):
+            path.write_text(good[: match.start()] + wrong + good[match.end() :])
+            assert_valid_ledger(sandbox, (match[0], wrong))
 
 
 @pytest.mark.parametrize(("format", "file"), [("yolo", "labels/a.txt"), ("yolo", "data.yaml")])
@@ -298,10 +298,10 @@ def test_a_wrong_word_anywhere_in_a_text_gives_a_ledger_or_one_line(sandbox: San
     sources.FORMATS[format](sandbox.source)
     path = sandbox.source / file
     good = path.read_text()
-    for found in re.finditer(r"[^\s,\[\]]+|[,\[\]]", good):
+    for match in re.finditer(r"[^\s,\[\]]+|[,\[\]]", good):
         for wrong in (*WRONG_PROBLEM, "[", "{", "*a", "!!int x", "\t", "\n"):
-            path.write_text(good[: found.start()] + wrong + good[found.end() :])
-            assert_valid_ledger(sandbox, (found[0], wrong))
+            path.write_text(good[: match.start()] + wrong + good[match.end() :])
+            assert_valid_ledger(sandbox, (match[0], wrong))
 
 
 CVAT = {  # a shape and its verdict

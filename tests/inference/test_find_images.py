@@ -36,7 +36,7 @@ def test_other_files_are_skipped_and_counted_and_hidden_files_ignored(folder):
     assert result.skipped == 1
 
 
-def test_a_named_file_is_read_whatever_its_suffix(folder):
+def test_a_named_file_is_read_with_any_suffix(folder):
     touch("in/scan.dat")
     assert found("in/scan.dat") == {"in/scan.dat": "scan"}
 

@@ -9,7 +9,7 @@ def test_results_are_in_order_with_their_items():
     assert list(read_ahead(range(20), lambda n: n * n, ahead=4)) == [(n, n * n) for n in range(20)]
 
 
-def test_at_most_ahead_results_are_read_beyond_the_one_in_use():
+def test_at_most_ahead_results_are_read_beyond_the_result_in_use():
     started = []
     stream = read_ahead(range(100), started.append, ahead=3)
     for used in range(5):

@@ -82,8 +82,8 @@ def put_cityscapes(root: Path, label: str) -> None:
 
 
 def only(root: Path) -> Instance:
-    (found,) = [instance for instance in read_source(root).instances if instance.rings]
-    return found
+    (annotation,) = [instance for instance in read_source(root).instances if instance.rings]
+    return annotation
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def only(root: Path) -> Instance:
 )
 def test_flags_are_read_in_each_format(tmp_path, write, noted, flags):
     write(tmp_path, **noted)
-    found = only(tmp_path)
-    assert (found.flags, found.category, found.problem) == (flags, "cat", "")
+    instance = only(tmp_path)
+    assert (instance.flags, instance.category, instance.problem) == (flags, "cat", "")
 
 
 def test_a_group_has_the_flags_of_all_its_shapes(tmp_path):
@@ -134,6 +134,6 @@ def test_a_group_has_the_flags_of_all_its_shapes(tmp_path):
 )
 def test_an_object_of_an_unknown_class_keeps_its_shape(tmp_path, write, unknown, detail):
     write(tmp_path, **unknown)
-    found = only(tmp_path)
-    assert (found.category, found.problem, found.rings) == ("", UNKNOWN, (RING,))
-    assert found.detail.startswith(detail)
+    instance = only(tmp_path)
+    assert (instance.category, instance.problem, instance.rings) == ("", UNKNOWN, (RING,))
+    assert instance.detail.startswith(detail)

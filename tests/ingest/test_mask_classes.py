@@ -5,10 +5,10 @@ from segpipe.ingest.mask_classes import ValueClasses, by_number_and_colour, colo
 from segpipe.ingest.source import Source
 
 
-def named(tmp_path, name, text, given=None):
+def named(tmp_path, name, text, names=None):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    return value_classes(Source(tmp_path, (name,), {}), [".", "sub"], given or {})
+    return value_classes(Source(tmp_path, (name,), {}), [".", "sub"], names or {})
 
 
 def test_without_names_the_classes_are_numbered():
@@ -19,10 +19,10 @@ def test_without_names_the_classes_are_numbered():
     assert classes.categories([0, 7, 2, 255]) == ("class_2", "class_7")
 
 
-@pytest.mark.parametrize("given", [{1: "road", 2: "car"}, {2: "car", 1: "road"}])
-def test_classes_named_by_the_user_are_in_the_order_of_their_values(tmp_path, given):
+@pytest.mark.parametrize("names", [{1: "road", 2: "car"}, {2: "car", 1: "road"}])
+def test_classes_named_by_the_user_are_in_the_order_of_their_values(tmp_path, names):
     """The order in params.yaml is not used: DVC does not see that it changes."""
-    assert value_classes(Source(tmp_path, (), {}), ["."], given).categories([]) == ("road", "car")
+    assert value_classes(Source(tmp_path, (), {}), ["."], names).categories([]) == ("road", "car")
 
 
 def test_the_line_number_is_the_stored_value(tmp_path):
@@ -102,9 +102,9 @@ def test_a_longer_file_of_names_completes_a_shorter_one(tmp_path):
     assert value_classes(source, ["x", "y"], None).names == {0: "sky", 1: "road", 2: "car"}
 
 
-def declared(tmp_path, name, text, given=None):
+def declared(tmp_path, name, text, names=None):
     (tmp_path / name).write_text(text)
-    return colour_classes(Source(tmp_path, (name,), {}), ["."], given)
+    return colour_classes(Source(tmp_path, (name,), {}), ["."], names)
 
 
 RED, GREEN = 128, 128 * 256
@@ -122,20 +122,20 @@ RED, GREEN = 128, 128 * 256
     ],
 )
 def test_each_kind_of_file_declares_colours(tmp_path, name, text):
-    found = declared(tmp_path, name, text)
-    assert found.named_by == name
-    assert [found.meaning(number) for number in (0, RED, GREEN, 5)] == ["background", "cat", "ignore", None]
+    classes = declared(tmp_path, name, text)
+    assert classes.named_by == name
+    assert [classes.meaning(number) for number in (0, RED, GREEN, 5)] == ["background", "cat", "ignore", None]
 
 
 def test_colours_named_by_the_user_are_in_the_order_of_their_values(tmp_path):
     """The order in params.yaml is not used: DVC does not see that it changes."""
-    given = {(0, 128, 0): "car", (128, 0, 0): "tree", (0, 0, 9): "road"}
-    assert list(colour_classes(Source(tmp_path, (), {}), ["."], given).names.values()) == ["road", "car", "tree"]
+    names = {(0, 128, 0): "car", (128, 0, 0): "tree", (0, 0, 9): "road"}
+    assert list(colour_classes(Source(tmp_path, (), {}), ["."], names).names.values()) == ["road", "car", "tree"]
 
 
 def test_colours_from_the_user_replace_those_of_a_file(tmp_path):
-    found = declared(tmp_path, "labelmap.txt", "cat:128,0,0::\n", {(128, 0, 0): "dog", (0, 0, 0): "road"})
-    assert (found.named_by, found.meaning(RED), found.meaning(0)) == ("ingest.mask_values", "dog", "road")
+    classes = declared(tmp_path, "labelmap.txt", "cat:128,0,0::\n", {(128, 0, 0): "dog", (0, 0, 0): "road"})
+    assert (classes.named_by, classes.meaning(RED), classes.meaning(0)) == ("ingest.mask_values", "dog", "road")
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def layout(tmp_path, *files):
     ],
 )
 def test_a_photo_gets_its_mask_in_each_layout(tmp_path, image, mask, split):
-    found = layout(tmp_path, image, mask)
-    assert (found.mask_of, found.unmatched, found.photos) == ({image: mask}, {}, (image,))
-    assert found.split_of.get(image) == split
+    pairing = layout(tmp_path, image, mask)
+    assert (pairing.mask_of, pairing.unmatched, pairing.photos) == ({image: mask}, {}, (image,))
+    assert pairing.split_of.get(image) == split
 
 
 @pytest.mark.parametrize(
@@ -53,36 +53,36 @@ def test_files_without_matching_lossless_masks_have_no_layout(tmp_path, files):
 
 
 def test_photos_without_a_mask_and_masks_without_a_photo_are_kept_apart(tmp_path):
-    found = layout(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.png", "masks/c.png")
-    assert found.photos == ("images/a.jpg", "images/b.jpg")
-    assert found.mask_of == {"images/a.jpg": "masks/a.png"}
-    assert found.unmatched == {"masks/c.png": "no photo has its name; add the photo or remove the mask"}
+    pairing = layout(tmp_path, "images/a.jpg", "images/b.jpg", "masks/a.png", "masks/c.png")
+    assert pairing.photos == ("images/a.jpg", "images/b.jpg")
+    assert pairing.mask_of == {"images/a.jpg": "masks/a.png"}
+    assert pairing.unmatched == {"masks/c.png": "no photo has its name; add the photo or remove the mask"}
 
 
 def test_an_equal_name_is_preferred_to_one_with_an_ending(tmp_path):
-    found = layout(tmp_path, "images/a.jpg", "masks/a.png", "masks/a_mask.png")
-    assert found.mask_of == {"images/a.jpg": "masks/a.png"}
-    assert found.unmatched["masks/a_mask.png"] == (
+    pairing = layout(tmp_path, "images/a.jpg", "masks/a.png", "masks/a_mask.png")
+    assert pairing.mask_of == {"images/a.jpg": "masks/a.png"}
+    assert pairing.unmatched["masks/a_mask.png"] == (
         "several masks or several photos have this name (images/a.jpg); keep one of each"
     )
 
 
 def test_two_photos_of_one_name_get_no_mask(tmp_path):
-    found = layout(tmp_path, "images/a.jpg", "images/a.png", "images/b.jpg", "masks/a.png", "masks/b.png")
-    assert found.mask_of == {"images/b.jpg": "masks/b.png"}
-    assert list(found.unmatched) == ["masks/a.png"]
+    pairing = layout(tmp_path, "images/a.jpg", "images/a.png", "images/b.jpg", "masks/a.png", "masks/b.png")
+    assert pairing.mask_of == {"images/b.jpg": "masks/b.png"}
+    assert list(pairing.unmatched) == ["masks/a.png"]
 
 
 def test_masks_in_one_folder_match_photos_in_several(tmp_path):
-    found = layout(tmp_path, "images/train/a.jpg", "images/val/b.jpg", "masks/a.png", "masks/b.png")
-    assert found.mask_of == {"images/train/a.jpg": "masks/a.png", "images/val/b.jpg": "masks/b.png"}
+    pairing = layout(tmp_path, "images/train/a.jpg", "images/val/b.jpg", "masks/a.png", "masks/b.png")
+    assert pairing.mask_of == {"images/train/a.jpg": "masks/a.png", "images/val/b.jpg": "masks/b.png"}
 
 
 def test_the_only_mask_of_a_name_in_another_folder_is_used_and_noted(tmp_path):
-    found = layout(tmp_path, "images/video1/a.jpg", "images/video1/b.jpg", "masks/video1/b.png", "masks/video2/a.png")
-    assert found.mask_of["images/video1/a.jpg"] == "masks/video2/a.png"
-    assert found.notes("images/video1/b.jpg") == ()
-    assert found.notes("images/video1/a.jpg") == (
+    pairing = layout(tmp_path, "images/video1/a.jpg", "images/video1/b.jpg", "masks/video1/b.png", "masks/video2/a.png")
+    assert pairing.mask_of["images/video1/a.jpg"] == "masks/video2/a.png"
+    assert pairing.notes("images/video1/b.jpg") == ()
+    assert pairing.notes("images/video1/a.jpg") == (
         ("other_folder", "its mask is masks/video2/a.png, the only file of that name"),
     )
 
@@ -90,15 +90,15 @@ def test_the_only_mask_of_a_name_in_another_folder_is_used_and_noted(tmp_path):
 def test_a_mask_in_another_folder_is_not_used_if_its_name_occurs_twice(tmp_path):
     images = ["images/video1/a.jpg", "images/video2/a.jpg"]
     for masks in (["masks/video1/a.png", "masks/video3/a.png"], ["masks/video3/a.png"]):
-        found = layout(tmp_path, *images, *masks, "images/b.jpg", "masks/b.png")
-        assert "images/video2/a.jpg" not in found.mask_of
-        assert list(found.unmatched) == ["masks/video3/a.png"]
+        pairing = layout(tmp_path, *images, *masks, "images/b.jpg", "masks/b.png")
+        assert "images/video2/a.jpg" not in pairing.mask_of
+        assert list(pairing.unmatched) == ["masks/video3/a.png"]
 
 
 def test_further_mask_folders_contain_no_photos(tmp_path):
-    found = layout(tmp_path, "images/a.jpg", "labels/a.png", "masks/a.png")
-    assert found.mask_of == {"images/a.jpg": "masks/a.png"}
-    assert found.other_files == {"labels/a.png"}
+    pairing = layout(tmp_path, "images/a.jpg", "labels/a.png", "masks/a.png")
+    assert pairing.mask_of == {"images/a.jpg": "masks/a.png"}
+    assert pairing.other_files == {"labels/a.png"}
 
 
 def test_voc_lists_name_the_splits_and_object_masks_are_not_photos(tmp_path):
@@ -109,12 +109,12 @@ def test_voc_lists_name_the_splits_and_object_masks_are_not_photos(tmp_path):
     (sets / "trainval.txt").write_text("a\nb\nc\n")
     images = [f"JPEGImages/{name}.jpg" for name in "abc"] + [f"SegmentationClass/{name}.png" for name in "abc"]
     lists = [f"ImageSets/Segmentation/{name}.txt" for name in ("train", "val", "trainval")]
-    found = layout(tmp_path, *images, *lists, "SegmentationObject/a.png")
-    assert found.split_of == {"JPEGImages/a.jpg": "train", "JPEGImages/b.jpg": "val"}
-    assert found.missing == {
+    pairing = layout(tmp_path, *images, *lists, "SegmentationObject/a.png")
+    assert pairing.split_of == {"JPEGImages/a.jpg": "train", "JPEGImages/b.jpg": "val"}
+    assert pairing.missing == {
         "ImageSets/Segmentation/train.txt: line 3": "no photo missing; add it or remove it from the list"
     }
-    assert found.other_files == {"SegmentationObject/a.png"}
+    assert pairing.other_files == {"SegmentationObject/a.png"}
 
 
 def by_patterns(root, files, image_pattern, mask_pattern):

@@ -77,7 +77,7 @@ def test_a_folder_of_masks_without_photos_is_not_a_data_set(tmp_path):
 
 
 def refused(dataset, chosen=None) -> str:
-    """The error about the conflicts, "" if there is none."""
+    """The error about the conflicts, "" without an error."""
     try:
         conflicts.refuse(dataset.conflicts, chosen)
     except UserError as error:
@@ -99,7 +99,7 @@ def test_two_spellings_of_a_class_in_two_data_sets_are_a_user_error(tmp_path):
 @pytest.mark.parametrize(
     ("chosen", "is_refused"), [(["cat", "Cat"], False), (["dog"], False), (["cat", "dog"], True), (["Cat"], True)]
 )
-def test_two_spellings_are_no_conflict_if_the_user_lists_both_or_neither(tmp_path, chosen, is_refused):
+def test_two_spellings_are_not_a_conflict_if_the_user_lists_both_or_neither(tmp_path, chosen, is_refused):
     put_coco(tmp_path / "x")
     put_masks(tmp_path / "y", "background\nCat\n")
     assert bool(refused(read_source(tmp_path), chosen)) == is_refused
@@ -125,7 +125,7 @@ def test_a_photo_annotated_twice_with_different_classes_is_a_user_error(tmp_path
     assert refused(dataset, ["dog"]) == ""
 
 
-def test_a_photo_annotated_twice_with_equal_classes_is_no_conflict(tmp_path):
+def test_a_photo_annotated_twice_with_equal_classes_is_not_a_conflict(tmp_path):
     put_coco(tmp_path / "x")
     put_via(tmp_path / "y", label="cat")
     (tmp_path / "y/a.jpg").write_bytes((tmp_path / "x/images/a.jpg").read_bytes())
@@ -147,7 +147,7 @@ def test_the_real_scene_in_seven_formats_has_conflicts(real_data):
         "coco1.0/images/birds.jpg (coco: bird) and voc1.1/JPEGImages/birds.jpg (voc: no object) are the same photo, "
     )
     assert not [conflict for conflict in dataset.conflicts if conflict.kind == "spelling"]
-    assert refused(dataset, ["strawberry"]) == ""  # boxes, which every format can say
+    assert refused(dataset, ["strawberry"]) == ""  # boxes, which every format has
 
 
 def test_a_broken_data_set_is_reported_with_its_folder(tmp_path):

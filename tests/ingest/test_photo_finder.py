@@ -60,8 +60,8 @@ def guesses(files, *names, written=(), others=()):
         PhotoName(path=path, folders=(folder, "."), place=f"record {i}", origin=folder)
         for i, (path, folder) in enumerate(pairs)
     ]
-    found = PhotoFinder(Source(Path(), tuple(files), {}), others).similar(wanted, dict.fromkeys(written, "another"))
-    return [(it.file, it.note[0]) if isinstance(it, FoundPhoto) else str(it) for it in found]
+    guesses_ = PhotoFinder(Source(Path(), tuple(files), {}), others).similar(wanted, dict.fromkeys(written, "another"))
+    return [(it.file, it.note[0]) if isinstance(it, FoundPhoto) else str(it) for it in guesses_]
 
 
 ELSEWHERE, OTHER = "found_elsewhere", "other_folder"
@@ -89,10 +89,10 @@ def test_a_file_is_found_in_another_place_than_written(name, file, code):
 
 
 def test_the_note_contains_both_paths():
-    (found,) = PhotoFinder(Source(Path(), ("video2/a.jpg",), {})).similar(
+    (guess,) = PhotoFinder(Source(Path(), ("video2/a.jpg",), {})).similar(
         [PhotoName(path="video1/a.jpg", folders=(".",), place="", origin="")], {}
     )
-    assert found.note == (OTHER, "written 'video1/a.jpg'; the only file of that name is video2/a.jpg")
+    assert guess.note == (OTHER, "written 'video1/a.jpg'; the only file of that name is video2/a.jpg")
 
 
 def test_the_file_with_more_equal_folders_is_preferred():
@@ -171,8 +171,8 @@ def test_masks_are_not_used_as_photos():
 )
 def test_a_file_belongs_to_the_best_matching_name_in_any_order(names, wins):
     for order in permutations(range(len(names))):
-        found = guesses(["video2/a.jpg"], *(names[i] for i in order))
-        won = [i for i, it in zip(order, found, strict=True) if not isinstance(it, str)]
+        guessed = guesses(["video2/a.jpg"], *(names[i] for i in order))
+        won = [i for i, it in zip(order, guessed, strict=True) if not isinstance(it, str)]
         assert won == ([] if wins is None else [wins])
 
 

@@ -64,7 +64,7 @@ def message(root, *arguments):
     return str(error.value)
 
 
-def test_a_folder_of_no_known_format_is_a_user_error(tmp_path):
+def test_a_folder_of_an_unknown_format_is_a_user_error(tmp_path):
     put_images(tmp_path, ["a.jpg", "b.jpg"])
     (tmp_path / "a.xml").write_text("<annotation/>")
     *formats, last = FORMATS
@@ -105,8 +105,8 @@ def test_a_broken_annotation_file_is_reported_with_its_source(tmp_path):
 
 def test_readers_import_no_heavy_packages():
     code = "import sys, segpipe.ingest.read; print({'torch', 'pandas', 'pydantic', 'pyarrow'} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
-    assert found.stdout.decode().strip() == "set()"
+    process = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, check=True)
+    assert process.stdout.decode().strip() == "set()"
 
 
 def test_every_format_name_has_a_reader():

@@ -34,9 +34,9 @@ def test_only_links_that_leave_the_source_are_refused(tmp_path):
     (source / "inside.jpg").symlink_to("a.jpg")
     (source / "out.jpg").symlink_to(tmp_path / "outside.jpg")
     (source / "broken.jpg").symlink_to("nothing.jpg")
-    found = list_source(source)
-    assert found.files == ("a.jpg", "inside.jpg")
-    assert found.refused == {
+    listed = list_source(source)
+    assert listed.files == ("a.jpg", "inside.jpg")
+    assert listed.refused == {
         "broken.jpg": "is a broken link; restore its target or remove the link",
         "out.jpg": "is a link that leaves the source; replace it with the file itself (DVC: cache.type copy)",
     }
@@ -64,10 +64,10 @@ def test_folders_may_be_nested_more_deeply_than_the_recursion_limit(tmp_path):
     for folder in folders:
         os.mkdir(folder)  # noqa: PTH102 - pathlib and shutil recurse
     (tmp_path / "a.jpg").rename(f"{folders[-1]}/b.jpg")
-    found = list_source(tmp_path).files
+    files = list_source(tmp_path).files
     os.remove(f"{folders[-1]}/b.jpg")  # noqa: PTH107
     os.removedirs(folders[-1])
-    assert [len(file.split("/")) for file in found] == [1101]
+    assert [len(file.split("/")) for file in files] == [1101]
 
 
 def test_files_below_a_folder_include_those_of_its_sub_folders():

@@ -149,7 +149,7 @@ COUNTS = {
     "labelme_xml": (1, 2),
     "voc": (2, 5),  # a box; the objects 1, 2 and 3, and void
     "yolo": (2, 3),
-    "cityscapes": (2, 11),  # four polygons and the pixels of none; the values 0, 7, 9, 26, 26001 and 40000
+    "cityscapes": (2, 11),  # four polygons and the pixels outside them; the values 0, 7, 9, 26, 26001 and 40000
     "coco_panoptic": (1, 2),
     "coco_results": (1, 1),
     "object_masks": (2, 3),  # a.jpg, and the missing photo of b_1.png
@@ -302,8 +302,8 @@ def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
             return with_other_element(data, share, action, word.decode("utf-8", "replace"))
         words = list(re.finditer(rb"[\w.#\-]+", data))
         if kind == "word" and words:
-            found = words[int(share * len(words))]
-            return data[: found.start()] + word + data[found.end() :]
+            match = words[int(share * len(words))]
+            return data[: match.start()] + word + data[match.end() :]
         position = int(share * len(data))
         if kind == "cut":
             return data[:position]

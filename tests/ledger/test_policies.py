@@ -113,10 +113,10 @@ def test_truncated_is_noted_and_decides_nothing(tmp_path):
 @pytest.mark.parametrize("shape", [{"rings": (SQUARE,)}, {"rle": Rle(size_hw=(10, 20), counts=(20, 16, 164))}, BOX])
 @pytest.mark.parametrize(("policy", "verdict"), [("ignore", "ignored"), ("drop", "dropped")])
 def test_outlines_and_pixels_of_an_unknown_class_follow_one_policy(tmp_path, shape, policy, verdict):
-    known = {"id": "2", "image_key": "a", "category": "cat", "rings": (HOLE,)}
+    fields = {"id": "2", "image_key": "a", "category": "cat", "rings": (HOLE,)}
     put_photo(tmp_path)
     rules = Rules({"cat": "cat"}, Policies(unknown_class=policy))
-    both = (Instance(**known), Instance(**{"id": "1", "image_key": "a"} | shape | UNKNOWN))
+    both = (Instance(**fields), Instance(**{"id": "1", "image_key": "a"} | shape | UNKNOWN))
     checked = check(CheckTask(tmp_path, Image(key="a", file="a.jpg"), both, rules, False))
     row = checked.rows[2]
     assert (row.verdict, row.reason, row.px_before) == (verdict, "unknown_category", 16)
@@ -156,8 +156,8 @@ def test_counts_are_by_policy_and_outcome(tmp_path):
         {"kind": "box", "rings": (SQUARE,), "category": "dog"},  # does not count at all
         {"rings": (SQUARE,)} | UNKNOWN,
     ]
-    known = {"image_key": "a", "category": "cat"}
-    instances = tuple(Instance(**{"id": str(number)} | known | shape) for number, shape in enumerate(shapes))
+    fields = {"image_key": "a", "category": "cat"}
+    instances = tuple(Instance(**{"id": str(number)} | fields | shape) for number, shape in enumerate(shapes))
     checked = check(CheckTask(tmp_path, Image(key="a", file="a.jpg"), instances, rules, False))
     assert counts(checked.rows) == {
         "unknown_class": {"ignored": {"annotations": 1, "pixels": 16}},

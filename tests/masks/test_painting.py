@@ -42,7 +42,7 @@ def test_the_last_region_is_on_top_and_the_rest_has_no_owner():
     assert painting.pixels(3).tolist() == [1, 5, 2, 0]  # none, bottom, top, and a third region that does not exist
 
 
-def test_many_empty_runs_own_no_pixels_and_need_little_memory():  # memory by the square of their number was 80 GB
+def test_many_empty_runs_cover_no_pixels_and_need_little_memory():  # memory by the square of their number was 80 GB
     empty = np.full(200_000, 3)
     regions = [rle.Region((4, 5), np.concatenate([[1], empty, [7]])), rle.Region((4, 5), empty)]
     assert painting.paint(regions, (4, 5)).pixels(2).tolist() == [14, 6, 0]

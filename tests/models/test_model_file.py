@@ -45,7 +45,7 @@ def test_a_saved_model_is_loaded_with_the_same_weights_and_card(tmp_path):
     assert not loaded.training
 
 
-def test_equal_content_gives_equal_bytes_whatever_its_origin(tmp_path):
+def test_equal_content_of_any_origin_gives_equal_bytes(tmp_path):
     model = a_model()
     model_file.save(tmp_path / "a.pt", model, a_card(x=1, y=2))
     model.to(memory_format=torch.channels_last)  # other strides, same numbers

@@ -22,7 +22,7 @@ def holds(pixels, colour):
     return (pixels == colour).all(axis=-1).any()
 
 
-def test_each_wrong_pixel_has_one_kind_of_error_and_ignored_pixels_have_none():
+def test_each_wrong_pixel_has_one_kind_of_error_and_ignored_pixels_have_no_error():
     kinds = error_kinds(TRUTH, PRED)
     assert {kind: np.flatnonzero(where[0]).tolist() for kind, where in kinds.items()} == {
         "missed": [2],

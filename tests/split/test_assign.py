@@ -228,7 +228,7 @@ def test_the_split_of_the_source_is_used():
     assert [row.split for row in rows] == ["train"] * 50 + ["val"] * 10
 
 
-def test_val_is_taken_from_train_if_the_source_has_no_val():
+def test_val_comes_from_train_if_the_source_has_no_val():
     images = [candidate(i, source_split="train" if i < 200 else "val") for i in range(250)]
     side = [row.split for row in by_source(images, {"train": "train", "val": "test"})]
     assert side[200:] == ["test"] * 50

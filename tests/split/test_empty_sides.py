@@ -122,7 +122,7 @@ def test_an_image_with_only_ignored_pixels_fills_no_split():
     assert refusal(images, plan("source"), [[9, 9], [9, 0]]) == ""
 
 
-def test_a_val_share_that_takes_no_image_names_a_larger_share():
+def test_a_val_share_without_an_image_names_a_larger_share():
     images = [candidate(i, source_split="train") for i in (1, 2)]
     message = refusal(images, plan("source"))
     share = float(message.split("split.val: ")[1].split(" ")[0])

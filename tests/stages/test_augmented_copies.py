@@ -47,12 +47,12 @@ def placed(**settings: object) -> dict[str, set[str]]:
     params = yaml.safe_load(Path("params.yaml").read_text())
     Path("params.yaml").write_text(yaml.safe_dump(params | {"split": params["split"] | settings}))
     split.main()
-    found = defaultdict(set)
+    side_of = defaultdict(set)
     with Path("data/splits.csv").open() as file:
         for row in csv.DictReader(file):
-            found[row["key"].split("__")[-1].split(".rf")[0].split("_rf")[0]].add(row["split"])
-    assert len(found) == len(STEMS)
-    return found
+            side_of[row["key"].split("__")[-1].split(".rf")[0].split("_rf")[0]].add(row["split"])
+    assert len(side_of) == len(STEMS)
+    return side_of
 
 
 @pytest.mark.parametrize("method", ["content", "balanced"])

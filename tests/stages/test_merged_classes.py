@@ -92,7 +92,7 @@ def test_the_report_lists_the_source_classes_of_a_class(tmp_path):
     assert "1 class of the source not used" in page
 
 
-def test_priorities_are_given_by_merged_class(tmp_path):
+def test_priorities_name_merged_classes(tmp_path):
     put_coco(tmp_path / "source")
     run(tmp_path, rasterize__priority=["vehicle", "human"])
     np.testing.assert_array_equal(label_map(tmp_path), scene(human=1))

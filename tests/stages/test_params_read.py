@@ -73,15 +73,15 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     draw_source(work / "photos")
     data_half.prepare(work, Path("photos"), **SETTINGS)
     seen: set[str] = set()
-    found = {}
+    read_by = {}
     with pytest.MonkeyPatch.context() as patch, chdir(work):
         patch.setattr(params.Settings, "__getattribute__", recorded_getattribute(seen), raising=False)
         patch.setattr(params.Settings, "model_dump", recorded_dump(seen))
         for name, stage in STAGES.items():
             patch.setattr(stage, "load", load_without_record(seen))
             stage.main()
-            found[name] = set(seen)
-    return found
+            read_by[name] = set(seen)
+    return read_by
 
 
 def draw_source(folder: Path) -> None:

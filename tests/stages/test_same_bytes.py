@@ -98,7 +98,7 @@ CHANGES |= {"touched": (touched, 0)}
 def computed(caplog: pytest.LogCaptureFixture) -> list[int]:
     """The number of images that validate and rasterize computed."""
     matches = [re.fullmatch(r"(\d+) of (\d+) are unchanged .*", record.getMessage()) for record in caplog.records]
-    return [int(found[2]) - int(found[1]) for found in matches if found]
+    return [int(match[2]) - int(match[1]) for match in matches if match]
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -1,4 +1,4 @@
-"""Data sets of a few images: every split has one, or the stage split stops and names the change that helps."""
+"""Data sets of a few images: every split has an image, or the stage split stops and names the change that helps."""
 
 import json
 import re

@@ -29,7 +29,7 @@ def without_times(record):
     )
 
 
-def test_a_network_learns_what_it_is_shown(tmp_path):
+def test_a_network_learns_the_training_images(tmp_path):
     data = tiny.data(train=16, val=4, size_hw=(64, 64))
     network = build_segmenter("unet", tiny.ENCODER, 4, data.seen)
     recipe = tiny.recipe(epochs=5, batch_size=4, crop_hw=None, lr=1e-2)

@@ -103,7 +103,7 @@ def test_old_plans_are_removed_with_their_checkpoints(tmp_path):
     assert len(list(tmp_path.iterdir())) == 8
 
 
-def test_a_new_training_is_forecast_and_a_resumed_one_is_not(tmp_path, caplog):
+def test_a_new_training_is_forecast_and_a_resumed_training_is_not(tmp_path, caplog):
     path = checkpoint.path_of(tmp_path, "abc")
     with caplog.at_level(logging.INFO):
         for _ in range(2):

@@ -67,7 +67,7 @@ def test_focus_points_are_on_rarer_classes_more_often():
     assert 260 < hits < 340  # 3 in 4 of 400
 
 
-def test_only_the_share_of_images_has_a_focus_point_and_unlabelled_images_have_none():
+def test_only_the_share_of_images_has_a_focus_point_and_unlabelled_images_have_no_point():
     labels = torch.zeros(400, 2, 2, dtype=torch.uint8)
     has_point = ~focus_points(labels, [1.0], 0.25).isnan().any(dim=1)
     assert 70 < has_point.sum() < 130

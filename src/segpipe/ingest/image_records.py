@@ -1,4 +1,4 @@
-"""Image records: which photo each record of an annotation file means, and which records are one image.
+"""Image records: the photo that each record of an annotation file means, and the records of one image joined.
 
 Two kinds of annotation files need this. A file with a list of images, each with an id, as COCO and CVAT write them:
 `read_images`. A file for each photo, as LabelMe and VOC write them: `locate_photos`.
@@ -49,7 +49,9 @@ def read_images(
     entries: the list of images of each annotation file: objects with id, file_name, width and height.
     listed_as: the name of that list in the file, for messages.
     """
-    records = _located_records(source, [r for file, found in entries.items() for r in _records(file, listed_as, found)])
+    records = _located_records(
+        source, [r for file, listed in entries.items() for r in _records(file, listed_as, listed)]
+    )
     names_of_shared = _names_of_shared_ids(records)
     images: list[Image] = []
     number_of: dict[tuple[str, str], int] = {}
@@ -80,7 +82,7 @@ def image_key(record: dict[str, Any], keys: Mapping[Id, str]) -> str:
     if keys.get(number):
         return keys[number]
     if number in keys:
-        problem = f"its image_id {number!r} is the id of several images; give each image its own id"
+        problem = f"its image_id {number!r} is the id of several images; give each image a different id"
         raise AnnotationError(problem, "ambiguous_image")
     raise AnnotationError(f"image_id {number} is not among the images; add its image or delete it", "unknown_image")
 
@@ -92,7 +94,7 @@ class _Record:
     file: str  # the annotation file
     id: Id | None
     name: str  # the photo's name as written
-    image: Image  # what is known so far
+    image: Image  # its fields that are known so far
 
 
 def _records(file: str, listed_as: str, entries: Sequence[Any]) -> Iterator[_Record]:
@@ -160,7 +162,7 @@ def _guessed(record: _Record, guess: FoundPhoto | AnnotationError) -> Image:
 
 @cache
 def _photo_folders(json_file: str) -> tuple[str, ...]:
-    """Where the photos of an annotation file may be: beside it, above it, and in folders with its name."""
+    """The possible folders of the photos of an annotation file: beside it, above it, and with its name."""
     bases = with_parents(folder_of(json_file))
     stem = re.sub(r"^instances_|\.json$", "", posixpath.basename(json_file))
     names = [stem, *SPLIT_WORDS.get(split_named(json_file) or "", ())]
@@ -191,7 +193,7 @@ def _with_shared_id(record: _Record, names: Sequence[str]) -> _Record:
     if record.image.problem:
         return record
     images = f"{len(names)} images ({', '.join(map(repr, names[:_SHOWN]))})"
-    problem = f"{images} share the id {record.id!r}; give each image its own id"
+    problem = f"{images} share the id {record.id!r}; give each image a different id"
     return replace(record, image=replace(record.image, problem="bad_record", detail=problem))
 
 
@@ -202,7 +204,7 @@ def _with_shared_id(record: _Record, names: Sequence[str]) -> _Record:
 class PhotoReference:
     """A record, and how it refers to its photo."""
 
-    image: Image  # what the record says, without file; its place is unique
+    image: Image  # the fields of the record, without file; its place is unique
     name: str = ""  # the photo's name as written, "" if there is none
     folder: str = ""  # the folder that the record writes beside the name, if any
     folders: tuple[str, ...] = (".",)  # where the name may be; the first is the annotation file's folder
@@ -218,9 +220,9 @@ def locate_photos(
     The first that exists is used: the file with the name as written, the sibling, the embedded photo, a similar name
     (see photo_finder). Exceptions:
 
-    - A name that means the sibling of another record was left there by copying, if the record has its own sibling:
-      then that sibling is used.
-    - A record without a sibling uses the sibling of another one only if it names its path from the annotation file,
+    - A record has a sibling, but names the sibling of another record: it is a copy with an outdated name, so its
+      sibling is used.
+    - A record without a sibling uses the sibling of another record only if it names its path from the annotation file,
       or if the annotation files of both are in one folder.
 
     Records of one photo are joined, with a note if several of them write a name. Photos that no record names are

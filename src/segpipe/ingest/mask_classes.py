@@ -31,11 +31,11 @@ class ValueClasses:
     """The meaning of stored numbers."""
 
     names: Mapping[int, str]  # class name, "background" or "ignore" by number
-    named_by: str  # the file or parameter that gives the names; "" if nothing does
+    named_by: str  # the file or parameter with the names; "" without names
 
     @property
     def by_user(self) -> bool:
-        """Whether params.yaml gives the names."""
+        """Whether the names are from params.yaml."""
         return self.named_by == BY_USER
 
     def meaning(self, value: int) -> str | None:
@@ -55,15 +55,15 @@ class ValueClasses:
         return tuple(dict.fromkeys(name for name in names if name and name not in (BACKGROUND, IGNORE)))
 
 
-def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, str] | None) -> ValueClasses:
-    """The meaning of numbers: as given by the user, else by files of names, else by the numbers themselves.
+def value_classes(source: Source, folders: Sequence[str], names: Mapping[int, str] | None) -> ValueClasses:
+    """The meaning of numbers: by `names`, else by files of names, else by the numbers themselves.
 
     folders: where a file of names may be; the first in each folder is used.
-    given: class name, "background" or "ignore" by number. Its order is ignored, as DVC ignores it, too.
+    names: class name, "background" or "ignore" by number, from params.yaml. Its order is ignored, as by DVC.
     Raises UserError if two files contradict each other.
     """
-    if given:
-        return ValueClasses({value: meaning_in_params(name) for value, name in sorted(given.items())}, BY_USER)
+    if names:
+        return ValueClasses({value: meaning_in_params(name) for value, name in sorted(names.items())}, BY_USER)
     tables: dict[str, dict[int, str]] = {}
     for folder in folders:
         files = (name if folder == "." else f"{folder}/{name}" for name in NAMES_FILES)
@@ -72,8 +72,8 @@ def value_classes(source: Source, folders: Sequence[str], given: Mapping[int, st
             tables[file] = _names_by_line(source.text(file))
             logger.info("%s names %s", file, counted(len(tables[file]), "stored value"))
     _refuse_conflict(tables)
-    names = {value: name for table in reversed(tables.values()) for value, name in table.items()}
-    return ValueClasses(dict(sorted(names.items())), next(iter(tables), ""))
+    in_files = {value: name for table in reversed(tables.values()) for value, name in table.items()}
+    return ValueClasses(dict(sorted(in_files.items())), next(iter(tables), ""))
 
 
 def _refuse_conflict(tables: Mapping[str, Mapping[int, str]]) -> None:
@@ -81,9 +81,9 @@ def _refuse_conflict(tables: Mapping[str, Mapping[int, str]]) -> None:
     first: dict[int, tuple[str, str]] = {}
     for file, names in tables.items():
         for value, name in names.items():
-            known, by = first.setdefault(value, (name, file))
-            if known != name:
-                problem = f"{by} names the value {value} {known!r}, {file} names it {name!r}"
+            earlier, by = first.setdefault(value, (name, file))
+            if earlier != name:
+                problem = f"{by} names the value {value} {earlier!r}, {file} names it {name!r}"
                 raise UserError(f"{problem}; make them agree, or set ingest.mask_values in params.yaml")
 
 
@@ -118,7 +118,7 @@ class ColourClasses:
     """The meaning of colours."""
 
     names: Mapping[int, str]  # class name, "background" or "ignore" by colour number
-    named_by: str  # the file or parameter that gives the names
+    named_by: str  # the file or parameter with the names
 
     def meaning(self, number: int) -> str | None:
         """The class name, "background" or "ignore" of a colour; None if it has no name. Unnamed black is background."""
@@ -126,15 +126,15 @@ class ColourClasses:
 
 
 def colour_classes(
-    source: Source, folders: Sequence[str], given: Mapping[Colour, str] | None = None
+    source: Source, folders: Sequence[str], names: Mapping[Colour, str] | None = None
 ) -> ColourClasses | None:
-    """The meaning of colours: as given by the user, else by the first file that declares colours, else None.
+    """The meaning of colours: by `names`, else by the first file that declares colours, else None.
 
-    folders: where such a file may be.
+    folders: where such a file may be; names: as for value_classes, by colour.
     Raises UserError if the file is broken, or if a colour has two names.
     """
-    if given:
-        pairs = [(colour, meaning_in_params(name)) for colour, name in sorted(given.items())]  # DVC ignores the order
+    if names:
+        pairs = [(colour, meaning_in_params(name)) for colour, name in sorted(names.items())]  # DVC ignores the order
         return ColourClasses(_table(pairs), BY_USER)
     for folder in folders:
         for name, parse in _FILES.items():
@@ -142,8 +142,8 @@ def colour_classes(
             if file in source.files:
                 text = source.text(file)
                 with at(file):
-                    found = list(parse(text))
-                    table = _table([(colour, meaning_in_file(name)) for name, colour in found])
+                    pairs_in_file = list(parse(text))
+                    table = _table([(colour, meaning_in_file(name)) for name, colour in pairs_in_file])
                 if table:
                     logger.info("%s names %s", file, counted(len(table), "colour"))
                     return ColourClasses(table, file)
@@ -204,8 +204,8 @@ def _json_pair(entry: Any) -> tuple[str, Colour] | None:
     if not isinstance(name, str) or not name.strip() or not isinstance(colour, list | str):
         return None
     if isinstance(colour, str):
-        found = _HEX.fullmatch(colour)
-        return (name.strip(), _colour([str(int(part, 16)) for part in found.groups()])) if found else None
+        match = _HEX.fullmatch(colour)
+        return (name.strip(), _colour([str(int(part, 16)) for part in match.groups()])) if match else None
     return name.strip(), _colour([str(part) for part in colour[:3]])
 
 
@@ -279,17 +279,19 @@ class MaskClasses:
 
     def categories(self, surveys: Iterable[Survey]) -> tuple[str, ...]:
         """The class names of all masks: first those of the colours, if a mask uses them, then those of the numbers."""
-        found = list(surveys)
-        by_colour = [s for s in found if self.colours and (s.coloured or self._uses_palette(s))]
+        all_surveys = list(surveys)
+        by_colour = [s for s in all_surveys if self.colours and (s.coloured or self._uses_palette(s))]
         names = list(self.colours.names.values()) if self.colours and by_colour else []
-        present = {value & 255 if s.coloured else value for s in found if s not in by_colour for value, _ in s.pixels}
+        present = {
+            value & 255 if s.coloured else value for s in all_surveys if s not in by_colour for value, _ in s.pixels
+        }
         if present:
             names += self.numbers.categories(present)
         return tuple(dict.fromkeys(name for name in names if name not in (BACKGROUND, IGNORE)))
 
     @property
     def named_by(self) -> str:
-        """The file or parameter that gives the names; "" if nothing does."""
+        """The file or parameter with the names; "" without names."""
         return self.colours.named_by if self.colours else self.numbers.named_by
 
     def _uses_palette(self, survey: Survey) -> bool:

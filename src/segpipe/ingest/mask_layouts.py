@@ -1,4 +1,4 @@
-"""Folder layouts of mask data sets: which mask belongs to which photo.
+"""Folder layouts of mask data sets, and the pairs of photo and mask in them.
 
 - CamVid: X and Xannot.
 - Plain: images and masks, with folders for the splits above or below.
@@ -53,7 +53,7 @@ class Layout:
 
 
 def recognise(source: Source) -> Layout | None:
-    """The CamVid or plain layout of the source, whichever first gives a photo a mask; None if neither does."""
+    """The first of the CamVid and the plain layout in which a photo has a mask; None if there is no such layout."""
     tree = _tree(source)
     return _camvid(source, tree) or _plain(source, tree)
 
@@ -75,8 +75,8 @@ def by_patterns(source: Source, image_pattern: str, mask_pattern: str) -> Layout
     Raises UserError if a pattern is invalid, or nothing matches.
     """
     masks = _globbed(source, mask_pattern, "ingest.mask_pattern")
-    found = _globbed(source, image_pattern, "ingest.image_pattern")
-    photos = sorted(set(found) - set(masks))
+    matching = _globbed(source, image_pattern, "ingest.image_pattern")
+    photos = sorted(set(matching) - set(masks))
     stems = _stems(photos, _literal_folder(image_pattern)), _stems(masks, _literal_folder(mask_pattern))
     mask_of, unmatched, elsewhere = _matched(*stems)
     if not mask_of:
@@ -265,10 +265,10 @@ def _in_equal_folders(photo: str, mask: str) -> bool:
 
 
 def _by_view(stems: Mapping[str, str], view: Callable[[str], str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    files_of: dict[str, list[str]] = defaultdict(list)
     for file, stem in stems.items():
-        found[view(stem)].append(file)
-    return found
+        files_of[view(stem)].append(file)
+    return files_of
 
 
 def _same(stem: str) -> str:

@@ -1,4 +1,4 @@
-"""The join of several data sets of one source, each in its own folder and format, and the conflicts between them."""
+"""The join of several data sets of one source, each in a separate folder and format, and the conflicts between them."""
 
 import logging
 from collections import defaultdict
@@ -96,14 +96,14 @@ def _spelling_conflicts(parts: Sequence[Part]) -> Iterator[Conflict]:
     first: dict[str, tuple[str, Part]] = {}
     for part in parts:
         for name in part.dataset.categories:
-            known, owner = first.setdefault(_folded(name), (name, part))
-            if known != name and owner is not part:
+            earlier, owner = first.setdefault(_folded(name), (name, part))
+            if earlier != name and owner is not part:
                 yield Conflict(
                     kind="spelling",
-                    categories=(known, name),
-                    what=f"class {known!r} of {owner.name} and {name!r} of {part.name} differ only in spelling",
+                    categories=(earlier, name),
+                    what=f"class {earlier!r} of {owner.name} and {name!r} of {part.name} differ only in spelling",
                     remedy=f"join them under ingest.classes in params.yaml (convert: --classes), like "
-                    f"{{{known}: [{known}, {name}]}}, or list both",
+                    f"{{{earlier}: [{earlier}, {name}]}}, or list both",
                 )
 
 
@@ -140,11 +140,11 @@ def _equal_photos(parts: Sequence[Part]) -> Iterator[list[tuple[int, Image]]]:
 
 
 def _classes_of(dataset: Dataset) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+    classes_of: dict[str, set[str]] = defaultdict(set)
     for instance in dataset.instances:
         if instance.category and not instance.problem:
-            found[instance.image_key].add(instance.category)
-    return found
+            classes_of[instance.image_key].add(instance.category)
+    return classes_of
 
 
 def _listed(names: set[str]) -> str:
@@ -152,10 +152,10 @@ def _listed(names: set[str]) -> str:
 
 
 def _spellings(names: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    names_of: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        found[_folded(name)].append(name)
-    return found
+        names_of[_folded(name)].append(name)
+    return names_of
 
 
 def _folded(name: str) -> str:

@@ -44,7 +44,7 @@ _ABSENT = object()
 
 
 def file_bytes(path: Path) -> bytes:
-    """The content of a file, or b"" if it cannot be read: enough to tell formats apart."""
+    """The content of a file, or b"" if it cannot be read: enough to distinguish formats."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -179,7 +179,7 @@ def _is_encodable(text: str) -> bool:
 
 
 def number_or_nan(text: str) -> float:
-    """The number that a text says, or NaN if the text is not a number."""
+    """The number that a text contains, or NaN if the text is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -187,7 +187,7 @@ def number_or_nan(text: str) -> float:
 
 
 def int_or_text(text: str | None) -> int | str | None:
-    """The whole number that a text says in digits, else the text itself, for a check of what is declared."""
+    """The whole number that a text contains in digits, else the text itself, for checks of declared values."""
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 18 else text
 
 
@@ -204,7 +204,7 @@ def are_numbers(values: list[Any]) -> bool:
 
 
 def is_whole(value: Any, minimum: int) -> bool:
-    """Whether the value is a whole number from `minimum` to 2**31 - 1; 12.0 is one."""
+    """Whether the value is a whole number from `minimum` to 2**31 - 1; 12.0 is such a number."""
     return is_number(value) and value == int(value) and value >= minimum
 
 
@@ -337,8 +337,8 @@ def raised_flags(pairs: Iterable[tuple[Any, Any]]) -> tuple[str, ...]:
     >>> raised_flags([("Difficult", "yes"), ("occluded", 0), ("colour", True)])
     ('difficult',)
     """
-    found = {str(name).strip().casefold() for name, value in pairs if _is_raised(value)}
-    return tuple(flag for flag in FLAGS if flag in found)
+    set_names = {str(name).strip().casefold() for name, value in pairs if _is_raised(value)}
+    return tuple(flag for flag in FLAGS if flag in set_names)
 
 
 def _is_raised(value: Any) -> bool:

@@ -91,16 +91,16 @@ class PhotoFinder:
                 if file in self._files:
                     return file
         for file in _paths(_plain(name), folders):
-            if (found := self._by_plain.get(file)) and len(found) == 1:
-                return found[0]
+            if (equal := self._by_plain.get(file)) and len(equal) == 1:
+                return equal[0]
         return None
 
     def similar(
         self, names: Sequence[PhotoName | None], written: Mapping[str, str]
     ) -> list[FoundPhoto | AnnotationError | None]:
-        """For each name that does not exist as written, the file that it means or why there is none.
+        """For each name that does not exist as written, the file that it means, or the error.
 
-        names: None gives None.
+        names: None has the result None.
         written: the files that records name as written, with the place of one such record.
         """
         claims = [self._claim(name) if name else None for name in names]
@@ -120,18 +120,18 @@ class PhotoFinder:
     def _claim(self, name: PhotoName) -> _Claim:
         path = posixpath.normpath(_plain(name.path))
         for file in _paths(path, name.folders):
-            if found := self._by_path.get(file.casefold()):
-                return _Claim((_OTHER_CASE,), found)
+            if equal := self._by_path.get(file.casefold()):
+                return _Claim((_OTHER_CASE,), equal)
         parts = path_inside(path).split("/")
         bases = with_parents(name.folders[0])
         for start in range(len(parts)):
             if start and "/".join(parts[start - 1 : -1]).casefold() in self._folder_ends:
                 break  # the folder exists, but not the file in it
             end = "/".join(parts[start:])
-            depth, found = self._nearest(end, bases) if start == 0 else self._at(end, bases)
-            if found:
-                alike = [file for file in found if f"/{_plain(file)}".endswith(f"/{end}")]
-                return _Claim((_EQUAL_FOLDERS, start - len(parts), -depth, not alike), alike or found)
+            depth, files = self._nearest(end, bases) if start == 0 else self._at(end, bases)
+            if files:
+                alike = [file for file in files if f"/{_plain(file)}".endswith(f"/{end}")]
+                return _Claim((_EQUAL_FOLDERS, start - len(parts), -depth, not alike), alike or files)
         return _Claim((_EQUAL_NAME,), self._by_end.get(parts[-1].casefold(), ()))
 
     def _nearest(self, end: str, bases: Sequence[str]) -> tuple[int, Sequence[str]]:
@@ -152,19 +152,19 @@ class PhotoFinder:
     @cached_property
     def _by_path(self) -> Mapping[str, Sequence[str]]:
         """The image files by their path in lower case."""
-        found: dict[str, list[str]] = defaultdict(list)
+        files_of: dict[str, list[str]] = defaultdict(list)
         for file in self._photos:
-            found[_plain(file).casefold()].append(file)
-        return found
+            files_of[_plain(file).casefold()].append(file)
+        return files_of
 
     @cached_property
     def _by_end(self) -> Mapping[str, Sequence[str]]:
         """The image files by each end of their path in lower case: a/b/c.jpg by a/b/c.jpg, b/c.jpg and c.jpg."""
-        found: dict[str, list[str]] = defaultdict(list)
+        files_of: dict[str, list[str]] = defaultdict(list)
         for path, files in self._by_path.items():
             for end in _ends(path):
-                found[end] += files
-        return found
+                files_of[end] += files
+        return files_of
 
     @cached_property
     def _folder_ends(self) -> Container[str]:

@@ -42,7 +42,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class MaskOptions:
-    """How to read masks."""
+    """Options for the readers of masks."""
 
     values: Mapping[int, str] | None = None  # class names by stored number, from params.yaml
     colours: Mapping[Colour, str] | None = None  # class names by colour, from params.yaml
@@ -105,11 +105,11 @@ def _cityscapes(source: Source, options: MaskOptions) -> Recognised | None:
 
 
 def _object_masks(source: Source, options: MaskOptions) -> Recognised | None:
-    found = None if options.image_pattern else object_masks.recognise(source)
-    if found is None:
+    files = None if options.image_pattern else object_masks.recognise(source)
+    if files is None:
         return None
-    description = object_masks.masks_in_words(found)
-    return Recognised(description, partial(object_masks.read, source, found, options.values, options.mapper))
+    description = object_masks.masks_in_words(files)
+    return Recognised(description, partial(object_masks.read, source, files, options.values, options.mapper))
 
 
 def _masks(source: Source, options: MaskOptions) -> Recognised | None:
@@ -117,8 +117,8 @@ def _masks(source: Source, options: MaskOptions) -> Recognised | None:
         layout = mask_layouts.by_patterns(source, options.image_pattern, options.mask_pattern)
     elif object_masks.recognise(source) is not None:
         return None
-    elif (found := mask_layouts.recognise(source)) is not None:
-        layout = found
+    elif (detected := mask_layouts.recognise(source)) is not None:
+        layout = detected
     else:
         return None
     masks, photos = counted(len(layout.mask_of), "mask"), counted(len(layout.photos), "photo")
@@ -225,8 +225,8 @@ def _read(place: _Place) -> Part:
         "%s: recognised as %s (%s)", place.source.root / place.folder, place.format, place.recognised.description
     )
     dataset = place.recognised.read()
-    expected, found = place.recognised.num_annotations, len(dataset.instances)
-    check_total(expected in (None, found), f"{expected} annotations in the files, {found} read")
+    expected, num_read = place.recognised.num_annotations, len(dataset.instances)
+    check_total(expected in (None, num_read), f"{expected} annotations in the files, {num_read} read")
     _check_images(place, dataset)
     return Part(place.folder, place.source, dataset)
 
@@ -264,8 +264,8 @@ def _places(source: Source, format: str, masks: MaskOptions) -> list[_Place]:
 
 def _recognised(source: Source, folder: str, names: Iterable[str], masks: MaskOptions) -> list[_Place]:
     """A place for each format that recognises the folder."""
-    found = [(name, FORMATS[name](source, masks)) for name in names]
-    return [_Place(folder, source, name, recognised) for name, recognised in found if recognised is not None]
+    results = [(name, FORMATS[name](source, masks)) for name in names]
+    return [_Place(folder, source, name, recognised) for name, recognised in results if recognised is not None]
 
 
 def _by_folder(source: Source, whole: Sequence[_Place], masks: MaskOptions) -> list[_Place]:
@@ -276,10 +276,10 @@ def _by_folder(source: Source, whole: Sequence[_Place], masks: MaskOptions) -> l
     places: list[_Place] = []
     for folder in folders_below(source, whole[0].folder):
         part = part_of(source, folder)
-        found = _recognised(part, folder, FORMATS, masks) if part else []
-        if len(found) > 1:
-            found = _by_folder(source, found, masks) or _refuse_several(found)
-        places += found
+        of_folder = _recognised(part, folder, FORMATS, masks) if part else []
+        if len(of_folder) > 1:
+            of_folder = _by_folder(source, of_folder, masks) or _refuse_several(of_folder)
+        places += of_folder
     return places if {place.format for place in whole} <= {place.format for place in places} else []
 
 

@@ -21,7 +21,7 @@ def _classes(value: Any) -> Any:
         part for name in names for part in (name if isinstance(name, list) and isinstance(value, dict) else [name])
     ]
     if value != AUTO and (not parts or not all(isinstance(part, str) and part.strip() for part in parts)):
-        raise ValueError("names no class; give auto, a list of names, or names by class: {vehicle: [car, bus]}")
+        raise ValueError("names no class; write auto, a list of names, or names by class: {vehicle: [car, bus]}")
     if isinstance(value, dict):
         try:
             class_of_categories(value)

@@ -146,14 +146,14 @@ def _walk(root: Path) -> Iterator[tuple[str, str]]:
         folder, prefix = folders.pop()
         try:
             with os.scandir(folder) as entries:
-                found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
+                visible = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda e: e.name)
         except OSError as error:
             if not prefix:
                 raise UserError(f"{folder}: cannot be listed ({error.strerror}); change its permissions") from error
             machine.raise_if_machine_fault(error, prefix)
             logger.warning("%s: cannot be listed (%s); its files are not read", prefix, error.strerror)
             continue
-        for entry in found:
+        for entry in visible:
             file = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
                 folders.append((Path(entry.path), f"{file}/"))

@@ -72,8 +72,13 @@ def test_an_object_is_a_region_in_the_order_of_the_file(tmp_path):
     ],
 )
 def test_groups_and_labels_that_are_not_scored(tmp_path, label, category, role):
-    (found,) = objects(tmp_path, drawn(label))
-    assert (found.category, found.role, found.layered, found.problem) == (category, role, role != "object", "")
+    (instance,) = objects(tmp_path, drawn(label))
+    assert (instance.category, instance.role, instance.layered, instance.problem) == (
+        category,
+        role,
+        role != "object",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,8 +94,8 @@ def test_groups_and_labels_that_are_not_scored(tmp_path, label, category, role):
     ],
 )
 def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, entry, reason, detail):
-    (found,) = objects(tmp_path, entry)
-    assert (found.problem, found.detail[: len(detail)]) == (reason, detail)
+    (instance,) = objects(tmp_path, entry)
+    assert (instance.problem, instance.detail[: len(detail)]) == (reason, detail)
 
 
 def test_pixels_that_no_object_covers_are_unlabeled(tmp_path):
@@ -125,9 +130,9 @@ def test_the_values_of_id_images(tmp_path, kind, value, expected):
     put_images(tmp_path, [PHOTO])
     put_mask(tmp_path / f"{TRUTH}_{kind}.png", [[value, value]], "I;16")
     dataset = read(tmp_path)
-    (found,) = dataset.instances
-    assert (found.category, found.role, found.problem) == expected
-    assert (found.mask_value, found.area) == (value, 2.0)
+    (instance,) = dataset.instances
+    assert (instance.category, instance.role, instance.problem) == expected
+    assert (instance.mask_value, instance.area) == (value, 2.0)
     (image,) = dataset.images
     assert (image.file, image.width, image.height) == (PHOTO, 2, 1)
 
@@ -149,7 +154,7 @@ def test_gt_coarse_is_used_without_gt_fine(tmp_path):
 def test_an_unreadable_id_image_is_an_instance_with_a_problem(tmp_path):
     put_images(tmp_path, [PHOTO])
     put_mask(tmp_path / f"{TRUTH}_labelIds.png", np.zeros((4, 4), int)).write_bytes(b"not an image")
-    (found,) = read(tmp_path).instances
-    assert (found.problem, found.detail) == (
+    (instance,) = read(tmp_path).instances
+    assert (instance.problem, instance.detail) == (
         "bad_record", "cannot be decoded (UnidentifiedImageError); export the mask again",
     )  # fmt: skip

@@ -44,7 +44,7 @@ def test_an_annotation_keeps_its_id_rings_class_and_place(tmp_path):
 
 @pytest.mark.parametrize("crowd", [0, 1])
 @pytest.mark.parametrize("counts", [[40, 4, 4], "X144"])
-def test_both_forms_of_rle_are_read_whatever_iscrowd_says(tmp_path, crowd, counts):
+def test_both_forms_of_rle_are_read_for_both_values_of_iscrowd(tmp_path, crowd, counts):
     instance = only(read_one(tmp_path, drawn(segmentation=RLE | {"counts": counts}, iscrowd=crowd)))
     assert instance.rle == Rle(size_hw=(6, 8), counts=tuple(counts) if isinstance(counts, list) else counts)
     assert instance.role == ("crowd" if crowd else "object")
@@ -117,7 +117,7 @@ def test_a_record_with_only_a_bbox_is_a_box(tmp_path):
         ({"iscrowd": "yes"}, "bad_record", "iscrowd 'yes' is neither 0 nor 1; write one of them"),
     ],
 )
-def test_the_detail_says_what_is_wrong_with_an_annotation(tmp_path, changes, reason, detail):
+def test_the_detail_names_the_problem_of_an_annotation(tmp_path, changes, reason, detail):
     instance = only(read_one(tmp_path, drawn(**changes)))
     assert instance.problem == reason
     assert instance.detail.startswith(detail)
@@ -218,7 +218,7 @@ def test_an_invalid_declared_size_is_not_used(tmp_path, width):
         (None, "None is not an object; export it again"),
     ],
 )
-def test_the_detail_says_what_is_wrong_with_an_image_record(tmp_path, entry, detail):
+def test_the_detail_names_the_problem_of_an_image_record(tmp_path, entry, detail):
     broken = next(image for image in read_one(tmp_path, images=[entry]).images if image.problem)
     assert (broken.problem, broken.detail, broken.place) == ("bad_record", detail, "x.json: images[0]")
 
@@ -248,7 +248,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
     put_images(tmp_path, ["b.jpg", "c.jpg"])
     images = [photo(1, "a.jpg"), photo(1, "b.jpg"), photo(2, "c.jpg")]
     dataset = read_one(tmp_path, drawn(1), drawn(2, image_id="1"), drawn(3, image_id=2), images=images)
-    detail = "2 images ('a.jpg', 'b.jpg') share the id 1; give each image its own id"
+    detail = "2 images ('a.jpg', 'b.jpg') share the id 1; give each image a different id"
     assert [(image.file, image.problem, image.detail) for image in dataset.images] == [
         ("a.jpg", "bad_record", detail), ("b.jpg", "bad_record", detail), ("c.jpg", "", ""),
     ]  # fmt: skip
@@ -256,7 +256,7 @@ def test_an_id_of_two_images_means_neither(tmp_path):
     assert (third.image_key, third.problem) == ("c", "")
     for instance in (first, second):
         assert (instance.image_key, instance.problem) == ("", "ambiguous_image")
-        assert instance.detail == "its image_id 1 is the id of several images; give each image its own id"
+        assert instance.detail == "its image_id 1 is the id of several images; give each image a different id"
 
 
 @pytest.mark.parametrize("other", [photo(1, "gone.jpg"), {"id": 1}, {"id": 1.0, "file_name": "b.jpg"}])
@@ -376,7 +376,7 @@ def test_roboflow_folders_and_their_splits(tmp_path):
     assert [instance.image_key for instance in dataset.instances] == ["test__a", "train__a", "valid__a"]
 
 
-def test_a_photo_missing_in_one_split_is_not_replaced_by_one_of_another(tmp_path):
+def test_a_photo_missing_in_a_split_is_not_replaced_by_a_photo_of_another_split(tmp_path):
     put_images(tmp_path, ["valid/a.jpg"])
     for folder in ("train", "valid"):
         put_json(tmp_path / folder / "_annotations.coco.json", document([photo()], [drawn()]))
@@ -390,8 +390,8 @@ def test_a_photo_missing_in_one_split_is_not_replaced_by_one_of_another(tmp_path
 def test_photos_are_found_in_the_usual_folders(tmp_path, folder):
     put_images(tmp_path, [f"{folder}/a.jpg", "other/a.jpg"])
     put_json(tmp_path / "data/annotations/instances_train.json", document([photo()], [drawn()]))
-    found = [image.file for image in read(tmp_path).images if image.annotated]
-    assert found == [f"{folder}/a.jpg".removeprefix("./")]
+    files = [image.file for image in read(tmp_path).images if image.annotated]
+    assert files == [f"{folder}/a.jpg".removeprefix("./")]
 
 
 def test_one_photo_in_two_files_is_one_image(tmp_path):
@@ -475,7 +475,7 @@ def test_json_may_start_with_a_byte_order_mark(tmp_path):
     assert len(read(tmp_path).instances) == 1
 
 
-def test_a_photo_above_does_not_replace_a_missing_one_of_a_folder_with_other_photos(tmp_path):
+def test_a_photo_above_does_not_replace_a_missing_photo_of_a_folder_with_other_photos(tmp_path):
     put_images(tmp_path, ["images/a.jpg", "video1/images/b.jpg"])
     put_json(tmp_path / "x.json", document([photo(1, "a.jpg")], [drawn(1)]))
     photos = [photo(1, "a.jpg"), photo(2, "b.jpg")]

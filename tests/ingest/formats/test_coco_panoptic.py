@@ -48,9 +48,9 @@ def test_a_segment_is_the_pixels_of_its_colour(tmp_path):
 
 
 def test_a_colour_without_a_segment_is_an_instance_with_a_problem(tmp_path):
-    found = read(put(tmp_path, [segment(CAT)])).instances[-1]
-    assert (found.problem, found.mask_value) == ("unknown_category", GRASS)
-    assert found.detail == "no segment has the id 1; add it to segments_info or export the PNG again"
+    instance = read(put(tmp_path, [segment(CAT)])).instances[-1]
+    assert (instance.problem, instance.mask_value) == ("unknown_category", GRASS)
+    assert instance.detail == "no segment has the id 1; add it to segments_info or export the PNG again"
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_colour_without_a_segment_is_an_instance_with_a_problem(tmp_path):
     ],
 )
 def test_a_segment_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, entry, reason, detail):
-    found = read(put(tmp_path, [segment(GRASS, 90), entry])).instances[1]
-    assert (found.problem, found.detail) == (reason, detail)
+    instance = read(put(tmp_path, [segment(GRASS, 90), entry])).instances[1]
+    assert (instance.problem, instance.detail) == (reason, detail)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_a_segment_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, e
     ],
 )
 def test_a_record_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, changes, reason, detail):
-    found = read(put(tmp_path, [segment(CAT)], **changes)).instances[0]
-    assert (found.problem, found.detail[: len(detail)]) == (reason, detail)
+    instance = read(put(tmp_path, [segment(CAT)], **changes)).instances[0]
+    assert (instance.problem, instance.detail[: len(detail)]) == (reason, detail)
 
 
 def test_an_id_used_twice_is_two_instances(tmp_path):
-    found = read(put(tmp_path, [segment(CAT), segment(CAT)])).instances
-    assert len({i.id for i in found}) == len(found)
+    instances = read(put(tmp_path, [segment(CAT), segment(CAT)])).instances
+    assert len({i.id for i in instances}) == len(instances)
 
 
 def test_a_broken_document_is_a_user_error(tmp_path):

@@ -12,9 +12,9 @@ def test_detections_have_the_class_names_of_the_instances_file(tmp_path):
     put_json(tmp_path / "image_info_test.json", coco([photo()], []))
     put_json(tmp_path / "segm_results.json", [DETECTION])
     dataset = read_source(tmp_path)
-    (found,) = dataset.instances
-    assert (dataset.format, found.category, found.rings) == ("coco_results", "dog", (tuple(TRIANGLE),))
-    assert found.place == "segm_results.json: [0]"
+    (instance,) = dataset.instances
+    assert (dataset.format, instance.category, instance.rings) == ("coco_results", "dog", (tuple(TRIANGLE),))
+    assert instance.place == "segm_results.json: [0]"
     assert [(i.file, i.place) for i in dataset.images] == [("a.jpg", "image_info_test.json: images[0] (id 1)")]
 
 

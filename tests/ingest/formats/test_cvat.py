@@ -34,16 +34,18 @@ def test_the_image_and_its_labels(tmp_path):
 
 
 def test_a_polygon(tmp_path):
-    found = one(tmp_path, '<polygon label="cat" occluded="1" points="1,1;5.5,1;5,4" z_order="0"/>')
-    assert (found.category, found.kind, found.rings, found.detail) == (
+    instance = one(tmp_path, '<polygon label="cat" occluded="1" points="1,1;5.5,1;5,4" z_order="0"/>')
+    assert (instance.category, instance.kind, instance.rings, instance.detail) == (
         "cat", "region", ((1.0, 1.0, 5.5, 1.0, 5.0, 4.0),), "occluded",
     )  # fmt: skip
-    assert found.place == "annotations.xml: image[0] (a.jpg): polygon[0]"
+    assert instance.place == "annotations.xml: image[0] (a.jpg): polygon[0]"
 
 
 def test_attributes_are_in_the_detail(tmp_path):
-    found = one(tmp_path, '<polygon label="cat" points="1,1;5,1;5,4"><attribute name="age">old</attribute></polygon>')
-    assert found.detail == "age: old"
+    instance = one(
+        tmp_path, '<polygon label="cat" points="1,1;5,1;5,4"><attribute name="age">old</attribute></polygon>'
+    )
+    assert instance.detail == "age: old"
 
 
 def test_an_upright_and_a_rotated_box(tmp_path):
@@ -55,9 +57,9 @@ def test_an_upright_and_a_rotated_box(tmp_path):
 
 
 def test_an_ellipse_is_a_region_of_64_points(tmp_path):
-    found = one(tmp_path, '<ellipse label="cat" cx="4" cy="3" rx="2" ry="1" rotation="90"/>')
-    assert (found.kind, len(found.rings[0])) == ("region", 128)
-    np.testing.assert_allclose(found.rings[0][:2], (4, 5))  # its right end, turned clockwise, is at the bottom
+    instance = one(tmp_path, '<ellipse label="cat" cx="4" cy="3" rx="2" ry="1" rotation="90"/>')
+    assert (instance.kind, len(instance.rings[0])) == ("region", 128)
+    np.testing.assert_allclose(instance.rings[0][:2], (4, 5))  # its right end, turned clockwise, is at the bottom
 
 
 def test_lines_and_points(tmp_path):
@@ -69,9 +71,9 @@ def test_lines_and_points(tmp_path):
 
 def test_a_mask_goes_from_rows_of_a_crop_to_columns_of_the_frame(tmp_path):
     # the crop, 3 x 2 from (2, 1) on: .## / #..   as rows: 1 zero, 3 ones, 2 zeros
-    found = one(tmp_path, '<mask label="cat" rle="1, 3, 2" left="2" top="1" width="3" height="2"/>')
+    instance = one(tmp_path, '<mask label="cat" rle="1, 3, 2" left="2" top="1" width="3" height="2"/>')
     # columns of 6: 0 and 1 empty; 2: row 2; 3: row 1; 4: row 1
-    assert (found.rle.size_hw, found.rle.counts) == ((6, 8), (14, 1, 4, 1, 5, 1, 22))
+    assert (instance.rle.size_hw, instance.rle.counts) == ((6, 8), (14, 1, 4, 1, 5, 1, 22))
 
 
 @pytest.mark.parametrize(
@@ -93,13 +95,13 @@ def test_a_mask_goes_from_rows_of_a_crop_to_columns_of_the_frame(tmp_path):
     ],
 )
 def test_a_shape_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, shape, reason, detail):
-    found = one(tmp_path, shape)
-    assert (found.problem, found.detail[: len(detail)]) == (reason, detail)
+    instance = one(tmp_path, shape)
+    assert (instance.problem, instance.detail[: len(detail)]) == (reason, detail)
 
 
 def test_a_mask_needs_the_images_size(tmp_path):
-    found = one(tmp_path, '<mask label="cat" rle="1" left="0" top="0" width="1" height="1"/>', size="")
-    assert found.detail == "its image declares no width and height, so its mask cannot be placed"
+    instance = one(tmp_path, '<mask label="cat" rle="1" left="0" top="0" width="1" height="1"/>', size="")
+    assert instance.detail == "its image declares no width and height, so its mask cannot be placed"
 
 
 def test_the_nearer_shape_comes_later(tmp_path):

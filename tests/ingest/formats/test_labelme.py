@@ -126,7 +126,7 @@ def test_flags_are_in_the_detail(tmp_path):
         ),
     ],
 )
-def test_the_detail_says_why_a_shape_cannot_be_used(tmp_path, changes, reason, detail):
+def test_the_detail_names_the_problem_of_a_shape(tmp_path, changes, reason, detail):
     instance = only(read_one(tmp_path, shape(**changes)))
     assert instance.problem == reason
     assert detail in instance.detail
@@ -152,7 +152,7 @@ def test_a_wrong_path_is_replaced_by_the_name_of_the_file(tmp_path, path):
 def test_a_copied_path_does_not_claim_the_photo_of_another_file(tmp_path):
     put_images(tmp_path, ["a.jpg", "b.jpg"])
     put_json(tmp_path / "a.json", document(shape()))
-    put_json(tmp_path / "b.json", document(shape(), shape()))  # its imagePath still says a.jpg
+    put_json(tmp_path / "b.json", document(shape(), shape()))  # its imagePath is still a.jpg
     dataset = read(tmp_path)
     assert [image.file for image in dataset.images] == ["a.jpg", "b.jpg"]
     assert [instance.image_key for instance in dataset.instances] == ["a", "b", "b"]

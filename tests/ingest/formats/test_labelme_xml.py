@@ -87,7 +87,7 @@ def test_a_mask_is_read_from_its_folder_and_is_not_a_photo(tmp_path, mode):
 
 
 @pytest.mark.parametrize(
-    ("files", "found"),
+    ("files", "expected"),
     [
         (["Images/y/a.jpg"], ("Images/y/a.jpg", ["other_folder"])),
         (["Images/y/a.jpg", "Images/z/a.jpg"], ("", [])),
@@ -95,10 +95,10 @@ def test_a_mask_is_read_from_its_folder_and_is_not_a_photo(tmp_path, mode):
         (["Images/x/a.jpg", "Images/y/a.jpg"], ("Images/x/a.jpg", [])),
     ],
 )
-def test_the_folder_written_in_the_file_is_used(tmp_path, files, found):
+def test_the_folder_written_in_the_file_is_used(tmp_path, files, expected):
     put(put_images(tmp_path, files), "Annotations/set/a.xml", text(thing(), folder="x"))
     image = next(image for image in read(tmp_path).images if image.annotated)
-    assert (image.file, [code for code, _ in image.notes]) == found
+    assert (image.file, [code for code, _ in image.notes]) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_folder_written_in_the_file_is_used(tmp_path, files, found):
         ("<segm><mask>a.xml</mask></segm>", "cat", "missing_file", "no mask 'a.xml' in Masks"),
     ],
 )
-def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, inside, name, reason, detail):
+def test_the_detail_names_the_problem_of_an_object(tmp_path, inside, name, reason, detail):
     (instance,) = read_one(tmp_path, thing(inside, name)).instances
     assert instance.problem == reason
     assert detail in instance.detail

@@ -62,9 +62,9 @@ def test_mask_values_may_name_the_class(tmp_path):
 
 def test_a_soft_edge_is_cut_at_128(tmp_path):
     put(tmp_path, ["images/a.jpg"], ["masks/a_0.png", "masks/a_1.png"], [[0, 127, 128, 255]])
-    found = read(tmp_path).instances[0]
-    assert (found.rle.counts, found.area) == ((2, 2), 2.0)
-    assert found.detail == "3 values other than 0, as of soft edges; the object is the pixels from 128 on"
+    instance = read(tmp_path).instances[0]
+    assert (instance.rle.counts, instance.area) == ((2, 2), 2.0)
+    assert instance.detail == "3 values other than 0, as of soft edges; the object is the pixels from 128 on"
 
 
 def test_masks_without_a_photo_and_masks_without_an_object(tmp_path):

@@ -94,7 +94,7 @@ def read(module: Any, file: str, data: bytes) -> Dataset | None:
 
 
 def assert_sound(dataset: Dataset, root: Path) -> None:
-    """Ids and keys are unique, each record is usable or says why not, and the tables can hold it all."""
+    """Ids and keys are unique, each record is usable or has a problem, and the tables can store all of them."""
     assert len({instance.id for instance in dataset.instances}) == len(dataset.instances)
     assert len({image.key.casefold() for image in dataset.images}) == len(dataset.images)
     assert len({image.file or image.place for image in dataset.images}) == len(dataset.images)
@@ -115,7 +115,7 @@ def entries(name: str, document: Any) -> int:
         return len(document["shapes" if name == "labelme" else "objects"])
     records = document.get("_via_img_metadata", document).values()
     regions = [record.get("regions") for record in records if isinstance(record, dict)]
-    return sum(len(found) for found in regions if isinstance(found, list | dict))
+    return sum(len(of_file) for of_file in regions if isinstance(of_file, list | dict))
 
 
 def read_entries(dataset: Dataset) -> int:

@@ -112,7 +112,7 @@ def test_an_object_without_a_type_has_the_shape_of_its_class(tmp_path):
         (figure(form="bitmap", bitmap={"data": "", "origin": [0]}), "bad_rle", "bitmap origin [0] is not [x, y]"),
     ],
 )
-def test_the_detail_says_why_an_object_cannot_be_used(tmp_path, bad, reason, detail):
+def test_the_detail_names_the_problem_of_an_object(tmp_path, bad, reason, detail):
     (instance,) = read_one(tmp_path, bad).instances
     assert instance.problem == reason
     assert detail in instance.detail

@@ -135,8 +135,8 @@ def test_a_ticked_box_and_an_option_name_a_class(tmp_path):
     regions = [region(label="1"), region(label={"2": True, "1": False}), region(label={"1": True, "2": True})]
     images = {"a": record(*regions, region(label="3"))}
     put_json(tmp_path / "via.json", {"_via_attributes": options, "_via_img_metadata": images})
-    found = [(i.category, i.problem) for i in read(tmp_path).instances]
-    assert found == [("cat", ""), ("dog", ""), ("", "unknown_category"), ("3", "")]
+    categories = [(i.category, i.problem) for i in read(tmp_path).instances]
+    assert categories == [("cat", ""), ("dog", ""), ("", "unknown_category"), ("3", "")]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_ticked_box_and_an_option_name_a_class(tmp_path):
         (region({"name": "rect", "x": 1, "y": 1, "width": "3"}), "bad_ring", "width '3' is not a number of pixels"),
     ],
 )
-def test_the_detail_says_why_a_region_cannot_be_used(tmp_path, bad, reason, detail):
+def test_the_detail_names_the_problem_of_a_region(tmp_path, bad, reason, detail):
     instance = read_one(tmp_path, region(), region(), bad).instances[2]
     assert instance.problem == reason
     assert detail in instance.detail

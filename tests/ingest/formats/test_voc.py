@@ -41,17 +41,21 @@ def put_masks(root, classes, objects=None, mode="L"):
 
 def test_a_voc_box_counts_pixels_from_one_and_includes_the_last(tmp_path):
     dataset = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4))))
-    (found,) = dataset.instances
-    assert (found.category, found.kind, found.rings) == ("cat", "box", ((0.0, 1.0, 5.0, 1.0, 5.0, 4.0, 0.0, 4.0),))
-    assert (found.id, found.place) == ("Annotations/a.xml#0", "Annotations/a.xml: object[0]")
+    (instance,) = dataset.instances
+    assert (instance.category, instance.kind, instance.rings) == (
+        "cat",
+        "box",
+        ((0.0, 1.0, 5.0, 1.0, 5.0, 4.0, 0.0, 4.0),),
+    )
+    assert (instance.id, instance.place) == ("Annotations/a.xml#0", "Annotations/a.xml: object[0]")
     (image,) = dataset.images
     assert (image.file, image.width, image.height, image.place) == ("JPEGImages/a.jpg", 8, 6, "Annotations/a.xml")
 
 
 @pytest.mark.parametrize("other", [(0, 2, 5, 4), (2, 2, 5.5, 4)])
 def test_one_box_that_cannot_be_voc_s_decides_for_all(tmp_path, other):
-    found = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4)), box(edges=other))).instances
-    assert found[0].rings == ((1.0, 2.0, 5.0, 2.0, 5.0, 4.0, 1.0, 4.0),)
+    instances = read(put_xml(tmp_path, box(edges=(1, 2, 5, 4)), box(edges=other))).instances
+    assert instances[0].rings == ((1.0, 2.0, 5.0, 2.0, 5.0, 4.0, 1.0, 4.0),)
 
 
 def test_flags_are_in_the_detail(tmp_path):
@@ -61,8 +65,8 @@ def test_flags_are_in_the_detail(tmp_path):
 
 def test_an_outline_beside_the_box_is_a_region(tmp_path):
     polygon = "<polygon><x1>1</x1><y1>1</y1><x2>5</x2><y2>1</y2><x3>5</x3><y3>4</y3></polygon>"
-    (found,) = read(put_xml(tmp_path, box(more=polygon))).instances
-    assert (found.kind, found.rings) == ("region", ((1.0, 1.0, 5.0, 1.0, 5.0, 4.0),))
+    (instance,) = read(put_xml(tmp_path, box(more=polygon))).instances
+    assert (instance.kind, instance.rings) == ("region", ((1.0, 1.0, 5.0, 1.0, 5.0, 4.0),))
 
 
 @pytest.mark.parametrize(
@@ -88,9 +92,9 @@ def test_an_outline_beside_the_box_is_a_region(tmp_path):
     ],
 )
 def test_an_object_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, entry, reason, detail):
-    found = read(put_xml(tmp_path, box(), entry)).instances
-    assert [i.problem for i in found] == ["", reason]
-    assert found[1].detail == detail
+    instances = read(put_xml(tmp_path, box(), entry)).instances
+    assert [i.problem for i in instances] == ["", reason]
+    assert instances[1].detail == detail
 
 
 def test_a_broken_file_loses_only_its_photo(tmp_path):
@@ -114,8 +118,13 @@ def test_the_name_of_the_file_comes_before_a_copied_name(tmp_path):
 
 
 def test_class_masks_alone_have_voc_s_numbers(tmp_path):
-    (found,) = read(put_masks(tmp_path, [[0, 15, 15, 255]]), values={15: "person"}).instances[:1]
-    assert (found.id, found.category, found.mask_value, found.area) == ("SegmentationClass/a.png#15", "person", 15, 2.0)
+    (instance,) = read(put_masks(tmp_path, [[0, 15, 15, 255]]), values={15: "person"}).instances[:1]
+    assert (instance.id, instance.category, instance.mask_value, instance.area) == (
+        "SegmentationClass/a.png#15",
+        "person",
+        15,
+        2.0,
+    )
 
 
 def test_voc_s_names_are_used_if_the_boxes_have_no_others(tmp_path):
@@ -158,15 +167,15 @@ def test_the_pixels_of_a_class_beyond_the_objects_are_an_instance(tmp_path):
 
 
 def test_an_object_without_a_class_has_a_problem(tmp_path):
-    found = read(put_masks(tmp_path, [[0, 1]], [[5, 0]]), values={1: "plane"}).instances
-    assert [(i.id, i.problem) for i in found] == [
+    instances = read(put_masks(tmp_path, [[0, 1]], [[5, 0]]), values={1: "plane"}).instances
+    assert [(i.id, i.problem) for i in instances] == [
         ("SegmentationObject/a.png#5", "unknown_category"), ("SegmentationClass/a.png#1", ""),
     ]  # fmt: skip
 
 
 def test_an_object_mask_of_another_size_is_not_used(tmp_path):
-    (found,) = read(put_masks(tmp_path, [[0, 1]], [[5, 0], [1, 1]]), values={1: "plane"}).instances
-    assert (found.id, found.detail) == (
+    (instance,) = read(put_masks(tmp_path, [[0, 1]], [[5, 0], [1, 1]]), values={1: "plane"}).instances
+    assert (instance.id, instance.detail) == (
         "SegmentationClass/a.png#1",
         "SegmentationObject/a.png has 2 x 2 pixels, the class mask 2 x 1; it is not used",
     )

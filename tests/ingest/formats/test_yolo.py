@@ -29,27 +29,31 @@ def one(root, line, names="names: [cat, dog]\n"):
 def test_a_polygon_is_in_fractions_of_the_image(tmp_path):
     put_images(tmp_path, ["images/a.jpg"])
     dataset = read(put(put(tmp_path, "labels/a.txt", TRIANGLE), "data.yaml", "names:\n  0: cat\n  7: dog\n"))
-    (found,) = dataset.instances
+    (instance,) = dataset.instances
     assert dataset.categories == ("cat", "dog")
-    assert (found.id, found.place) == ("labels/a.txt#1", "labels/a.txt: line 1")
-    assert (found.category, found.kind, found.rings) == ("cat", "region", ((1.0, 3.0, 5.0, 3.0, 5.0, 6.0),))
+    assert (instance.id, instance.place) == ("labels/a.txt#1", "labels/a.txt: line 1")
+    assert (instance.category, instance.kind, instance.rings) == ("cat", "region", ((1.0, 3.0, 5.0, 3.0, 5.0, 6.0),))
     (image,) = dataset.images
     assert (image.file, image.annotated, image.place) == ("images/a.jpg", True, "labels/a.txt")
 
 
 def test_a_box_is_its_centre_and_size(tmp_path):
-    found = one(tmp_path, "1 0.5 0.5 0.25 0.5")
-    assert (found.category, found.kind, found.rings) == ("dog", "box", ((3.0, 1.5, 5.0, 1.5, 5.0, 4.5, 3.0, 4.5),))
+    instance = one(tmp_path, "1 0.5 0.5 0.25 0.5")
+    assert (instance.category, instance.kind, instance.rings) == (
+        "dog",
+        "box",
+        ((3.0, 1.5, 5.0, 1.5, 5.0, 4.5, 3.0, 4.5),),
+    )
 
 
 def test_a_confidence_behind_a_box_is_in_the_detail(tmp_path):
-    found = one(tmp_path, "1 0.5 0.5 0.25 0.5 0.9")
-    assert (found.kind, found.detail) == ("box", "the numbers behind its box are not used")
+    instance = one(tmp_path, "1 0.5 0.5 0.25 0.5 0.9")
+    assert (instance.kind, instance.detail) == ("box", "the numbers behind its box are not used")
 
 
 def test_keypoints_behind_a_box_are_not_read_as_a_polygon(tmp_path):
-    found = one(tmp_path, "1 0.5 0.5 0.25 0.5 0.1 0.1 2 0.2 0.2 2", "kpt_shape: [2, 3]\nnames: [cat, dog]\n")
-    assert (found.kind, len(found.rings[0])) == ("box", 8)
+    instance = one(tmp_path, "1 0.5 0.5 0.25 0.5 0.1 0.1 2 0.2 0.2 2", "kpt_shape: [2, 3]\nnames: [cat, dog]\n")
+    assert (instance.kind, len(instance.rings[0])) == ("box", 8)
 
 
 def test_the_photo_is_oriented_as_a_viewer_shows_it(tmp_path):
@@ -57,8 +61,8 @@ def test_the_photo_is_oriented_as_a_viewer_shows_it(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter: 8 x 6 stored is 6 x 8 seen
     Image.new("RGB", (8, 6)).save(tmp_path / "images/a.jpg", exif=exif)
-    (found,) = read(put(tmp_path, "labels/a.txt", "0 0.5 0.5 1 1")).instances
-    assert found.rings == ((0.0, 0.0, 6.0, 0.0, 6.0, 8.0, 0.0, 8.0),)
+    (instance,) = read(put(tmp_path, "labels/a.txt", "0 0.5 0.5 1 1")).instances
+    assert instance.rings == ((0.0, 0.0, 6.0, 0.0, 6.0, 8.0, 0.0, 8.0),)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +79,8 @@ def test_the_photo_is_oriented_as_a_viewer_shows_it(tmp_path):
     ],
 )
 def test_a_line_that_cannot_be_used_is_an_instance_with_a_problem(tmp_path, line, reason, detail):
-    found = one(tmp_path, line)
-    assert (found.id, found.problem, found.detail[: len(detail)]) == ("labels/a.txt#2", reason, detail)
+    instance = one(tmp_path, line)
+    assert (instance.id, instance.problem, instance.detail[: len(detail)]) == ("labels/a.txt#2", reason, detail)
 
 
 def test_blank_lines_count_only_in_line_numbers(tmp_path):

@@ -109,7 +109,9 @@ def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
     others = [file for file in source.image_files if re.search(r"_gt(Fine|Coarse)_\w+\.png$", file)]
     images, keys = locate_photos(source, [photo for photo, _ in documents], others)
     instances = tuple(
-        replace(instance, image_key=key) for key, (_, found) in zip(keys, documents, strict=True) for instance in found
+        replace(instance, image_key=key)
+        for key, (_, instances_of_file) in zip(keys, documents, strict=True)
+        for instance in instances_of_file
     )
     names = {instance.category for instance in instances}
     categories = tuple(label.name for label in LABELS if label.name in names)
@@ -143,7 +145,7 @@ def _uncovered(file: str, image: Image) -> Iterator[Instance]:
     if image.height is not None and image.width is not None:
         yield Instance(
             id=f"{file}#unlabeled",
-            place=f"{file}: what no object covers",
+            place=f"{file}: pixels without an object",
             image_key="",
             category="",
             rle=rle.full_frame((image.height, image.width)),
@@ -197,13 +199,13 @@ def _rings(record: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
 # ID images
 
 
-def _id_image(file: str, found: Survey) -> tuple[PhotoReference, list[Instance]]:
+def _id_image(file: str, image_values: Survey) -> tuple[PhotoReference, list[Instance]]:
     image = Image(key="", file="", place=file)
     common = Instance(id=file, image_key="", category="", mask_file=file, place=file)
-    if found.size_hw is None:
-        return _photo(file, image), [replace(common, problem="bad_record", detail=found.problem)]
-    image = replace(image, height=found.size_hw[0], width=found.size_hw[1])
-    return _photo(file, image), [_of_value(common, value, pixels) for value, pixels in found.pixels]
+    if image_values.size_hw is None:
+        return _photo(file, image), [replace(common, problem="bad_record", detail=image_values.problem)]
+    image = replace(image, height=image_values.size_hw[0], width=image_values.size_hw[1])
+    return _photo(file, image), [_of_value(common, value, pixels) for value, pixels in image_values.pixels]
 
 
 def _of_value(common: Instance, value: int, pixels: int) -> Instance:

@@ -65,12 +65,12 @@ def recognise(source: Source) -> dict[str, Document]:
     Captions and panoptic documents are left out, and keypoints documents too if there are others: they repeat the
     objects. Raises UserError for a file whose name or keys are COCO's and which cannot be read as COCO.
     """
-    found = {file: doc for file in source.with_suffix(".json") if (doc := _document(source.root, file)) is not None}
-    instances = {file: doc for file, doc in found.items() if not _has_keypoints(doc)}
-    for file in found:
+    parsed = {file: doc for file in source.with_suffix(".json") if (doc := _document(source.root, file)) is not None}
+    instances = {file: doc for file, doc in parsed.items() if not _has_keypoints(doc)}
+    for file in parsed:
         if instances and file not in instances:
             logger.info("%s: keypoints repeat the objects of the instances files; not read", file)
-    return instances or found
+    return instances or parsed
 
 
 def _document(root: Path, file: str) -> Document | None:
@@ -256,7 +256,7 @@ def _rle(segmentation: dict[str, Any]) -> Rle:
 
 
 def _rings(segmentation: list[Any]) -> dict[str, Any]:
-    """The valid rings, the number of the others, and what is wrong with the first of the others."""
+    """The valid rings, the number of invalid rings, and the problem of the first invalid ring."""
     rings, problems = [], []
     for position, ring in enumerate(segmentation):
         problem = _ring_problem(ring)
@@ -303,7 +303,11 @@ class Results:
 
 def recognise_results(source: Source) -> Results | None:
     """The results lists of a source; None if there are none, or if there are annotations: then they are predictions."""
-    lists = {file: found for file in source.with_suffix(".json") if (found := _detections(source, file)) is not None}
+    lists = {
+        file: detections
+        for file in source.with_suffix(".json")
+        if (detections := _detections(source, file)) is not None
+    }
     if not lists:
         return None
     instances = recognise(source)
@@ -330,13 +334,15 @@ def read_results(source: Source, results: Results) -> Dataset:
     Raises UserError unless there is exactly one instances JSON, which names the images and classes.
     """
     if len(results.instances) != 1:
-        found = f"{len(results.instances)} instances files" if results.instances else "no instances file"
+        present = f"{len(results.instances)} instances files" if results.instances else "no instances file"
         raise UserError(
             f"{', '.join(results.lists)}: detections name their images and classes only by numbers, and there is "
-            f"{found} beside them to explain the numbers; put the instances file that belongs to them there"
+            f"{present} beside them to explain the numbers; put the instances file that belongs to them there"
         )
     ((file, document),) = results.instances.items()
-    dataset = read(source, {name: {**document, "annotations": found} for name, found in results.lists.items()})
+    dataset = read(
+        source, {name: {**document, "annotations": detections} for name, detections in results.lists.items()}
+    )
     images = [replace(i, place=i.place.replace(f"{i.place.split(': ')[0]}: ", f"{file}: ", 1)) for i in dataset.images]
     instances = [replace(i, place=i.place.replace(": annotations[", ": [", 1)) for i in dataset.instances]
     return replace(dataset, format=RESULTS_FORMAT, images=tuple(images), instances=tuple(instances))

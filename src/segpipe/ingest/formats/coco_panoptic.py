@@ -77,8 +77,10 @@ def read(source: Source, documents: Mapping[str, Document], mapper: Mapper = map
     names = {file: class_names(file, doc) for file, doc in documents.items()}
     instances = [
         instance
-        for found in annotations
-        for instance in _instances(found, surveys.get(found.png), key_of[found.file], names[found.file])
+        for annotation in annotations
+        for instance in _instances(
+            annotation, surveys.get(annotation.png), key_of[annotation.file], names[annotation.file]
+        )
     ]
     return Dataset(
         format=FORMAT,
@@ -114,7 +116,7 @@ def _annotation(
 
 
 def _png_folders(json_file: str, may_be_with_photos: bool) -> list[str]:
-    """Where the PNGs may be: in a folder named after the JSON or like "panoptic", beside the JSON or above it.
+    """The possible folders of the PNGs: a folder named after the JSON or like "panoptic", beside the JSON or above it.
 
     may_be_with_photos: also in the folder named after the split, which may be the folder of the photos.
     """
@@ -143,10 +145,10 @@ def _instances(
     if common.problem:
         yield common
         return
-    found = [_segment(common, position, entry, annotation, png, names) for position, entry in enumerate(segments)]
-    yield from found
+    of_segments = [_segment(common, position, entry, annotation, png, names) for position, entry in enumerate(segments)]
+    yield from of_segments
     if png is not None and not png.problem:
-        yield from _other_colours(common, annotation.png, png, {segment.mask_value for segment in found})
+        yield from _other_colours(common, annotation.png, png, {segment.mask_value for segment in of_segments})
 
 
 def _segments(record: dict[str, Any]) -> list[Any]:

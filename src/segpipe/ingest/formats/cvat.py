@@ -6,7 +6,7 @@
 
 Encoding: <polygon>, <polyline> and <points> have points="x,y;x,y", <box> xtl, ytl, xbr, ybr, <ellipse> cx, cy, rx, ry,
 all in pixels; rotation is clockwise in degrees. <mask> has run lengths of a crop, row by row, the first of zeros. The
-shapes of an image are put in the order of z_order, so that under record_order the nearest is on top.
+shapes of an image are sorted by z_order: under record_order the nearest is on top.
 Spec: https://docs.cvat.ai/docs/manual/advanced/xml_format; cvat-ai/cvat, cvat/apps/dataset_manager/formats/cvat.py.
 Versions: "CVAT for images 1.1" and "CVAT for video 1.1".
 """
@@ -87,7 +87,7 @@ def read(source: Source, documents: Mapping[str, Element]) -> Dataset:
         of_file = [_instance(shape, image_of.get(key_of[file].get(shape.image_id, ""))) for shape in shapes]
         fractions.refuse(file, of_file)
         instances += of_file
-    split_of = {key_of[file].get(entry["id"]): entry["split"] for file, found in entries.items() for entry in found}
+    split_of = {key_of[file].get(entry["id"]): entry["split"] for file, records in entries.items() for entry in records}
     labels = [name for root in documents.values() for name in _labels(root)]
     used = [instance.category for instance in instances if instance.category]
     return Dataset(
@@ -151,7 +151,7 @@ def _frame_files(source: Source, file: str) -> dict[int, str]:
     for name in _FRAME_FOLDERS:
         folder = posixpath.normpath(posixpath.join(base, name))
         inside = [image for image in files_below(source.image_files, folder) if folder_of(image) == folder]
-        numbers = {image: int(found[1]) for image in inside if (found := _LAST_NUMBER.search(_stem(image)))}
+        numbers = {image: int(match[1]) for image in inside if (match := _LAST_NUMBER.search(_stem(image)))}
         if numbers:
             counts = Counter(numbers.values())
             return {number: image for image, number in numbers.items() if counts[number] == 1}
@@ -280,7 +280,7 @@ def _class_name(element: Element, label: str | None) -> str:
 
 
 def _remarks(element: Element) -> dict[str, Any]:
-    """Its flags, and as the detail these and its attributes."""
+    """The element's flags, and as the detail these and its attributes."""
     pairs = [(a.get("name", ""), (a.text or "").strip()) for a in element.iterfind("attribute")]
     occluded = ["occluded"] if element.get("occluded") == "1" else []
     words = [*occluded, *(f"{name}: {value}" for name, value in pairs)]

@@ -47,8 +47,8 @@ def read(
     classes = MaskClasses(
         value_classes(source, layout.folders, values), colour_classes(source, layout.folders, colours)
     )
-    found = mapper(survey, [source.root / mask for mask in masks])
-    surveys = {mask: usable(it, classes) for mask, it in zip(masks, found, strict=True)}
+    all_surveys = mapper(survey, [source.root / mask for mask in masks])
+    surveys = {mask: usable(it, classes) for mask, it in zip(masks, all_surveys, strict=True)}
     categories = _categories(surveys, classes)
     images = with_keys(_images(source, layout, surveys))
     photo_of = {mask: photo for photo, mask in layout.mask_of.items()}
@@ -65,19 +65,19 @@ def read(
     )
 
 
-def usable(found: Survey, classes: MaskClasses) -> Survey:
+def usable(mask_survey: Survey, classes: MaskClasses) -> Survey:
     """The survey, with a problem if the meaning of its colours is unknown."""
-    return replace(found, problem=found.problem or classes.problem(found))
+    return replace(mask_survey, problem=mask_survey.problem or classes.problem(mask_survey))
 
 
 def _categories(surveys: Mapping[str, Survey], classes: MaskClasses) -> tuple[str, ...]:
-    readable = [found for found in surveys.values() if not found.problem]
+    readable = [it for it in surveys.values() if not it.problem]
     if not readable:
-        mask, found = next(iter(surveys.items()))
-        raise UserError(f"none of the {len(surveys)} masks can be read; the first, {mask}: {found.problem}")
+        mask, first = next(iter(surveys.items()))
+        raise UserError(f"none of the {len(surveys)} masks can be read; the first, {mask}: {first.problem}")
     categories = classes.categories(readable)
     if not categories:
-        present = ", ".join(map(str, sorted({value for found in readable for value, _ in found.pixels})))
+        present = ", ".join(map(str, sorted({value for it in readable for value, _ in it.pixels})))
         raise UserError(
             f"the masks contain only {present}, which {classes.named_by or 'the default'} reads as background or "
             "ignore; name the classes under ingest.mask_values, for example {255: object}"
@@ -103,19 +103,19 @@ def _photo(file: str, layout: Layout, surveys: Mapping[str, Survey]) -> Image:
     return image if size_hw is None else replace(image, width=size_hw[1], height=size_hw[0])
 
 
-def instances_of(mask: str, image_key: str, found: Survey, classes: MaskClasses) -> Iterator[Instance]:
+def instances_of(mask: str, image_key: str, mask_survey: Survey, classes: MaskClasses) -> Iterator[Instance]:
     """One Instance per value of a mask, without background; one with a problem if the mask cannot be used."""
     of_mask = Instance(id=mask, image_key=image_key, category="", mask_file=mask, place=mask)
-    if found.problem:
-        yield replace(of_mask, problem="bad_record", detail=found.problem)
+    if mask_survey.problem:
+        yield replace(of_mask, problem="bad_record", detail=mask_survey.problem)
         return
-    for value, pixels in found.pixels:
-        meaning = classes.meaning(found, value)
+    for value, pixels in mask_survey.pixels:
+        meaning = classes.meaning(mask_survey, value)
         if meaning == BACKGROUND:
             continue
         instance = replace(of_mask, id=f"{mask}#{value}", mask_value=value, area=float(pixels))
         if meaning is None:
-            yield replace(instance, problem="unknown_category", detail=classes.unnamed_problem(found, value))
+            yield replace(instance, problem="unknown_category", detail=classes.unnamed_problem(mask_survey, value))
         elif meaning == IGNORE:
             yield replace(instance, role="ignore")
         else:

@@ -75,8 +75,8 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     embedded_wh = {photo.image.place: size_wh for photo, _, size_wh in documents}
     instances = tuple(
         replace(instance, image_key=key)
-        for key, (_, found, _) in zip(keys, documents, strict=True)
-        for instance in found
+        for key, (_, of_file, _) in zip(keys, documents, strict=True)
+        for instance in of_file
     )
     return Dataset(
         format=FORMAT,
@@ -137,7 +137,7 @@ def _instances(file: str, document: dict[str, Any], shapes: list[Any]) -> list[I
 
 
 def _group(entry: Any, instance: Instance) -> tuple[str, str, str] | None:
-    """What the shapes of one object have in common; None for a shape that is an object by itself."""
+    """The key that the shapes of one object share; None for a shape that is a whole object."""
     number = entry.get("group_id") if isinstance(entry, dict) else None
     if number is None or not instance.category or instance.rle or instance.kind == "box":
         return None
@@ -179,7 +179,7 @@ def _instance(number: str, place: str, entry: Any, document: dict[str, Any]) -> 
 
 
 def _flags(shape: dict[str, Any]) -> dict[str, Any]:
-    """Its flags, and as the detail all flags that are set. X-AnyLabeling writes "difficult" and attributes, too."""
+    """The shape's flags, and as the detail all that are set. X-AnyLabeling also writes "difficult" and attributes."""
     declared, attributes = (object_or_empty(shape.get(key)) for key in ("flags", "attributes"))
     names = sorted(str(name) for name, value in declared.items() if value is True)
     flags = raised_flags([*declared.items(), *attributes.items(), ("difficult", shape.get("difficult"))])

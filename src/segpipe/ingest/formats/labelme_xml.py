@@ -76,8 +76,8 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     images, keys = locate_photos(source, [photo for photo, _, _ in documents], mask_names)
     instances = tuple(
         replace(instance, image_key=key)
-        for key, (_, found, _) in zip(keys, documents, strict=True)
-        for instance in found
+        for key, (_, of_file, _) in zip(keys, documents, strict=True)
+        for instance in of_file
     )
     return Dataset(
         format=FORMAT,
@@ -107,7 +107,7 @@ def _document(
         folders=(folder_of(file), *_folders_named("Images", file, folder)),
         sibling=sibling,
     )
-    return photo, instances, masks.found
+    return photo, instances, masks.files
 
 
 def _folders_named(name: str, file: str, folder: str) -> list[str]:
@@ -123,7 +123,7 @@ class _Masks:
     """The mask images that the objects of one file name."""
 
     def __init__(self, source: Source, finder: PhotoFinder, folders: list[str]) -> None:
-        self.found: list[str] = []  # their files, which are not photos
+        self.files: list[str] = []  # they are not photos
         self._source, self._finder, self._folders = source, finder, folders
 
     def rle(self, name: str) -> Rle:
@@ -131,7 +131,7 @@ class _Masks:
         file = self._finder.as_written(name, self._folders) if name else None
         if file is None or file in self._source.refused or not is_image_file(file):
             raise AnnotationError(f"no mask {name!r} in Masks; add the file or delete the object", "missing_file")
-        self.found.append(file)
+        self.files.append(file)
         return rle.encode_mask(mask_files.decode_mask(file_bytes(self._source.root / file)))
 
 
@@ -181,8 +181,8 @@ def _drawn(element: Element, masks: _Masks) -> dict[str, Any]:
 
 def _rotation_deg(element: Element) -> float:
     """The rotation among CVAT's attributes; the corners in the file are of the upright box."""
-    found = _ROTATION.search(xml_text(element, "attributes"))
-    return float(found[1]) if found else 0.0
+    match = _ROTATION.search(xml_text(element, "attributes"))
+    return float(match[1]) if match else 0.0
 
 
 def _ring(element: Element) -> Ring:

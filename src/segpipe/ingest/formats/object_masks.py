@@ -84,17 +84,17 @@ def _by_stem(
 ) -> dict[str, tuple[str, str]]:
     """The photo and class of each mask that begins with the name of a photo, or is in a folder of its class."""
     by_stem = {_stem(photo, image_folder): photo for photo in photos}
-    found: dict[str, tuple[str, str]] = {}
+    photo_of: dict[str, tuple[str, str]] = {}
     for mask in masks:
         stem = _stem(mask, mask_folder)
         beginnings = (stem[:cut] for cut in range(len(stem) - 1, 0, -1) if stem[cut] in _SEPARATORS)
         longest = next((beginning for beginning in beginnings if beginning in by_stem), None)
         folder, _, name = stem.rpartition("/")
         if longest is not None:
-            found[mask] = by_stem[longest], _class_in(stem[len(longest) :])
+            photo_of[mask] = by_stem[longest], _class_in(stem[len(longest) :])
         elif folder and split_named(folder) is None and name in by_stem:
-            found[mask] = by_stem[name], PurePosixPath(folder).name
-    return found
+            photo_of[mask] = by_stem[name], PurePosixPath(folder).name
+    return photo_of
 
 
 def _stem(file: str, folder: str) -> str:
@@ -112,19 +112,19 @@ def _class_in(rest: str) -> str:
     return OBJECT if _HASH.fullmatch(last) or not words else "_".join(words)
 
 
-def read(source: Source, found: ObjectMasks, values: Mapping[int, str] | None = None, mapper: Mapper = map) -> Dataset:
+def read(source: Source, files: ObjectMasks, values: Mapping[int, str] | None = None, mapper: Mapper = map) -> Dataset:
     """The data set of the masks of `recognise`: one Instance per mask. A mask that cannot be used has a problem.
 
     values: the first class among them is the class of the masks without a class in their names.
     """
-    masks = sorted([*found.photo_of, *found.unmatched])
+    masks = sorted([*files.photo_of, *files.unmatched])
     contents = dict(zip(masks, mapper(read_mask, [source.root / mask for mask in masks]), strict=True))
-    images = with_keys(_images(source, found, contents))
+    images = with_keys(_images(source, files, contents))
     key_of = {image.file or image.place: image.key for image in images}
     default = next(
         (n for n in map(meaning_in_params, (values or {}).values()) if n not in (BACKGROUND, IGNORE)), OBJECT
     )
-    photo_and_class = {mask: found.photo_of.get(mask, (mask, OBJECT)) for mask in masks}
+    photo_and_class = {mask: files.photo_of.get(mask, (mask, OBJECT)) for mask in masks}
     instances = [
         _instance(mask, key_of[photo], default if name == OBJECT else name, contents[mask])
         for mask, (photo, name) in photo_and_class.items()
@@ -137,12 +137,12 @@ def read(source: Source, found: ObjectMasks, values: Mapping[int, str] | None = 
     )
 
 
-def _images(source: Source, found: ObjectMasks, contents: Mapping[str, "ObjectMask"]) -> list[Image]:
-    size_of = {photo: contents[mask].size_hw for mask, (photo, _) in found.photo_of.items()}
+def _images(source: Source, files: ObjectMasks, contents: Mapping[str, "ObjectMask"]) -> list[Image]:
+    size_of = {photo: contents[mask].size_hw for mask, (photo, _) in files.photo_of.items()}
     why = "its name does not begin with the name of a photo; add the photo or remove the mask"
-    missing = [Image(key="", file="", place=mask, problem="missing_file", detail=why) for mask in found.unmatched]
-    listed = frozenset([*found.photos, *found.photo_of, *found.unmatched])
-    photos = [_image(photo, photo in size_of, size_of.get(photo)) for photo in found.photos]
+    missing = [Image(key="", file="", place=mask, problem="missing_file", detail=why) for mask in files.unmatched]
+    listed = frozenset([*files.photos, *files.photo_of, *files.unmatched])
+    photos = [_image(photo, photo in size_of, size_of.get(photo)) for photo in files.photos]
     return [*photos, *missing, *unlisted_images(source, listed)]
 
 
@@ -178,13 +178,13 @@ def read_mask(path: Path) -> ObjectMask:
         stored = read_stored(path)
     except AnnotationError as error:
         return ObjectMask(problem=str(error))
-    found = survey_of(stored)
-    size_hw = found.size_hw
-    drawn = [(value, pixels) for value, pixels in found.pixels if value]
+    of_mask = survey_of(stored)
+    size_hw = of_mask.size_hw
+    drawn = [(value, pixels) for value, pixels in of_mask.pixels if value]
     if len(drawn) < 2:
         value, pixels = drawn[0] if drawn else (1, 0)
         return ObjectMask(size_hw=size_hw, value=value, pixels=pixels)
-    grey = _grey(stored, found.is_grey)
+    grey = _grey(stored, of_mask.is_grey)
     if grey is None:
         return ObjectMask(
             size_hw=size_hw,
@@ -202,7 +202,7 @@ def _grey(stored: Stored, is_grey: bool) -> np.ndarray | None:
     return stored.values if stored.values.dtype == np.uint8 and not stored.palette and not stored.coloured else None
 
 
-def masks_in_words(found: ObjectMasks) -> str:
+def masks_in_words(files: ObjectMasks) -> str:
     """The number of masks and photos, for messages."""
-    masks, photos = len(found.photo_of), len({photo for photo, _ in found.photo_of.values()})
+    masks, photos = len(files.photo_of), len({photo for photo, _ in files.photo_of.values()})
     return f"{counted(masks, 'mask')} of one object each, of {counted(photos, 'photo')}"

@@ -73,7 +73,9 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     documents = [_document(source, file, _sibling(file, photos, by_stem), classes) for file in files]
     images, keys = locate_photos(source, [photo for photo, _ in documents])
     instances = tuple(
-        replace(instance, image_key=key) for key, (_, found) in zip(keys, documents, strict=True) for instance in found
+        replace(instance, image_key=key)
+        for key, (_, of_file) in zip(keys, documents, strict=True)
+        for instance in of_file
     )
     used = sorted({instance.category for instance in instances if instance.category})
     return Dataset(
@@ -188,7 +190,7 @@ def _box(corners: Any) -> Ring:
 
 
 def _polygon(points: dict[str, Any]) -> dict[str, Any]:
-    """The outline and its valid holes, the number of the others, and what is wrong with the first of the others."""
+    """The outline and its valid holes, the number of invalid holes, and the problem of the first invalid hole."""
     rings = (ring_of_points(points.get("exterior"), minimum=3),)
     interior = points.get("interior") or []
     if not isinstance(interior, list):

@@ -110,12 +110,12 @@ def _with_every_record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _options(attributes: Any) -> dict[str, dict[str, str]]:
     """The names of the values of drop-down, radio and checkbox attributes."""
-    found: dict[str, dict[str, str]] = {}
+    names_of: dict[str, dict[str, str]] = {}
     for name, attribute in object_or_empty(object_or_empty(attributes).get("region")).items():
         options = object_or_empty(object_or_empty(attribute).get("options"))
         texts = {key: text.strip() for key, text in options.items() if isinstance(text, str)}
-        found[name] = {key: text for key, text in texts.items() if text}
-    return found
+        names_of[name] = {key: text for key, text in texts.items() if text}
+    return names_of
 
 
 def _csv_file(path: Path, file: str) -> ViaFile | None:
@@ -187,7 +187,7 @@ def _photos(source: Source, file: str, records: Sequence[Any]) -> list[PhotoRefe
     sizes: dict[str, set[str]] = defaultdict(set)
     for photo, record in zip(photos, records, strict=True):
         sizes[photo.name].add(_size(record))
-    shared = {name for name, found in sizes.items() if name and len(found) > 1}
+    shared = {name for name, of_name in sizes.items() if name and len(of_name) > 1}
     paths: dict[str, list[Path]] = defaultdict(list)
     for image_file in source.image_files if shared else ():
         paths[posixpath.basename(image_file)].append(source.root / image_file)
@@ -213,9 +213,9 @@ def _size(record: Any) -> str:
 
 def _of_size(source: Source, photo: PhotoReference, size: str, candidates: Sequence[Path]) -> PhotoReference:
     """The photo whose name several records share. candidates: the files of that name."""
-    found = [path for path in candidates if str(path.stat().st_size) == size]
-    if len(found) == 1:
-        return replace(photo, sibling=found[0].relative_to(source.root).as_posix())
+    of_size = [path for path in candidates if str(path.stat().st_size) == size]
+    if len(of_size) == 1:
+        return replace(photo, sibling=of_size[0].relative_to(source.root).as_posix())
     problem = f"several records name {photo.name!r}, and there is no single file of that name with {size} bytes"
     detail = f"{problem}; write the folder into each filename"
     return replace(photo, name="", image=replace(photo.image, problem="missing_file", detail=detail))

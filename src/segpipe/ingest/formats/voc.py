@@ -78,7 +78,7 @@ def recognise(source: Source) -> VocFiles:
 
 
 def _is_voc(data: bytes) -> bool:
-    """Whether it is an XML file of VOC. LabelMe's XML has an imagesize and polygons instead."""
+    """Whether `data` is an XML file of VOC. LabelMe's XML has an imagesize and polygons instead."""
     has_photo = b"<filename>" in data or b"<folder>" in data or b"<path>" in data
     return (
         b"<annotation" in data
@@ -108,21 +108,25 @@ def read(
     objects_of: dict[str, list[VocObject]] = {}
     for file, xml_file in xml_files.items():
         objects_of.setdefault(key_of[file], []).extend(xml_file.objects)
-    names = {box.name for found in objects_of.values() for box in found if box.name}
+    names = {box.name for boxes in objects_of.values() for box in boxes if box.name}
     classes = voc_masks.classes_of(source, files.masks, names, values, colours)
-    bounds_of = {key: [box.bounds for box in found] for key, found in objects_of.items()}
+    bounds_of = {key: [box.bounds for box in boxes] for key, boxes in objects_of.items()}
     masks = voc_masks.read_masks(source, files.masks, key_of, bounds_of, classes, mapper)
     repeated = {
         box.id
-        for mask, found in masks.items()
-        for box, shown in zip(objects_of.get(key_of[mask], []), found.in_boxes, strict=False)
-        if box.name in {classes.meaning(found.classes, value) for value in shown}
+        for mask, voc_mask in masks.items()
+        for box, shown in zip(objects_of.get(key_of[mask], []), voc_mask.in_boxes, strict=False)
+        if box.name in {classes.meaning(voc_mask.classes, value) for value in shown}
     }  # the boxes whose class the class mask shows inside
-    of_masks = [i for mask, found in masks.items() for i in voc_masks.instances_of(mask, key_of[mask], found, classes)]
-    of_boxes = [
-        _instance(box, key_of[file], box.id in repeated) for file, found in xml_files.items() for box in found.objects
+    of_masks = [
+        i for mask, voc_mask in masks.items() for i in voc_masks.instances_of(mask, key_of[mask], voc_mask, classes)
     ]
-    in_masks = classes.categories(found.classes for found in masks.values()) if masks else ()
+    of_boxes = [
+        _instance(box, key_of[file], box.id in repeated)
+        for file, xml_file in xml_files.items()
+        for box in xml_file.objects
+    ]
+    in_masks = classes.categories(voc_mask.classes for voc_mask in masks.values()) if masks else ()
     in_boxes = sorted({instance.category for instance in of_boxes if instance.category})
     return Dataset(
         format=FORMAT,
@@ -133,10 +137,10 @@ def read(
 
 
 def _in_table_order(names: Sequence[str], classes: MaskClasses) -> list[str]:
-    """The names in the order of the class table, if it has them all, else as they are."""
+    """The names in the order of the class table if it has all of them, else unchanged."""
     table = [*(classes.colours.names.values() if classes.colours else ()), *classes.numbers.names.values()]
-    known = dict.fromkeys(table)
-    return [name for name in known if name in names] if known.keys() >= set(names) else list(names)
+    in_table = dict.fromkeys(table)
+    return [name for name in in_table if name in names] if in_table.keys() >= set(names) else list(names)
 
 
 # Photos
@@ -206,7 +210,7 @@ class VocObject:
 
     @property
     def ring(self) -> Ring:
-        """The four corners of its box, () without a box."""
+        """The four corners of the object's box, () without a box."""
         return geometry.box(*self.bounds) if self.bounds else ()
 
 
@@ -227,7 +231,7 @@ def _xml_file(source: Source, file: str) -> XmlFile:
     except AnnotationError as error:
         return XmlFile(problem=error.reason, detail=str(error))
     objects = [_object(f"{file}#{n}", f"{file}: object[{n}]", e) for n, e in enumerate(root.iterfind("object"))]
-    in_fractions = fractions.are_all([ring for found in objects for ring in (found.outline, found.ring)])
+    in_fractions = fractions.are_all([ring for box in objects for ring in (box.outline, box.ring)])
     return XmlFile(
         photo=xml_text(root, "filename"),
         size_hw=(_size(root, "height"), _size(root, "width")),

@@ -80,8 +80,8 @@ def read_masks(
     masks = sorted([*layout.mask_of.values(), *layout.unmatched]) if layout else []
     object_masks = {_object_key(PurePosixPath(file)): file for file in layout.other_files} if layout else {}
     pairs = [_pair(source, mask, object_masks, bounds_of.get(key_of[mask], [])) for mask in masks]
-    found = dict(zip(masks, mapper(read_pair, pairs), strict=True))
-    return {mask: replace(it, classes=index_masks.usable(it.classes, classes)) for mask, it in found.items()}
+    voc_mask_of = dict(zip(masks, mapper(read_pair, pairs), strict=True))
+    return {mask: replace(it, classes=index_masks.usable(it.classes, classes)) for mask, it in voc_mask_of.items()}
 
 
 def _pair(source: Source, mask: str, object_masks: Mapping[str, str], boxes: Sequence[Bounds | None]) -> MaskPair:
@@ -105,21 +105,21 @@ def read_pair(pair: MaskPair) -> VocMask:
         stored = read_stored(pair.class_mask)
     except AnnotationError as error:
         return VocMask(classes=Survey(problem=str(error)))
-    found = survey_of(stored)
+    of_classes = survey_of(stored)
     in_boxes = tuple(_values_inside(stored.values, box) for box in pair.boxes)
     if pair.object_mask is None:
-        return VocMask(classes=found, in_boxes=in_boxes)
+        return VocMask(classes=of_classes, in_boxes=in_boxes)
     try:
         objects = read_stored(pair.object_mask)
         _refuse_other_size(objects, stored)
     except AnnotationError as error:
-        return VocMask(classes=found, object_file=pair.object_file, object_problem=str(error), in_boxes=in_boxes)
+        return VocMask(classes=of_classes, object_file=pair.object_file, object_problem=str(error), in_boxes=in_boxes)
     covered = _is_object(objects)
     return VocMask(
-        classes=found,
+        classes=of_classes,
         object_file=pair.object_file,
         objects=_counts(objects.values[covered], stored.values[covered]),
-        beyond={value: rest for value, _ in found.pixels if (rest := _remainder(stored.values == value, covered))},
+        beyond={value: rest for value, _ in of_classes.pixels if (rest := _remainder(stored.values == value, covered))},
         in_boxes=in_boxes,
     )
 
@@ -138,10 +138,10 @@ def _is_object(stored: Stored) -> np.ndarray:
 def _counts(objects: np.ndarray, classes: np.ndarray) -> dict[int, dict[int, int]]:
     """The number of pixels by object value and class value. objects, classes: the values of equal pixels, (n,)."""
     pairs, counts = np.unique(np.stack([objects, classes]).astype(np.int64), axis=1, return_counts=True)
-    found: dict[int, dict[int, int]] = {}
+    pixels_of: dict[int, dict[int, int]] = {}
     for value, class_value, pixels in zip(*pairs.tolist(), counts.tolist(), strict=True):
-        found.setdefault(value, {})[class_value] = pixels
-    return found
+        pixels_of.setdefault(value, {})[class_value] = pixels
+    return pixels_of
 
 
 def _remainder(of_class: np.ndarray, covered: np.ndarray) -> Remainder | None:
@@ -187,39 +187,39 @@ def classes_of(
     return MaskClasses(numbers, ColourClasses({_VOID_COLOUR: IGNORE, **declared.names}, declared.named_by))
 
 
-def instances_of(mask: str, key: str, found: VocMask, classes: MaskClasses) -> Iterator[Instance]:
+def instances_of(mask: str, key: str, voc_mask: VocMask, classes: MaskClasses) -> Iterator[Instance]:
     """The objects of the object mask, then the classes of the class mask beyond the objects."""
-    of_classes = list(index_masks.instances_of(mask, key, found.classes, classes))
-    if not found.objects or found.classes.problem:
-        detail = f"{found.object_file} {found.object_problem}; it is not used" if found.object_problem else ""
+    of_classes = list(index_masks.instances_of(mask, key, voc_mask.classes, classes))
+    if not voc_mask.objects or voc_mask.classes.problem:
+        detail = f"{voc_mask.object_file} {voc_mask.object_problem}; it is not used" if voc_mask.object_problem else ""
         yield from (replace(instance, detail=instance.detail or detail) for instance in of_classes)
         return
-    for value, pixels_of in found.objects.items():
-        yield _object(found, value, pixels_of, key, classes)
+    for value, pixels_of in voc_mask.objects.items():
+        yield _object(voc_mask, value, pixels_of, key, classes)
     for instance in of_classes:
-        rest = found.beyond.get(instance.mask_value if instance.mask_value is not None else -1)
+        rest = voc_mask.beyond.get(instance.mask_value if instance.mask_value is not None else -1)
         if rest is None:
             yield instance
         elif rest.pixels:
             yield replace(instance, mask_file="", mask_value=None, rle=rest.rle, area=float(rest.pixels))
 
 
-def _object(found: VocMask, value: int, pixels_of: Mapping[int, int], key: str, classes: MaskClasses) -> Instance:
+def _object(voc_mask: VocMask, value: int, pixels_of: Mapping[int, int], key: str, classes: MaskClasses) -> Instance:
     """One object, of the class that most of its pixels have. pixels_of: its pixels by class value."""
-    place = f"{found.object_file}#{value}"
+    place = f"{voc_mask.object_file}#{value}"
     area = sum(pixels_of.values())
     instance = Instance(
         id=place,
         image_key=key,
         category="",
-        mask_file=found.object_file,
+        mask_file=voc_mask.object_file,
         mask_value=value,
         area=float(area),
         place=place,
     )
     votes: dict[str, int] = {}
     for class_value, pixels in pixels_of.items():
-        name = classes.meaning(found.classes, class_value)
+        name = classes.meaning(voc_mask.classes, class_value)
         if name not in (None, BACKGROUND, IGNORE):
             votes[str(name)] = votes.get(str(name), 0) + pixels
     if not votes:

@@ -109,12 +109,12 @@ def _size(source: Source, photo: str) -> Size:
 
 def _numbered(instances: Sequence[Instance]) -> list[str]:
     """The classes that have only numbers, in the order of the numbers."""
-    found = {instance.category for instance in instances if instance.category.startswith("class_")}
-    return sorted(found, key=lambda name: (len(name), name))
+    names = {instance.category for instance in instances if instance.category.startswith("class_")}
+    return sorted(names, key=lambda name: (len(name), name))
 
 
 def _with_split(image: Image, splits: Mapping[str, str], split_of: Mapping[str, str | None]) -> Image:
-    """The image with the split of its list, else of its folder in data.yaml, else as it is."""
+    """The image with the split of its list, else of its folder in data.yaml, else unchanged."""
     folders = [str(folder) for folder in PurePosixPath(image.file).parents] if image.file else []
     by_folder = next((splits[folder] for folder in folders if folder in splits), None)
     split = split_of.get(image.file) or by_folder or image.split

@@ -46,7 +46,7 @@ class ClassNames:
 def find(source: Source) -> YoloFiles:
     """The label files with their photos.
 
-    None, unless the first line of a text file beside a photo is YOLO's; or all of these files are empty, and the source
+    {} unless the first line of a text file beside a photo is YOLO's, or all of these files are empty and the source
     has a file like data.yaml.
     """
     texts = [file for file in source.with_suffix(".txt") if posixpath.basename(file).lower() != "classes.txt"]
@@ -134,18 +134,18 @@ def _names(entry: Any) -> dict[int, str]:
 
 
 def _splits(document: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    found = {}
+    places_of = {}
     for split in SPLIT_WORDS:
         entry = document.get(split) or document.get({"val": "valid"}.get(split, ""))
         places = entry if isinstance(entry, list) else [entry]
-        found[split] = tuple(place for place in places if isinstance(place, str) and place.strip())
-    return found
+        places_of[split] = tuple(place for place in places if isinstance(place, str) and place.strip())
+    return places_of
 
 
 def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str, str]:
-    """The split of each folder of photos that a data.yaml names, from wherever its path starts."""
+    """The split of each folder of photos that a data.yaml names; its path may start in any folder."""
     folders = sorted({str(above) for file in source.image_files for above in PurePosixPath(file).parents})
-    found: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for base, table in tables.items():
         below = [folder for folder in folders if base == "." or folder == base or folder.startswith(f"{base}/")]
         for split, places in table.splits.items():
@@ -153,8 +153,8 @@ def split_folders(source: Source, tables: Mapping[str, ClassNames]) -> dict[str,
                 end = path_inside(place.strip())
                 for folder in below:
                     if end and f"/{folder}".endswith(f"/{end}"):
-                        found.setdefault(folder, split)
-    return found
+                        split_of.setdefault(folder, split)
+    return split_of
 
 
 # Lists of photos
@@ -185,10 +185,10 @@ def _listed(finder: PhotoFinder, file: str, number: int, line: str) -> tuple[Ima
     """The image of a line: its path, without a leading "..", from the folder of the list or one above it."""
     place, path = f"{file}: line {number}", path_inside(line)
     folders = tuple(str(folder) for folder in PurePosixPath(file).parents)
-    found = finder.as_written(path, folders)
+    photo = finder.as_written(path, folders)
     image = Image(
         key="",
-        file=found if found and is_image_file(found) else "",
+        file=photo if photo and is_image_file(photo) else "",
         split=split_named(posixpath.basename(file)),
         place=place,
     )
