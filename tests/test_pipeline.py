@@ -1,4 +1,4 @@
-"""The pipeline in DVC: the declarations of dvc.yaml, the stages that run again after a change, and the output of the commands."""
+"""The pipeline in DVC: the declarations of dvc.yaml, the stages that a change reruns, and the commands' output."""
 
 import json
 import re

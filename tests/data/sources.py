@@ -26,8 +26,8 @@ def photo(folder: Path, name: str, grey: int, orientation: int | None = None) ->
 
 
 def instance(number: int, image: str, **fields) -> Instance:
-    fields = {"id": f"a.json#{number}", "image_key": image, "category": "cat", "rings": (SQUARE,)}
-    return Instance(**fields | {"place": f"a.json: annotations[{number}]"} | fields)
+    defaults = {"id": f"a.json#{number}", "image_key": image, "category": "cat", "rings": (SQUARE,)}
+    return Instance(**defaults | {"place": f"a.json: annotations[{number}]"} | fields)
 
 
 def dataset(folder: Path) -> Dataset:

@@ -116,9 +116,9 @@ def test_a_change_by_reading_is_a_finding_and_is_logged(sandbox, caplog):
     put(sandbox, "a.tif", lambda path: deep.save(path, save_all=True, append_images=[OTHER]))
     with caplog.at_level("WARNING"):
         outcome = run_stages(sandbox)
-    found_findings = findings.read_findings(sandbox.work / "data/checked/findings.parquet")
+    all_findings = findings.read_findings(sandbox.work / "data/checked/findings.parquet")
     assert outcome.images["a"] == KEPT
-    assert [f.code for f in found_findings if f.id == "a"] == ["first_page_only", "scaled_to_8_bit"]
+    assert [f.code for f in all_findings if f.id == "a"] == ["first_page_only", "scaled_to_8_bit"]
     assert "a: only page 1 of 2 is used" in caplog.text
     assert "a: its 16-bit values from 7" in caplog.text
 
