@@ -69,7 +69,7 @@ def test_the_file_is_short():
         ({"photos__tiles__side": 20}, "photos.tiles.side: input should be greater than or equal to 32, not 20"),
         ({"split__val": 0.9}, "split: val + test = 1.05 leaves no image for training"),
         ({"ingest__classes": ["leaf", "coin", "leaf"]}, "ingest: classes names a class twice"),
-        ({"ingest__classes": {}}, "ingest.classes: names no class; give auto, a list of names"),
+        ({"ingest__classes": {}}, "ingest.classes: names no class; write auto, a list of names"),
         ({"ingest__classes": {"a": ["x"], "b": []}}, "ingest.classes: 'b' "),
         ({"ingest__classes": {"a": ["x", "y"], "b": "y"}}, "'y' "),
         ({"ingest__classes": {"a": ["x", "x"]}}, "'x' "),
