@@ -170,7 +170,7 @@ def test_a_missing_file_is_reported_before_the_pipeline_starts(tmp_path, key, fi
 
 @pytest.mark.parametrize(("folds", "fold"), [(1, 0), (3, 3), (0, 1)])
 def test_one_fold_and_a_fold_out_of_range_are_refused(tmp_path, folds, fold):
-    with pytest.raises(UserError, match=r"split: folds \d and fold \d: folds is 0 \(off\) or 2 and more, fold less"):
+    with pytest.raises(UserError, match=r"split: folds is \d and fold is \d; set folds to 0 \(off\) or 2 or more"):
         load(tmp_path, changed(split__folds=folds, split__fold=fold))
 
 

@@ -16,7 +16,7 @@ FORMATS = ("coco", "labelme", "masks", "voc", "yolo")  # of segpipe.convert.conv
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the source, the folder to write, and what to write."""
+    """Add the arguments: the source, the new folder, its format and the options."""
     parser.add_argument("source", type=Path, metavar="SRC", help="folder of images and annotations; it is only read")
     parser.add_argument("out", type=Path, metavar="OUT", help="new or empty folder")
     parser.add_argument("--to", required=True, choices=FORMATS, help="format of OUT")

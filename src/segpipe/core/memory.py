@@ -55,16 +55,16 @@ def load(path: Path) -> dict[str, Any]:
     """Results by key; empty if the file is missing or damaged."""
     try:
         with path.open("rb") as file:
-            sound = file.read(_DIGEST) == hashlib.file_digest(file, _HASH).digest()
+            is_intact = file.read(_DIGEST) == hashlib.file_digest(file, _HASH).digest()
             file.seek(_DIGEST)
-            results: dict[str, Any] = pickle.load(file) if sound else {}
+            results: dict[str, Any] = pickle.load(file) if is_intact else {}
     except FileNotFoundError:
         return {}
     except Exception as error:  # a pickle of another version raises any exception
-        sound, problem = False, type(error).__name__
+        is_intact, problem = False, type(error).__name__
     else:
         problem = "damaged"
-    if not sound:
+    if not is_intact:
         logger.warning("%s cannot be used (%s): every result is computed again", path, problem)
         return {}
     return results

@@ -1,4 +1,4 @@
-"""Classes: which of the source's categories count as which class, and each class's pixel value and colour."""
+"""Classes: the class of each category of the source, and the pixel value and colour of each class."""
 
 import difflib
 import json
@@ -11,11 +11,15 @@ from typing import Literal
 
 from segpipe.core.errors import UserError
 
+logger = logging.getLogger(__name__)
+TaskKind = Literal["multiclass", "binary"]
+Wanted = Literal["auto"] | Sequence[str] | Mapping[str, str | Sequence[str]]
 BACKGROUND = "background"
 BACKGROUND_INDEX = 0
 IGNORE_INDEX = 255
 MAX_CLASSES = 255  # 0..254; 255 is IGNORE_INDEX
 _IGNORE_COLOUR = (224, 224, 192)  # VOC's "void"
+_FOREGROUND = "foreground"  # the class that several classes are merged into
 
 
 @cache
@@ -79,18 +83,12 @@ class ClassTable:
         return cls(tuple(row["name"] for row in rows))
 
 
-logger = logging.getLogger(__name__)
-TaskKind = Literal["multiclass", "binary"]
-Wanted = Literal["auto"] | Sequence[str] | Mapping[str, str | Sequence[str]]
-_FOREGROUND = "foreground"
-
-
 def select(wanted: Wanted, categories: Sequence[str], used: set[str]) -> dict[str, str]:
-    """The class of each category that counts, in the order of the classes.
+    """The class of each selected category, in the order of the classes.
 
-    wanted: "auto": every category with an annotation, in the source's order; a list: these categories, in this order;
-    a mapping: its keys are the classes, its values the category or categories of each.
-    used: the categories of at least one annotation. Raises UserError for a category that no annotation has.
+    wanted: "auto" selects every category with an annotation, in the source's order; a list selects its categories, in
+    its order; a mapping has the classes as keys, and the category or categories of each as values.
+    used: the categories that have an annotation. Raises UserError for a category that no annotation has.
 
     >>> select({"vehicle": ["car", "bus"], "human": "person"}, [], {"bus", "car", "person"})
     {'car': 'vehicle', 'bus': 'vehicle', 'person': 'human'}

@@ -91,14 +91,19 @@ class _Scale:
         self.slope = differences.sum(axis=1) * np.float32(side / 4)
 
     def band(self, images: np.ndarray) -> np.ndarray:
-        """The images without finer and coarser detail: a difference of Gaussians, (K, side, side)."""
+        """The images without finer and coarser detail: a difference of Gaussians, float32 (K, side, side).
+
+        images: float32 (K, DETAIL, DETAIL), grey levels 0..255.
+        """
         factor = DETAIL // self.side
         small = images.reshape(len(images), self.side, factor, self.side, factor).mean(axis=(2, 4))
         band: np.ndarray = self.smooth @ small @ self.smooth.T - self.wide @ small @ self.wide.T
         return band
 
     def aligned(self, one: np.ndarray, other: np.ndarray, motion: np.ndarray, iterations: int) -> np.ndarray:
-        """The motion that aligns `other` to `one`, by least squares, starting from `motion`.
+        """The motion that aligns `other` to `one`, float32 (K, 6), by least squares, starting from `motion`.
+
+        one, other: float32 (K, DETAIL, DETAIL), grey levels 0..255; motion: float32 (K, 6).
 
         Source: Baker and Matthews, Lucas-Kanade 20 Years On, IJCV 56 (2004); only the slopes of `one` are used.
         """
@@ -117,7 +122,10 @@ class _Scale:
         return motion
 
     def warp(self, images: np.ndarray, motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The images after a motion, bilinear, 0 outside; and which pixels are inside, bool (K, side, side)."""
+        """The images after a motion, bilinear, 0 outside; and whether each pixel is inside, bool (K, side, side).
+
+        images: float32 (K, side, side); motion: float32 (K, 6). The result has the shape of `images`.
+        """
         m = motion.T[:, :, None, None]
         middle, half, last = (self.side - 1) / 2, self.side / 2, self.side - 1
         x = (self.x + m[0] + m[1] * self.x + m[2] * self.y) * half + middle

@@ -134,7 +134,8 @@ def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def confirmed(pairs: np.ndarray, hashes: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
     """Whether each pair agrees in detail in one of the views in which its hashes are close, bool (K,).
 
-    pairs: int (K, 2), positions; hashes, small: `hash_numbers` and `small_images` of all images.
+    pairs: int (K, 2), positions; hashes: uint64 (N, ORIENTATIONS + PARTS), small: uint8 (N, 64, 64), the results of
+    `hash_numbers` and `small_images` for all images.
     """
     parts = [pairs[start : start + _PAIRS_AT_ONCE] for start in range(0, len(pairs), _PAIRS_AT_ONCE)]
     return np.concatenate([np.zeros(0, bool), *(_confirmed(part, hashes, small, distance) for part in parts)])

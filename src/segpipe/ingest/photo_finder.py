@@ -2,8 +2,8 @@
 
 Names are looked up in the list of the source's files, so no name leads outside the source. The rules, in this order:
 
-1. The path as written, from each folder where the photo may be. Several records may mean one file in this way. Not used
-   are files further away from the annotation file than the photos of its other records (`are_strays`).
+1. The path as written, from each folder where the photo may be. Several records may mean one file in this way. A file
+   further away from the annotation file than the photos of its other records is not used (`are_strays`).
 2. The path with other upper and lower case.
 3. A file whose folders are equal to the written ones, from the right and as far as both have folders.
 4. The only file of that name, in any folder.

@@ -16,7 +16,7 @@ from segpipe.ledger.reasons import OF_PAIR
 
 RecordKind = Literal["image", "annotation"]
 
-KEPT = "kept"
+KEPT = "kept"  # used unchanged
 REPAIRED = "repaired"  # drawn after a correction
 CLIPPED = "clipped"  # drawn, but cut at the image border
 HIDDEN = "hidden"  # entirely under other objects

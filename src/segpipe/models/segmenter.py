@@ -44,9 +44,9 @@ class Segmenter(nn.Module):
     UNSEEN_LOGIT. mean, std: normalisation that the encoder expects, per RGB channel, for pixels in 0..1.
     """
 
-    _mean: Tensor
-    _std: Tensor
-    seen: Tensor
+    _mean: Tensor  # float32 (1, 3, 1, 1), for pixels in 0..255
+    _std: Tensor  # float32 (1, 3, 1, 1), for pixels in 0..255
+    seen: Tensor  # bool (C,)
 
     def __init__(
         self, network: nn.Module, seen: Sequence[bool], mean: tuple[float, ...], std: tuple[float, ...]

@@ -16,7 +16,7 @@ def overlay(
     """A photo with each object tinted in its class's colour and its edge in full colour, uint8 (H, W, 3).
 
     image: uint8 (H, W, 3); label_map: uint8 (H, W); colours: 256 RGB colours by pixel value; strip_rows: rows blended
-    at once, because the float numbers need sixteen times the memory of the image.
+    at a time: their float numbers need sixteen times the memory of the image's rows.
     Background and ignored pixels do not change.
     """
     edge, palette = edges(label_map), np.array(colours, np.uint8)

@@ -51,7 +51,8 @@ class Split(Settings):
     @model_validator(mode="after")
     def _leaves_train(self) -> "Split":
         if self.folds == 1 or self.fold >= max(1, self.folds):
-            raise ValueError(f"folds {self.folds} and fold {self.fold}: folds is 0 (off) or 2 and more, fold less")
+            problem = f"folds is {self.folds} and fold is {self.fold}"
+            raise ValueError(f"{problem}; set folds to 0 (off) or 2 or more, and fold to a number below folds")
         if self.val + self.test >= 1:
             raise ValueError(f"val + test = {self.val + self.test} leaves no image for training")
         return self

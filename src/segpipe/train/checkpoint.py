@@ -77,10 +77,11 @@ class TrainingState:
     records: list[EpochRecord] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # of each step so far, as in StepValues
     lrs: list[float] = field(default_factory=list)
-    shipped: dict[str, Tensor] | None = None  # the weights to ship so far, on the CPU
+    shipped: dict[str, Tensor] | None = None  # the weights to ship so far, a state dict on the CPU
     best_miou: float = -1.0
-    average: dict[str, Tensor] | None = None  # of WeightAverage
-    used_seconds: float = 0.0  # the last three as in Budget
+    average: dict[str, Tensor] | None = None  # WeightAverage.weights
+    # the budget's time, as in Budget
+    used_seconds: float = 0.0
     validation_seconds: float = 0.0
     saving_seconds: float = 0.0
 

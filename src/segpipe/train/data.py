@@ -28,8 +28,8 @@ class TrainingData:
     images: np.ndarray  # uint8 (N, h, w, 3) RGB; may be memory-mapped
     labels: np.ndarray  # uint8 (N, h, w), class_index or IGNORE_INDEX
     keys: tuple[str, ...]  # N names of images or tiles
-    train_index: np.ndarray  # int64, positions 0..N-1
-    val_index: np.ndarray  # int64, positions 0..N-1; may be empty
+    train_index: np.ndarray  # int64 (n,), positions 0..N-1
+    val_index: np.ndarray  # int64 (m,), positions 0..N-1; m may be 0
     class_pixels: np.ndarray  # int64 (N, C), pixels per image and class
     class_names: tuple[str, ...]  # C names by class_index
 

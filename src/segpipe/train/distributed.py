@@ -79,7 +79,10 @@ class Group:
         return np.arange(count).reshape(parts, self.world_size, -1)[:, self.rank].ravel()
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes: (N / world_size, ...) -> (N, ...). Only this process's rows get a gradient."""
+        """The rows of all processes, (N, ...). Only this process's rows get a gradient.
+
+        rows: (N / world_size, ...) of any dtype and range, of equal shape in every process. The result has this dtype.
+        """
         if self.world_size == 1:
             return rows
         gathered = [torch.empty_like(rows, memory_format=torch.contiguous_format) for _ in range(self.world_size)]

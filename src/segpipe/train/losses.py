@@ -1,7 +1,8 @@
 """The training loss: a weighted sum of losses over the labelled pixels of a batch, and the weights of the classes.
 
-Shapes: logits float32 (N, C, h, w); target uint8 or int64 (N, h, w), class_index or IGNORE_INDEX. Every loss is 0 with
-gradient 0 for a batch without labels, and leaves out classes that do not occur in training.
+Shapes: logits float32 (N, C, h, w); target uint8 or int64 (N, h, w), class_index or IGNORE_INDEX. Every loss is a
+float32 scalar, 0 or more; for a batch without labels it is 0 with gradient 0. Classes that do not occur in training are
+left out.
 
 Not segmentation_models_pytorch.losses: its Dice averages over absent classes too, its Focal has one sigmoid per class,
 and its Lovász counts in float32 and returns no scalar for a batch without labels. tests/train/test_losses.py compares

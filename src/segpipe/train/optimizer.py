@@ -101,5 +101,5 @@ def set_lr(optimizer: Optimizer, factor: float) -> float:
 
 
 def clip_gradients(network: nn.Module, max_norm: float) -> torch.Tensor:
-    """Scale the gradient down to `max_norm` if its norm is larger. Returns the norm before."""
+    """Scale the gradient down to `max_norm` if its norm is larger. Returns its norm before, a float32 scalar."""
     return nn.utils.clip_grad_norm_(network.parameters(), max_norm)

@@ -26,7 +26,7 @@ class WeightAverage:
         self.weights = {name: tensor.clone() for name, tensor in self._network_state.items()}
 
     def load(self, weights: dict[str, Tensor]) -> None:
-        """Replace the average by one from a checkpoint."""
+        """Replace the average by `weights` from a checkpoint: a state dict with the names and shapes of the network."""
         for name, tensor in self.weights.items():
             tensor.copy_(weights[name])
 
