@@ -1,4 +1,4 @@
-"""Annotation files that are cut short, binary, links, folders or missing: only their own images may be lost."""
+"""Annotation files that are cut short, binary, links, folders or missing: only their images may be lost."""
 
 import json
 import os

@@ -136,7 +136,7 @@ def test_a_data_set_without_defects_has_no_reasons(tmp_path):
     source = dataset(tmp_path)
     correct = replace(source, images=source.images[:1], instances=source.instances[:2], categories=SELECTED)
     text = Text(html(report(tmp_path, correct))).visible
-    assert "No record has a reason: every image and every annotation is used as it is." in text
+    assert "No record has a reason: every image and every annotation is used unchanged." in text
     assert "dropped_images 50 % (none found)" in text
 
 

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 RULES = Rules({"cat": "cat", "dog": "dog"}, Policies())
 # Checks records of missing files with the given names, and prints their verdicts and every path that was opened. An
-# audit hook cannot be removed, so it needs a process of its own.
+# audit hook cannot be removed, so it needs a separate process.
 WATCHED = """
 import sys
 from pathlib import Path

@@ -49,9 +49,9 @@ class Target:
 class Written:
     """The result of a conversion. Each key of the counters is a noun, and mostly what happened: "image: unreadable"."""
 
-    counts: Counter[str] = field(default_factory=Counter)  # what was written
-    changed: Counter[str] = field(default_factory=Counter)  # what the target expresses in another form
-    dropped: Counter[str] = field(default_factory=Counter)  # what was left out, with the reason
+    counts: Counter[str] = field(default_factory=Counter)  # records written
+    changed: Counter[str] = field(default_factory=Counter)  # records that the target has in another form
+    dropped: Counter[str] = field(default_factory=Counter)  # records left out, with the reason
     files: list[str] = field(default_factory=list)  # the photos of the written images, as the source names them
 
 

@@ -61,13 +61,13 @@ class Image(Record):
     key: str  # unique, safe as a file name
     file: str  # POSIX path of the photo inside the source; "" if the record names none
 
-    # what the source declares
+    # declared by the source
     width: int | None = None  # pixels
     height: int | None = None
     split: str | None = None  # train, val or test
     annotated: bool = True  # some annotation file has a record of it
 
-    # where the record is, and what is wrong with it
+    # the position of the record, and its problem
     place: str = ""
     problem: str = ""  # reason code if the record itself cannot be used
     detail: str = ""  # the problem in words
@@ -91,14 +91,14 @@ class Instance(Record):
     mask_file: str = ""  # POSIX path inside the source
     mask_value: int | None = None
 
-    # what the source says about it
+    # declared by the source
     role: Role = "object"
     layered: bool = False  # the source draws its shapes over each other: this one covers the earlier ones
     kind: ShapeKind = "region"
     flags: tuple[str, ...] = ()  # of FLAGS
     area: float | None = None  # square pixels, as declared
 
-    # where the record is, and what is wrong with it
+    # the position of the record, and its problem
     place: str = ""
     problem: str = ""  # reason code if the record cannot be used
     detail: str = ""  # the problem in words

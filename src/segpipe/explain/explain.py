@@ -1,4 +1,4 @@
-"""The path of one record through the pipeline: where it comes from, what each stage made of it, and why."""
+"""The path of one record through the pipeline: its origin, the result of each stage, and the reasons."""
 
 import re
 from collections import Counter

@@ -32,7 +32,7 @@ _PIECE = 30  # sides of a line that are buffered together: 1,000 together took 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """The usable rings of one instance in its frame, and what is wrong with them.
+    """The usable rings of one instance in its frame, and their defects.
 
     >>> examine([(0, 0, 4, 0, 4, 4, 0, 4)], size_hw=(3, 4)).past_border  # the ring is 4 pixels high, the frame 3
     True
@@ -165,7 +165,7 @@ def _can_be_corrected(ring: Ring) -> bool:
 
 
 def _crossings(ring: Ring) -> tuple[int, bool]:
-    """How often sides of a ring meet that are not neighbours, and whether all sides were tested.
+    """The number of crossings of sides of a ring that are not neighbours, and whether all sides were tested.
 
     The search ends after more than _MAX_CROSSINGS crossings or _MAX_PAIRS tested pairs.
     """

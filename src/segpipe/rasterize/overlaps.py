@@ -68,7 +68,7 @@ def read(path: Path) -> dict[tuple[str, str], int]:
 
 
 def _px_by_owner(painting: Painting, region: Region, count: int) -> np.ndarray:
-    """How many pixels of a region each owner has, int64 (count + 1,)."""
+    """The pixels of a region that each owner has, int64 (count + 1,)."""
     starts, stops = region.edges[0::2], region.edges[1::2]
     first = painting.stops.searchsorted(starts, side="right")  # each run consists of whole pieces of the painting
     pieces = np.where(stops > starts, painting.stops.searchsorted(stops) - first + 1, 0)

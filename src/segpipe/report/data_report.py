@@ -51,7 +51,7 @@ class DataReport:
     root: Path  # the source folder
     dataset: Dataset  # as the source describes it
     photos: Sequence[Photo]  # that are used
-    instances: Sequence[Instance]  # that are used, as they are drawn
+    instances: Sequence[Instance]  # that are used, in the form in which they are drawn
     rows: Sequence[Row]  # the ledger
     findings: Sequence[Finding]
     classes: ClassTable

@@ -57,7 +57,7 @@ class Lookup:
 
 
 def lookup_of(root: Path, dataset: Dataset, drawn: Iterable[Instance], photos: Iterable[Photo]) -> Lookup:
-    """Index a data set. drawn: the instances as they are drawn; they replace those of the data set."""
+    """Index a data set. drawn: the drawn instances; they replace those of the data set."""
     as_drawn = {instance.id: instance for instance in drawn}
     instances = {instance.id: as_drawn.get(instance.id, instance) for instance in dataset.instances}
     on_image = by_image(instances.values())

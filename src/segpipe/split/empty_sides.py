@@ -66,7 +66,7 @@ def _remedy(pool: Pool, settings: Split, seed: int) -> str:
 
 
 def _pools(pool: Pool, near_bits: int, seed: int) -> Iterator[tuple[list[str], Change, Pool]]:
-    """The pool as it is, then changed ones: each with its condition or step in words, and its changed settings."""
+    """The unchanged pool, then changed ones: each with its condition or step in words, and its changed settings."""
     images = pool.candidates
     yield [], {}, pool
     if any(image.pin for image in images):

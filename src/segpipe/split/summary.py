@@ -11,7 +11,7 @@ from segpipe.core import csv_files
 from segpipe.core.plurals import counted
 from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, VAL, Assignment
 
-_KINDS = ("images", "pixels")  # what a share is counted in
+_KINDS = ("images", "pixels")  # units of a share
 _LARGE_GROUP = 0.2  # of all images
 _LARGE_DEVIATION = 0.25
 _MIN_IMAGES = 10  # of a class that can be divided well

@@ -50,7 +50,7 @@ def flat_metrics(values: Mapping[str, Any], slug_of: Mapping[str, str]) -> dict[
 
 
 def flat_params(params: Mapping[str, Any]) -> dict[str, str]:
-    """Nested settings by flat name, text as it is and the rest as JSON, cut at 500 characters.
+    """Nested settings by flat name, text unchanged and the rest as JSON, cut at 500 characters.
 
     A key becomes its slug. A hash is added where two names would be equal, or a name is too long or has no slug.
 

@@ -16,8 +16,8 @@ _GIT_TIMEOUT_S = 10
 def tags(lock: Path, data: Sequence[str], written: Sequence[str] = ("dvc.lock", "metrics")) -> dict[str, str]:
     """The tags of a run of the current folder: git commit, whether files are changed, DVC experiment, data hashes.
 
-    lock: DVC's lock file; data: paths as written in it; written: paths under git that the pipeline itself rewrites, so
-    that a change of them is not a change of the code. What is unknown (no git, no lock file) is left out.
+    lock: DVC's lock file; data: paths as written in it; written: paths under git that the pipeline itself rewrites,
+    whose changes are not changes of the code. Unknown tags (no git, no lock file) are left out.
     """
     tag_of = _git_tags(written) | {tag_name(f"dvc.{path}"): md5 for path, md5 in dvc_hashes(lock, data).items()}
     experiment = os.environ.get("DVC_EXP_NAME")

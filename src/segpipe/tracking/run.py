@@ -38,7 +38,7 @@ _FOLDER = Path(".segpipe/tracking")  # for the records of runs and for unsent me
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeouts:
-    """How long to wait for trackers, in seconds."""
+    """Waiting times for trackers, in seconds."""
 
     end_s: float = 60.0  # at the end of a run, for unsent messages
     killed_s: float = 5.0  # the same after Ctrl-C or another signal: the user does not want to wait

@@ -1,4 +1,4 @@
-"""The verdict on each annotation of an image: whether it can be drawn, what it is drawn as, and its ledger row."""
+"""The verdict on each annotation of an image: whether and as what it is drawn, and its ledger row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
