@@ -86,7 +86,7 @@ class _Table:
         return new != old
 
     def _cost(self, group: int) -> np.ndarray:
-        """The cost of the group on each side, float (S,): the rise of squared deviations, divided by the side's share."""
+        """The cost of the group on each side, float (S,): the rise of squared deviations divided by its share."""
         part = self._parts[group]
         change = part * (2 * (self._filled - self._shares[:, None]) + part)
         return np.asarray((change * self._weights).sum(axis=1) / self._divisor)
