@@ -1,6 +1,6 @@
 """COCO instances JSON: annotations/instances_<split>.json, with the photos' paths in the source as file names.
 
-Outlines keep every number and run lengths stay as they are; masks of other formats become run lengths.
+Outlines keep every number and run lengths do not change; masks of other formats become run lengths.
 Source: https://cocodataset.org/#format-data
 """
 

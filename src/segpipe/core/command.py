@@ -26,7 +26,7 @@ _OUT_OF_MEMORY = f"{machine.OUT_OF_MEMORY}, then run `dvc repro` again"
 def run(main: Callable[[], None], prefix: str = "error") -> None:
     """Run a stage or a command: its log goes to stderr; an error that the user can fix is one line and exit code 1.
 
-    prefix: the start of that line. SIGTERM ends the process as Ctrl-C does, so that a tracked run is closed.
+    prefix: the start of that line. SIGTERM ends the process as Ctrl-C does: a tracked run is closed.
     """
 
     def line(problem: str) -> str | int:

@@ -1,4 +1,4 @@
-"""Errors in the user's files or settings, written so that the user can fix them."""
+"""Errors in the user's files or settings, with a remedy for each."""
 
 import os
 from collections.abc import Iterator

@@ -124,7 +124,7 @@ def _start(text: str) -> Path:
 
 
 def _without_parents(path: Path) -> str:
-    """The POSIX path without "..", so that results stay in the output folder."""
+    """The POSIX path without "..": results must stay in the output folder."""
     return PurePosixPath(*(part for part in Path(os.path.normpath(path)).parts if part != "..")).as_posix()
 
 

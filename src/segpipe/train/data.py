@@ -99,8 +99,8 @@ def training_batches(
 ) -> Iterator[Batch]:
     """The batches of an epoch from `first_step` on, on `device`, with random variations for each image.
 
-    With several processes, each gets its rows of every batch. Each draws the variations of the whole batch, so that
-    they do not depend on the number of processes.
+    With several processes, each gets its rows of every batch. Each draws the variations of the whole batch: they
+    do not depend on the number of processes.
     """
     order = sampling.epoch_order(len(data.train_index), recipe.images_per_step, recipe.seed, epoch)
     positions, size_hw = data.train_index[order], crop_hw(data, recipe)
