@@ -8,12 +8,13 @@ from pathlib import Path
 
 from segpipe.core.command import run
 from segpipe.core.files import write_json
-from segpipe.params import load, require_files
+from segpipe.params import load, require_dvc_keys, require_files
 
 
 def main() -> None:
     """Check all settings and the files that they name; write the order of the classes."""
     params = load()
+    require_dvc_keys()
     require_files(params)
     classes = params.ingest.classes
     # DVC compares mappings without their order, which decides the class indices

@@ -58,7 +58,7 @@ def test_the_file_is_short():
         ({"train__epochs": "soon"}, "train.epochs: input should be 'auto', not 'soon'"),
         ({"train__epochs": 0}, "train.epochs: input should be greater than or equal to 1, not 0"),
         ({"train__loss": {"cross_entropy": 0, "dice": 0}}, "train.loss: at least one part"),
-        ({"train__epochs": 1}, "train: in 1 epochs with warmup_epochs 1 the learning rate only rises; set"),
+        ({"train__epochs": 1}, "train: in 1 epoch with warmup_epochs 1 the learning rate only rises; set"),
         ({"train__learn_rate": 1}, "train.learn_rate: no such key"),
         ({"train__batchsize": 8}, "train.batchsize: no such key; did you mean batch_size?"),
         ({"photos__fit": "squash"}, "photos.fit: input should be 'letterbox', 'crop' or 'stretch', not 'squash'"),
@@ -200,3 +200,21 @@ def test_every_stage_refuses_invalid_params_before_any_work(tmp_path, stage):
 def test_a_file_without_sections_is_refused(tmp_path, text):
     with pytest.raises(UserError, match="holds no sections with settings; restore it, `git checkout "):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("key", ["rasterize", "seed", "validate.limits", "split.pins", "ingest.source"])
+def test_a_key_that_dvc_reads_from_the_file_must_be_in_it(tmp_path, key):
+    document = yaml.safe_load(TEXT)
+    *section, name = key.split(".")
+    del (document[section[0]] if section else document)[name]
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    params.load(path)
+    with pytest.raises(UserError, match=rf"params\.yaml: DVC needs {key} in the file; add it"):
+        params.require_dvc_keys(path, ROOT / "dvc.yaml")
+    path.write_text(TEXT, encoding="utf-8")
+    params.require_dvc_keys(path, ROOT / "dvc.yaml")
+
+
+def test_a_section_without_keys_has_its_defaults(tmp_path):
+    assert load(tmp_path, "rasterize:\ntrain: {}\n") == params.Params()

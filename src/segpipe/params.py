@@ -56,6 +56,7 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: holds no sections with settings; restore it, `git checkout {path}`")
+    document = {name: {} if value is None else value for name, value in document.items()}  # a section without keys
     faults = _unseen_keys(document)
     try:
         params = Params.model_validate(document)
@@ -64,6 +65,31 @@ def load(path: Path = PARAMS) -> Params:
     if faults:
         raise UserError(f"{path}: {'; '.join(faults)}")
     return params
+
+
+def require_dvc_keys(path: Path = PARAMS, pipeline: Path = Path("dvc.yaml")) -> None:
+    """Check that the file holds each key and section that dvc.yaml reads from it: DVC knows no defaults.
+
+    Raises UserError with all that are missing. A folder without dvc.yaml needs none.
+    """
+    if not pipeline.is_file():
+        return
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"].values()
+    read = [key for stage in stages for key in stage.get("params", [])]
+    read += [dep[2:-1] for stage in stages for dep in stage["deps"] if dep.startswith("${")]
+    missing = [key for key in dict.fromkeys(read) if not _holds(document, key)]
+    if missing:
+        names = ", ".join(missing)
+        raise UserError(f"{path}: DVC needs {names} in the file; add it (docs/settings.md has the defaults)")
+
+
+def _holds(document: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(document, dict) or part not in document:
+            return False
+        document = document[part]
+    return True
 
 
 def require_files(params: Params) -> None:
@@ -79,9 +105,15 @@ def require_files(params: Params) -> None:
     for key, file in named.items():
         path = Path(file)
         if not path.is_file():
-            raise UserError(
-                f"params.yaml: {key}: {path} is not a file; name a file, or restore data/{path.name} from git"
-            )
+            default = _default(key)
+            raise UserError(f"params.yaml: {key}: {path} is not a file; name a file, or restore {default} from git")
+
+
+def _default(key: str) -> Any:
+    value: Any = Params.model_validate({})
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value
 
 
 def _unseen_keys(section: dict[Any, Any], place: str = "") -> list[str]:

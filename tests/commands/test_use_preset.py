@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from segpipe import params
+from segpipe.__main__ import main
 from segpipe.commands import use_preset
 from segpipe.core.errors import UserError
 from tests.conftest import ROOT
@@ -40,3 +41,9 @@ def test_an_invalid_preset_changes_nothing(tmp_path, target):
 def test_the_error_for_an_unknown_preset_lists_the_presets(target):
     with pytest.raises(UserError, match=r"cities\.yaml: no such preset; use one of camvid, car_damage"):
         use_preset.use(ROOT / "presets/cities.yaml", target)
+
+
+def test_a_path_is_not_the_name_of_a_preset(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["use-preset", "../params"]) == 1
+    assert capsys.readouterr().err.startswith("segpipe use-preset: '../params' is not the name of a preset; ")

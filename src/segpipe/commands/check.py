@@ -17,5 +17,7 @@ def run(options: argparse.Namespace) -> None:
     """Log that params.yaml is valid. Raises UserError with the first fault."""
     from segpipe import params
 
-    params.require_files(params.load())
+    loaded = params.load()
+    params.require_dvc_keys()
+    params.require_files(loaded)
     logger.info("%s is valid", params.PARAMS)

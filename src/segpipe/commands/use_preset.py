@@ -4,10 +4,12 @@ Example: segpipe use-preset camvid
 """
 
 import argparse
+import logging
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
 PRESETS = Path("presets")
 
 
@@ -18,9 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Change params.yaml of the current folder. Raises UserError."""
+    from segpipe.core.errors import UserError
     from segpipe.params import PARAMS
 
+    if Path(options.preset).name != options.preset:
+        raise UserError(f"{options.preset!r} is not the name of a preset; give the name of a file in {PRESETS}/")
     use(PRESETS / f"{options.preset}.yaml", PARAMS)
+    logger.info("%s: has the settings of %s; its other settings are unchanged", PARAMS, options.preset)
 
 
 def use(preset: Path, target: Path) -> None:
@@ -35,7 +41,7 @@ def use(preset: Path, target: Path) -> None:
 
     if not preset.is_file():
         known = ", ".join(sorted(path.stem for path in preset.parent.glob("*.yaml")))
-        raise UserError(f"{preset}: no such preset; use one of {known or 'a project that has presets/'}")
+        raise UserError(f"{preset}: no such preset; use one of {known or 'a preset in the folder presets/'}")
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 120

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
+from segpipe.core.plurals import counted
 from segpipe.core.settings import Positive, Settings, Share, Side
 
 ClassWeights = Literal["none", "median_frequency", "effective_number"]
@@ -128,8 +129,8 @@ class Recipe(Settings):
             return self
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
-                f"in {self.epochs} epochs with warmup_epochs {self.warmup_epochs:g} the learning rate only rises; set "
-                f"warmup_epochs to {self.epochs / 2:g} or less"
+                f"in {counted(self.epochs, 'epoch')} with warmup_epochs {self.warmup_epochs:g} the learning rate only "
+                f"rises; set warmup_epochs to {self.epochs / 2:g} or less"
             )
         if self.freeze_epochs >= self.epochs and self.weights == "random":
             raise ValueError(f"freeze_epochs {self.freeze_epochs} keeps a random encoder to the end; set it to 0")
