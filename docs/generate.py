@@ -43,7 +43,8 @@ def settings() -> str:
         "# Settings\n\nSource: the models in `src/segpipe/*/settings.py`, `ledger/policies.py`, `train/recipe.py`.\n\n"
         "`params.yaml` holds the settings that people change most (marked with •). Every other key can be added to\n"
         "its section; until then it has the default below. `dvc exp run -S train.lr=0.001` changes a key of the file;\n"
-        "`-S +train.patience=5`, with a plus, adds one that the file does not have. Do not remove keys that the file has: DVC reads some of them there.\n\n"
+        "`-S +train.patience=5`, with a plus, adds one that the file does not have. Keep the keys that the\n"
+        "file has: DVC reads some of them there.\n\n"
     )
     parts = [head, _table(dict(top), in_file)]
     for name, field in sections:
