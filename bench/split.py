@@ -67,7 +67,7 @@ def main() -> None:
             times.append(time.perf_counter())
             moved = sum(pins[row.sha256].split != row.split for row in placed if row.sha256 in pins)
             pins = {row.sha256: Pin(split=row.split) for row in placed}
-            worst = summary.summary(placed, pixels[:count], names)["worst_share_off"]
+            worst = summary.summary(placed, summary.shares(placed, pixels[:count], names))["worst_share_off"]
             spent = " | ".join(f"{after - before:.1f}" for before, after in pairwise(times))
             print(f"| {name} | {count:,} | {spent} | {worst['images']:.3f} | {worst['pixels']:.3f} | {moved} |")
 

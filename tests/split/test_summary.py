@@ -9,7 +9,7 @@ PIXELS = np.array([[6, 2], [4, 4], [9, 0], [8, 0]])
 
 
 def test_shares_are_compared_with_those_of_all_used_images():
-    facts = summary.summary(ROWS, PIXELS, NAMES)
+    facts = summary.summary(ROWS, summary.shares(ROWS, PIXELS, NAMES))
     assert facts["images"] == {"train": 2, "val": 0, "test": 1}
     assert facts["share_off"]["images"] == {  # cat: on 2 of 3 images, 1 of 2 in train, 1 of 1 in test
         "train": {"background": 0.0, "cat": -0.25},
@@ -27,16 +27,17 @@ def test_shares_are_compared_with_those_of_all_used_images():
 
 def test_folds_are_counted():
     rows = [Assignment(key=str(i), split="train", group="", fold=f"{i % 2}/2") for i in range(3)]
-    assert summary.summary(rows, PIXELS[:3], NAMES)["folds"] == {"0/2": 2, "1/2": 1}
+    assert summary.summary(rows, summary.shares(rows, PIXELS[:3], NAMES))["folds"] == {"0/2": 2, "1/2": 1}
 
 
 def test_the_table_and_the_csv_have_the_same_numbers():
-    assert summary.share_table(ROWS, PIXELS, NAMES)[1:] == [
+    table = summary.shares(ROWS, PIXELS, NAMES)
+    assert summary.share_table(table)[1:] == [
         "                   train           val          test",
         "background    +0 /   +17     - /     -    +0 /   -33",
         "cat          -25 /   -50     - /     -   +50 /  +100",
     ]
-    assert summary.class_csv(ROWS, PIXELS, NAMES).splitlines() == [
+    assert summary.class_csv(table).splitlines() == [
         "class,split,images,pixels,images_off_percent,pixels_off_percent",
         "background,train,2,14,+0,+17",
         "background,val,0,0,,",

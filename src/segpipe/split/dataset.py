@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from segpipe.core.errors import check_total
 from segpipe.core.plurals import counted
@@ -29,26 +30,27 @@ class DatasetSplit:
     rows: list[Assignment]  # in the order of the pool's candidates
     leaks: list[Leak]
     pool: Pool
+    shares: pd.DataFrame  # of summary.shares
     class_names: Sequence[str]
     settings: Split
     seed: int
 
     def metrics(self) -> dict[str, Any]:
         """The content of metrics/split.json."""
-        facts = summary.summary(self.rows, self.pool.class_pixels, self.class_names)
+        facts = summary.summary(self.rows, self.shares)
         return facts | {"leaks": leaks.counts(self.leaks, self.rows), "pinned": self._pinned}
 
     def class_csv(self) -> str:
         """The content of metrics/plots/split/classes.csv."""
-        return summary.class_csv(self.rows, self.pool.class_pixels, self.class_names)
+        return summary.class_csv(self.shares)
 
     def log(self) -> None:
         """Log copies, pins and class shares; then warn of empty splits, missing classes, leaks and uneven shares."""
-        table = self.rows, self.pool.class_pixels, self.class_names
-        for line in [*self._copy_lines(), *self._pin_lines(), *summary.share_table(*table)]:
+        for line in [*self._copy_lines(), *self._pin_lines(), *summary.share_table(self.shares)]:
             logger.info(line)
-        advice = summary.advice(*table) if self.settings.method == "content" else []
-        for line in summary.warnings(*table) + leaks.lines(self.leaks, self.rows) + advice:
+        images = self.rows, self.pool.class_pixels, self.class_names
+        advice = summary.advice(*images) if self.settings.method == "content" else []
+        for line in summary.warnings(*images) + leaks.lines(self.leaks, self.rows) + advice:
             logger.warning(line)
 
     def check(self) -> None:
@@ -101,6 +103,7 @@ def split(
         rows=rows,
         leaks=find_leaks(pool, rows, settings.near_duplicate_bits),
         pool=pool,
+        shares=summary.shares(rows, class_pixels, class_names),
         class_names=class_names,
         settings=settings,
         seed=seed,

@@ -12,19 +12,19 @@ from segpipe.core.plurals import counted
 from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, VAL, Assignment
 
 _KINDS = ("images", "pixels")  # units of a share
+_OFF = [f"{kind}_off" for kind in _KINDS]
 _LARGE_GROUP = 0.2  # of all images
 _LARGE_DEVIATION = 0.25
 _MIN_IMAGES = 10  # of a class that can be divided well
 
 
-def summary(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def summary(placed: Sequence[Assignment], table: pd.DataFrame) -> dict[str, Any]:
     """The content of metrics/split.json: images by split, fold and reason, groups, and deviations of class shares.
 
-    class_pixels: int64 (N, C) in the order of `placed`; names: of the classes.
+    table: of `shares`.
     """
     sizes = Counter(row.group for row in placed)
     folds = Counter(row.fold for row in placed if row.fold)
-    table = shares(placed, class_pixels, names)
     off = {kind: table[f"{kind}_off"] for kind in _KINDS}
     return {
         "images": {side: sum(row.split == side for row in placed) for side in SIDES},
@@ -54,19 +54,23 @@ def shares(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequen
     return pd.DataFrame(columns).rename_axis(["class", "split"])
 
 
-def class_csv(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> str:
-    """A CSV row for each class and split: its images, its pixels, and the deviations of both in percent, or ""."""
-    table = shares(placed, class_pixels, names).reset_index()
-    table[[f"{kind}_off" for kind in _KINDS]] = table[[f"{kind}_off" for kind in _KINDS]].map(_percent)
-    columns = ["class", "split", *_KINDS, *(f"{kind}_off" for kind in _KINDS)]
-    header = [f"{name}_percent" if name.endswith("_off") else name for name in columns]
-    return csv_files.text(header, table[columns].itertuples(index=False))
+def class_csv(table: pd.DataFrame) -> str:
+    """A CSV row for each class and split: its images, its pixels, and the deviations of both in percent, or "".
+
+    table: of `shares`.
+    """
+    cells = table[[*_KINDS]].join(table[_OFF].map(_percent))
+    return csv_files.text(
+        ["class", "split", *_KINDS, *(f"{name}_percent" for name in _OFF)], cells.reset_index().itertuples(index=False)
+    )
 
 
-def share_table(placed: Sequence[Assignment], class_pixels: np.ndarray, names: Sequence[str]) -> list[str]:
-    """The deviations of `class_csv` as a text table, one line per class."""
-    off = shares(placed, class_pixels, names)[[f"{kind}_off" for kind in _KINDS]].map(_percent)
-    cells = off.apply(lambda row: " / ".join(f"{text or '-':>5}" for text in row), axis=1).unstack()
+def share_table(table: pd.DataFrame) -> list[str]:
+    """The deviations of `class_csv` as a text table, one line per class. table: of `shares`."""
+    cells = (
+        table[_OFF].map(_percent).apply(lambda row: " / ".join(f"{text or '-':>5}" for text in row), axis=1).unstack()
+    )
+    names = table.index.unique("class")
     width = max(map(len, names))
     lines = ["deviation of each split's share of a class, by images / by pixels, in percent:"]
     lines.append(" ".join([" " * width, *(f"{side:>13}" for side in SIDES)]))
