@@ -148,12 +148,10 @@ class RunRecipe(Recipe):
     @classmethod
     def of(cls, recipe: Recipe, seed: int, checkpoint_minutes: float) -> "RunRecipe":
         """The recipe of a run; with `epochs: auto` for one epoch, until `planning` decides for how many."""
-        run = {
+        planned = {
+            "epochs": 1 if recipe.epochs == "auto" else recipe.epochs,
             "seed": seed,
             "checkpoint_minutes": checkpoint_minutes,
             "compile_mode": "auto" if recipe.compile else "off",
         }
-        if recipe.epochs != "auto":
-            return cls(**dict(recipe), **run)
-        planned = cls(**dict(recipe) | {"epochs": 10_000, "warmup_epochs": 0}, **run)
-        return planned.model_copy(update={"epochs": 1, "warmup_epochs": recipe.warmup_epochs})
+        return cls.model_construct(**dict(recipe) | planned)  # checked when params.yaml was read
