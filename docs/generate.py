@@ -4,7 +4,6 @@ tests/test_docs.py checks that the pages in the repository are those that this s
 """
 
 import ast
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -15,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from segpipe.ledger import reasons
-from segpipe.params import Params
+from segpipe.params import Params, has_key
 from tests.conftest import ROOT
 from tests.imports import SOURCE, imported, package_of
 from tests.test_architecture import MAY_IMPORT
@@ -48,7 +47,7 @@ def settings() -> str:
     )
     parts = [head, _table(dict(top), in_file)]
     for name, field in sections:
-        parts.append(f"\n## {name}\n\n{_first_line(_model(field))}\n\n")
+        parts.append(f"\n## {name}\n\n{(_model(field).__doc__ or '').splitlines()[0]}\n\n")
         parts.append(_table(dict(_leaves(_model(field), f"{name}.")), in_file))
     return _NOTE + "".join(parts)
 
@@ -65,14 +64,14 @@ def reasons_page() -> str:
 
 def architecture() -> str:
     """The packages, their imports, and what each stage reads and writes, from the code and dvc.yaml."""
-    levels: dict[str, int] = {}
-    for package, below in _packages().items():
+    packages, levels = _packages(), dict[str, int]()
+    for package, below in packages.items():
         levels[package] = 1 + max((levels[other] for other in below), default=0)
     width = max(map(len, levels))
     lines = []
     for level in range(max(levels.values()), 0, -1):
         for package in (name for name, at in levels.items() if at == level):
-            arrow = f" -> {' '.join(_packages()[package])}" if _packages()[package] else ""
+            arrow = f" -> {' '.join(packages[package])}" if packages[package] else ""
             lines.append(f"  {level}  {package:<{width}}{arrow}")
         lines.append("")
     summaries = "".join(f"| `{name}` | {_summary(name)} |\n" for name in levels)
@@ -128,19 +127,12 @@ def _model(field: FieldInfo) -> Any:
 
 
 def _table(fields: Mapping[str, FieldInfo], in_file: dict[str, Any]) -> str:
-    rows = "".join(
-        f"| {'•' if _is_in(in_file, key) else ''} | `{key}` | {_default(field)} | {_values(field)} | {_text(field)} |\n"
-        for key, field in fields.items()
-    )
-    return "| | key | default | values | meaning |\n|---|---|---|---|---|\n" + rows
-
-
-def _is_in(document: Any, key: str) -> bool:
-    for part in key.split("."):
-        if not isinstance(document, dict) or part not in document:
-            return False
-        document = document[part]
-    return True
+    rows = ["| | key | default | values | meaning |", "|---|---|---|---|---|"]
+    for key, field in fields.items():
+        mark = "•" if has_key(in_file, key) else ""
+        cells = [mark, f"`{key}`", _default(field), _values(field), _escaped(field.description or "")]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "".join(f"{row}\n" for row in rows)
 
 
 def _default(field: FieldInfo) -> str:
@@ -150,26 +142,25 @@ def _default(field: FieldInfo) -> str:
 
 def _values(field: FieldInfo) -> str:
     """The allowed values: the words of a Literal, or the type with its bounds."""
-    kinds = [kind for part in _parts(field.annotation) for kind in part]
-    bounds = [bound for bound in _bounds(field) if bound]
-    return _escaped("; ".join([", ".join(dict.fromkeys(kinds)), *bounds]))
+    kinds = dict.fromkeys(_kinds(field.annotation))
+    return _escaped("; ".join([", ".join(kinds), *_bounds(field)]))
 
 
-def _parts(kind: Any) -> Iterator[list[str]]:
+def _kinds(kind: Any) -> Iterator[str]:
     origin, inner = get_origin(kind), get_args(kind)
     if kind is type(None):
-        yield ["null"]
+        yield "null"
     elif origin is Literal:
-        yield [str(value) for value in inner]
+        yield from map(str, inner)
     elif origin is Annotated:
-        yield from _parts(inner[0])
+        yield from _kinds(inner[0])
     elif origin in (list, tuple, dict):
-        yield [{list: "list", tuple: "[height, width]", dict: "mapping"}[origin]]
+        yield {list: "list", tuple: "[height, width]", dict: "mapping"}[origin]
     elif inner:
         for part in inner:
-            yield from _parts(part)
+            yield from _kinds(part)
     else:
-        yield [{"str": "text", "bool": "true, false", "int": "whole number", "float": "number"}[kind.__name__]]
+        yield {str: "text", bool: "true, false", int: "whole number", float: "number"}[kind]
 
 
 def _bounds(field: FieldInfo) -> Iterator[str]:
@@ -186,16 +177,8 @@ def _bounds(field: FieldInfo) -> Iterator[str]:
                 yield "not empty"
 
 
-def _text(field: FieldInfo) -> str:
-    return _escaped(field.description or "")
-
-
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-def _first_line(model: type[BaseModel]) -> str:
-    return textwrap.dedent(model.__doc__ or "").strip().splitlines()[0]
 
 
 if __name__ == "__main__":

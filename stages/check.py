@@ -8,15 +8,12 @@ from pathlib import Path
 
 from segpipe.core.command import run
 from segpipe.core.files import write_json
-from segpipe.params import load, require_dvc_keys, require_files
+from segpipe.params import load_and_check_files
 
 
 def main() -> None:
     """Check all settings and the files that they name; write the order of the classes."""
-    params = load()
-    require_dvc_keys()
-    require_files(params)
-    classes = params.ingest.classes
+    classes = load_and_check_files().ingest.classes
     # DVC compares mappings without their order, which decides the class indices
     write_json(Path("data/class_order.json"), classes if isinstance(classes, str) else list(classes))
 

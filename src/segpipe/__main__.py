@@ -60,17 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        summary, example = _help(module)
-        one = commands.add_parser(
-            name, help=f"{summary} Example: {example}", description=f"{summary} Example: {example}"
-        )
-        module.add_arguments(one)
+        summary, _, example, *_ = module.__doc__.splitlines()
+        text = f"{summary} {example}"
+        module.add_arguments(commands.add_parser(name, help=text, description=text))
     return parser
-
-
-def _help(module: Command) -> tuple[str, str]:
-    summary, _, example, *_ = module.__doc__.splitlines()
-    return summary, example.removeprefix("Example: ")
 
 
 def _run_the_code_of_this_folder() -> None:

@@ -1,6 +1,7 @@
 """params.yaml: the sections of all packages, read and checked as a whole before a stage does any work."""
 
 import difflib
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from segpipe.train.recipe import Recipe
 
 PARAMS = Path("params.yaml")
 UNSEEN_NAMES = ("size", "nfiles")  # DVC's run cache leaves keys of these names out of its hash, at any depth
+_FILES = ("split.pins", "split.scene_table", "train.weights_file")  # keys that name a file
 _NEW_KEYS = {
     "rasterize.size": "photos.height and photos.width",
     "rasterize.fit": "photos.fit",
@@ -67,6 +69,17 @@ def load(path: Path = PARAMS) -> Params:
     return params
 
 
+def load_and_check_files() -> Params:
+    """Read params.yaml of the current folder, and check it against dvc.yaml and the files that it names.
+
+    Raises UserError with the first of these that does not hold.
+    """
+    params = load()
+    require_dvc_keys()
+    require_files(params)
+    return params
+
+
 def require_dvc_keys(path: Path = PARAMS, pipeline: Path = Path("dvc.yaml")) -> None:
     """Check that the file holds each key and section that dvc.yaml reads from it: DVC knows no defaults.
 
@@ -78,13 +91,14 @@ def require_dvc_keys(path: Path = PARAMS, pipeline: Path = Path("dvc.yaml")) -> 
     stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"].values()
     read = [key for stage in stages for key in stage.get("params", [])]
     read += [dep[2:-1] for stage in stages for dep in stage["deps"] if dep.startswith("${")]
-    missing = [key for key in dict.fromkeys(read) if not _holds(document, key)]
+    missing = [key for key in dict.fromkeys(read) if not has_key(document, key)]
     if missing:
         names = ", ".join(missing)
         raise UserError(f"{path}: DVC needs {names} in the file; add it (docs/settings.md has the defaults)")
 
 
-def _holds(document: Any, key: str) -> bool:
+def has_key(document: Any, key: str) -> bool:
+    """Whether a YAML document has a key, which has dots between the names of its sections."""
     for part in key.split("."):
         if not isinstance(document, dict) or part not in document:
             return False
@@ -97,23 +111,12 @@ def require_files(params: Params) -> None:
     source = Path(params.ingest.source)
     if not source.is_dir():
         raise UserError(f"params.yaml: ingest.source: {source} is not a folder; name the folder of your images")
-    named = {
-        "split.pins": params.split.pins,
-        "split.scene_table": params.split.scene_table,
-        "train.weights_file": params.train.weights_file,
-    }
-    for key, file in named.items():
-        path = Path(file)
+    for key in _FILES:
+        file_of = attrgetter(key)
+        path = Path(file_of(params))
         if not path.is_file():
-            default = _default(key)
+            default = file_of(Params.model_validate({}))
             raise UserError(f"params.yaml: {key}: {path} is not a file; name a file, or restore {default} from git")
-
-
-def _default(key: str) -> Any:
-    value: Any = Params.model_validate({})
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _unseen_keys(section: dict[Any, Any], place: str = "") -> list[str]:

@@ -17,7 +17,5 @@ def run(options: argparse.Namespace) -> None:
     """Log that params.yaml is valid. Raises UserError with the first fault."""
     from segpipe import params
 
-    loaded = params.load()
-    params.require_dvc_keys()
-    params.require_files(loaded)
+    params.load_and_check_files()
     logger.info("%s is valid", params.PARAMS)
