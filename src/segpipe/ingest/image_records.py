@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from segpipe.core.errors import AnnotationError
-from segpipe.data.records import Image
+from segpipe.data.records import Image, Instance
 from segpipe.data.split_words import SPLIT_WORDS, split_named
 from segpipe.ingest.parsing import Id, declared_size, file_bytes, json_object, optional_id, record_id, required_text
 from segpipe.ingest.photo_finder import (
@@ -269,6 +269,17 @@ def marked_or_beside_photos(source: Source, suffix: str, is_marked: Callable[[by
     marked = {file for file in files if is_marked(file_bytes(source.root / file))}
     stems = image_files_by_stem(source)
     return tuple(file for file in files if marked and (file in marked or sibling_photo(stems, file)))
+
+
+def with_image_keys(keys: Sequence[str], instances_of_files: Iterable[Sequence[Instance]]) -> tuple[Instance, ...]:
+    """The instances of all files in one row, each with the key of its file's image."""
+    pairs = zip(keys, instances_of_files, strict=True)
+    return tuple(replace(instance, image_key=key) for key, instances in pairs for instance in instances)
+
+
+def categories_of(instances: Iterable[Instance]) -> tuple[str, ...]:
+    """The names of the categories that occur, sorted."""
+    return tuple(sorted({instance.category for instance in instances if instance.category}))
 
 
 def folders_around(annotation_file: str, *folders: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from segpipe.core.parallel import Mapper
 from segpipe.data.records import Dataset, Image, Instance, Role
 from segpipe.data.split_words import split_named
 from segpipe.ingest import fractions
-from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos
+from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos, with_image_keys
 from segpipe.ingest.mask_surveys import Survey, survey
 from segpipe.ingest.parsing import (
     UNKNOWN,
@@ -108,11 +108,7 @@ def read(source: Source, files: Sequence[str], mapper: Mapper = map) -> Dataset:
     documents = [_id_image(file, surveys[file]) if file in surveys else _polygons_file(source, file) for file in files]
     others = [file for file in source.image_files if re.search(r"_gt(Fine|Coarse)_\w+\.png$", file)]
     images, keys = locate_photos(source, [photo for photo, _ in documents], others)
-    instances = tuple(
-        replace(instance, image_key=key)
-        for key, (_, instances_of_file) in zip(keys, documents, strict=True)
-        for instance in instances_of_file
-    )
+    instances = with_image_keys(keys, [of_file for _, of_file in documents])
     names = {instance.category for instance in instances}
     categories = tuple(label.name for label in LABELS if label.name in names)
     return Dataset(format=FORMAT, categories=categories, images=tuple(images), instances=instances)

@@ -24,11 +24,13 @@ from segpipe.data.records import FLAGS, Dataset, Image, Instance, Rle, ShapeKind
 from segpipe.ingest import fractions
 from segpipe.ingest.image_records import (
     PhotoReference,
+    categories_of,
     folders_around,
     image_files_by_stem,
     locate_photos,
     marked_or_beside_photos,
     sibling_photo,
+    with_image_keys,
 )
 from segpipe.ingest.parsing import (
     Fields,
@@ -73,14 +75,10 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     documents = [_document(source, file, sibling_photo(stems, file)) for file in files]
     images, keys = locate_photos(source, [photo for photo, _, _ in documents])
     embedded_wh = {photo.image.place: size_wh for photo, _, size_wh in documents}
-    instances = tuple(
-        replace(instance, image_key=key)
-        for key, (_, of_file, _) in zip(keys, documents, strict=True)
-        for instance in of_file
-    )
+    instances = with_image_keys(keys, [of_file for _, of_file, _ in documents])
     return Dataset(
         format=FORMAT,
-        categories=tuple(sorted({instance.category for instance in instances if instance.category})),
+        categories=categories_of(instances),
         images=tuple(_with_size_note(source, image, embedded_wh.get(image.place)) for image in images),
         instances=instances,
     )

@@ -25,10 +25,12 @@ from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.ingest import fractions
 from segpipe.ingest.image_records import (
     PhotoReference,
+    categories_of,
     image_files_by_stem,
     locate_photos,
     marked_or_beside_photos,
     sibling_photo,
+    with_image_keys,
 )
 from segpipe.ingest.parsing import (
     UNKNOWN,
@@ -74,14 +76,10 @@ def read(source: Source, files: Sequence[str]) -> Dataset:
     documents = [_document(source, finder, file, sibling_photo(stems, file)) for file in files]
     mask_names = {mask for _, _, masks in documents for mask in masks}
     images, keys = locate_photos(source, [photo for photo, _, _ in documents], mask_names)
-    instances = tuple(
-        replace(instance, image_key=key)
-        for key, (_, of_file, _) in zip(keys, documents, strict=True)
-        for instance in of_file
-    )
+    instances = with_image_keys(keys, [of_file for _, of_file, _ in documents])
     return Dataset(
         format=FORMAT,
-        categories=tuple(sorted({instance.category for instance in instances if instance.category})),
+        categories=categories_of(instances),
         images=tuple(images),
         instances=instances,
     )

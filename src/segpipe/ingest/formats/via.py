@@ -29,7 +29,7 @@ from typing import Any
 from segpipe.core.errors import AnnotationError, UserError, at
 from segpipe.data.records import FLAGS, Dataset, Image, Instance
 from segpipe.ingest import fractions
-from segpipe.ingest.image_records import PhotoReference, folders_around, locate_photos
+from segpipe.ingest.image_records import PhotoReference, categories_of, folders_around, locate_photos
 from segpipe.ingest.parsing import (
     UNKNOWN,
     Fields,
@@ -172,7 +172,7 @@ def read(source: Source, files: Mapping[str, ViaFile]) -> Dataset:
         fractions.refuse(file, of_file)
     return Dataset(
         format=FORMAT,
-        categories=tuple(sorted({instance.category for instance in instances if instance.category})),
+        categories=categories_of(instances),
         images=tuple(images),
         instances=instances,
     )
