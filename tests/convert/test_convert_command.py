@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from segpipe.__main__ import main
+from segpipe.commands import convert
+from segpipe.convert.convert import WRITERS
 from segpipe.masks import label_png
 from tests.conftest import ROOT
 from tests.ingest.folders import coco, drawn, photo, put_images, put_json, put_mask
@@ -162,3 +164,7 @@ def test_the_module_ends_with_exit_code_1_and_no_traceback(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("segpipe convert: nothing: no such folder")
     assert "Traceback" not in done.stderr
+
+
+def test_the_command_offers_exactly_the_formats_that_have_a_writer():
+    assert sorted(convert.FORMATS) == sorted(WRITERS)

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from segpipe.core.files import sha256_of
 from segpipe.data.records import Conflict, Dataset, Image, Instance
-from segpipe.ingest.image_records import with_keys
+from segpipe.ingest.image_keys import with_keys
 from segpipe.ingest.source import Source, files_below, has_photos, unlisted_images
 
 logger = logging.getLogger(__name__)

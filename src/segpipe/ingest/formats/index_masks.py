@@ -16,7 +16,7 @@ from segpipe.core.errors import UserError
 from segpipe.core.parallel import Mapper
 from segpipe.data.classes import BACKGROUND
 from segpipe.data.records import Dataset, Image, Instance
-from segpipe.ingest.image_records import with_keys
+from segpipe.ingest.image_keys import with_keys
 from segpipe.ingest.mask_classes import IGNORE, MaskClasses, colour_classes, value_classes
 from segpipe.ingest.mask_layouts import Layout
 from segpipe.ingest.mask_surveys import Survey, survey

@@ -25,7 +25,7 @@ from segpipe.data.classes import BACKGROUND
 from segpipe.data.records import Dataset, Image, Instance, Rle
 from segpipe.data.split_words import split_named
 from segpipe.ingest import mask_layouts
-from segpipe.ingest.image_records import with_keys
+from segpipe.ingest.image_keys import with_keys
 from segpipe.ingest.mask_classes import IGNORE, meaning_in_params
 from segpipe.ingest.mask_surveys import survey_of
 from segpipe.ingest.source import Source, files_below, folder_of, unlisted_images
