@@ -54,6 +54,7 @@ def _files(module: str) -> list[Path]:
     return files
 
 
+@cache
 def _has_code(path: Path) -> bool:
     """Whether the file exists and has more than a docstring."""
     return path.is_file() and len(ast.parse(path.read_text(encoding="utf-8")).body) > 1

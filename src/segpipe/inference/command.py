@@ -11,6 +11,7 @@ from pathlib import Path
 from segpipe.core.errors import UserError
 from segpipe.inference.find_images import find
 from segpipe.inference.results import CLASSES, ResultFolder, result_names
+from segpipe.models.model_path import check_model_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.batch_size < 1:
         raise UserError(f"--batch-size is {options.batch_size}; it must be 1 or more")
-    _check_weights(options.weights)
-    if os.path.lexists(options.output) and not os.path.isdir(options.output):  # noqa: PTH112 - as in _check_weights
+    check_model_path(options.weights)
+    if os.path.lexists(options.output) and not os.path.isdir(options.output):  # noqa: PTH112 - as in check_model_path
         raise UserError(f"--output {options.output}: is a file; name a folder")
     inputs, results = find(options.input, options.output), ResultFolder(options.output)
     names = [name for image in inputs.images for name in result_names(image.name, options.overlay)]
@@ -55,10 +56,3 @@ def _run(options: argparse.Namespace) -> int:
     from segpipe.inference.predict_files import predict_files  # PyTorch: seconds
 
     return predict_files(inputs, results, options.weights, options.device, options.batch_size, options.overlay)
-
-
-def _check_weights(path: Path) -> None:
-    """Raise UserError if the model file is missing, in the words of `model_file.load`, which imports PyTorch."""
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-        problem = "is not a file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
-        raise UserError(f"{path}: {problem}; train one with `dvc repro` or name another")

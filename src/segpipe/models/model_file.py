@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from segpipe.core.errors import UserError, at
 from segpipe.data.classes import MAX_CLASSES
 from segpipe.data.preprocessing import Fit, Mode
 from segpipe.models import sealed
+from segpipe.models.model_path import check_model_path
 from segpipe.models.segmenter import Segmenter, build_network
 
 VERSION = 2
@@ -87,10 +87,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> tuple[Segmenter, Mod
 
     Raises UserError if the file is missing, damaged, of another version, or not a segpipe model.
     """
+    check_model_path(path)
     with at(str(path)):
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a long name
-            problem = "is not a file" if os.path.exists(path) else "no such model file"  # noqa: PTH110
-            raise UserError(f"{problem}; train one with `dvc repro` or name another")
         try:
             document = sealed.read(path, FORMAT)
             card = _CARD.validate_json(document["card"])
