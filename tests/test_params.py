@@ -217,4 +217,4 @@ def test_a_key_that_dvc_reads_from_the_file_must_be_in_it(tmp_path, key):
 
 
 def test_a_section_without_keys_has_its_defaults(tmp_path):
-    assert load(tmp_path, "rasterize:\ntrain: {}\n") == params.Params()
+    assert load(tmp_path, "rasterize:\nphotos:\n  tiles:\ntrain:\n  loss:\n  augment: {}\n") == params.Params()

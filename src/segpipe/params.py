@@ -58,7 +58,6 @@ def load(path: Path = PARAMS) -> Params:
         raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise UserError(f"{path}: holds no sections with settings; restore it, `git checkout {path}`")
-    document = {name: {} if value is None else value for name, value in document.items()}  # a section without keys
     faults = _unseen_keys(document)
     try:
         params = Params.model_validate(document)

@@ -4,9 +4,9 @@ Each section is a pydantic model in the package that uses it. A field has its de
 from which docs/settings.md is generated.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -17,6 +17,12 @@ class Settings(BaseModel):
     """A section of params.yaml: unknown keys are refused, and values do not change after they are read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_keys(cls, section: Any) -> Any:
+        """The defaults for a section without keys, which YAML reads as null."""
+        return {} if section is None else section
 
 
 class Compute(Settings):
