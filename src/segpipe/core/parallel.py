@@ -145,5 +145,6 @@ def pace(count: int, what: str, seconds: float, busy: float) -> str:
     '90 masks in 3.0 s, 30.0 per second; 90% of the time computing: limited by the processors'
     """
     limit = "the processors" if busy >= _BUSY else "reading, writing or other work"
-    rate = f"{count} {what} in {seconds:.1f} s, {count / seconds:.1f} per second"
+    items = f"{count} {what}" if count != 1 else f"1 of 1 {what}"  # `what` is a plural
+    rate = f"{items} in {seconds:.1f} s, {count / seconds:.1f} per second"
     return f"{rate}; {busy:.0%} of the time computing: limited by {limit}"

@@ -174,7 +174,8 @@ def read_source(root: Path, format: str = AUTO, masks: MaskOptions = MaskOptions
             raise UserError(f"its {dataset.format} files contain no annotation{hint}")
     for noun, records in (("image", dataset.images), ("annotation", dataset.instances)):
         problems = Counter(record.problem for record in records if record.problem)
-        logger.info("%s%s", counted(len(records), noun), f", with problems: {dict(problems)}" if problems else "")
+        listed = ", ".join(f"{count} {code}" for code, count in problems.items())
+        logger.info("%s%s", counted(len(records), noun), f", with problems: {listed}" if listed else "")
     _warn_of_other_folders(dataset)
     return dataset
 

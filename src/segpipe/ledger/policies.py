@@ -59,7 +59,8 @@ class Validate(Policies):
     )
     limits: dict[str, Share] = Field(
         {"dropped_images": 0.05, "dropped_annotations": 0.05},
-        description="largest share of images or annotations with a code of the data report; more stops the stage",
+        description="largest share of images or annotations with a code of the data report; more stops the stage; a "
+        "code that is not listed has no limit",
     )
 
     @field_validator("limits")
