@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import weakref
+from contextlib import suppress
 from typing import ClassVar
 
 import pytest
@@ -64,6 +65,20 @@ def test_the_last_line_reports_the_pace(caplog):
         caplog.clear()
 
 
+def test_with_sizes_each_item_is_a_job_and_the_lines_count_what_is_in_it(caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(parallel, "_REPORT_SECONDS", -1)
+    for workers in (1, 2):
+        things = [Thing() for _ in range(40)]
+        results = list(map_ordered(_counted, things, workers, "images checked", sizes=[200] * 39 + [0]))
+        assert max(result.held for result in results) <= 1
+        lines = [record.getMessage() for record in caplog.records]
+        assert [line.partition(" images checked")[0] for line in lines[:2]] == ["200 of 7800", "400 of 7800"]
+        assert lines[-1].startswith("7800 images checked in ")
+        assert len(lines) == 40
+        caplog.clear()
+
+
 def test_the_pace_names_what_limits_it():
     assert pace(90, "masks", 3.0, 0.9).endswith("; 90% of the time computing: limited by the processors")
     assert pace(1, "masks", 2.0, 0.5).endswith("; 50% of the time computing: limited by reading, writing or other work")
@@ -90,6 +105,43 @@ def _interrupt_this_process(number: int) -> int:
 
 def test_workers_ignore_ctrl_c():
     assert list(map_ordered(_interrupt_this_process, [1, 2], 2, "numbers")) == [1, 2]
+
+
+NAPS = """
+import time
+import segpipe.core.interrupts
+from segpipe.core.command import run
+from segpipe.core.parallel import map_ordered
+
+def nap(number):
+    print("asleep", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    run(lambda: list(map_ordered(nap, range(9), 2, "naps")))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_no_process_outlives_the_stage(tmp_path, number):
+    (tmp_path / "naps.py").write_text(NAPS)
+    stage = subprocess.Popen(
+        [sys.executable, "-m", "naps"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert stage.stdout is not None
+    try:
+        assert [stage.stdout.readline(), stage.stdout.readline()] == ["asleep\n"] * 2
+        if number == signal.SIGINT:  # a terminal sends it to every process
+            os.killpg(stage.pid, number)
+        else:
+            stage.send_signal(number)
+        _, stderr = stage.communicate(timeout=20)  # the pipes close when the last process has ended
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(stage.pid, signal.SIGKILL)
+    if number != signal.SIGKILL:
+        assert stderr == f"error: stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}; run it again\n"
 
 
 def test_workers_start_without_any_output(tmp_path):

@@ -1,28 +1,37 @@
-"""A Dask cluster as the executor of per-image work. Its workers see the project's folder on a shared disk."""
+"""A Dask cluster as the executor of jobs. Its workers see the project's folder on a shared disk.
+
+If a worker ends, Dask gives its jobs to the others; a job at which four workers ended is not tried again.
+"""
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from segpipe.core import memory
+from segpipe.core import versions
 from segpipe.core.errors import UserError
 
 _SHARED = Path(".segpipe")
+_PACKAGES = ("core", "data", "masks", "ledger", "ingest", "validate", "rasterize")  # whose functions the workers run
+_CHECK_SECONDS = 15.0
+_WAIT_SECONDS = 60  # for a worker, when all have ended: Dask often starts them again
+
+ResultOf = Callable[[Future[Any]], Any]
 
 
 @contextmanager
-def connect(scheduler: str, timeout: str = "10s") -> Iterator[tuple[Executor, int]]:
-    """An executor over the cluster of a scheduler, and how many tasks it runs at the same time.
+def connect(scheduler: str, timeout: str = "10s") -> Iterator[tuple[Executor, int, ResultOf]]:
+    """An executor over the cluster of a scheduler, how many jobs it runs at the same time, and a future's result.
 
     scheduler: host:port or tcp://host:port; timeout: how long to wait for its answer, as Dask writes durations.
-    Raises UserError if no scheduler answers, if it has no worker, or if a worker runs outside the project's folder
-    (paths in tasks are relative to it) or with other code or libraries.
+    Raises UserError if no scheduler answers, if it has no worker, if a worker runs outside the project's folder (paths
+    in jobs are relative to it) or with other code or libraries, or if the cluster is lost before the end.
     """
-    from distributed import Client  # importing it takes a second, and only a cluster needs it
+    from distributed import Client, KilledWorker  # importing it takes a second, and only a cluster needs it
 
     try:
         client = Client(scheduler, timeout=timeout, set_as_default=False)
@@ -36,7 +45,26 @@ def connect(scheduler: str, timeout: str = "10s") -> Iterator[tuple[Executor, in
             raise UserError(f"compute.dask: the cluster of {scheduler} has no workers; start them with {start}")
         _require_this_folder(client)
         _require_this_code(client)
-        yield client.get_executor(pure=False), sum(threads.values())
+        try:
+            yield client.get_executor(pure=False), sum(threads.values()), partial(_result, client, scheduler)
+        except KilledWorker as error:
+            problem = f"the workers of {scheduler} ended one after the other at the same job"
+            remedy = "give them more memory (Dask's log has the reason), then run `dvc repro` again"
+            raise UserError(f"compute.dask: {problem}; {remedy}") from error
+        except CancelledError as error:
+            problem = f"the scheduler {scheduler} has ended"
+            raise UserError(f"compute.dask: {problem}; start it again, then run `dvc repro` again") from error
+
+
+def _result(client: Any, scheduler: str, future: Future[Any]) -> Any:
+    """The result of a job. Without any worker Dask itself would wait for it without end."""
+    while not wait([future], _CHECK_SECONDS).done:
+        try:
+            client.wait_for_workers(1, timeout=_WAIT_SECONDS)
+        except TimeoutError as error:
+            problem = f"all workers of {scheduler} have ended"
+            raise UserError(f"compute.dask: {problem}; start them again, then run `dvc repro` again") from error
+    return future.result()
 
 
 def _require_this_folder(client: Any) -> None:
@@ -52,13 +80,15 @@ def _require_this_folder(client: Any) -> None:
 
 
 def _require_this_code(client: Any) -> None:
+    this = versions.version_of(*_PACKAGES)
     try:
-        versions = client.run(memory.version)
-        others = sorted(worker for worker, version in versions.items() if version != memory.version())
-    except (ImportError, AttributeError) as error:  # the worker has no segpipe, or an old one
-        others = [f"a worker ({error})"]
+        client.run_on_scheduler(versions.version_of)  # it reads the jobs
+        of_worker = client.run(versions.version_of, *_PACKAGES)
+        others = sorted(worker for worker, version in of_worker.items() if version != this)
+    except (ImportError, AttributeError) as error:  # it has no segpipe, or an old one
+        others = [f"the scheduler or a worker ({error})"]
     if others:
         raise UserError(
-            f"compute.dask: {others[0]} has other code or other libraries than this project; start its workers with "
-            f"PYTHONPATH={Path('src').absolute()} and with the versions in requirements.txt"
+            f"compute.dask: {others[0]} has other code or other libraries than this project; start scheduler and "
+            f"workers with PYTHONPATH={Path('src').absolute()} and the versions in requirements.txt"
         )

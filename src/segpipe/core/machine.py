@@ -1,11 +1,9 @@
 """Errors of the machine (memory, open files, disk, network). They prove nothing about the file that was read."""
 
 import errno
-import gc
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,18 +78,3 @@ def _webp_pixels(head: bytes) -> int:
         sides = int.from_bytes(head[21:25], "little")
         return (1 + (sides & 0x3FFF)) * (1 + (sides >> 14 & 0x3FFF))
     return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
-
-
-@contextmanager
-def garbage_collector_paused() -> Iterator[None]:
-    """Python's garbage collector does not look for reference cycles.
-
-    With hundreds of thousands of records, none of them in a cycle, the search takes a fifth of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from segpipe.core import machine
 from segpipe.core.files import atomic_write, sha256_of
-from segpipe.core.versions import code_hash
+from segpipe.core.versions import version_of
 
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
@@ -24,12 +24,11 @@ FOLDER = Path(".segpipe/cache")
 _HASH, _DIGEST = "sha256", 32  # in front of the pickle: a changed bit must not change a result
 _BY_VALUE = 2  # marshal's last version that writes values only: later ones also write which objects are identical
 _PACKAGES = ("core", "data", "masks", "ledger", "validate", "rasterize")
-_LIBRARIES = ("numpy", "pillow", "pycocotools", "scipy", "shapely", "zlib-ng")
 
 
 def version() -> str:
     """A hash of the code that decides results; part of their keys."""
-    return code_hash(_PACKAGES, _LIBRARIES)
+    return version_of(*_PACKAGES)
 
 
 def key_of(*parts: Any) -> str:

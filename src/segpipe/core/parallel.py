@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing.connection import Connection
 from typing import Generic, Protocol, TypeVar
 
 from segpipe.core import cluster
@@ -23,14 +23,14 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 _REPORT_SECONDS = 15.0
-_IN_FLIGHT = 4  # chunks queued per worker: limits memory, and keeps workers busy when items differ in size
+_IN_FLIGHT = 4  # jobs queued per worker: limits memory, and keeps workers busy when jobs differ in size
 _MAX_CHUNK = 16
 _BUSY = 0.75  # share of the workers' time; a worker also idles while earlier results are awaited
 
 
 @dataclass(frozen=True, slots=True)
-class _Chunk(Generic[Result]):
-    """The results of some items, and the processor time that they took."""
+class _Done(Generic[Result]):
+    """The results of one job, and the processor time that it took."""
 
     results: list[Result]
     busy_seconds: float
@@ -43,99 +43,102 @@ class Mapper(Protocol):
 
 
 def map_ordered(
-    function: Callable[[Item], Result], items: Sequence[Item], workers: int, what: str, dask: str = ""
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    what: str,
+    dask: str = "",
+    sizes: Sequence[int] | None = None,
 ) -> Iterator[Result]:
     """Yield function(item) for each item, in order. `function` and items must pickle.
 
     workers: number of processes; 0: one per core; 1: no other process.
-    what: the items' name in the progress lines, which report items per second and what limits them.
+    what: the name of what is counted in the progress lines, which report the rate and what limits it.
     dask: address of a scheduler; its cluster then does the work.
+    sizes: for large items, for example shards: how much the progress lines count for each (its images). Each is a job
+    of its own; without sizes, a job has several items, and each item counts as one.
     """
     if not items:
         return
-    with _pool(min(workers or os.cpu_count() or 1, len(items)), dask) as (pool, count):
-        yield from _reported(_spread(function, items, pool, count), len(items), count, what)
+    with _pool(min(workers or os.cpu_count() or 1, len(items)), dask) as (pool, count, result_of):
+        length = 1 if sizes or not pool else max(1, min(_MAX_CHUNK, len(items) // (count * _IN_FLIGHT)))
+        jobs = [items[i : i + length] for i in range(0, len(items), length)]
+        yield from _reported(_spread(function, jobs, pool, count, result_of), sizes or [*map(len, jobs)], count, what)
 
 
 @contextmanager
-def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int]]:
-    """The executor, and how many tasks it runs at the same time. None: this process runs them."""
+def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int, cluster.ResultOf]]:
+    """The executor (None: this process runs the jobs), how many jobs run at the same time, and a future's result."""
     if dask:
-        with cluster.connect(dask) as executor:
-            yield executor
+        with cluster.connect(dask) as remote:
+            yield remote
     elif workers == 1:
-        yield None, 1
+        yield None, 1, Future.result
     else:
-        # fork is unsafe with threads, spawn starts slowly; forkserver is safe and imports once for all workers
-        warm_up(workers)
-        context = multiprocessing.get_context("forkserver")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_ctrl_c)
+        context = multiprocessing.get_context("forkserver")  # fork is unsafe with threads, spawn takes more work
+        stage_lives, stage = context.Pipe(duplex=False)  # no other process has the second end: it closes if this ends
+        pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(stage_lives,))
         try:
-            yield pool, workers
+            yield pool, workers, Future.result
         except BrokenProcessPool as error:
             problem = "the system ended a worker process, most often because memory ran out"
             raise UserError(f"{problem}; lower compute.workers in params.yaml and run `dvc repro` again") from error
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            stage.close()  # do not wait for the jobs in progress
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
+            stage.close()
 
 
-def warm_up(workers: int, dask: str = "") -> None:
-    """Start the server process that workers are forked from, so that it imports while the caller reads its inputs."""
-    if workers != 1 and not dask:
-        multiprocessing.set_forkserver_preload(_imported())
-        forkserver.ensure_running()
+def _start_worker(stage_lives: Connection) -> None:
+    """Ignore Ctrl-C, which a terminal sends to every process (the stage reports it), and end when the stage ends."""
 
+    def end_with_stage() -> None:
+        stage_lives.poll(None)
+        os._exit(1)
 
-def _ignore_ctrl_c() -> None:
-    """A terminal sends Ctrl-C to every process; the stage alone reports it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _imported() -> list[str]:
-    """The project's modules that this process has imported, for workers to find imported, without the main module.
-
-    Each worker runs the main module itself, and Python warns if it is imported already.
-    """
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    packages = {name.partition(".")[0] for name in (__name__, spec.name if spec else __name__)}
-    return sorted(name for name in sys.modules if name.partition(".")[0] in packages)
+    threading.Thread(target=end_with_stage, daemon=True).start()
 
 
 def _spread(
-    function: Callable[[Item], Result], items: Sequence[Item], pool: Executor | None, workers: int
-) -> Iterator[_Chunk[Result]]:
+    function: Callable[[Item], Result],
+    jobs: Sequence[Sequence[Item]],
+    pool: Executor | None,
+    workers: int,
+    result_of: cluster.ResultOf,
+) -> Iterator[_Done[Result]]:
     if pool is None:
-        yield from (_each(function, [item]) for item in items)
+        yield from (_each(function, job) for job in jobs)
         return
-    size = max(1, min(_MAX_CHUNK, len(items) // (workers * _IN_FLIGHT)))
-    chunks = [items[i : i + size] for i in range(0, len(items), size)]
-    waiting: deque[Future[_Chunk[Result]]] = deque()
-    for chunk in chunks:
-        waiting.append(pool.submit(_each, function, chunk))
+    waiting: deque[Future[_Done[Result]]] = deque()
+    for job in jobs:
+        waiting.append(pool.submit(_each, function, job))
         if len(waiting) > workers * _IN_FLIGHT:
-            yield waiting.popleft().result()
+            yield result_of(waiting.popleft())
     while waiting:
-        yield waiting.popleft().result()
+        yield result_of(waiting.popleft())
 
 
-def _each(function: Callable[[Item], Result], chunk: Sequence[Item]) -> _Chunk[Result]:
+def _each(function: Callable[[Item], Result], job: Sequence[Item]) -> _Done[Result]:
     before = time.process_time()
-    results = [function(item) for item in chunk]
-    return _Chunk(results, time.process_time() - before)
+    results = [function(item) for item in job]
+    return _Done(results, time.process_time() - before)
 
 
-def _reported(chunks: Iterator[_Chunk[Result]], total: int, workers: int, what: str) -> Iterator[Result]:
+def _reported(jobs: Iterator[_Done[Result]], sizes: Sequence[int], workers: int, what: str) -> Iterator[Result]:
     start = last = time.monotonic()
-    done, busy = 0, 0.0
-    for chunk in chunks:
-        done, busy, now = done + len(chunk.results), busy + chunk.busy_seconds, time.monotonic()
+    done, total, busy = 0, sum(sizes), 0.0
+    for number, (job, size) in enumerate(zip(jobs, sizes, strict=True), 1):
+        done, busy, now = done + size, busy + job.busy_seconds, time.monotonic()
         seconds = max(now - start, 1e-9)
-        if done == total:
+        if number == len(sizes):
             logger.info(pace(total, what, seconds, min(1.0, busy / (seconds * workers))))
         elif now - last > _REPORT_SECONDS:
             last = now
             logger.info("%d of %d %s, %.1f per second", done, total, what, done / seconds)
-        yield from chunk.results
+        yield from job.results
 
 
 def pace(count: int, what: str, seconds: float, busy: float) -> str:

@@ -7,6 +7,13 @@ from pathlib import Path
 
 from segpipe.core.files import sha256_of
 
+LIBRARIES = ("numpy", "pillow", "pyarrow", "pycocotools", "scipy", "shapely", "zlib-ng")  # those that decide data
+
+
+def version_of(*packages: str) -> str:
+    """A hash of the code of these packages and the versions of LIBRARIES."""
+    return code_hash(packages, LIBRARIES)
+
 
 @cache
 def code_hash(parts: tuple[str, ...], libraries: tuple[str, ...]) -> str:

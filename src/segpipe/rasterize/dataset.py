@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from segpipe.core import memory, parallel
-from segpipe.core.machine import garbage_collector_paused
 from segpipe.data import fitted, store, tables
 from segpipe.data.classes import ClassTable, refuse_unknown
 from segpipe.data.fitted import CachedRows
@@ -34,7 +33,6 @@ class Rasterized:
     classes: ClassTable
 
 
-@garbage_collector_paused()
 def rasterize(
     checked: Path,
     root: Path,
@@ -53,8 +51,6 @@ def rasterize(
     Raises UserError if a photo has changed since validate ran, or `priority` names an unknown class.
     """
     earlier = memory.FOLDER / "rasterize"
-    if not earlier.exists():  # otherwise few images may have to be drawn
-        parallel.warm_up(workers, dask)
     photos = tables.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))

@@ -11,7 +11,6 @@ from typing import Any
 from segpipe.core import memory, parallel
 from segpipe.core.errors import UserError
 from segpipe.core.files import write_json
-from segpipe.core.machine import garbage_collector_paused
 from segpipe.data import fitted, rgb, tables
 from segpipe.data.classes import TaskKind, Wanted, class_indices, class_names, class_table, select
 from segpipe.data.duplicates import equal_pairs
@@ -58,7 +57,6 @@ class Validated:
         }
 
 
-@garbage_collector_paused()
 def validate(
     records: Path,
     root: Path,
@@ -78,8 +76,6 @@ def validate(
     Raises UserError if no image is left, or the source contradicts itself about the selected classes.
     """
     earlier = memory.FOLDER / "validate.pickle"
-    if not earlier.exists():  # otherwise few images may need a check
-        parallel.warm_up(workers, dask)
     dataset = tables.read_dataset(records)
     used = {instance.category for instance in dataset.instances if instance.category}
     class_of = select(classes, dataset.categories, used)
