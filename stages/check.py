@@ -6,7 +6,7 @@ key that no stage knows is added, or restore their outputs if DVC's run cache do
 
 from pathlib import Path
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.files import write_json
 from segpipe.params import load_and_check_files
 
@@ -19,4 +19,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("check", main)

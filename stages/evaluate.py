@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.errors import UserError
 from segpipe.data.classes import ClassTable
 from segpipe.evaluate.measure import SPLITS, measure
@@ -35,4 +35,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("evaluate", main)

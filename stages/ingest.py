@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from segpipe.core import parallel
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.files import write_json
 from segpipe.data import tables
 from segpipe.ingest.mask_classes import by_number_and_colour
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("ingest", main)

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.files import write_json, write_text
 from segpipe.ledger import findings, limits
 from segpipe.ledger.rows import write_ledger
@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("rasterize", main)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.files import write_text
 from segpipe.data import tables
 from segpipe.evaluate.per_image import worst_median_best
@@ -37,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("render", main)

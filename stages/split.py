@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.files import write_json, write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("split", main)

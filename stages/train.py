@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.params import load
 from segpipe.tracking import provenance
 from segpipe.tracking.run import open_training
@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("train", main)

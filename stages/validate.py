@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from segpipe.core.command import run
+from segpipe.core.command import run_stage
 from segpipe.core.files import write_json
 from segpipe.ledger import limits
 from segpipe.params import load
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("validate", main)

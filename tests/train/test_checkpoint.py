@@ -117,10 +117,10 @@ def test_a_checkpoint_with_another_trainings_name_is_not_used(saved, caplog):
 
 
 def test_the_incomplete_file_of_a_killed_process_is_removed(saved):
-    (saved.parent / ".abc.pt.x1y2.part").write_bytes(b"half")
-    (saved.parent / ".def.pt.x1y2.part").write_bytes(b"of another training")
+    (saved.parent / ".abc.pt.0123456789abcdef.part").write_bytes(b"half")
+    (saved.parent / ".def.pt.0123456789abcdef.part").write_bytes(b"of another training")
     checkpoint.restore(saved, *a_training())
-    assert sorted(path.name for path in saved.parent.iterdir()) == [".def.pt.x1y2.part", "abc.pt"]
+    assert sorted(path.name for path in saved.parent.iterdir()) == [".def.pt.0123456789abcdef.part", "abc.pt"]
 
 
 def test_only_the_three_newest_checkpoints_of_other_inputs_are_kept(tmp_path):

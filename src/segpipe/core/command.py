@@ -7,9 +7,12 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import FrameType
 
-from segpipe.core import machine
+import yaml
+
+from segpipe.core import files, machine
 from segpipe.core.errors import REPORTED, LedgerError, StoppedError, UserError, is_first_to_report
 
 _LOST_PROCESS = re.compile("gloo/transport|NCCL")  # PyTorch's message when another process of a training has ended
@@ -21,6 +24,28 @@ _REMEDIES = {
     errno.EROFS: "work on a disk that is not read-only",
 }
 _OUT_OF_MEMORY = f"{machine.OUT_OF_MEMORY}, then run `dvc repro` again"
+
+
+def run_stage(name: str, main: Callable[[], None]) -> None:
+    """Run a stage of dvc.yaml as `run` does. First remove the temporary files of its outputs that a kill has left."""
+
+    def start() -> None:
+        if not _rank():
+            for path in outputs(name):
+                files.remove_parts(path)
+        main()
+
+    run(start)
+
+
+def outputs(stage: str, pipeline: Path = Path("dvc.yaml")) -> list[Path]:
+    """The files and folders that a stage of dvc.yaml writes; none without that file, or if a template names them."""
+    if not pipeline.is_file():
+        return []
+    declared = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"].get(stage, {})
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in declared.get(kind, [])]
+    paths = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+    return [Path(path) for path in paths if "${" not in path]
 
 
 def run(main: Callable[[], None], prefix: str = "error") -> None:

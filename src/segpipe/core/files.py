@@ -12,6 +12,7 @@ from typing import Any
 from segpipe.core.errors import UserError
 
 _PART = ".part"
+_NAME = 40  # characters of a file's name in that of its temporary file: file systems limit the length of names
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
     durable: flush it to the disk before it replaces `path`; then even a power cut cannot leave half a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{_part_prefix(path)}{os.urandom(8).hex()}{_PART}")
+    part = path.with_name(f".{path.name[:_NAME]}.{os.urandom(8).hex()}{_PART}")
     try:
         yield part
         if durable:
@@ -37,13 +38,10 @@ def atomic_write(path: Path, durable: bool = True) -> Iterator[Path]:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove the temporary files of processes that were killed while they wrote `path`."""
-    for part in path.parent.glob(f"{glob.escape(_part_prefix(path))}*{_PART}"):
+    """Remove the temporary files of processes that were killed while they wrote `path`, a file or a folder of files."""
+    beside = path.parent.glob(f".{glob.escape(path.name[:_NAME])}.{'[0-9a-f]' * 16}{_PART}")
+    for part in [*beside, *path.rglob(f".*{_PART}")]:
         part.unlink(missing_ok=True)
-
-
-def _part_prefix(path: Path) -> str:
-    return f".{path.name[:40]}."
 
 
 def write_bytes(path: Path, data: bytes | memoryview, durable: bool = True) -> None:
