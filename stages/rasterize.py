@@ -5,6 +5,7 @@ from pathlib import Path
 
 from segpipe.core.command import run_stage
 from segpipe.core.files import write_json, write_text
+from segpipe.data.columns import Shards
 from segpipe.ledger import findings, limits
 from segpipe.ledger.rows import write_ledger
 from segpipe.params import load
@@ -27,10 +28,11 @@ def main() -> None:
         dask=params.compute.dask,
     )
     write_text(Path("metrics/overlaps.csv"), overlaps.csv_text(drawn.overlaps, drawn.classes.names))
-    write_ledger(Path("data/ledger.parquet"), drawn.rows)
+    ledger = Shards(Path("data/ledger.parquet"))
+    write_ledger(ledger.path, drawn.rows)
     write_json(Path("metrics/rasterize.json"), drawn.summary)
     report = partial(collect.write_known, "rasterize", source, maximum, params.split.near_duplicate_bits)
-    limits.check("rasterize", maximum, drawn.rows, findings.vanished(drawn.rows), report)
+    limits.check("rasterize", maximum, ledger, findings.vanished(ledger), report)
 
 
 if __name__ == "__main__":

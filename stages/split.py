@@ -8,8 +8,7 @@ from segpipe.core.command import run_stage
 from segpipe.core.files import write_json, write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
-from segpipe.ledger import limits
-from segpipe.ledger.rows import read_ledger
+from segpipe.ledger import findings, limits, rows
 from segpipe.params import load
 from segpipe.report import collect
 from segpipe.split import dataset
@@ -22,7 +21,7 @@ def main() -> None:
     class_pixels = np.load("data/store/class_pixels.npy")
     all_files = {row["key"]: row["file"] for row in tables.read_rows(Path("data/records/images.parquet"))}
     names = ClassTable.read(Path("data/masks/classes.json")).names
-    ledger = read_ledger(Path("data/ledger.parquet"))
+    ledger = rows.read_ledger(Path("data/ledger.parquet"))
     split = dataset.split(photos, class_pixels, all_files, names, ledger, params.split, params.seed)
     split_table.write(Path("data/splits.csv"), split.rows)
     write_text(Path("metrics/plots/split/classes.csv"), split.class_csv())
@@ -31,7 +30,8 @@ def main() -> None:
     source, maximum = Path(params.ingest.source), params.validation.limits
     report = collect.read("split", source, maximum, params.split.near_duplicate_bits)
     collect.write(report)
-    limits.check("split", maximum, report.rows, report.findings, lambda: None)
+    found = tables.numbered(findings.to_table(report.findings))
+    limits.check("split", maximum, [rows.one_shard(report.rows)], [found], lambda: None)
     split.check()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from segpipe.core.command import run_stage
 from segpipe.core.files import write_json
+from segpipe.data.columns import Shards
 from segpipe.ledger import limits
 from segpipe.params import load
 from segpipe.report import collect
@@ -15,6 +16,7 @@ def main() -> None:
     """Decode every image and judge every annotation; too many defects stop the stage."""
     params = load()
     source, section = Path(params.ingest.source), params.validation
+    checked = Path("data/checked")
     validated = dataset.validate(
         Path("data/records"),
         source,
@@ -25,11 +27,12 @@ def main() -> None:
         workers=params.compute.workers,
         dask=params.compute.dask,
     )
-    validated.write(Path("data/checked"), params.ingest.task)
+    validated.write(checked, params.ingest.task)
     write_json(Path("metrics/validate.json"), validated.summary())
     near_bits = params.split.near_duplicate_bits
     report = partial(collect.write_known, "validate", source, section.limits, near_bits)
-    limits.check("validate", section.limits, validated.rows, validated.findings, report)
+    ledger, findings = Shards(checked / "ledger.parquet"), Shards(checked / "findings.parquet")
+    limits.check("validate", section.limits, ledger, findings, report)
 
 
 if __name__ == "__main__":

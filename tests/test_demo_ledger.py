@@ -12,7 +12,8 @@ from segpipe.data.preprocessing import Fit
 from segpipe.ingest.read import read_source
 from segpipe.ledger import findings
 from segpipe.ledger.policies import Policies
-from segpipe.ledger.rows import check_totals, summary
+from segpipe.ledger.rows import check_totals, one_shard
+from segpipe.ledger.totals import Totals
 from segpipe.rasterize.dataset import draw_tasks, with_pixels
 from segpipe.rasterize.image import draw
 from segpipe.validate.dataset import check_tasks, collect
@@ -48,7 +49,7 @@ def drawn(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["images", "annotations"])
 def test_every_planted_defect_is_in_the_ledger_and_nothing_else(drawn, kind):
-    counts = summary(drawn[1])[kind]
+    counts = Totals.of([one_shard(drawn[1])]).summary()[kind]
     expected = MANIFEST["expected"][kind]
     assert counts == {"in": expected["rows"], "verdicts": expected["verdicts"], "reasons": expected["reasons"]}
 
@@ -67,5 +68,5 @@ def test_exactly_the_planted_masks_are_empty(drawn):
 
 
 def test_equal_files_are_found(drawn):
-    counts = findings.finding_counts(drawn[0].findings, ["equal_files"])
+    counts = findings.code_counts([findings.to_table(drawn[0].findings)], ["equal_files"])
     assert counts["equal_files"] == len(MANIFEST["duplicates"]["equal"])

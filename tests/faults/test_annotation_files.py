@@ -9,7 +9,8 @@ from PIL import Image
 
 from segpipe.core.errors import UserError
 from segpipe.data.classes import ClassTable
-from segpipe.ledger.rows import warnings
+from segpipe.ledger.rows import one_shard
+from segpipe.ledger.totals import Totals
 from tests.faults import sources
 from tests.faults.sandbox import Sandbox, run_stages
 
@@ -276,7 +277,7 @@ def test_an_unnamed_value_beside_named_values_is_painted_as_ignore(sandbox):
     assert outcome.annotations["masks/a.png#1"] == KEPT
     assert outcome.annotations["masks/a.png#7"] == ("ignored", "unknown_category")
     assert "classes.txt does not name the value 7" in outcome.detail("masks/a.png#7")
-    assert len(warnings(outcome.rows)) == 1  # one warning, although nothing is dropped
+    assert len(Totals.of([one_shard(outcome.rows)]).warnings()) == 1  # one warning, although nothing is dropped
     drawn = outcome.label_maps["images__a"]
     assert (drawn == 255).sum() == 8
     assert (drawn[:2, 8:] == 255).all()

@@ -1,7 +1,12 @@
-from segpipe.ledger import limits
-from segpipe.ledger.findings import Finding
+import pytest
+
+from segpipe.core.errors import UserError
+from segpipe.data import tables
+from segpipe.ledger import findings, limits
+from segpipe.ledger.findings import Finding, finding_counts
 from segpipe.ledger.reasons import FIRST_KNOWN, LIMITED_CODES
-from segpipe.ledger.rows import Row
+from segpipe.ledger.rows import Row, one_shard, to_table
+from segpipe.ledger.totals import Totals
 
 
 def annotation(number, image="a", **fields):
@@ -20,12 +25,29 @@ ROWS = [
 TWICE = [Finding(code="annotated_twice", kind="annotation", id="json#3", image_key="a", detail="as annotations[2]")]
 
 
-def exceeded(settings, findings=()):
-    return [share for share in limits.shares(settings, ROWS, findings, LIMITED_CODES) if share.exceeded]
+def shares(settings, rows=ROWS, found=(), codes=LIMITED_CODES):
+    counts = finding_counts([findings.to_table(found)])
+    return limits.shares(settings, Totals.of([one_shard(rows)]), counts, codes)
 
 
-def message(settings, findings=()):
-    return limits.message(exceeded(settings, findings))
+def exceeded(settings, found=()):
+    return [share for share in shares(settings, found=found) if share.exceeded]
+
+
+def message(settings, found=()):
+    """The error of the limits. The ledger and the findings have two shards each; the first has the last rows."""
+    called = []
+    shards = halves(to_table(ROWS)), halves(findings.to_table(found))
+    with pytest.raises(UserError) as error:
+        limits.check("validate", settings, *shards, lambda: called.append(1))
+    assert called == [1]
+    return str(error.value)
+
+
+def halves(table):
+    table = tables.numbered(table)
+    middle = table.num_rows // 2
+    return [table.slice(middle), table.slice(0, middle)]
 
 
 def test_a_share_equal_to_the_limit_does_not_exceed_it():
@@ -57,8 +79,7 @@ def test_the_message_has_all_exceeded_limits_in_one_line():
 
 def test_images_and_annotations_with_one_code_are_compared_separately():
     rows = [*ROWS, Row(kind="image", id="c", image_key="c", place="c", verdict="dropped", reason="bad_ring")]
-    shares = limits.shares({"bad_ring": 0.3}, rows, (), LIMITED_CODES)
-    assert [(share.kind, len(share.records), share.of, share.exceeded) for share in shares] == [
+    assert [(share.kind, share.count, share.of, share.exceeded) for share in shares({"bad_ring": 0.3}, rows)] == [
         ("image", 1, 3, True),
         ("annotation", 2, 10, False),
     ]
@@ -66,5 +87,5 @@ def test_images_and_annotations_with_one_code_are_compared_separately():
 
 def test_a_stage_compares_only_the_codes_that_it_is_the_first_to_know():
     hidden = [annotation(10, verdict="hidden", reason="covered")]
-    shares = limits.shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], (), FIRST_KNOWN["rasterize"])
-    assert [share.code for share in shares] == ["covered"]
+    found = shares({"bad_ring": 0, "covered": 0}, [*ROWS, *hidden], codes=FIRST_KNOWN["rasterize"])
+    assert [share.code for share in found] == ["covered"]

@@ -5,7 +5,9 @@ import math
 import pytest
 
 from segpipe.data.records import Image, Instance, Rle
-from segpipe.ledger.policies import Policies, counts
+from segpipe.ledger.policies import Policies
+from segpipe.ledger.rows import one_shard
+from segpipe.ledger.totals import Totals
 from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
 from tests.validate.test_image import SQUARE, put_photo
@@ -159,7 +161,7 @@ def test_counts_are_by_policy_and_outcome(tmp_path):
     fields = {"image_key": "a", "category": "cat"}
     instances = tuple(Instance(**{"id": str(number)} | fields | shape) for number, shape in enumerate(shapes))
     checked = check(CheckTask(tmp_path, Image(key="a", file="a.jpg"), instances, rules, False))
-    assert counts(checked.rows) == {
+    assert Totals.of([one_shard(checked.rows)]).policies() == {
         "unknown_class": {"ignored": {"annotations": 1, "pixels": 16}},
         "crowd": {"ignored": {"annotations": 1, "pixels": 16}},
         "box": {"ignored": {"annotations": 1, "pixels": 16}, "left_out": {"annotations": 1, "pixels": 4}},

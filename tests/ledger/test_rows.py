@@ -1,13 +1,16 @@
+import numpy as np
 import pytest
 
 from segpipe.core.errors import LedgerError
+from segpipe.data import tables
 from segpipe.ledger.rows import (
     Row,
     check_kept,
     check_totals,
+    is_vanished,
+    one_shard,
     read_ledger,
-    summary,
-    warnings,
+    to_table,
     with_visible_px,
     write_ledger,
 )
@@ -33,18 +36,6 @@ def test_a_missing_or_repeated_record_is_an_error(change):
         check_totals(change(rows()), images_in=1, annotations_in=10)
 
 
-def test_counts_by_verdict_and_reason():
-    assert summary(rows())["annotations"] == {
-        "in": 10,
-        "verdicts": {"kept": 8, "dropped": 2},
-        "reasons": {"bad_ring": 2},
-    }
-
-
-def test_each_reason_gives_one_warning():
-    assert warnings(rows()) == ["2 annotations dropped: bad_ring (first: annotations[8]: two points)"]
-
-
 def test_the_ledger_is_read_as_written_and_equal_ledgers_give_equal_bytes(tmp_path):
     for name in ("one", "two"):
         write_ledger(tmp_path / name, rows())
@@ -52,8 +43,10 @@ def test_the_ledger_is_read_as_written_and_equal_ledgers_give_equal_bytes(tmp_pa
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_warning_about_one_record_is_in_the_singular():
-    assert warnings(rows()[:-1]) == ["1 annotation dropped: bad_ring (first: annotations[8]: two points)"]
+def test_a_ledger_in_any_order_is_read_in_the_order_of_the_source(tmp_path):
+    at = np.array([3, 0, 10, 7, 1, 2, 9, 8, 4, 6, 5])
+    tables.write(tmp_path / "ledger", tables.with_position(to_table([rows()[i] for i in at]), at))
+    assert read_ledger(tmp_path / "ledger") == rows()
 
 
 def test_an_object_without_visible_pixels_is_hidden_and_an_ignored_region_is_not():
@@ -77,7 +70,7 @@ def test_an_object_without_visible_pixels_is_hidden_and_an_ignored_region_is_not
 )
 def test_an_object_vanishes_if_it_is_visible_but_has_no_pixel_at_training_size(px_after, px_store, verdict, vanished):
     row = Row(kind="annotation", id="1", image_key="a", place="", verdict=verdict, px_after=px_after, px_store=px_store)
-    assert row.vanished == vanished
+    assert is_vanished(one_shard([row])).tolist() == [vanished]
 
 
 def test_a_stage_that_passes_on_other_records_than_the_ledger_keeps_is_an_error():

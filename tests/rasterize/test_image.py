@@ -10,7 +10,8 @@ from segpipe.data import store
 from segpipe.data.classes import ClassTable
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Instance, Photo
-from segpipe.ledger.rows import VERDICTS, Row
+from segpipe.ledger.rows import VERDICTS, Row, one_shard
+from segpipe.ledger.totals import Totals
 from segpipe.masks import label_png
 from segpipe.rasterize import dataset, image
 from tests.grids import grid
@@ -138,7 +139,7 @@ def test_the_ledger_has_hidden_and_vanished_objects(tmp_path):
         ("kept", "", 6),
         ("kept", "", 1),
     ]
-    assert dataset.vanished(rows) == {"cat": 1}
+    assert Totals.of([one_shard(rows)]).vanished() == {"cat": 1}
     assert {row.verdict for row in rows} <= set(VERDICTS)
 
 

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 import pytest
 
 from segpipe.core.errors import LedgerError
-from segpipe.ledger.rows import SKIPPED, summary
+from segpipe.ledger.rows import SKIPPED, one_shard
+from segpipe.ledger.totals import Totals
 from segpipe.report import data_report
 from segpipe.report.data_report import html
 from tests.data.sources import SELECTED, dataset, report
@@ -58,7 +59,7 @@ def test_the_sums_on_the_page_are_those_of_the_ledger(tmp_path, page):
         "1 discarded left out by your settings",
     ]  # fmt: skip
     assert " ".join(terms) in text
-    counts = summary(report(tmp_path).rows)
+    counts = Totals.of([one_shard(report(tmp_path).rows)]).summary()
     for kind in ("images", "annotations"):
         assert sum(counts[kind]["verdicts"].values()) == counts[kind]["in"]
     assert counts["annotations"]["verdicts"] == {

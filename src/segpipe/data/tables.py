@@ -1,4 +1,8 @@
-"""Records as parquet tables; equal rows always give equal bytes."""
+"""Records as parquet tables; equal rows always give equal bytes.
+
+Some tables are written shard by shard: a row group has the rows of one shard, and the column `position` has their order
+in the source. Readers of a whole table restore this order.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -12,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segpipe.core.files import atomic_write
+from segpipe.data.columns import numbers
 from segpipe.data.records import Conflict, Dataset, Image, Instance, Photo, Rle, from_values
 
 RecordT = TypeVar("RecordT")
+POSITION = "position"  # the column with the order of the source, int64
 
 _TYPES = {  # of columns by field; text if not listed
     "width": pa.int32(),
@@ -53,19 +59,53 @@ _NUMPY_TYPES = {pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.flo
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
     """Write rows to `path`, each a dict with the schema's names, whole or not at all."""
-    _write(path, [[row[name] for row in rows] for name in schema.names], schema)
+    write(path, _table([[row[name] for row in rows] for name in schema.names], schema))
 
 
 def write_records(path: Path, records: Sequence[Any], schema: pa.Schema) -> None:
     """Write records to `path`, each with the schema's names as attributes, whole or not at all."""
-    _write(path, [[*map(attrgetter(name), records)] for name in schema.names], schema)
+    write(path, table_of(records, schema))
 
 
-def _write(path: Path, columns: Iterable[Sequence[Any]], schema: pa.Schema) -> None:
-    packed = [column(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
-    table = pa.Table.from_arrays(packed, schema=schema)
+def write(path: Path, table: pa.Table) -> None:
+    """Write a table of one shard to `path`, whole or not at all."""
     with atomic_write(path) as part:
         pq.write_table(table, part, compression="zstd", store_schema=False)
+
+
+def table_of(records: Sequence[Any], schema: pa.Schema) -> pa.Table:
+    """The records as a table: each has the schema's names as attributes."""
+    return _table([[*map(attrgetter(name), records)] for name in schema.names], schema)
+
+
+def _table(columns: Iterable[Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    packed = [column(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(packed, schema=schema)
+
+
+def with_position(table: pa.Table, position: np.ndarray) -> pa.Table:
+    """The table with the column `position`, int64 (N,)."""
+    return table.append_column(POSITION, _integers(position))
+
+
+def numbered(table: pa.Table) -> pa.Table:
+    """The table with the numbers of its rows as the column `position`."""
+    return with_position(table, np.arange(table.num_rows))
+
+
+def rows_at(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """The rows of a table with these numbers, int (N,)."""
+    return table.take(_integers(rows))
+
+
+def where(table: pa.Table, is_wanted: np.ndarray) -> pa.Table:
+    """The rows of a table for which is_wanted, bool (N,), is true."""
+    return rows_at(table, np.flatnonzero(is_wanted))
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """The rows in the order of the source."""
+    return rows_at(table, numbers(table.column(POSITION)).argsort(kind="stable"))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -75,13 +115,23 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def read_records(path: Path, kind: type[RecordT]) -> list[RecordT]:
-    """The records that `write_records` wrote."""
+    """The rows of a table as records, in the order of the source."""
     return _records(kind, _columns(path))
+
+
+def records_in(shards: Iterable[pa.Table], kind: type[RecordT]) -> list[RecordT]:
+    """The rows of all shards as records, in the order of the source."""
+    shards = list(shards)
+    return _records(kind, _values_of(in_order(pa.concat_tables(shards)))) if shards else []
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:
     with path.open("rb") as file:  # pq.read_table imports pandas, which takes longer than reading
         table = pq.ParquetFile(file).read()
+    return _values_of(in_order(table) if POSITION in table.column_names else table)
+
+
+def _values_of(table: pa.Table) -> dict[str, list[Any]]:
     return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
@@ -101,7 +151,7 @@ def write_instances(path: Path, instances: Sequence[Instance]) -> None:
         [each if isinstance(each, tuple) else None for each in counts],
         [each if isinstance(each, str) else None for each in counts],
     ]
-    _write(path, [*plain, *packed], _INSTANCE_SCHEMA)
+    write(path, _table([*plain, *packed], _INSTANCE_SCHEMA))
 
 
 def read_instances(path: Path) -> list[Instance]:
@@ -183,6 +233,11 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     numbers = [0 if value is None else value for value in values] if present else values
     packed = _bits(numbers) if pa.types.is_boolean(kind) else _buffer(numbers, _NUMPY_TYPES[kind])
     return pa.Array.from_buffers(kind, len(values), [present, packed])
+
+
+def _integers(values: np.ndarray) -> pa.Array:
+    packed = pa.py_buffer(np.ascontiguousarray(values, np.int64))
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, packed])
 
 
 def _present(values: Sequence[Any]) -> pa.Buffer | None:

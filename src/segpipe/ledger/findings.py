@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from segpipe.data import tables
+from segpipe.data.columns import counts, numbers
 from segpipe.data.records import Record
-from segpipe.data.tables import read_records, write_records
+from segpipe.data.tables import POSITION, column
 from segpipe.ledger.reasons import OF_PAIR
-from segpipe.ledger.rows import RecordKind, Row
+from segpipe.ledger.rows import RecordKind, Row, is_vanished
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,38 +33,54 @@ class Finding(Record):
 _SCHEMA = pa.schema([(f.name, pa.string()) for f in fields(Finding)])
 
 
+def to_table(findings: Sequence[Finding]) -> pa.Table:
+    """The findings as a table, without the column `position`."""
+    return tables.table_of(findings, _SCHEMA)
+
+
 def write_findings(path: Path, findings: Sequence[Finding]) -> None:
-    """Write findings as parquet."""
-    write_records(path, findings, _SCHEMA)
+    """Write findings in the order of the source as a table of one shard."""
+    tables.write(path, tables.numbered(to_table(findings)))
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """Read findings that write_findings wrote."""
-    return read_records(path, Finding)
+    """All findings of a table, in the order of the source."""
+    return tables.read_records(path, Finding)
 
 
-def finding_counts(findings: Iterable[Finding], codes: Sequence[str]) -> dict[str, int]:
-    """The number of records with each of `codes`, 0 included."""
-    count_of = Counter(finding.code for finding in findings)
+def finding_counts(findings: Iterable[pa.Table]) -> Counter[tuple[str, ...]]:
+    """The number of findings by kind of record and code. findings: the shards of their table."""
+    total = Counter[tuple[str, ...]]()
+    for shard in findings:
+        total += counts(shard.column("kind"), shard.column("code"))
+    return total
+
+
+def code_counts(findings: Iterable[pa.Table], codes: Sequence[str]) -> dict[str, int]:
+    """The number of findings with each of `codes`, 0 included. findings: the shards of their table."""
+    count_of = Counter[str]()
+    for (_, code), count in finding_counts(findings).items():
+        count_of[code] += count
     return {code: count_of[code] for code in codes}
 
 
-def vanished(rows: Iterable[Row]) -> list[Finding]:
-    """One finding for each object that is visible in the label map but has no pixel left at training size.
+def vanished(ledger: Iterable[pa.Table]) -> list[pa.Table]:
+    """Findings about the objects that are visible in the label map but have no pixel left at training size.
 
-    rows: a ledger that rasterize wrote.
+    ledger: the shards of the table that rasterize wrote. Returns a table for each of them, with its positions.
     """
-    return [
-        Finding(
-            code="vanished_at_training_size",
-            kind="annotation",
-            id=row.id,
-            image_key=row.image_key,
-            detail=f"{row.px_after:,} visible px in the mask, none at training size",
-        )
-        for row in rows
-        if row.vanished
-    ]
+    return [_vanished(tables.where(shard, is_vanished(shard))) for shard in ledger]
+
+
+def _vanished(rows: pa.Table) -> pa.Table:
+    details = [f"{px:,} visible px in the mask, none at training size" for px in numbers(rows.column("px_after"))]
+    made = {
+        "code": ["vanished_at_training_size"] * len(details),
+        "detail": details,
+        "twin": [""] * len(details),
+    }
+    columns = [column(made[name], pa.string()) if name in made else rows.column(name) for name in _SCHEMA.names]
+    return pa.Table.from_arrays(columns, schema=_SCHEMA).append_column(POSITION, rows.column(POSITION))
 
 
 def as_rows(findings: Iterable[Finding], rows: Iterable[Row]) -> list[Row]:

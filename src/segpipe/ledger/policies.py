@@ -9,19 +9,11 @@ from pydantic import Field, field_validator
 from segpipe.core.settings import Settings, Share
 from segpipe.data.records import Instance
 from segpipe.ledger.reasons import LIMITED_CODES
-from segpipe.ledger.rows import CLIPPED, HIDDEN, IGNORED, KEPT, REPAIRED, Row
 
 Fate = Literal["object", "ignore", "drop"]
 POLICIES = ("unknown_class", "crowd", "box", "line", "point", "difficult", "occluded", "holes")
 _WIDTHS = {"line": "line_width_px", "point": "point_radius_px"}  # kinds with a width as their setting
 _FATES: tuple[Fate, ...] = ("object", "ignore", "drop")  # from the weakest to the strongest
-_OUTCOMES = {
-    KEPT: "used",
-    REPAIRED: "used",
-    CLIPPED: "used",
-    HIDDEN: "used",
-    IGNORED: "ignored",
-}
 
 
 class Policies(Settings):
@@ -98,22 +90,6 @@ def concerned(instance: Instance, nested_px: int | None) -> str:
 def setting(policy: str) -> str:
     """The key of params.yaml that decides a policy."""
     return f"validate.{_WIDTHS.get(policy, policy)}"
-
-
-def counts(rows: Iterable[Row]) -> dict[str, dict[str, dict[str, int]]]:
-    """The number of annotations and pixels by policy and outcome: used, ignored or left_out.
-
-    An annotation counts once for each policy that applies to it, even if another policy decides. Its pixels are all
-    that it covers, also under other objects; for `holes`, they are the holes with even_odd, the inside with union.
-    """
-    totals: dict[str, dict[str, dict[str, int]]] = {}
-    for row in rows:
-        for name in filter(None, row.policies.split(",")):
-            outcome = _OUTCOMES.get(row.verdict, "left_out")
-            count = totals.setdefault(name, {}).setdefault(outcome, {"annotations": 0, "pixels": 0})
-            count["annotations"] += 1
-            count["pixels"] += (row.px_nested if name == "holes" else row.px_before) or 0
-    return {name: totals[name] for name in POLICIES if name in totals}
 
 
 def _fates(instance: Instance, policies: Policies) -> Iterable[tuple[str, Fate]]:

@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 
 from segpipe.core.errors import check_total
 from segpipe.core.plurals import counted
+from segpipe.data import tables
+from segpipe.data.columns import has, numbers
 from segpipe.data.records import Record
-from segpipe.data.tables import read_records, write_records
 from segpipe.ledger.reasons import OF_PAIR
 
 RecordKind = Literal["image", "annotation"]
@@ -26,7 +28,6 @@ DISCARDED = "discarded"  # left out by choice, such as an annotation of a class 
 SKIPPED = "skipped"  # an image without a matching annotation
 VERDICTS = (KEPT, REPAIRED, CLIPPED, HIDDEN, IGNORED, DROPPED, DISCARDED, SKIPPED)
 DRAWN = (KEPT, REPAIRED, CLIPPED, IGNORED)
-_IGNORED_DEFECTS = ("unknown_category",)  # defects that are painted as ignore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,11 +57,6 @@ class Row(Record):
     def __post_init__(self) -> None:
         assert not self.reason or (self.verdict, self.reason) in OF_PAIR, f"unknown reason {self.verdict} {self.reason}"
 
-    @property
-    def vanished(self) -> bool:
-        """Whether an object is visible in the label map but has no pixel left at training size."""
-        return bool(self.px_after) and self.px_store == 0 and self.verdict != IGNORED
-
 
 _SCHEMA = pa.schema(
     [
@@ -73,14 +69,31 @@ _SCHEMA = pa.schema(
 )
 
 
+def to_table(rows: Sequence[Row]) -> pa.Table:
+    """The rows as a table, without the column `position`."""
+    return tables.table_of(rows, _SCHEMA)
+
+
+def one_shard(rows: Sequence[Row]) -> pa.Table:
+    """All rows of a ledger as its only shard. rows: in the order of the source."""
+    return tables.numbered(to_table(rows))
+
+
 def write_ledger(path: Path, rows: Sequence[Row]) -> None:
-    """Write the ledger as parquet."""
-    write_records(path, rows, _SCHEMA)
+    """Write a ledger of one shard. rows: in the order of the source."""
+    tables.write(path, one_shard(rows))
 
 
 def read_ledger(path: Path) -> list[Row]:
-    """Read a ledger that write_ledger wrote."""
-    return read_records(path, Row)
+    """All rows of a ledger, in the order of the source."""
+    return tables.read_records(path, Row)
+
+
+def is_vanished(ledger: pa.Table) -> np.ndarray:
+    """Whether each row is an object that is visible in the label map but has no pixel at training size, bool (N,)."""
+    is_visible = numbers(ledger.column("px_after")) > 0
+    is_gone = numbers(ledger.column("px_store"), absent=-1) == 0
+    return is_visible & is_gone & ~has(ledger, verdict=[IGNORED])
 
 
 def with_visible_px(row: Row, px_after: int, px_store: int | None = None) -> Row:
@@ -122,26 +135,3 @@ def check_kept(rows: Iterable[Row], images: Iterable[str], annotations: Iterable
         f"the ledger keeps {counted(kept.total(), 'record')}, the stage passes on {passed_on.total()}; "
         f"first difference: {first}",
     )
-
-
-def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """The counts for a metrics file: records of the source, by verdict and by reason, for images and annotations."""
-    return {f"{kind}s": _counts([row for row in rows if row.kind == kind]) for kind in ("image", "annotation")}
-
-
-def warnings(rows: Iterable[Row]) -> list[str]:
-    """One line for each reason why images or annotations are not used unchanged, with the first record."""
-    of_reason: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        if row.reason and (row.verdict not in (KEPT, IGNORED) or row.reason in _IGNORED_DEFECTS):
-            of_reason.setdefault((row.kind, row.verdict, row.reason), []).append(row)
-    return [
-        f"{counted(len(cases), kind)} {verdict}: {reason} (first: {cases[0].place or cases[0].id}: {cases[0].detail})"
-        for (kind, verdict, reason), cases in sorted(of_reason.items())
-    ]
-
-
-def _counts(rows: Sequence[Row]) -> dict[str, Any]:
-    verdicts = Counter(row.verdict for row in rows)
-    reasons = Counter(row.reason for row in rows if row.reason)
-    return {"in": len(rows), "verdicts": {v: verdicts[v] for v in VERDICTS if verdicts[v]}, "reasons": dict(reasons)}

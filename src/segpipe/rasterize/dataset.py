@@ -1,7 +1,6 @@
 """All images of a data set drawn: the label maps, the store, and the ledger with the visible pixels."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from segpipe.data.classes import ClassTable, refuse_unknown
 from segpipe.data.fitted import CachedRows
 from segpipe.data.preprocessing import Fit, Window, stored_windows
 from segpipe.data.records import Instance, Photo, by_image
-from segpipe.ledger.rows import Row, check_kept, read_ledger, summary, with_visible_px
+from segpipe.ledger.rows import Row, check_kept, one_shard, read_ledger, with_visible_px
+from segpipe.ledger.totals import Totals
 from segpipe.rasterize import image, overlaps, redrawing
 from segpipe.rasterize.image import DrawnImage, DrawTask
 
@@ -66,8 +66,9 @@ def rasterize(
         flushed = disk.submit(store.flush, packed)
         disk.submit(fitted.clear)
         rows = with_pixels(read_ledger(checked / "ledger.parquet"), to_draw, drawn)
-        counts = summary(rows) | pixel_summary(drawn, classes.names)
-        counts |= {"store_rows": row_summary(drawn), "vanished_at_training_size": vanished(rows)}
+        totals = Totals.of([one_shard(rows)])
+        counts = totals.summary() | pixel_summary(drawn, classes.names)
+        counts |= {"store_rows": row_summary(drawn), "vanished_at_training_size": totals.vanished()}
         hidden = overlaps.total(result.overlaps for result in drawn)
     flushed.result()
     store.finish(packed, row_windows, classes, fit, class_pixels(drawn), row_pixels(drawn))
@@ -154,11 +155,6 @@ def row_summary(drawn: Sequence[DrawnImage]) -> dict[str, int]:
         "tiles": sum(count for count in row_counts if count > 1),
         "only_ignored": int((row_pixels(drawn).sum(axis=1) == 0).sum()),
     }
-
-
-def vanished(rows: Sequence[Row]) -> dict[str, int]:
-    """The number of objects by class that are visible in the label map but have no pixel left at training size."""
-    return dict(Counter(row.class_name for row in rows if row.vanished))
 
 
 def pixel_summary(drawn: Sequence[DrawnImage], names: Sequence[str]) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from pathlib import Path
 from segpipe.core.files import write_text
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
+from segpipe.data.columns import Shards
 from segpipe.ledger import findings
-from segpipe.ledger.limits import Stage
+from segpipe.ledger.findings import Finding
+from segpipe.ledger.reasons import Stage
 from segpipe.ledger.rows import read_ledger
 from segpipe.rasterize import overlaps
 from segpipe.report import data_report
@@ -26,12 +28,13 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
     """
     checked = Path("data/checked")
     drawn = stage != "validate"
-    rows = read_ledger(Path("data/ledger.parquet") if drawn else checked / "ledger.parquet")
+    ledger = Path("data/ledger.parquet") if drawn else checked / "ledger.parquet"
+    rows = read_ledger(ledger)
     photos = tuple(tables.read_photos(checked / "images.parquet"))
     placed = split_table.read(Path("data/splits.csv")) if stage == "split" else ()
     all_findings = [
         *findings.read_findings(checked / "findings.parquet"),
-        *(findings.vanished(rows) if drawn else ()),
+        *(tables.records_in(findings.vanished(Shards(ledger)), Finding) if drawn else ()),
         *split_findings(placed, photos, near_bits),
     ]
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))

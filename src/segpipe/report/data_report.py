@@ -10,10 +10,23 @@ from segpipe.core.errors import check_total
 from segpipe.data.classes import ClassTable
 from segpipe.data.records import Dataset, Instance, Photo
 from segpipe.data.split_table import Assignment
-from segpipe.ledger import limits, policies
+from segpipe.ledger import findings, limits, policies
 from segpipe.ledger.findings import Finding
 from segpipe.ledger.reasons import LIMITED_CODES, SETTINGS
-from segpipe.ledger.rows import CLIPPED, DISCARDED, DROPPED, HIDDEN, IGNORED, KEPT, REPAIRED, SKIPPED, RecordKind, Row
+from segpipe.ledger.rows import (
+    CLIPPED,
+    DISCARDED,
+    DROPPED,
+    HIDDEN,
+    IGNORED,
+    KEPT,
+    REPAIRED,
+    SKIPPED,
+    RecordKind,
+    Row,
+    one_shard,
+)
+from segpipe.ledger.totals import Totals
 from segpipe.rasterize import overlaps
 from segpipe.report import examples, pages, statistics
 from segpipe.report.statistics import Bar, ClassFacts
@@ -110,12 +123,14 @@ def html(report: DataReport) -> str:
     unused = [name for name in report.dataset.categories if name not in class_of]
     by_category = [replace(row, class_name=row.category) for row in rows if not row.class_name]
     sizes = [(photo.width, photo.height) for photo in photos]
+    totals = Totals.of([one_shard(rows)])
+    found = findings.finding_counts([findings.to_table(report.findings)])
     return pages.render(
         "data_report.html.j2",
         source=_shown_path(report.root),
         format=report.dataset.format,
         sums=[*(_sum(rows, kind) for kind in _MEANINGS), *([_split_sum(report.placed)] if report.placed else [])],
-        shares=limits.shares(report.limits, rows, report.findings, LIMITED_CODES),
+        shares=limits.shares(report.limits, totals, found, LIMITED_CODES),
         limits=report.limits,
         classes=[_class_row(facts, report, class_of) for facts in statistics.class_facts(rows, used)],
         unused=statistics.class_facts(by_category, unused),
@@ -129,7 +144,7 @@ def html(report: DataReport) -> str:
         object_counts=statistics.histogram(statistics.objects_per_image(rows, [photo.key for photo in photos])),
         object_sizes=statistics.object_sizes(rows),
         object_aspects=statistics.object_aspects(rows),
-        policies={policies.setting(name): outcomes for name, outcomes in policies.counts(rows).items()},
+        policies={policies.setting(name): outcomes for name, outcomes in totals.policies().items()},
         settings=SETTINGS,
         reasons=examples.of_ledger(rows, lookup),
         findings=examples.of_findings(report.findings, rows, lookup),

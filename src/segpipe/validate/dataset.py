@@ -17,11 +17,12 @@ from segpipe.data.duplicates import equal_pairs
 from segpipe.data.fitted import Fitted
 from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Dataset, Instance, Photo, by_image
-from segpipe.ledger import policies
-from segpipe.ledger.findings import Finding, finding_counts, write_findings
+from segpipe.ledger import findings
+from segpipe.ledger.findings import Finding
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.reasons import FINDINGS, codes_of
-from segpipe.ledger.rows import Row, check_kept, check_totals, summary, warnings, write_ledger
+from segpipe.ledger.rows import Row, check_kept, check_totals, one_shard, write_ledger
+from segpipe.ledger.totals import Totals
 from segpipe.validate import conflicts, image, rechecking
 from segpipe.validate.image import CheckedImage, CheckTask, rows_without_image
 from segpipe.validate.judge import Rules
@@ -45,16 +46,21 @@ class Validated:
         tables.write_photos(folder / "images.parquet", self.photos)
         tables.write_instances(folder / "instances.parquet", self.instances)
         write_ledger(folder / "ledger.parquet", self.rows)
-        write_findings(folder / "findings.parquet", self.findings)
+        findings.write_findings(folder / "findings.parquet", self.findings)
         class_table(self.classes, task).write(folder / "classes.json")
         write_json(folder / "class_indices.json", class_indices(self.classes, task))
 
     def summary(self) -> dict[str, Any]:
         """The counts for metrics/validate.json."""
-        return summary(self.rows) | {
-            "policies": policies.counts(self.rows),
-            "findings": finding_counts(self.findings, codes_of("validate")),
+        totals = self.totals()
+        return totals.summary() | {
+            "policies": totals.policies(),
+            "findings": findings.code_counts([findings.to_table(self.findings)], codes_of("validate")),
         }
+
+    def totals(self) -> Totals:
+        """The counts of the ledger."""
+        return Totals.of([one_shard(self.rows)])
 
 
 def validate(
@@ -84,7 +90,7 @@ def validate(
     to_check = check_tasks(dataset, root, Rules(class_of, policies), keep_empty, cache=fitted.begin(fit))
     validated = collect(dataset, class_of, rechecking.check_all(to_check, earlier, spread))
     changed = [(item.image_key, item.code, item.detail) for item in validated.findings if item.code in _LOGGED]
-    for line in (*warnings(validated.rows), *rgb.summary_lines(changed)):
+    for line in (*validated.totals().warnings(), *rgb.summary_lines(changed)):
         logger.warning(line)
     return validated
 
@@ -121,12 +127,12 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
         raise UserError(
             f"no image can be used ({counts}{first}); fix the source, or check ingest.classes in params.yaml"
         )
-    findings = (
+    found = (
         *_of_photos(photos),
         *_of_records(dataset),
         *(finding for result in results for finding in result.findings),
     )
-    return Validated(photos, instances, tuple(rows), findings, class_names(class_of))
+    return Validated(photos, instances, tuple(rows), found, class_names(class_of))
 
 
 def _of_records(dataset: Dataset) -> Iterator[Finding]:
