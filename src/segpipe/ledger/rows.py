@@ -44,6 +44,8 @@ class Row(Record):
     reason: str = ""
     detail: str = ""
     policies: str = ""  # those of policies.POLICIES that apply, joined by commas
+    # image: SHA-256 of its photo's bytes; annotation: `content.content_of`; "" if it could not be read
+    content: str = ""
 
     px_before: int | None = None  # pixels that the annotation covers, also under other objects
     px_wide: int | None = None  # width of the box around these pixels

@@ -53,13 +53,13 @@ def check(task: CheckTask) -> CheckedImage:
     judged = judge.judge(task.instances, size_hw, task.root, task.rules)
     rows = tuple(row for row, _ in judged)
     if not matching and not photo.background:
-        return CheckedImage(None, (), (_skipped(image), *map(_of_skipped_image, rows)))
+        return CheckedImage(None, (), (_skipped(image, photo.sha256), *map(_of_skipped_image, rows)))
     drawn = [item for _, item in judged if item]
     of_image = [
         *(Finding(code=c.code, kind="image", id=photo.key, image_key=photo.key, detail=c.detail) for c in changes),
         *findings.find(drawn, size_hw),
     ]
-    rows = (_image_row(image, KEPT, detail=_reader_notes(image)), *rows)
+    rows = (_image_row(image, KEPT, detail=_reader_notes(image), content=photo.sha256), *rows)
     return CheckedImage(photo, tuple(item.instance for item in drawn), rows, tuple(of_image))
 
 
@@ -114,10 +114,10 @@ def _reader_notes(image: Image) -> str:
     return "; ".join(filter(None, [image.detail, *(f"{code}: {words}" for code, words in image.notes if words)]))
 
 
-def _skipped(image: Image) -> Row:
+def _skipped(image: Image, content: str) -> Row:
     if image.annotated:
-        return _image_row(image, SKIPPED, "no_matching_annotation", "no annotation of a selected class")
-    return _image_row(image, SKIPPED, "not_annotated", "no annotation file names it")
+        return _image_row(image, SKIPPED, "no_matching_annotation", "no annotation of a selected class", content)
+    return _image_row(image, SKIPPED, "not_annotated", "no annotation file names it", content)
 
 
 def _of_skipped_image(row: Row) -> Row:
@@ -129,7 +129,7 @@ def _of_skipped_image(row: Row) -> Row:
     return replace(row, verdict=DISCARDED, reason="image_skipped", detail="its image is skipped")
 
 
-def _image_row(image: Image, verdict: str, reason: str = "", detail: str = "") -> Row:
+def _image_row(image: Image, verdict: str, reason: str = "", detail: str = "", content: str = "") -> Row:
     return Row(
         kind="image",
         id=image.key,
@@ -138,4 +138,5 @@ def _image_row(image: Image, verdict: str, reason: str = "", detail: str = "") -
         verdict=verdict,
         reason=reason,
         detail=detail,
+        content=content,
     )

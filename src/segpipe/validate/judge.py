@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from segpipe.core.errors import AnnotationError
 from segpipe.core.plurals import counted
 from segpipe.data.records import Instance
+from segpipe.ledger.content import content_of
 from segpipe.ledger.policies import Fate, Policies, concerned, fate
 from segpipe.ledger.rows import CLIPPED, DISCARDED, DRAWN, DROPPED, IGNORED, KEPT, REPAIRED, Row
 from segpipe.masks.geometry import corrected_area
+from segpipe.masks.rle import Region
 from segpipe.validate.coverage import Coverage, cover
 from segpipe.validate.findings import DrawnInstance
 
@@ -78,7 +80,8 @@ def _judged(instance: Instance, coverage: Coverage | AnnotationError, rules: Rul
         verdict = _as_unknown(verdict, instance, rules.policies)
     drawn = DrawnInstance(as_drawn, coverage.region, coverage.px, coverage.box, _areas(coverage))
     measures = _measures(drawn, coverage.nested_px)
-    row = _row(instance, rules.class_of, verdict, policies=concerned(instance, coverage.nested_px), **measures)
+    facts = measures | {"policies": concerned(instance, coverage.nested_px)}
+    row = _row(instance, rules.class_of, verdict, coverage.region, **facts)
     return row, drawn if row.verdict in DRAWN else None
 
 
@@ -176,7 +179,9 @@ def _as_unknown(verdict: Verdict, instance: Instance, policies: Policies) -> Ver
     return Verdict(DROPPED, _UNKNOWN_CATEGORY, f"{instance.detail}; {why}")
 
 
-def _row(instance: Instance, class_of: Mapping[str, str], verdict: Verdict, **facts: Any) -> Row:
+def _row(
+    instance: Instance, class_of: Mapping[str, str], verdict: Verdict, region: Region | None = None, **facts: Any
+) -> Row:
     return Row(
         kind="annotation",
         id=instance.id,
@@ -187,5 +192,6 @@ def _row(instance: Instance, class_of: Mapping[str, str], verdict: Verdict, **fa
         verdict=verdict.verdict,
         reason=verdict.reason,
         detail=verdict.detail,
+        content=content_of(instance, region),
         **facts,
     )
