@@ -55,8 +55,7 @@ def map_ordered(
     workers: number of processes; 0: one per core; 1: no other process.
     what: the name of what is counted in the progress lines, which report the rate and what limits it.
     dask: address of a scheduler; its cluster then does the work.
-    sizes: for large items, for example shards: how much the progress lines count for each (its images). Each is a job
-    of its own; without sizes, a job has several items, and each item counts as one.
+    sizes: for large items, such as shards: how much the lines count for each (its images). A job is then one item.
     """
     if not items:
         return
@@ -88,7 +87,6 @@ def _pool(workers: int, dask: str) -> Iterator[tuple[Executor | None, int, clust
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-            stage.close()
 
 
 def _start_worker(stage_lives: Connection) -> None:
