@@ -3,11 +3,13 @@
 `python -m bench.duplicates [folder for sheets]` makes common kinds of copies of real photos and of independent images
 with one layout (lookalikes.py), hashes them as `validate` does, compares them as `split` does, and prints Markdown
 tables. The photos are in SEGPIPE_REAL_DATA (default ../shared/data). With a folder, it writes sheets of the pairs that
-each distance adds there.
+each distance adds there. `python -m bench.duplicates large` prints only the last table: time and memory for 100,000
+images.
 """
 
 import io
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,8 +22,9 @@ from bench.lookalikes import COUNT
 from bench.lookalikes import SETS as LOOKALIKES
 from bench.lookalikes import draw as draw_lookalike
 from segpipe.core import parallel
-from segpipe.data import duplicates, photos
-from segpipe.data.duplicates import ORIENTATIONS, PARTS
+from segpipe.data import duplicates, near_hashes, photos
+from segpipe.data.duplicates import FINGERPRINT_BYTES
+from segpipe.data.near_hashes import ORIENTATIONS, PARTS
 
 DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", "../shared/data"))
 SETS = {  # folder of photos: number of them, evenly spread, that are copied
@@ -90,25 +93,30 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def photo_hash(path: Path) -> str:
+def photo_hash(path: Path) -> bytes:
     return duplicates.fingerprint(photos.read_image(path))
 
 
-def photo_copies(path: Path) -> list[str]:
+def photo_copies(path: Path) -> list[bytes]:
     """The hashes of every kind of copy of a photo."""
     return _of_copies(photos.read_image(path))
 
 
-def lookalike_hash(of: tuple[str, int]) -> str:
+def lookalike_hash(of: tuple[str, int]) -> bytes:
     return duplicates.fingerprint(draw_lookalike(of))
 
 
-def lookalike_copies(of: tuple[str, int]) -> list[str]:
+def lookalike_copies(of: tuple[str, int]) -> list[bytes]:
     return _of_copies(draw_lookalike(of))
 
 
-def _of_copies(image: Image.Image) -> list[str]:
+def _of_copies(image: Image.Image) -> list[bytes]:
     return [duplicates.fingerprint(copy(image)) for copy in COPIES.values()]
+
+
+def as_rows(fingerprints: Sequence[bytes]) -> np.ndarray:
+    """Fingerprints as `split` reads them, uint8 (N, FINGERPRINT_BYTES)."""
+    return np.frombuffer(b"".join(fingerprints), np.uint8).reshape(-1, FINGERPRINT_BYTES)
 
 
 def without_parts(hashes: np.ndarray) -> np.ndarray:
@@ -133,23 +141,23 @@ METHODS = {
 COLUMNS = [("one hash", 8), ("8 orientations", 8), ("and parts", 8), *((CONFIRMED, bits) for bits in (8, 10, 12))]
 
 
-def share_found(originals: Sequence[str], copies: Sequence[str], method: str, bits: int) -> float:
+def share_found(originals: Sequence[bytes], copies: Sequence[bytes], method: str, bits: int) -> float:
     """The percentage of copies that are found."""
-    texts = [*originals, *copies]
-    of, count = METHODS[method](duplicates.hash_numbers(texts)), len(originals)
+    rows = as_rows([*originals, *copies])
+    of, count = METHODS[method](duplicates.hash_numbers(rows)), len(originals)
     pairs = np.stack([np.arange(count), np.arange(count) + count], axis=1)
-    near = duplicates.distances(of[:count], of[count:]) <= bits
+    near = near_hashes.distances(of[:count], of[count:]) <= bits
     if method == CONFIRMED:
-        near[near] = duplicates.confirmed(pairs[near], of, duplicates.small_images(texts), bits)
+        near[near] = duplicates.confirmed(pairs[near], of, duplicates.small_images(rows), bits)
     return 100 * float(near.mean())
 
 
-def pairs_within(texts: Sequence[str], method: str, bits: int) -> np.ndarray:
+def pairs_within(fingerprints: Sequence[bytes], method: str, bits: int) -> np.ndarray:
     """The pairs of one set within a distance, int64 (K, 2)."""
     if method == CONFIRMED:
-        return np.concatenate(list(duplicates.close_pairs(texts, bits)))
-    of = METHODS[method](duplicates.hash_numbers(texts))
-    rows = (duplicates.distances(of[i : i + 1, None], of[None, i + 1 :])[0] <= bits for i in range(len(of)))
+        return np.concatenate(list(duplicates.close_pairs(as_rows(fingerprints), bits)))
+    of = METHODS[method](duplicates.hash_numbers(as_rows(fingerprints)))
+    rows = (near_hashes.distances(of[i : i + 1, None], of[None, i + 1 :])[0] <= bits for i in range(len(of)))
     return np.array([(i, i + 1 + j) for i, near in enumerate(rows) for j in np.flatnonzero(near)], np.int64).reshape(
         -1, 2
     )
@@ -258,16 +266,50 @@ def independent() -> None:
     table(["copy", *LOOKALIKES], [[kind, *(cell(name, kind) for name in LOOKALIKES)] for kind in COPIES])
 
 
+def random_fingerprints(rng: np.random.Generator) -> np.ndarray:
+    return rng.integers(0, 256, (LARGE, FINGERPRINT_BYTES), np.uint8)
+
+
+def like_photos(rng: np.random.Generator) -> np.ndarray:
+    """Fingerprints of 2,000 photos, each 50 times, in which 16 random bits of every hash are flipped.
+
+    Most hashes of a photo are 20 to 26 bits apart. So few images are near, but very many have nearly equal words.
+    """
+    paths = [path for name in SETS if "camvid" not in name for path in sorted((DATA / name).glob("*.jpg"))]
+    photo_rows = as_rows(list(parallel.map_ordered(photo_hash, paths[:2000], 0, "photos hashed")))
+    rows = photo_rows[np.arange(LARGE) % len(photo_rows)]
+    hashes = rows[:, : 8 * (ORIENTATIONS + PARTS)].view(np.uint64)
+    for _ in range(16):
+        hashes ^= np.uint64(1) << rng.integers(0, 64, hashes.shape, np.uint64)
+    return rows
+
+
+LARGE = 100_000
+LARGE_SETS = {"random hashes": random_fingerprints, "hashes like those of photos": like_photos}
+
+
+def large() -> None:
+    """Print the table of the time to find the pairs of many images, and the memory of the whole process."""
+    print(f"\nPairs among {LARGE:,} images at 8 bits; fingerprints take {LARGE * FINGERPRINT_BYTES / 2**20:.0f} MiB\n")
+    rows = []
+    for name, made in LARGE_SETS.items():
+        fingerprints = made(np.random.default_rng(0))
+        start, started = time.perf_counter(), time.process_time()
+        pairs = duplicates.joining_pairs(fingerprints, 8, duplicates.first_equal(fingerprints))
+        count = sum(map(len, pairs))
+        seconds, of_processor = time.perf_counter() - start, time.process_time() - started
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        rows.append([name, count, f"{seconds:.1f}", f"{of_processor:.1f}", f"{peak:.0f}"])
+        del fingerprints
+    table(["images", "pairs", "s", "s of the processor", "peak, MiB"], rows)
+
+
 def main() -> None:
-    """Print the tables, and the time to compare all pairs of 8,000 photos."""
-    real(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    independent()
-    rng = np.random.default_rng(0)
-    small = duplicates.fingerprint(draw_lookalike(("cells", 0)))[16 * (ORIENTATIONS + PARTS) :]
-    texts = [rng.bytes(8 * (ORIENTATIONS + PARTS)).hex() + small for _ in range(8000)]
-    start = time.perf_counter()
-    duplicates.groups(len(texts), duplicates.close_pairs(texts, 8))
-    print(f"\nAll pairs of 8,000 photos: {time.perf_counter() - start:.1f} s")
+    """Print all tables, or the last one only."""
+    if sys.argv[1:] != ["large"]:
+        real(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+        independent()
+    large()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ seconds and the largest difference between the share of a class in a split and i
 tenth more images, with the first 8,000 pinned.
 """
 
-import base64
 import hashlib
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from segpipe.data.duplicates import ORIENTATIONS, PARTS
+from segpipe.data.duplicates import FINGERPRINT_BYTES
 from segpipe.split import assign, leaks, summary
 from segpipe.split.assign import Candidate, Pool
 from segpipe.split.pins import Pin
@@ -27,7 +26,7 @@ METHODS: dict[str, Callable[[Pool, float, float], np.ndarray]] = {
 }
 
 
-def generated() -> tuple[list[Candidate], np.ndarray]:
+def generated() -> tuple[list[Candidate], np.ndarray, np.ndarray]:
     """Images with random fingerprints and classes, from a class on every image to one on an image in a thousand."""
     rng = np.random.default_rng(0)
     frequency = np.geomspace(1, 0.001, CLASSES)
@@ -38,19 +37,18 @@ def generated() -> tuple[list[Candidate], np.ndarray]:
         Candidate(
             key=f"image{i:05}",
             sha256=hashlib.sha256(str(i).encode()).hexdigest(),
-            phash=rng.bytes(8 * (ORIENTATIONS + PARTS)).hex() + base64.b64encode(rng.bytes(64 * 64)).decode(),
             scene=f"scene{scenes[i]}",
             source_split=None,
             empty=False,
         )
         for i in range(IMAGES + ADDED)
     ]
-    return candidates, pixels
+    return candidates, rng.integers(0, 256, (len(candidates), FINGERPRINT_BYTES), np.uint8), pixels
 
 
 def main() -> None:
     """Print one table."""
-    candidates, pixels = generated()
+    candidates, fingerprints, pixels = generated()
     names = [f"class {i}" for i in range(CLASSES)]
     print("| method | images | group, s | place, s | count leaks, s | worst share off, images | pixels | moved |")
     print("|---|---|---|---|---|---|---|---|")
@@ -59,7 +57,7 @@ def main() -> None:
         for count in (IMAGES, IMAGES + ADDED):
             times = [time.perf_counter()]
             images = [replace(c, pin=pins.get(c.sha256)) for c in candidates[:count]]
-            pool = Pool.gather(images, pixels[:count], BITS, SEED)
+            pool = Pool.gather(images, fingerprints[:count], pixels[:count], BITS, SEED)
             times.append(time.perf_counter())
             placed = assign.to_rows(pool, method(pool, VAL, TEST), 0, 0)
             times.append(time.perf_counter())

@@ -31,7 +31,7 @@ def main() -> None:
     ledger = Shards(Path("data/ledger.parquet"))
     write_ledger(ledger.path, drawn.rows)
     write_json(Path("metrics/rasterize.json"), drawn.summary)
-    report = partial(collect.write_known, "rasterize", source, maximum, params.split.near_duplicate_bits)
+    report = partial(collect.write_known, "rasterize", source, maximum)
     limits.check("rasterize", maximum, ledger, findings.vanished(ledger), report)
 
 

@@ -17,18 +17,19 @@ from segpipe.split import dataset
 def main() -> None:
     """Assign every image to train, val or test; an empty split or too many leaks stop the stage."""
     params = load()
-    photos = tables.read_photos(Path("data/checked/images.parquet"))
+    checked = Path("data/checked/images.parquet")
+    photos, fingerprints = tables.read_photos(checked), tables.read_fingerprints(checked)
     class_pixels = np.load("data/store/class_pixels.npy")
     all_files = {row["key"]: row["file"] for row in tables.read_rows(Path("data/records/images.parquet"))}
     names = ClassTable.read(Path("data/masks/classes.json")).names
     ledger = rows.read_ledger(Path("data/ledger.parquet"))
-    split = dataset.split(photos, class_pixels, all_files, names, ledger, params.split, params.seed)
+    split = dataset.split(photos, fingerprints, class_pixels, all_files, names, ledger, params.split, params.seed)
     split_table.write(Path("data/splits.csv"), split.rows)
     write_text(Path("metrics/plots/split/classes.csv"), split.class_csv())
     write_json(Path("metrics/split.json"), split.metrics())
     split.log()
     source, maximum = Path(params.ingest.source), params.validation.limits
-    report = collect.read("split", source, maximum, params.split.near_duplicate_bits)
+    report = collect.read("split", source, maximum, split.findings(photos))
     collect.write(report)
     found = tables.numbered(findings.to_table(report.findings))
     limits.check("split", maximum, [rows.one_shard(report.rows)], [found], lambda: None)

@@ -29,8 +29,7 @@ def main() -> None:
     )
     validated.write(checked, params.ingest.task)
     write_json(Path("metrics/validate.json"), validated.summary())
-    near_bits = params.split.near_duplicate_bits
-    report = partial(collect.write_known, "validate", source, section.limits, near_bits)
+    report = partial(collect.write_known, "validate", source, section.limits)
     ledger, findings = Shards(checked / "ledger.parquet"), Shards(checked / "findings.parquet")
     limits.check("validate", section.limits, ledger, findings, report)
 

@@ -3,7 +3,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from segpipe.data import comparing, duplicates
+from segpipe.data import comparing, duplicates, near_hashes
+from tests.data.test_duplicates import fingerprints_of
 
 LAYOUT = gaussian_filter(np.random.default_rng(0).normal(0, 1, (240, 240)), 24)
 LAYOUT *= 60 / LAYOUT.std()
@@ -17,15 +18,15 @@ def of_one_layout(seed: int, finest: float = 4) -> Image.Image:
 
 
 def pairs_of(images, bits=10) -> set[tuple[int, int]]:
-    pairs = duplicates.close_pairs([duplicates.fingerprint(image) for image in images], bits)
+    pairs = duplicates.close_pairs(fingerprints_of(images), bits)
     return {(int(i), int(j)) for part in pairs for i, j in part}
 
 
 @pytest.mark.parametrize("finest", [2.5, 4, 6])
 def test_different_images_of_one_layout_are_not_copies_although_their_hashes_are_close(finest):
     images = [of_one_layout(seed, finest) for seed in range(1, 25)]
-    hashes = duplicates.hash_numbers([duplicates.fingerprint(image) for image in images])
-    close = np.argwhere(np.triu(duplicates.distances(hashes[:, None], hashes[None]) <= 10, 1))
+    hashes = duplicates.hash_numbers(fingerprints_of(images))
+    close = np.argwhere(np.triu(near_hashes.distances(hashes[:, None], hashes[None]) <= 10, 1))
     assert np.bincount(duplicates.groups(24, [close])).max() > 12  # by the hashes only
     assert pairs_of(images) == set()
 
@@ -84,6 +85,6 @@ def test_a_pair_is_confirmed_independently_of_other_pairs():
 
 @pytest.mark.parametrize("count", [0, 1, 49])
 def test_any_number_of_pairs_is_compared(count):
-    small = duplicates.view_of(duplicates.small_images([duplicates.fingerprint(of_one_layout(1))])[0], 0)
+    small = duplicates.view_of(duplicates.small_images(fingerprints_of([of_one_layout(1)]))[0], 0)
     images, bits = np.array([small] * count), np.zeros(count)
     assert comparing.same_content(images, images, bits).tolist() == [True] * count

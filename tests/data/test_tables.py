@@ -1,11 +1,14 @@
 import subprocess
 import sys
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from segpipe.data import tables
-from segpipe.data.records import Dataset, Image, Instance, Rle
+from segpipe.data.columns import Shards
+from segpipe.data.duplicates import FINGERPRINT_BYTES
+from segpipe.data.records import Dataset, Image, Instance, Photo, Rle
 from segpipe.data.tables import column
 
 DATASET = Dataset(
@@ -37,6 +40,25 @@ COLUMNS = [
 def test_a_data_set_is_read_as_it_was_written(tmp_path):
     tables.write_dataset(tmp_path, DATASET)
     assert tables.read_dataset(tmp_path) == DATASET
+
+
+def test_fingerprints_are_read_in_the_order_of_the_photos(tmp_path):
+    photos = [
+        Photo(
+            key=str(number), file="", split=None, width=4, height=3, frame="viewed", orientation=1,
+            undecidable=False, sha256="", background=False,
+        )
+        for number in range(3000)
+    ]  # fmt: skip
+    bytes_of = np.random.default_rng(0).integers(0, 256, (3000, FINGERPRINT_BYTES), np.uint8)
+    tables.write_photos(tmp_path / "a", photos, [row.tobytes() for row in bytes_of])
+    assert tables.read_photos(tmp_path / "a") == photos
+    assert (tables.read_fingerprints(tmp_path / "a") == bytes_of).all()
+    (written,) = Shards(tmp_path / "a")
+    order = np.random.default_rng(1).permutation(3000)
+    tables.write(tmp_path / "b", tables.rows_at(tables.with_position(written, np.arange(3000)), order))
+    assert tables.read_photos(tmp_path / "b") == photos
+    assert (tables.read_fingerprints(tmp_path / "b") == bytes_of).all()
 
 
 def test_equal_records_give_equal_bytes(tmp_path):

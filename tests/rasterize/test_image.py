@@ -27,7 +27,7 @@ def photo(folder: Path, size=(6, 4)) -> Photo:
     Picture.new("RGB", size, (90, 90, 90)).save(folder / "a.png")
     return Photo(
         key="a", file="a.png", split=None, width=size[0], height=size[1], frame="viewed", orientation=1,
-        undecidable=False, sha256="0", phash="0", background=False,
+        undecidable=False, sha256="0", background=False,
     )  # fmt: skip
 
 

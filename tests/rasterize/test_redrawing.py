@@ -27,7 +27,7 @@ def photo(root: Path, number: int) -> Photo:
     Picture.fromarray(noise).save(path)
     return Photo(
         key=f"p{number}", file=path.name, split=None, width=width, height=8, frame="viewed", orientation=1,
-        undecidable=False, sha256=sha256_of(path), phash="0", background=False,
+        undecidable=False, sha256=sha256_of(path), background=False,
     )  # fmt: skip
 
 

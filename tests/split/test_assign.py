@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.data.duplicates import ORIENTATIONS, PARTS
+from segpipe.data.near_hashes import ORIENTATIONS, PARTS
 from segpipe.data.split_table import SIDES
 from segpipe.split import assign, leaks
 from segpipe.split.assign import Candidate, Pool
 from segpipe.split.pins import Pin
-from tests.data.test_duplicates import SYMMETRIC
+from tests.data.test_duplicates import SYMMETRIC, as_rows
 
 SHARES = {"val": 0.2, "test": 0.2}
 
@@ -20,7 +20,6 @@ def candidate(number: int, **changes) -> Candidate:
     fields = {
         "key": f"image{number}",
         "sha256": digest,
-        "phash": digest[:16] * (ORIENTATIONS + PARTS) + SYMMETRIC,
         "scene": "",
         "source_split": None,
         "empty": False,
@@ -28,9 +27,15 @@ def candidate(number: int, **changes) -> Candidate:
     return Candidate(**fields | changes)
 
 
-def pool_of(candidates, seed=7, class_pixels=None) -> Pool:
+def look(image: Candidate, flipped: int = 0) -> bytes:
+    """A fingerprint that is typical of an image: all hashes are the start of its SHA-256, with these bits flipped."""
+    return (int(image.sha256[:16], 16) ^ flipped).to_bytes(8) * (ORIENTATIONS + PARTS) + SYMMETRIC
+
+
+def pool_of(candidates, seed=7, class_pixels=None, looks=None) -> Pool:
+    """A pool of images; looks: their fingerprints, without which only equal files look the same."""
     pixels = np.full((len(candidates), 2), 100) if class_pixels is None else class_pixels
-    return Pool.gather(candidates, pixels, near_bits=4, seed=seed)
+    return Pool.gather(candidates, as_rows(looks or map(look, candidates)), pixels, near_bits=4, seed=seed)
 
 
 def by_content(candidates, **how):
@@ -92,11 +97,10 @@ def test_the_seed_changes_the_split_and_order_and_names_do_not(method):
 def test_equal_files_and_near_duplicates_get_one_split(method):
     images = [candidate(i) for i in range(200)]
     equal = [candidate(1000 + i, sha256=images[i].sha256) for i in range(100)]
-    flipped = [
-        f"{int(image.phash[:16], 16) ^ 0b1011:016x}" * (ORIENTATIONS + PARTS) + SYMMETRIC for image in images[100:]
-    ]  # 3 bits
-    near = [candidate(2000 + i, phash=phash) for i, phash in enumerate(flipped)]
-    rows = method([*images, *equal, *near])
+    near = [candidate(2000 + i) for i in range(100)]
+    others = [look(candidate(1000 + i)) for i in range(100)]  # the files are equal, the fingerprints are not
+    looks = [*map(look, images), *others, *(look(image, 0b1011) for image in images[100:])]
+    rows = method([*images, *equal, *near], looks=looks)
     side = sides(rows)
     assert all(side[f"image{i}"] == side[f"image{1000 + i}"] for i in range(100))
     assert all(side[f"image{100 + i}"] == side[f"image{2000 + i}"] for i in range(100))
@@ -166,8 +170,8 @@ def test_a_pin_takes_precedence_over_the_split_of_the_source():
 def test_new_images_of_a_pinned_group_get_its_split(method):
     old = [candidate(i) for i in range(30)]
     pins = pins_of(method(old))
-    copies = [candidate(100 + i, phash=image.phash) for i, image in enumerate(old)]
-    rows = method(pinned([*old, *copies], pins))
+    copies = [candidate(100 + i) for i in range(30)]
+    rows = method(pinned([*old, *copies], pins), looks=[*map(look, old)] * 2)
     assert [row.split for row in rows[30:]] == [row.split for row in rows[:30]]
 
 
@@ -189,7 +193,7 @@ def test_adding_800_images_to_8000_pinned_ones_moves_none_and_balances_the_new_o
     rng = np.random.default_rng(0)
     pixels = np.where(rng.random((8800, 5)) < [1, 0.5, 0.2, 0.05, 0.02], rng.integers(1, 9000, (8800, 5)), 0)
     scene = rng.integers(0, 4000, 8800)
-    images = [candidate(i, scene=f"s{scene[i]}", phash="") for i in range(8800)]
+    images = [candidate(i, scene=f"s{scene[i]}") for i in range(8800)]
     old = by_balance(images[:8000], class_pixels=pixels[:8000])
     rows = by_balance(pinned(images, pins_of(old)), class_pixels=pixels)
     assert [row.split for row in rows[:8000]] == [row.split for row in old]

@@ -6,13 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.core.errors import UserError
-from segpipe.data.duplicates import ORIENTATIONS, PARTS
 from segpipe.split import empty_sides
 from segpipe.split.assign import Pool, assign
 from segpipe.split.pins import Pin
 from segpipe.split.settings import Split
-from tests.data.test_duplicates import SYMMETRIC
-from tests.split.test_assign import candidate
+from tests.data.test_duplicates import as_rows
+from tests.split.test_assign import candidate, look
 
 SEED = 7
 
@@ -21,21 +20,16 @@ def plan(method="content", val=0.15, test=0.15, **fields) -> Split:
     return Split(method=method, val=val, test=test, near_duplicate_bits=8, **fields)
 
 
-def refusal(images, settings, pixels=None) -> str:
+def refusal(images, settings, pixels=None, looks=None) -> str:
     """The error message, "" if every split has an image."""
     class_pixels = np.full((len(images), 2), 9) if pixels is None else np.array(pixels)
-    pool = Pool.gather(images, class_pixels, settings.near_duplicate_bits, SEED)
+    fingerprints = as_rows(looks or map(look, images))
+    pool = Pool.gather(images, fingerprints, class_pixels, settings.near_duplicate_bits, SEED)
     try:
         empty_sides.check(pool, settings, assign(pool, settings), SEED)
     except UserError as error:
         return str(error)
     return ""
-
-
-def near(image, bits):
-    """Another image whose hash differs from that of `image` in these bits."""
-    changed = f"{int(image.phash[:16], 16) ^ bits:016x}"
-    return candidate(1000 + bits, phash=changed * (ORIENTATIONS + PARTS) + SYMMETRIC)
 
 
 @settings(max_examples=200, deadline=None)
@@ -73,8 +67,9 @@ def test_a_split_without_a_share_may_be_empty():
 
 
 def test_images_in_one_group_are_named_with_the_change_that_divides_them():
-    copies = [candidate(1), *(near(candidate(1), bits) for bits in (0xF, 0xF0, 0xF00))]
-    assert refusal(copies, plan("balanced")) == (
+    copies = [candidate(number) for number in range(1, 5)]
+    looks = [look(copies[0], bits) for bits in (0, 0xF, 0xF0, 0xF00)]
+    assert refusal(copies, plan("balanced"), looks=looks) == (
         "no image is left for val and test (4 images in 1 group, 4 of them in the group of image1: equal, nearly "
         "equal, copies by their names, or of one scene); if these are not copies of each other, set "
         "split.near_duplicate_bits: 2 in params.yaml, then every split has an image"

@@ -11,12 +11,13 @@ from segpipe.data.split_table import Assignment
 from segpipe.ledger.rows import Row
 from segpipe.split import findings
 from segpipe.split.findings import split_findings
+from tests.data.test_duplicates import as_rows
 
 
-def photo(key, look, sha256=""):
+def photo(key, sha256=""):
     return Photo(
         key=key, file=f"{key}.jpg", split=None, width=4, height=4, frame="viewed", orientation=1, undecidable=False,
-        sha256=sha256 or key, phash=look, background=False,
+        sha256=sha256 or key, background=False,
     )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ def one_look():
     return duplicates.fingerprint(Image.fromarray(pixels))
 
 
+NO_LOOK = bytes(duplicates.FINGERPRINT_BYTES)
 SIDES = [
     placed("a", "train", "a"),
     placed("b", "val", "a"),
@@ -75,8 +77,8 @@ def test_the_ledger_names_the_images_that_are_not_trained_on_and_their_split():
 
 
 def test_near_duplicates_and_leaked_images_are_findings(one_look):
-    photos = [photo("a", one_look), photo("b", one_look), photo("c", ""), photo("d", one_look)]
-    findings = split_findings(SIDES, photos, near_bits=0)
+    looks = as_rows([one_look, one_look, NO_LOOK, one_look])
+    findings = split_findings(SIDES, [photo(key) for key in "abcd"], looks, near_bits=0)
     assert [(f.id, f.code, f.twin, f.detail) for f in findings] == [
         ("b", "near_duplicate_photographs", "a", "nearly equal to a.jpg"),  # d is of another group
         ("b", "leaked_photographs", "a", "in val; same group as a.jpg"),
@@ -84,14 +86,14 @@ def test_near_duplicates_and_leaked_images_are_findings(one_look):
 
 
 def test_a_near_duplicate_names_the_earliest_near_image(one_look):
-    digit = "0" if one_look[0] != "0" else "1"
-    other = digit + one_look[1:]  # at most 4 bits from it
+    other = bytes([one_look[0] ^ 0xF]) + one_look[1:]  # 4 bits from it
     sides = [placed(key, "train", "a") for key in "abcde"]
-    looks_of = {"a": "", "b": other, "c": one_look, "d": one_look, "e": other}
-    findings = split_findings(sides, [photo(key, look) for key, look in looks_of.items()], near_bits=4)
+    looks = as_rows([NO_LOOK, other, one_look, one_look, other])
+    findings = split_findings(sides, [photo(key) for key in "abcde"], looks, near_bits=4)
     assert [(f.id, f.twin) for f in findings] == [("c", "b"), ("d", "b"), ("e", "b")]
 
 
 def test_equal_files_are_not_near_duplicates(one_look):
-    photos = [photo("a", one_look, "same"), photo("b", one_look, "same"), photo("c", ""), photo("d", "")]
-    assert [f.code for f in split_findings(SIDES, photos, near_bits=0)] == ["leaked_photographs"]
+    photos = [photo("a", "same"), photo("b", "same"), photo("c"), photo("d")]
+    looks = as_rows([one_look, one_look, NO_LOOK, NO_LOOK])
+    assert [f.code for f in split_findings(SIDES, photos, looks, near_bits=0)] == ["leaked_photographs"]

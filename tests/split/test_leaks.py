@@ -3,23 +3,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segpipe.core.errors import UserError
-from segpipe.data.duplicates import close_pairs
+from segpipe.data.duplicates import FINGERPRINT_BYTES, close_pairs
 from segpipe.data.split_table import Assignment
 from segpipe.split import leaks
-from tests.data.test_duplicates import fingerprint_with
-from tests.split.test_assign import candidate, pool_of
+from tests.data.test_duplicates import as_rows, fingerprint_with
+from tests.split.test_assign import candidate, look, pool_of
 
 
-def split_leaks(images, sides):
-    pool = pool_of(images)
+def split_leaks(images, sides, looks=None):
+    pool = pool_of(images, looks=looks)
     rows = [Assignment(key=c.key, split=side, group="") for c, side in zip(images, sides, strict=True)]
     return leaks.find_leaks(pool, rows, 4), rows
 
 
 def test_leaking_images_are_counted_by_kind_and_once_in_all():
     first = candidate(1, scene="a")
-    images = [first, candidate(2, sha256=first.sha256), candidate(3, phash=first.phash), candidate(4, scene="a")]
-    leaking, rows = split_leaks([*images, candidate(5), candidate(6)], ["train", "val", "test", "test", "val", "train"])
+    images = [first, candidate(2, sha256=first.sha256), candidate(3), candidate(4, scene="a")]
+    looks = [look(candidate(number)) for number in (1, 2, 1, 4, 5, 6)]
+    images += [candidate(5), candidate(6)]
+    leaking, rows = split_leaks(images, ["train", "val", "test", "test", "val", "train"], looks)
     assert leaks.counts(leaking, rows) == {
         "equal_images": 1,  # image2
         "near_duplicate_images": 1,  # image3; image2 looks different
@@ -45,21 +47,21 @@ def test_partners_are_those_of_all_pairs(images):
     assert leaks.partners(names, splits) == expected
 
 
-near = st.sampled_from(["", *(fingerprint_with(number) for number in (0, 1, 3, 0xFF))])
+near = st.sampled_from([bytes(FINGERPRINT_BYTES), *(fingerprint_with(number) for number in (0, 1, 3, 0xFF))])
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(near, SPLITS), min_size=1, max_size=12))
 def test_leaking_near_duplicates_are_those_of_all_pairs(drawn):
-    images = [candidate(i, phash=look, scene="one") for i, (look, _) in enumerate(drawn)]
-    sides = [side for _, side in drawn]
+    images = [candidate(i, scene="one") for i in range(len(drawn))]
+    looks, sides = zip(*drawn, strict=True)
     crossing = [
         (i, j)
-        for part in close_pairs([look for look, _ in drawn], 4)
+        for part in close_pairs(as_rows(looks), 4)
         for i, j in part.tolist()
         if sides[i] != sides[j] and sides[i] and sides[j]
     ]
-    leaking = next(leak for leak in split_leaks(images, sides)[0] if leak.kind == "near_duplicate_images")
+    leaking = next(leak for leak in split_leaks(images, sides, looks)[0] if leak.kind == "near_duplicate_images")
     assert leaking.images == {i for pair in crossing for i in pair if sides[i] != "train"}
     assert (set(leaking.first) if leaking.first else None) == (set(crossing[0]) if crossing else None)
 

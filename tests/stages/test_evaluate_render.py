@@ -16,6 +16,7 @@ from PIL import Image
 from segpipe.core.errors import UserError
 from segpipe.data import split_table, tables
 from segpipe.data.classes import ClassTable
+from segpipe.data.duplicates import FINGERPRINT_BYTES
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
 from segpipe.evaluate import score_tables
@@ -50,7 +51,7 @@ def project(tmp_path, monkeypatch):
         Image.new("RGB", mask.shape[::-1], "olive").save(f"photos/{key}.png")
         label_png.write(Path(f"data/masks/{key}.png"), mask, CLASSES)
     CLASSES.write(Path("data/masks/classes.json"))
-    tables.write_photos(Path("data/checked/images.parquet"), [photo(key) for key in MASKS])
+    write_photos([photo(key) for key in MASKS])
     write_splits(SPLITS)
     write_model(CLASSES.names)
     return tmp_path
@@ -67,9 +68,12 @@ def photo(key):
         orientation=1,
         undecidable=False,
         sha256="",
-        phash="",
         background=False,
     )
+
+
+def write_photos(photos):
+    tables.write_photos(Path("data/checked/images.parquet"), photos, [bytes(FINGERPRINT_BYTES)] * len(photos))
 
 
 def write_splits(splits):
@@ -138,7 +142,7 @@ def test_the_page_has_the_counts_of_classes_with_any_name(project):
     Image.new("RGB", mask.shape[::-1], "olive").save("photos/b.png")
     label_png.write(Path("data/masks/b.png"), mask, classes)
     photos = [photo(key) for key in "acd"] + [replace(photo("b"), width=len(classes))]
-    tables.write_photos(Path("data/checked/images.parquet"), photos)
+    write_photos(photos)
     write_splits({"b": "test"})
     write_model(classes.names)
     evaluate.main()

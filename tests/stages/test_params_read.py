@@ -31,12 +31,8 @@ SETTINGS = {
 }  # fmt: skip
 CHANGES_NO_RESULT = ("compute.", "tracking.")
 UNDECLARED = {
-    # photos: for a cache; near_duplicate_bits: for the report of a stage that fails
-    "validate": {
-        *("photos.height", "photos.width", "photos.fit", "photos.tiles.side", "photos.tiles.overlap"),
-        "split.near_duplicate_bits",
-    },
-    "rasterize": {"split.near_duplicate_bits"},
+    # photos: for a cache
+    "validate": {"photos.height", "photos.width", "photos.fit", "photos.tiles.side", "photos.tiles.overlap"},
     "train": {"ingest.source"},  # to find the source's hash in dvc.lock, for the tags of the run
     "render": {"evaluate.batch_size"},  # changes no prediction
 }

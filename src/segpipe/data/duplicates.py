@@ -5,12 +5,12 @@ imagehash.phash: one bit per frequency, whether it is above the median of the 8 
 one orientation of the image. Here all eight orientations are hashed from one transform (turning or mirroring an image
 swaps and negates its frequencies), and also the parts of an image that a cropped or framed copy shows.
 
-Hashes find candidates; `comparing` then decides in detail. bench/duplicates.py measures how many copies are
-found, and how many other images are mistaken for copies.
+Near hashes find candidates (`near_hashes`); `comparing` then decides in detail. bench/duplicates.py measures how many
+copies are found, and how many other images are mistaken for copies.
 """
 
-import base64
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -18,38 +18,29 @@ from PIL import Image
 
 from segpipe.data import comparing
 from segpipe.data.comparing import DETAIL
+from segpipe.data.near_hashes import ORIENTATIONS, PARTS, VIEW_PAIRS, WITHOUT_FRAME, near_pairs
 
-ORIENTATIONS = 8  # hashes of the whole image: unchanged, then turned and mirrored in seven ways
-PARTS = 3  # hashes of the parts that a copy may show: the central 0.9 and 0.8 of each side, and all without its frame
-_WITHOUT_FRAME = ORIENTATIONS + PARTS - 1  # position of the last of them
 _SMALL = 64  # pixels a side of the small image in a fingerprint
 _PHASH, _LOW = 32, 8  # pixels a side of the transformed image; frequencies per side that are hashed
 _CROPS = (0.9, 0.8)
 _UNIFORM = 2.0  # standard deviation of the grey levels below which an image has no fingerprint
 _FRAME = 6  # rows and columns at the border belong to a frame if their grey levels span no more
 _MIN_INSIDE = 1 / 4  # share of a side that must remain without the frame
-_HASH_DIGITS = 16 * (ORIENTATIONS + PARTS)  # hexadecimal
+_HASH_BYTES = 8 * (ORIENTATIONS + PARTS)
+FINGERPRINT_BYTES = _HASH_BYTES + _SMALL * _SMALL
 Span = tuple[float, float]
 _MIRROR_SIGNS = np.where(np.arange(_LOW) % 2, -1.0, 1.0)  # of the frequencies along one side, when it is mirrored
-_ROWS_AT_ONCE = 64  # rows of the distance matrix: they fit the processor's cache
 _PAIRS_AT_ONCE = 1024  # pairs that are compared in detail at a time: 20 MB
 _TRIES = 3  # views of a pair that are compared in detail, nearest hashes first
-# pairs of views whose hashes are compared: each orientation of one image with the whole of the other or a part of it
-_VIEW_PAIRS = [
-    pair
-    for turn in range(ORIENTATIONS)
-    for view in (0, *range(ORIENTATIONS, ORIENTATIONS + PARTS))
-    for pair in (((turn, view), (view, turn)) if view else ((turn, view),))
-]
 
 
-def fingerprint(image: Image.Image) -> str:
-    """The hashes of an RGB image in hex, and its small version in base64; "" for an image of one shade."""
+def fingerprint(image: Image.Image) -> bytes:
+    """The hashes of an RGB image, big-endian, then its small version in grey; all zeros for an image of one shade."""
     width, height = (max(1, side // (2 * _SMALL)) for side in image.size)
     grey = image.reduce((width, height)).convert("L").resize((_SMALL, _SMALL), Image.Resampling.LANCZOS)
     shades = np.asarray(grey, np.float64)
     if shades.std() < _UNIFORM:
-        return ""
+        return bytes(FINGERPRINT_BYTES)
     rows, columns = zip(*_spans(shades), strict=True)
     down, across = (np.stack([_cosines(*span) for span in spans]) for spans in (rows, columns))
     low = down @ shades @ across.transpose(0, 2, 1)
@@ -57,20 +48,18 @@ def fingerprint(image: Image.Image) -> str:
     ordered = np.sort(blocks, axis=1)
     medians = ordered[:, _LOW * _LOW // 2 - 1 :][:, :2].mean(axis=1, keepdims=True)  # np.median is far slower
     bits = blocks > medians
-    return np.packbits(bits, axis=1).tobytes().hex() + base64.b64encode(grey.tobytes()).decode()
+    return np.packbits(bits, axis=1).tobytes() + grey.tobytes()
 
 
-def hash_numbers(fingerprints: Sequence[str]) -> np.ndarray:
-    """The hashes in fingerprints, which are not empty, uint64 (N, ORIENTATIONS + PARTS)."""
-    digits = "".join(text[:_HASH_DIGITS] for text in fingerprints)
-    rows = np.frombuffer(bytes.fromhex(digits), ">u8").reshape(-1, ORIENTATIONS + PARTS)
-    return rows.astype(np.uint64, order="F")  # column by column: `distances` compares one view of all images
+def hash_numbers(fingerprints: np.ndarray) -> np.ndarray:
+    """The hashes in fingerprints, uint8 (N, FINGERPRINT_BYTES), as uint64 (N, ORIENTATIONS + PARTS)."""
+    hashes = np.ascontiguousarray(fingerprints[:, :_HASH_BYTES]).view(">u8")
+    return hashes.astype(np.uint64, order="F")  # column by column: one view of all images is compared at a time
 
 
-def small_images(fingerprints: Sequence[str]) -> np.ndarray:
-    """The small images in fingerprints, which are not empty, uint8 (N, 64, 64), grey."""
-    pixels = b"".join(base64.b64decode(text[_HASH_DIGITS:]) for text in fingerprints)
-    return np.frombuffer(pixels, np.uint8).reshape(-1, _SMALL, _SMALL)
+def small_images(fingerprints: np.ndarray) -> np.ndarray:
+    """The small images in fingerprints, uint8 (N, FINGERPRINT_BYTES), as uint8 (N, 64, 64), grey, without a copy."""
+    return fingerprints[:, _HASH_BYTES:].reshape(-1, _SMALL, _SMALL)
 
 
 def view_of(small: np.ndarray, view: int) -> np.ndarray:
@@ -86,49 +75,40 @@ def view_of(small: np.ndarray, view: int) -> np.ndarray:
     return turned.T if view & 4 else turned
 
 
-def close_pairs(fingerprints: Sequence[str], distance: int) -> Iterator[np.ndarray]:
-    """Pairs of positions (i, j), i < j, of images with the same content, int64 (K, 2) per block.
+def close_pairs(fingerprints: np.ndarray, distance: int, among: np.ndarray | bool = True) -> Iterator[np.ndarray]:
+    """Pairs of positions (i, j), i < j, of images with the same content, int64 (K, 2) per block, in ascending order.
 
-    Their hashes differ by at most `distance` bits, and they agree in detail. An image without a fingerprint is in no
-    pair.
+    fingerprints: uint8 (N, FINGERPRINT_BYTES); among: bool (N,), the images to compare, or True for all. The hashes of
+    a pair differ by at most `distance` bits, and it agrees in detail. An image without a fingerprint is in no pair.
     """
-    hashed = np.array([position for position, text in enumerate(fingerprints) if text], np.int64)
-    texts = [fingerprints[position] for position in hashed]
-    hashes, small = hash_numbers(texts), small_images(texts)
-    for start in range(0, len(hashes), _ROWS_AT_ONCE):
-        is_near = distances(hashes[start : start + _ROWS_AT_ONCE, None], hashes[None, start:]) <= distance
-        rows, columns = np.nonzero(is_near)
-        later = columns > rows
-        pairs = np.stack([rows[later], columns[later]], axis=1) + start
-        yield hashed[pairs[confirmed(pairs, hashes, small, distance)]]
+    hashes, small = hash_numbers(fingerprints), small_images(fingerprints)
+    compared = np.flatnonzero(among & hashes.any(axis=1))
+    for near in near_pairs(hashes[compared], distance):
+        pairs = compared[near]
+        yield pairs[confirmed(pairs, hashes, small, distance)]
 
 
-def joining_pairs(fingerprints: Sequence[str], distance: int) -> Iterator[np.ndarray]:
-    """Fewer pairs than `close_pairs` that form the same groups: of equal fingerprints only the first is compared."""
-    yield equal_pairs(fingerprints)
-    yield from close_pairs(only_firsts(fingerprints, firsts(fingerprints)), distance)
+def joining_pairs(fingerprints: np.ndarray, distance: int, first: np.ndarray) -> Iterator[np.ndarray]:
+    """Fewer pairs than `close_pairs` that form the same groups: of equal fingerprints only the first is compared.
 
-
-def only_firsts(names: Sequence[str], first: Sequence[int]) -> list[str]:
-    """The names, with "" in place of each repeated one; first: `firsts` of the names or of their groups.
-
-    >>> only_firsts(["a", "b", "a"], firsts(["a", "b", "a"]))
-    ['a', 'b', '']
+    first: `first_equal` of the fingerprints, and of the images to compare.
     """
-    return [name if first[position] == position else "" for position, name in enumerate(names)]
+    positions = np.arange(len(first))
+    repeated = np.flatnonzero((first >= 0) & (first != positions))
+    yield np.stack([first[repeated], repeated], axis=1)
+    yield from close_pairs(fingerprints, distance, first == positions)
 
 
-def distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The number of different bits between images, in the nearest pair of views.
+def first_equal(fingerprints: np.ndarray, among: np.ndarray | bool = True) -> np.ndarray:
+    """The position of the first image with an equal fingerprint, int64 (N,); -1 for an image that is not compared.
 
-    one, other: `hash_numbers`, uint64 (..., ORIENTATIONS + PARTS). Returns uint8 in the shape that both broadcast to.
+    among: as for `close_pairs`. An image without a fingerprint is not compared.
     """
-    nearest = np.full(np.broadcast_shapes(one.shape, other.shape)[:-1], 64, np.uint8)
-    differing = np.empty(nearest.shape, np.uint64)
-    for a, b in _VIEW_PAIRS:
-        np.bitwise_xor(one[..., a], other[..., b], out=differing)
-        np.minimum(nearest, np.bitwise_count(differing), out=nearest)
-    return nearest
+    compared = np.flatnonzero(among & fingerprints[:, :_HASH_BYTES].any(axis=1))
+    names = [hashlib.blake2b(fingerprints[position]).digest() for position in compared]
+    first = np.full(len(fingerprints), -1)
+    first[compared] = compared[firsts(names)]
+    return first
 
 
 def confirmed(pairs: np.ndarray, hashes: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
@@ -142,11 +122,11 @@ def confirmed(pairs: np.ndarray, hashes: np.ndarray, small: np.ndarray, distance
 
 
 def _confirmed(pairs: np.ndarray, hashes: np.ndarray, small: np.ndarray, distance: int) -> np.ndarray:
-    view_pairs = np.array(_VIEW_PAIRS)  # (V, 2)
+    view_pairs = np.array(VIEW_PAIRS)  # (V, 2)
     compared = hashes[pairs[:, None], view_pairs]  # (K, V, 2)
     bits_apart = np.bitwise_count(compared[..., 0] ^ compared[..., 1]).astype(np.int64)
-    has_no_frame = (hashes[:, _WITHOUT_FRAME] == hashes[:, 0])[pairs][:, None]  # then this part is the whole image
-    bits_apart[(has_no_frame & (view_pairs == _WITHOUT_FRAME)).any(axis=2)] = distance + 1
+    has_no_frame = (hashes[:, WITHOUT_FRAME] == hashes[:, 0])[pairs][:, None]  # then this part is the whole image
+    bits_apart[(has_no_frame & (view_pairs == WITHOUT_FRAME)).any(axis=2)] = distance + 1
     order = np.argsort(bits_apart, axis=1, kind="stable")
     agree = np.zeros(len(pairs), bool)
     for choice in order.T[:_TRIES]:
@@ -175,13 +155,13 @@ def equal_pairs(names: Sequence[str]) -> np.ndarray:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def firsts(names: Sequence[str]) -> list[int]:
+def firsts(names: Sequence[Hashable]) -> list[int]:
     """For each position, the position of the first equal name; "" equals nothing.
 
     >>> firsts(["a", "", "b", "", "a"])
     [0, 1, 2, 3, 0]
     """
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     return [first.setdefault(name, position) if name else position for position, name in enumerate(names)]
 
 

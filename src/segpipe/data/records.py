@@ -159,5 +159,4 @@ class Photo(Record):
 
     # content
     sha256: str  # of the photo's bytes, in hex
-    phash: str  # `duplicates.fingerprint` of the used pixels
     background: bool  # its record has no object, and this counts as the truth

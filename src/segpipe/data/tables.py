@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from segpipe.core.files import atomic_write
 from segpipe.data.columns import numbers
+from segpipe.data.duplicates import FINGERPRINT_BYTES
 from segpipe.data.records import Conflict, Dataset, Image, Instance, Photo, Rle, from_values
 
 RecordT = TypeVar("RecordT")
@@ -41,7 +42,9 @@ _TYPES = {  # of columns by field; text if not listed
     "undecidable": pa.bool_(),
     "background": pa.bool_(),
     "categories": pa.list_(pa.string()),
+    "fingerprint": pa.binary(FINGERPRINT_BYTES),
 }
+_BUFFER, _ROWS_AT_ONCE = 2**20, 1024  # bytes and rows that are read at a time
 _RLE_COLUMNS = ["rle_size", "rle_counts", "rle_string"]  # instead of Instance.rle
 
 
@@ -53,7 +56,7 @@ _IMAGE_SCHEMA = _schema(field.name for field in fields(Image))
 _INSTANCE_SCHEMA = _schema([*(field.name for field in fields(Instance) if field.name != "rle"), *_RLE_COLUMNS])
 _CONFLICT_SCHEMA = _schema(field.name for field in fields(Conflict))
 _CATEGORY_SCHEMA = _schema(["name", "format"])
-_PHOTO_SCHEMA = _schema(field.name for field in fields(Photo))
+_PHOTO_SCHEMA = _schema([*(field.name for field in fields(Photo)), "fingerprint"])
 _NUMPY_TYPES = {pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.float64}
 
 
@@ -115,8 +118,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def read_records(path: Path, kind: type[RecordT]) -> list[RecordT]:
-    """The rows of a table as records, in the order of the source."""
-    return _records(kind, _columns(path))
+    """The rows of a table as records, in the order of the source; columns that are no field are not read."""
+    record: Any = kind
+    return _records(kind, _columns(path, [*(field.name for field in fields(record)), POSITION]))
 
 
 def records_in(shards: Iterable[pa.Table], kind: type[RecordT]) -> list[RecordT]:
@@ -125,9 +129,9 @@ def records_in(shards: Iterable[pa.Table], kind: type[RecordT]) -> list[RecordT]
     return _records(kind, _values_of(in_order(pa.concat_tables(shards)))) if shards else []
 
 
-def _columns(path: Path) -> dict[str, list[Any]]:
+def _columns(path: Path, names: list[str] | None = None) -> dict[str, list[Any]]:
     with path.open("rb") as file:  # pq.read_table imports pandas, which takes longer than reading
-        table = pq.ParquetFile(file).read()
+        table = pq.ParquetFile(file).read(names)
     return _values_of(in_order(table) if POSITION in table.column_names else table)
 
 
@@ -206,9 +210,10 @@ def _rle(size: Sequence[int] | None, counts: Sequence[int] | None, string: str |
     return Rle(size_hw=(height, width), counts=tuple(counts or ()) if string is None else string)
 
 
-def write_photos(path: Path, photos: Iterable[Photo]) -> None:
-    """Write photos to `path`."""
-    write_records(path, list(photos), _PHOTO_SCHEMA)
+def write_photos(path: Path, photos: Sequence[Photo], fingerprints: Sequence[bytes]) -> None:
+    """Write photos to `path`, each with its `duplicates.fingerprint`."""
+    plain = [[*map(attrgetter(field.name), photos)] for field in fields(Photo)]
+    write(path, _table([*plain, fingerprints], _PHOTO_SCHEMA))
 
 
 def read_photos(path: Path) -> list[Photo]:
@@ -216,11 +221,29 @@ def read_photos(path: Path) -> list[Photo]:
     return read_records(path, Photo)
 
 
+def read_fingerprints(path: Path) -> np.ndarray:
+    """The fingerprints that `write_photos` wrote, uint8 (N, FINGERPRINT_BYTES), in the order of the photos."""
+    with path.open("rb") as file:
+        table = pq.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False)  # the defaults hold the whole file, too
+        places, start = np.arange(table.metadata.num_rows), 0
+        if POSITION in table.schema_arrow.names:
+            places = numbers(table.read([POSITION]).column(0)).argsort(kind="stable").argsort()
+        fingerprints = np.empty((len(places), FINGERPRINT_BYTES), np.uint8)
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=["fingerprint"]):
+            part = batch.column(0)
+            values = np.frombuffer(part.buffers()[1], np.uint8).reshape(-1, FINGERPRINT_BYTES)
+            fingerprints[places[start : start + len(part)]] = values[part.offset :][: len(part)]
+            start += len(part)
+    return fingerprints
+
+
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """The values as a column of text, numbers, booleans or lists of these; None means absent.
+    """The values as a column of text, bytes, numbers, booleans or lists of these; None means absent.
 
     pa.array does the same, but imports pandas first, which takes 0.4 s: longer than writing thousands of records.
     """
+    if pa.types.is_fixed_size_binary(kind):
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(b"".join(values))])
     if pa.types.is_string(kind):
         builder = pa.lib.StringBuilder()
         builder.append_values(values)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from segpipe.core.files import write_text
@@ -16,15 +16,15 @@ from segpipe.ledger.rows import read_ledger
 from segpipe.rasterize import overlaps
 from segpipe.report import data_report
 from segpipe.report.data_report import DataReport
-from segpipe.split.findings import split_findings, with_reasons
+from segpipe.split.findings import with_reasons
 
 logger = logging.getLogger(__name__)
 
 
-def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> DataReport:
+def read(stage: Stage, source: Path, limits: Mapping[str, float], split_findings: Iterable[Finding] = ()) -> DataReport:
     """The outputs of the stages up to `stage`; outputs of later stages, left by an earlier run, are not read.
 
-    limits: the section validate.limits; near_bits: split.near_duplicate_bits.
+    limits: the section validate.limits; split_findings: those of the split, which are in no table.
     """
     checked = Path("data/checked")
     drawn = stage != "validate"
@@ -35,7 +35,7 @@ def read(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int
     all_findings = [
         *findings.read_findings(checked / "findings.parquet"),
         *(tables.records_in(findings.vanished(Shards(ledger)), Finding) if drawn else ()),
-        *split_findings(placed, photos, near_bits),
+        *split_findings,
     ]
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     return DataReport(
@@ -59,6 +59,6 @@ def write(report: DataReport) -> None:
     logger.info("results/data_report.html shows what was found")
 
 
-def write_known(stage: Stage, source: Path, limits: Mapping[str, float], near_bits: int) -> None:
+def write_known(stage: Stage, source: Path, limits: Mapping[str, float]) -> None:
     """Write results/data_report.html as known after `stage`; the arguments are those of `read`."""
-    write(read(stage, source, limits, near_bits))
+    write(read(stage, source, limits))

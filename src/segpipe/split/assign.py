@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 
 from segpipe.core.errors import UserError
-from segpipe.data.duplicates import equal_pairs, groups, joining_pairs
+from segpipe.data.duplicates import equal_pairs, first_equal, groups, joining_pairs
 from segpipe.data.split_table import LEFT_OUT, SIDES, TEST, TRAIN, VAL, Assignment
 from segpipe.split import stratify
 from segpipe.split.pins import Pin
@@ -26,7 +26,6 @@ class Candidate:
 
     key: str
     sha256: str  # of the photo's file, in hex
-    phash: str  # duplicates.fingerprint; "" for an image of one colour
     scene: str  # the scene it belongs to, such as a drive or a patient; "" if unknown
     source_split: str | None  # its split in the source
     empty: bool  # whether its label map has no object: such images are not trained on
@@ -43,19 +42,28 @@ class Pool:
     """
 
     candidates: tuple[Candidate, ...]
+    fingerprints: np.ndarray  # uint8 (N, FINGERPRINT_BYTES), see `duplicates.fingerprint`
     class_pixels: np.ndarray  # int (N, C)
     group: np.ndarray  # int (N,), ordered by the smallest hash in each group, see _stable_name
     draw: np.ndarray  # float (G,), a number in [0, 1) from that hash
 
     @classmethod
-    def gather(cls, candidates: Sequence[Candidate], class_pixels: np.ndarray, near_bits: int, seed: int) -> "Pool":
+    def gather(
+        cls,
+        candidates: Sequence[Candidate],
+        fingerprints: np.ndarray,
+        class_pixels: np.ndarray,
+        near_bits: int,
+        seed: int,
+    ) -> "Pool":
         """Group the candidates.
 
-        class_pixels: int (N, C); near_bits: the largest distance of near-duplicates, see `duplicates.distances`.
+        fingerprints: uint8 (N, FINGERPRINT_BYTES); class_pixels: int (N, C); near_bits: the largest distance of
+        near-duplicates, see `near_hashes.distances`.
         """
         names = (scene_names(candidates), copy_names(candidates))
         equal = [equal_pairs([c.sha256 for c in candidates]), *map(equal_pairs, names)]
-        near = joining_pairs([c.phash for c in candidates], near_bits)
+        near = joining_pairs(fingerprints, near_bits, first_equal(fingerprints))
         lowest = groups(len(candidates), chain(equal, near)).tolist()
         smallest: dict[int, bytes] = {}
         for root, candidate in zip(lowest, candidates, strict=True):
@@ -64,7 +72,8 @@ class Pool:
         order = sorted(smallest, key=smallest.__getitem__)
         number = {root: position for position, root in enumerate(order)}
         draw = np.array([_uniform(smallest[root]) for root in order])
-        return cls(tuple(candidates), class_pixels, np.array([number[root] for root in lowest]), draw)
+        group = np.array([number[root] for root in lowest])
+        return cls(tuple(candidates), fingerprints, class_pixels, group, draw)
 
     def deal(self, among: np.ndarray, shares: Sequence[float], fixed: np.ndarray) -> np.ndarray:
         """Sides of the groups, int (G,), balanced over the images `among`, bool (N,); see stratify.deal."""

@@ -13,10 +13,11 @@ from segpipe.core.errors import check_total
 from segpipe.core.plurals import counted
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
+from segpipe.ledger.findings import Finding
 from segpipe.ledger.rows import Row
 from segpipe.split import empty_sides, leaks, pins, scenes, summary
 from segpipe.split.assign import Candidate, Pool, assign
-from segpipe.split.findings import check_totals
+from segpipe.split.findings import check_totals, split_findings
 from segpipe.split.leaks import Leak, find_leaks
 from segpipe.split.settings import Split
 
@@ -58,6 +59,10 @@ class DatasetSplit:
         empty_sides.check(self.pool, self.settings, self.rows, self.seed)
         leaks.check_limit(self.leaks, self.rows, self.settings.max_leaks)
 
+    def findings(self, photos: Sequence[Photo]) -> list[Finding]:
+        """The findings about `photos`, those that were split."""
+        return split_findings(self.rows, photos, self.pool.fingerprints, self.settings.near_duplicate_bits)
+
     @property
     def _pinned(self) -> int:
         return sum(c.pin is not None for c in self.pool.candidates)
@@ -81,6 +86,7 @@ class DatasetSplit:
 
 def split(
     photos: Sequence[Photo],
+    fingerprints: np.ndarray,
     class_pixels: np.ndarray,
     all_files: Mapping[str, str],
     class_names: Sequence[str],
@@ -90,13 +96,14 @@ def split(
 ) -> DatasetSplit:
     """Assign every image.
 
-    class_pixels: int64 (N, C), in the order of `photos`; all_files: the file of every image of the source by its key.
+    fingerprints: uint8 (N, FINGERPRINT_BYTES), class_pixels: int64 (N, C), in the order of `photos`; all_files: the
+    file of every image of the source by its key.
     Raises UserError for an invalid table of pins or scenes, and for a split of the source without a role; LedgerError
     if the split and the ledger disagree.
     """
     check_total(len(photos) == len(class_pixels), f"{counted(len(photos), 'photo')} checked, {len(class_pixels)} drawn")
     candidates = _candidates(photos, class_pixels, all_files, settings)
-    pool = Pool.gather(candidates, class_pixels, settings.near_duplicate_bits, seed)
+    pool = Pool.gather(candidates, fingerprints, class_pixels, settings.near_duplicate_bits, seed)
     rows = assign(pool, settings)
     check_totals(rows, ledger)
     return DatasetSplit(
@@ -121,7 +128,6 @@ def _candidates(
         Candidate(
             key=photo.key,
             sha256=photo.sha256,
-            phash=photo.phash,
             scene=scene_of[photo.key],
             source_split=photo.split,
             empty=settings.empty_masks == "leave_out" and not (photo.background or row[1:].any()),

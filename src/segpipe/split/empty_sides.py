@@ -67,7 +67,7 @@ def _remedy(pool: Pool, settings: Split, seed: int) -> str:
 
 def _pools(pool: Pool, near_bits: int, seed: int) -> Iterator[tuple[list[str], Change, Pool]]:
     """The unchanged pool, then changed ones: each with its condition or step in words, and its changed settings."""
-    images = pool.candidates
+    images, arrays = pool.candidates, (pool.fingerprints, pool.class_pixels)
     yield [], {}, pool
     if any(image.pin for image in images):
         unpinned = tuple(replace(image, pin=None) for image in images)
@@ -77,11 +77,11 @@ def _pools(pool: Pool, near_bits: int, seed: int) -> Iterator[tuple[list[str], C
         yield [], {"empty_masks": "keep"}, replace(pool, candidates=kept)
     for bits in _BITS:
         if bits < near_bits:
-            regrouped = Pool.gather(images, pool.class_pixels, bits, seed)
+            regrouped = Pool.gather(images, *arrays, bits, seed)
             yield ["if these are not copies of each other"], {"near_duplicate_bits": bits}, regrouped
     if any(image.scene for image in images):
         without = [replace(image, scene="") for image in images]
-        yield ["define smaller scenes, or none"], {}, Pool.gather(without, pool.class_pixels, near_bits, seed)
+        yield ["define smaller scenes, or none"], {}, Pool.gather(without, *arrays, near_bits, seed)
 
 
 def _changes(settings: Split) -> Iterator[Change]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from segpipe.core.errors import check_total
-from segpipe.data.duplicates import equal_pairs, firsts, joining_pairs
+from segpipe.data.duplicates import equal_pairs, first_equal, joining_pairs
 from segpipe.data.records import Photo
 from segpipe.data.split_table import Assignment
 from segpipe.ledger.findings import Finding
@@ -33,13 +33,15 @@ def with_reasons(rows: Sequence[Row], sides: Sequence[Assignment]) -> list[Row]:
     return [_with_reason(row, of_key[row.id]) if row.kind == "image" and row.id in of_key else row for row in rows]
 
 
-def split_findings(sides: Sequence[Assignment], photos: Sequence[Photo], near_bits: int) -> list[Finding]:
+def split_findings(
+    sides: Sequence[Assignment], photos: Sequence[Photo], fingerprints: np.ndarray, near_bits: int
+) -> list[Finding]:
     """Images that nearly equal an earlier one, and images of val and test whose group is in another split too.
 
-    near_bits: the largest distance of near-duplicates, split.near_duplicate_bits.
+    sides, photos, fingerprints: of the same images, in the same order; near_bits: the largest distance of
+    near-duplicates, split.near_duplicate_bits.
     """
-    by_key = {photo.key: photo for photo in photos}
-    return [*_near_duplicates(sides, by_key, near_bits), *_leaked(sides, by_key)]
+    return [*_near_duplicates(sides, photos, fingerprints, near_bits), *_leaked(sides, photos)]
 
 
 def _with_reason(row: Row, side: Assignment) -> Row:
@@ -47,26 +49,27 @@ def _with_reason(row: Row, side: Assignment) -> Row:
     return replace(row, reason=side.reason, detail="; ".join(filter(None, [row.detail, where])))
 
 
-def _near_duplicates(sides: Sequence[Assignment], photos: dict[str, Photo], near_bits: int) -> Iterator[Finding]:
+def _near_duplicates(
+    sides: Sequence[Assignment], photos: Sequence[Photo], fingerprints: np.ndarray, near_bits: int
+) -> Iterator[Finding]:
     sizes = Counter(side.group for side in sides)
-    grouped = [photos[side.key] for side in sides if sizes[side.group] > 1]  # an image alone in its group has none
-    equal = {later for _, later in equal_pairs([photo.sha256 for photo in grouped]).tolist()}
-    hashes = [photo.phash for photo in grouped]
-    nearest = np.arange(len(grouped))  # the earliest image that each is close to
-    for pairs in joining_pairs(hashes, near_bits):
+    grouped = np.array([sizes[side.group] > 1 for side in sides])  # an image alone in its group has none
+    equal = {later for _, later in equal_pairs([photo.sha256 for photo in photos]).tolist()}
+    first = first_equal(fingerprints, grouped)
+    nearest = np.arange(len(photos))  # the earliest image that each is close to
+    for pairs in joining_pairs(fingerprints, near_bits, first):
         np.minimum.at(nearest, pairs[:, 1], pairs[:, 0])
-    for later, earliest in enumerate(nearest[firsts(hashes)].tolist()):
-        if earliest != later and later not in equal:
-            other = grouped[earliest]
-            yield _finding(grouped[later].key, "near_duplicate_photographs", f"nearly equal to {other.file}", other.key)
+    for later in np.flatnonzero(first >= 0).tolist():
+        other = photos[int(nearest[first[later]])]
+        if other is not photos[later] and later not in equal:
+            yield _finding(photos[later].key, "near_duplicate_photographs", f"nearly equal to {other.file}", other.key)
 
 
-def _leaked(sides: Sequence[Assignment], photos: dict[str, Photo]) -> Iterator[Finding]:
+def _leaked(sides: Sequence[Assignment], photos: Sequence[Photo]) -> Iterator[Finding]:
     leaking = partners([side.group for side in sides], [side.split for side in sides])
     for position, partner in leaking.items():
-        side, other = sides[position], sides[partner].key
-        detail = f"in {side.split}; same group as {photos[other].file}"
-        yield _finding(side.key, "leaked_photographs", detail, other)
+        detail = f"in {sides[position].split}; same group as {photos[partner].file}"
+        yield _finding(photos[position].key, "leaked_photographs", detail, photos[partner].key)
 
 
 def _finding(key: str, code: str, detail: str, other: str) -> Finding:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from segpipe.core.errors import UserError
-from segpipe.data.duplicates import close_pairs, firsts, only_firsts
+from segpipe.data.duplicates import close_pairs, first_equal, firsts
 from segpipe.data.split_table import LEFT_OUT, TRAIN, Assignment
 from segpipe.split.assign import Pool, copy_names, scene_names
 
@@ -38,10 +38,10 @@ def find_leaks(pool: Pool, placed: Sequence[Assignment], near_bits: int) -> list
     pinned = [f"group {g}" if c.pin else f"image {c.key}" for c, g in zip(pool.candidates, group, strict=True)]
     # only groups in two splits can leak: comparing their images alone spares all other pairs
     crossing = {group[position] for position in partners(group, splits)}
-    hashes = [c.phash if g in crossing else "" for c, g in zip(pool.candidates, group, strict=True)]
+    can_leak = np.array([g in crossing for g in group])
     return [
         _by_name("equal_images", [c.sha256 for c in pool.candidates], splits),
-        _near_duplicates(hashes, np.array(splits), near_bits),
+        _near_duplicates(pool.fingerprints, can_leak, np.array(splits), near_bits),
         _by_name("copied_images", copy_names(pool.candidates), splits),
         _by_name("same_scene_images", scene_names(pool.candidates), splits),
         _by_name("pinned_apart_images", pinned, splits),
@@ -102,10 +102,10 @@ def _by_name(kind: str, names: Sequence[str], splits: Sequence[str]) -> Leak:
     return Leak(kind, frozenset(partner_of), min(partner_of.items(), key=min, default=None))
 
 
-def _near_duplicates(hashes: Sequence[str], splits: np.ndarray, near_bits: int) -> Leak:
+def _near_duplicates(fingerprints: np.ndarray, can_leak: np.ndarray, splits: np.ndarray, near_bits: int) -> Leak:
     images: set[int] = set()
     first: tuple[int, int] | None = None
-    for pairs in _close_pairs(hashes, splits, near_bits):
+    for pairs in _close_pairs(fingerprints, can_leak, splits, near_bits):
         crossing = _crossing(pairs, splits)
         if len(crossing):
             one, other = (int(i) for i in crossing[0])
@@ -114,16 +114,19 @@ def _near_duplicates(hashes: Sequence[str], splits: np.ndarray, near_bits: int) 
     return Leak("near_duplicate_images", frozenset(images), first)
 
 
-def _close_pairs(hashes: Sequence[str], splits: np.ndarray, near_bits: int) -> Iterator[np.ndarray]:
-    """Pairs (K, 2) that show every leaking image: of images with one hash in one split only the first is compared."""
-    first = firsts([f"{text} {split}" if text else "" for text, split in zip(hashes, splits.tolist(), strict=True)])
-    partner = np.full(len(hashes), -1)
-    for part in close_pairs(only_firsts(hashes, first), near_bits):
+def _close_pairs(
+    fingerprints: np.ndarray, can_leak: np.ndarray, splits: np.ndarray, near_bits: int
+) -> Iterator[np.ndarray]:
+    """Pairs (K, 2) that show every leaking image: of equal fingerprints in one split only the first is compared."""
+    equal = first_equal(fingerprints, can_leak)
+    first = np.array(firsts(list(zip(equal.tolist(), splits.tolist(), strict=True))))
+    positions, partner = np.arange(len(first)), np.full(len(first), -1)
+    for part in close_pairs(fingerprints, near_bits, (equal >= 0) & (first == positions)):
         yield part
         one, other = _crossing(part, splits).T
         partner[one], partner[other] = other, one
-    pairs = np.stack([partner[first], np.arange(len(hashes))], axis=1)
-    yield pairs[pairs[:, 0] >= 0]
+    pairs = np.stack([partner[first], positions], axis=1)
+    yield pairs[(pairs[:, 0] >= 0) & (equal >= 0)]
 
 
 def _crossing(pairs: np.ndarray, splits: np.ndarray) -> np.ndarray:

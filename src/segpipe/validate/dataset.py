@@ -36,6 +36,7 @@ class Validated:
     """The images that are used, their annotations that will be drawn, and the ledger and findings of all records."""
 
     photos: tuple[Photo, ...]
+    fingerprints: tuple[bytes, ...]  # of the photos, `duplicates.fingerprint`
     instances: tuple[Instance, ...]
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
@@ -43,7 +44,7 @@ class Validated:
 
     def write(self, folder: Path, task: TaskKind) -> None:
         """Write the tables and the classes into `folder`."""
-        tables.write_photos(folder / "images.parquet", self.photos)
+        tables.write_photos(folder / "images.parquet", self.photos, self.fingerprints)
         tables.write_instances(folder / "instances.parquet", self.instances)
         write_ledger(folder / "ledger.parquet", self.rows)
         findings.write_findings(folder / "findings.parquet", self.findings)
@@ -132,7 +133,8 @@ def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[Che
         *_of_records(dataset),
         *(finding for result in results for finding in result.findings),
     )
-    return Validated(photos, instances, tuple(rows), found, class_names(class_of))
+    fingerprints = tuple(result.fingerprint for result in results if result.photo)
+    return Validated(photos, fingerprints, instances, tuple(rows), found, class_names(class_of))
 
 
 def _of_records(dataset: Dataset) -> Iterator[Finding]:

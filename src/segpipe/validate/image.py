@@ -35,6 +35,7 @@ class CheckedImage(Record):
     instances: tuple[Instance, ...]  # those that will be drawn
     rows: tuple[Row, ...]  # of the ledger: the image's, then one for each annotation
     findings: tuple[Finding, ...] = ()
+    fingerprint: bytes = b""  # `duplicates.fingerprint` of the used pixels; empty if the image is left out
 
 
 def check(task: CheckTask) -> CheckedImage:
@@ -43,7 +44,7 @@ def check(task: CheckTask) -> CheckedImage:
     class_of = task.rules.class_of
     matching = any(instance.category in class_of for instance in task.instances)
     try:
-        photo, changes = _photo(task, matching)
+        photo, changes, fingerprint = _photo(task, matching)
     except AnnotationError as error:
         row = _image_row(image, DROPPED, error.reason, str(error))
         detail = f"its image {image.file} cannot be used"
@@ -60,7 +61,7 @@ def check(task: CheckTask) -> CheckedImage:
         *findings.find(drawn, size_hw),
     ]
     rows = (_image_row(image, KEPT, detail=_reader_notes(image), content=photo.sha256), *rows)
-    return CheckedImage(photo, tuple(item.instance for item in drawn), rows, tuple(of_image))
+    return CheckedImage(photo, tuple(item.instance for item in drawn), rows, tuple(of_image), fingerprint)
 
 
 def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str]) -> list[Row]:
@@ -68,7 +69,7 @@ def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str
     return [judge.lost(instance, class_of, "unknown_image", instance.detail) for instance in instances]
 
 
-def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
+def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...], bytes]:
     image = task.image
     if image.problem:
         raise AnnotationError(image.detail, image.problem)
@@ -88,10 +89,9 @@ def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...]]:
         orientation=opened.orientation,
         undecidable=undecidable,
         sha256=sha256,
-        phash=duplicates.fingerprint(seen.image),
         background=background,
     )
-    return photo, seen.changes
+    return photo, seen.changes, duplicates.fingerprint(seen.image)
 
 
 def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[Frame, bool]:
