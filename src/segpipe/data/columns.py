@@ -1,6 +1,7 @@
 """Tables shard by shard, and their columns as numpy arrays: for counts that need no Python object per row.
 
 pyarrow's functions for this (to_numpy, scalar, group_by) import pandas first, which takes longer than the counting.
+Tables are read without pyarrow's threads: one that still holds the file when the process ends aborts the process.
 """
 
 from collections import Counter
@@ -25,9 +26,9 @@ class Shards:
     def __iter__(self) -> Iterator[pa.Table]:
         """The rows of each shard."""
         with self.path.open("rb") as file:
-            table = pq.ParquetFile(file)
+            table = pq.ParquetFile(file, pre_buffer=False)
             for shard in range(table.num_row_groups):
-                yield table.read_row_group(shard, self.names)
+                yield table.read_row_group(shard, self.names, use_threads=False)
 
 
 def numbers(column: pa.ChunkedArray, absent: int = 0) -> np.ndarray:

@@ -131,7 +131,7 @@ def records_in(shards: Iterable[pa.Table], kind: type[RecordT]) -> list[RecordT]
 
 def _columns(path: Path, names: list[str] | None = None) -> dict[str, list[Any]]:
     with path.open("rb") as file:  # pq.read_table imports pandas, which takes longer than reading
-        table = pq.ParquetFile(file).read(names)
+        table = pq.ParquetFile(file, pre_buffer=False).read(names, use_threads=False)  # threads: see columns.py
     return _values_of(in_order(table) if POSITION in table.column_names else table)
 
 
@@ -229,7 +229,7 @@ def read_fingerprints(path: Path) -> np.ndarray:
         if POSITION in table.schema_arrow.names:
             places = numbers(table.read([POSITION]).column(0)).argsort(kind="stable").argsort()
         fingerprints = np.empty((len(places), FINGERPRINT_BYTES), np.uint8)
-        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=["fingerprint"]):
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=["fingerprint"], use_threads=False):
             part = batch.column(0)
             values = np.frombuffer(part.buffers()[1], np.uint8).reshape(-1, FINGERPRINT_BYTES)
             fingerprints[places[start : start + len(part)]] = values[part.offset :][: len(part)]
