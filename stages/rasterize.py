@@ -1,4 +1,4 @@
-"""rasterize: data/checked + photos -> a label map PNG per image in data/masks, the store, and the ledger."""
+"""rasterize: data/checked -> a label map PNG per image in data/masks, those at training size, and the ledger."""
 
 from functools import partial
 from pathlib import Path
@@ -7,31 +7,30 @@ from segpipe.core.command import run_stage
 from segpipe.core.files import write_json, write_text
 from segpipe.data.columns import Shards
 from segpipe.ledger import findings, limits
-from segpipe.ledger.rows import write_ledger
 from segpipe.params import load
-from segpipe.rasterize import dataset, overlaps
-from segpipe.report import collect
+from segpipe.rasterize import dataset
+from segpipe.report import known
 
 
 def main() -> None:
-    """Draw every label map at its image's size, and pack image and label map at training size."""
+    """Draw every label map at its image's size and at training size; too many hidden or vanished objects stop it."""
     params = load()
     source, maximum = Path(params.ingest.source), params.validation.limits
-    drawn = dataset.rasterize(
+    counts, hidden = dataset.rasterize(
         Path("data/checked"),
         source,
         masks=Path("data/masks"),
-        packed=Path("data/store"),
+        labels=Path("data/labels"),
+        ledger=Path("data/ledger.parquet"),
         priority=params.rasterize.priority,
         fit=params.photos.preprocessing,
         workers=params.compute.workers,
         dask=params.compute.dask,
     )
-    write_text(Path("metrics/overlaps.csv"), overlaps.csv_text(drawn.overlaps, drawn.classes.names))
+    write_text(Path("metrics/overlaps.csv"), hidden)
+    write_json(Path("metrics/rasterize.json"), counts)
     ledger = Shards(Path("data/ledger.parquet"))
-    write_ledger(ledger.path, drawn.rows)
-    write_json(Path("metrics/rasterize.json"), drawn.summary)
-    report = partial(collect.write_known, "rasterize", source, maximum)
+    report = partial(known.write, "rasterize", source, maximum)
     limits.check("rasterize", maximum, ledger, findings.vanished(ledger), report)
 
 

@@ -1,4 +1,4 @@
-"""split: data/checked + class pixels of the store + pins and scenes -> data/splits.csv and the data report."""
+"""split: data/checked + class pixels of the label maps + pins and scenes -> data/splits.csv and the data report."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def main() -> None:
     params = load()
     checked = Path("data/checked/images.parquet")
     photos, fingerprints = tables.read_photos(checked), tables.read_fingerprints(checked)
-    class_pixels = np.load("data/store/class_pixels.npy")
-    all_files = {row["key"]: row["file"] for row in tables.read_rows(Path("data/records/images.parquet"))}
+    class_pixels = np.load("data/labels/class_pixels.npy")
+    all_files = tables.read_files(Path("data/records"))
     names = ClassTable.read(Path("data/masks/classes.json")).names
     ledger = rows.read_ledger(Path("data/ledger.parquet"))
     split = dataset.split(photos, fingerprints, class_pixels, all_files, names, ledger, params.split, params.seed)

@@ -1,4 +1,4 @@
-"""train: data/store and data/splits.csv -> models/model.pt, the model of one training."""
+"""train: data/photos, data/labels and data/splits.csv -> models/model.pt, the model of one training."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def main() -> None:
         name=f"{params.train.architecture}-{params.train.encoder}",
         inputs=job.inputs,
         params=params.model_dump(mode="json", by_alias=True),
-        tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, "data/store", "data/splits.csv"]),
+        tags=provenance.tags(Path("dvc.lock"), [params.ingest.source, "data/photos", "data/labels", "data/splits.csv"]),
         classes=job.store.classes.names,
     )
     with open_training(facts, params.tracking, job.checkpoint.is_file()) as tracked:

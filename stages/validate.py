@@ -1,4 +1,4 @@
-"""validate: data/records + every photo -> data/checked, with the ledger after this stage and the findings."""
+"""validate: data/records + every photo -> data/checked, with the ledger and findings so far, and data/photos."""
 
 from functools import partial
 from pathlib import Path
@@ -8,29 +8,30 @@ from segpipe.core.files import write_json
 from segpipe.data.columns import Shards
 from segpipe.ledger import limits
 from segpipe.params import load
-from segpipe.report import collect
+from segpipe.report import known
 from segpipe.validate import dataset
 
 
 def main() -> None:
-    """Decode every image and judge every annotation; too many defects stop the stage."""
+    """Decode and pack every photo and judge every annotation; too many defects stop the stage."""
     params = load()
-    source, section = Path(params.ingest.source), params.validation
-    checked = Path("data/checked")
-    validated = dataset.validate(
+    source, section, checked = Path(params.ingest.source), params.validation, Path("data/checked")
+    counts = dataset.validate(
         Path("data/records"),
         source,
+        checked=checked,
+        photos=Path("data/photos"),
         classes=params.ingest.classes,
+        task=params.ingest.task,
         policies=section,
         keep_empty=section.unannotated == "keep",
         fit=params.photos.preprocessing,
         workers=params.compute.workers,
         dask=params.compute.dask,
     )
-    validated.write(checked, params.ingest.task)
-    write_json(Path("metrics/validate.json"), validated.summary())
-    report = partial(collect.write_known, "validate", source, section.limits)
+    write_json(Path("metrics/validate.json"), counts)
     ledger, findings = Shards(checked / "ledger.parquet"), Shards(checked / "findings.parquet")
+    report = partial(known.write, "validate", source, section.limits)
     limits.check("validate", section.limits, ledger, findings, report)
 
 

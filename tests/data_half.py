@@ -40,5 +40,10 @@ def run(work: Path, source: Path, workers: int = 1, **settings: object) -> dict[
     with chdir(work):
         for stage in STAGES.values():
             stage()
-    written = [path for folder in WRITTEN for path in (work / folder).rglob("*")]
-    return {path.relative_to(work).as_posix(): path.read_bytes() for path in sorted(written) if path.is_file()}
+    return written(work)
+
+
+def written(work: Path) -> dict[str, bytes]:
+    """The files that the stages wrote, by path."""
+    paths = [path for folder in WRITTEN for path in (work / folder).rglob("*")]
+    return {path.relative_to(work).as_posix(): path.read_bytes() for path in sorted(paths) if path.is_file()}

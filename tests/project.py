@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from segpipe.data.store import Store
 from tests.conftest import ROOT
 
 
@@ -71,6 +72,9 @@ class Project:
         section, name = key.split(".")
         params[section][name] = value
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+    def store(self) -> Store:
+        return Store.open(self.folder / "data/photos", self.folder / "data/labels")
 
     def metrics(self, name: str) -> dict:
         return json.loads((self.folder / f"metrics/{name}.json").read_text(encoding="utf-8"))

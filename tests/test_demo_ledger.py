@@ -1,24 +1,25 @@
 """The ledger of the demo folder, compared with the manifest of the defects planted in it."""
 
 import json
-from pathlib import Path
 
+import numpy as np
 import pytest
 
 from segpipe import params
-from segpipe.data import store
+from segpipe.data import tables
 from segpipe.data.classes import class_indices, class_names, class_table, select
+from segpipe.data.duplicates import FINGERPRINT_BYTES
 from segpipe.data.preprocessing import Fit
+from segpipe.data.records import by_image
 from segpipe.ingest.read import read_source
 from segpipe.ledger import findings
+from segpipe.ledger.drawn import with_pixels
 from segpipe.ledger.policies import Policies
-from segpipe.ledger.rows import check_totals, one_shard
+from segpipe.ledger.rows import Row, check_totals, one_shard
 from segpipe.ledger.totals import Totals
-from segpipe.rasterize.dataset import draw_tasks, with_pixels
-from segpipe.rasterize.image import draw
-from segpipe.validate.dataset import check_tasks, collect
-from segpipe.validate.image import check
+from segpipe.rasterize.image import DrawTask, draw
 from segpipe.validate.judge import Rules
+from tests.checking import check_all
 from tests.conftest import ROOT
 
 DEMO = ROOT / "data/demo"
@@ -26,25 +27,28 @@ MANIFEST = json.loads((DEMO / "defects.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
+def drawn():
     """The result of validate, the ledger rows after rasterize, and the drawn images."""
-    folder: Path = tmp_path_factory.mktemp("demo")
     settings = params.load(ROOT / "params.yaml")
     dataset = read_source(DEMO)
     used = {instance.category for instance in dataset.instances}
     class_of = select(settings.ingest.classes, dataset.categories, used)
     selected = class_names(class_of)
-    tasks = check_tasks(dataset, DEMO, Rules(class_of, Policies()), keep_empty=False)
-    validated = collect(dataset, class_of, map(check, tasks))
+    checked = check_all(dataset, DEMO, Rules(class_of, Policies()))
     classes = class_table(selected, "multiclass")
     indices = class_indices(selected, "multiclass")
-    fit = Fit("letterbox", (64, 64))
-    to_draw = draw_tasks(
-        validated.photos, validated.instances, DEMO, indices, classes, "smaller_on_top", fit, folder, folder
+    of_image = by_image(checked.instances)
+    tasks = [
+        DrawTask(DEMO, photo, tuple(of_image.get(photo.key, ())), indices, "smaller_on_top") for photo in checked.photos
+    ]
+    results = [draw(task, classes, Fit("letterbox", (64, 64)))[0] for task in tasks]
+    keys = tables.table_of_photos([(photo, bytes(FINGERPRINT_BYTES)) for photo in checked.photos]).column("key")
+    ids = tables.table_of_instances(checked.instances).column("id")
+    visible_px, store_px = (
+        np.array([px for result in results for px in getattr(result, name)]) for name in ("visible_px", "store_px")
     )
-    store.begin(folder, len(to_draw), fit)
-    results = [draw(task) for task in to_draw]
-    return validated, with_pixels(validated.rows, to_draw, results), results
+    ledger = with_pixels(one_shard(checked.rows), keys, ids, visible_px, store_px)
+    return checked, tables.records_in([ledger], Row), results
 
 
 @pytest.mark.parametrize("kind", ["images", "annotations"])
@@ -62,8 +66,8 @@ def test_the_totals_agree_after_drawing(drawn):
 
 
 def test_exactly_the_planted_masks_are_empty(drawn):
-    validated, _, results = drawn
-    empty = {p.file for p, r in zip(validated.photos, results, strict=True) if not any(r.class_px[1:])}
+    checked, _, results = drawn
+    empty = {p.file for p, r in zip(checked.photos, results, strict=True) if not any(r.class_px[1:])}
     assert empty == set(MANIFEST["empty_mask"])
 
 

@@ -146,10 +146,9 @@ def test_6_files_with_io_errors_are_logged_and_skipped(project):
 
 
 def test_7_images_of_any_shape_are_padded_to_the_training_size(project):
-    labels = np.load(project.folder / "data/store/labels.npy")
-    keys = json.loads((project.folder / "data/store/store.json").read_text())["keys"]
-    assert labels.shape[1:] == (64, 64)
-    tall = labels[keys.index("images__tall")]  # 20 x 64 fits into 64 x 64 without scaling
+    opened = project.store()
+    assert opened.labels.shape[1:] == (64, 64)
+    tall = opened.labels[opened.keys.index("images__tall")]  # 20 x 64 fits into 64 x 64 without scaling
     assert (tall[:, :22] == 255).all()
     assert (tall[:, 42:] == 255).all()
     assert (tall[:60, 22:32] == 1).all()

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from segpipe.data.store import Store
 from segpipe.inference.predict import predict
 from segpipe.masks import label_png
 from segpipe.models import model_file
@@ -54,7 +53,7 @@ def split_of(project: Project) -> dict[str, str]:
 
 
 def test_each_tile_and_each_small_image_is_a_row(project):
-    opened = Store.open(project.folder / "data/store")
+    opened = project.store()
     rows = pd.Series(opened.keys).value_counts()
     for key, count in rows.items():
         assert count == (1 if "small" in key else TILES), key
@@ -64,7 +63,7 @@ def test_each_tile_and_each_small_image_is_a_row(project):
 
 def test_each_image_has_one_mask_and_one_line_in_the_split(project):
     masks = {path.stem for path in (project.folder / "data/masks").glob("*.png")}
-    assert masks == set(split_of(project)) == set(Store.open(project.folder / "data/store").keys)
+    assert masks == set(split_of(project)) == set(project.store().keys)
     with Image.open(project.folder / "data/masks/images__large0.png") as mask:
         assert mask.size == LARGE
 
@@ -84,7 +83,7 @@ def test_all_tiles_of_an_image_have_its_split_except_tiles_of_ignored_pixels(pro
         "print(*data.train_index); print(*data.val_index)",
     )
     train, val = ({int(word) for word in line.split()} for line in output.splitlines()[-2:])
-    opened, splits = Store.open(project.folder / "data/store"), split_of(project)
+    opened, splits = project.store(), split_of(project)
     for row, key in enumerate(opened.keys):
         has_label = bool((opened.labels[row] != 255).any())
         assert (row in train, row in val) == (has_label and splits[key] == "train", has_label and splits[key] == "val")
@@ -93,7 +92,7 @@ def test_all_tiles_of_an_image_have_its_split_except_tiles_of_ignored_pixels(pro
 
 
 def test_a_forecast_counts_rows(project):
-    opened, splits = Store.open(project.folder / "data/store"), split_of(project)
+    opened, splits = project.store(), split_of(project)
     rows_of_store = zip(opened.keys, opened.row_pixels, strict=True)
     rows = sum(splits[key] == "train" and bool(pixels.any()) for key, pixels in rows_of_store)
     assert rows > list(splits.values()).count("train")

@@ -6,15 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from segpipe.data import classes
-from segpipe.data.preprocessing import Fit
-from segpipe.data.records import Dataset
+from segpipe.data.records import Dataset, by_image
 from segpipe.ingest.read import read_source
 from segpipe.ledger.policies import Policies
 from segpipe.masks.painting import SMALLER_ON_TOP
 from segpipe.rasterize.image import DrawTask, paint
-from segpipe.validate.dataset import check_tasks
-from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
+from tests.checking import check_all
 
 
 def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") -> dict[str, np.ndarray]:
@@ -25,19 +23,14 @@ def label_maps(root: Path, categories: tuple[str, ...], format: str = "auto") ->
 def drawn(dataset: Dataset, root: Path, categories: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The label maps of the images of a data set, as `label_maps`."""
     rules = Rules({name: name for name in categories}, Policies())
-    tasks = check_tasks(dataset, root, rules, keep_empty=True)
+    checked = check_all(dataset, root, rules, keep_empty=True)
+    of_image = by_image(checked.instances)
     indices = classes.class_indices(categories, "multiclass")
     maps: dict[str, np.ndarray] = {}
-    for checked in map(check, tasks):
-        if checked.photo is None:
-            continue
-        task = DrawTask(
-            root=root, photo=checked.photo, instances=checked.instances, indices=indices,
-            classes=classes.class_table(categories, "multiclass"), priority=SMALLER_ON_TOP,
-            fit=Fit("stretch", (32, 32)), position=0, masks=root, store=root,
-        )  # fmt: skip
+    for photo in checked.photos:
         # in VOC's flat folders the name contains the path, with _ for other characters
-        name = re.sub(r"\W", "_", Path(checked.photo.file).stem.rpartition("__")[2])
+        name = re.sub(r"\W", "_", Path(photo.file).stem.rpartition("__")[2])
         assert name not in maps
-        maps[name] = paint(task).label_map()
+        instances = tuple(of_image.get(photo.key, ()))
+        maps[name] = paint(DrawTask(root, photo, instances, indices, SMALLER_ON_TOP)).label_map()
     return maps

@@ -9,9 +9,8 @@ from segpipe.data.classes import ClassTable
 from segpipe.data.records import Dataset, Image, Instance
 from segpipe.ledger.policies import Policies
 from segpipe.report.data_report import DataReport
-from segpipe.validate.dataset import check_tasks, collect
-from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
+from tests.checking import check_all
 
 SQUARE = (1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1.0, 5.0)  # 16 pixels
 SELECTED = ("cat", "dog")
@@ -66,16 +65,14 @@ def dataset(folder: Path) -> Dataset:
 def report(folder: Path, source: Dataset | None = None) -> DataReport:
     """The checked data set as a data report."""
     source = source or dataset(folder)
-    class_of = {name: name for name in SELECTED}
-    tasks = check_tasks(source, folder, Rules(class_of, Policies()), keep_empty=False)
-    validated = collect(source, class_of, map(check, tasks))
+    checked = check_all(source, folder, Rules({name: name for name in SELECTED}, Policies()))
     return DataReport(
         root=folder,
         dataset=source,
-        photos=validated.photos,
-        instances=validated.instances,
-        rows=validated.rows,
-        findings=validated.findings,
+        photos=checked.photos,
+        instances=checked.instances,
+        rows=checked.rows,
+        findings=checked.findings,
         classes=ClassTable(("background", *SELECTED)),
         indices={"cat": 1, "dog": 2},
         limits={"dropped_images": 0.5, "dropped_annotations": 0.1},

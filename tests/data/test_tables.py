@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 
 from segpipe.data import tables
-from segpipe.data.columns import Shards
 from segpipe.data.duplicates import FINGERPRINT_BYTES
 from segpipe.data.records import Dataset, Image, Instance, Photo, Rle
 from segpipe.data.tables import column
@@ -51,14 +50,12 @@ def test_fingerprints_are_read_in_the_order_of_the_photos(tmp_path):
         for number in range(3000)
     ]  # fmt: skip
     bytes_of = np.random.default_rng(0).integers(0, 256, (3000, FINGERPRINT_BYTES), np.uint8)
-    tables.write_photos(tmp_path / "a", photos, [row.tobytes() for row in bytes_of])
-    assert tables.read_photos(tmp_path / "a") == photos
-    assert (tables.read_fingerprints(tmp_path / "a") == bytes_of).all()
-    (written,) = Shards(tmp_path / "a")
+    table = tables.numbered(tables.table_of_photos([*zip(photos, map(bytes, bytes_of), strict=True)]))
     order = np.random.default_rng(1).permutation(3000)
-    tables.write(tmp_path / "b", tables.rows_at(tables.with_position(written, np.arange(3000)), order))
-    assert tables.read_photos(tmp_path / "b") == photos
-    assert (tables.read_fingerprints(tmp_path / "b") == bytes_of).all()
+    for name, written in (("a", table), ("b", tables.rows_at(table, order))):
+        tables.write(tmp_path / name, written)
+        assert tables.read_photos(tmp_path / name) == photos
+        assert (tables.read_fingerprints(tmp_path / name) == bytes_of).all()
 
 
 def test_equal_records_give_equal_bytes(tmp_path):

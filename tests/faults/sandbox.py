@@ -23,10 +23,8 @@ from segpipe.ingest.read import read_source
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.rows import KEPT, Row, read_ledger
 from segpipe.masks import label_png
-from segpipe.validate import rechecking
-from segpipe.validate.dataset import Validated, check_tasks, collect
-from segpipe.validate.image import check
 from segpipe.validate.judge import Rules
+from tests.checking import Checked, check_all
 from tests.conftest import ROOT
 from tests.data_half import STAGES, prepare
 
@@ -87,7 +85,7 @@ def run_stages(
     return in_child(_run_stages, sandbox, between, before, settings)
 
 
-def validate(sandbox: Sandbox) -> Validated:
+def validate(sandbox: Sandbox) -> Checked:
     """Run the checks of validate without writing files: faster than `run_stages`, for many cases in one test."""
     return in_child(_validate, sandbox)
 
@@ -105,14 +103,12 @@ def _run_stages(sandbox: Sandbox, between: Callable[[], object], before: str, se
     return Outcome(rows, maps)
 
 
-def _validate(sandbox: Sandbox) -> Validated:
+def _validate(sandbox: Sandbox) -> Checked:
     with watched(sandbox):
         dataset = read_source(sandbox.source)
         used = {instance.category for instance in dataset.instances if instance.category}
         class_of = classes.select("auto", dataset.categories, used)
-        tasks = check_tasks(dataset, sandbox.source, Rules(class_of, Policies()), keep_empty=False)
-        rechecking.keys_of(tasks, map(rechecking.content, tasks))
-        return collect(dataset, class_of, map(check, tasks))
+        return check_all(dataset, sandbox.source, Rules(class_of, Policies()))
 
 
 # ---- The child process. An audit hook cannot be removed from a process, so the process of the tests has none.

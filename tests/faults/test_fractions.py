@@ -68,7 +68,7 @@ def test_a_file_in_fractions_drops_only_its_image(sandbox, format, monkeypatch):
 def test_the_run_ends_if_all_files_are_in_fractions(sandbox, format, monkeypatch):
     put_fractions(sandbox.source, format, monkeypatch)
     with pytest.raises(UserError, match=r"no image can be used \(2 fractions; first: .* they are fractions"):
-        validate(sandbox)
+        run_stages(sandbox)
 
 
 def test_an_object_of_one_pixel_is_kept_in_a_file_of_pixels(sandbox):

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from segpipe.core import memory
 from segpipe.core.errors import AnnotationError, UserError
 from segpipe.data import photos
-from segpipe.masks.mask_files import read_stored
+from segpipe.masks.mask_files import hashes, read_stored
 from tests.conftest import ROOT
 from tests.faults import sources
 
@@ -54,25 +53,33 @@ CHECK = """
 import resource, sys
 from pathlib import Path
 from segpipe.core.command import run
+from segpipe.core.shards import Kept
+from segpipe.data import tables
+from segpipe.data.preprocessing import Fit
 from segpipe.ingest.read import read_source
-from segpipe.validate import rechecking
-from segpipe.validate.dataset import check_tasks
-from segpipe.validate.image import check
-from segpipe.validate.judge import Rules
 from segpipe.ledger.policies import Policies
+from segpipe.ledger.rows import read_ledger
+from segpipe.validate.judge import Rules
+from segpipe.validate.shard import CheckJob, check_shard
 
-source, cache, there = Path(sys.argv[1]), Path(sys.argv[2]), resource.RLIM_INFINITY
-tasks = check_tasks(read_source(source), source, Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False)
+source, folder, there = Path(sys.argv[1]), Path(sys.argv[2]), resource.RLIM_INFINITY
+tables.write_dataset(folder, read_source(source))
+tables.read_dataset(folder)
+job = CheckJob(
+    records=folder, root=source, rules=Rules({"cat": "cat", "dog": "dog"}, Policies()), keep_empty=False,
+    fit=Fit("stretch", (32, 32)), kept=Kept(folder / "kept"), count=1, version="", photo_version="",
+)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 10_000_000, there))
 try:
-    run(lambda: rechecking.check_all(tasks, cache, lambda some: map(check, some)))
+    run(lambda: check_shard(job, 0))
 except SystemExit as end:
     print(end)
 finally:
     resource.setrlimit(resource.RLIMIT_AS, (there, there))
-checked = rechecking.check_all(tasks, cache, lambda some: map(check, some))
-print([one.rows[0].verdict for one in checked])
+print(list((folder / "kept").iterdir()))
+result = check_shard(job, 0)
+print(result.state, [row.verdict for row in read_ledger(result.folder / "ledger.parquet") if row.kind == "image"])
 """
 
 
@@ -100,16 +107,17 @@ def test_validate_stops_without_saving_a_verdict(tmp_path):
     document["images"][0] |= {"width": SIDE, "height": SIDE}
     sources.put(tmp_path / "source", "instances.json", document)
     Image.new("L", (SIDE, SIDE)).save(tmp_path / "source/a.png")
-    end, verdicts = python(CHECK, tmp_path / "source", tmp_path / "cache").splitlines()
+    end, kept, verdicts = python(CHECK, tmp_path / "source", tmp_path / "work").splitlines()
     problem = "not enough memory; free some, or run fewer processes (compute.workers in params.yaml)"
     assert end == f"error: {tmp_path / 'source/a.png'}: {problem}"
-    assert verdicts == "['kept', 'kept']"
+    assert kept == "[]"
+    assert verdicts == "computed ['kept', 'kept']"
 
 
 def test_a_failing_disk_stops_reading(tmp_path):
     path = tmp_path / "a.png"
     path.symlink_to("/proc/self/mem")  # its first byte cannot be read: an input/output error
-    for reader in (photos.read_image, read_stored, memory.content):
+    for reader in (photos.read_image, read_stored, photos.sha256_of, lambda mask: hashes(mask.parent, [mask.name])):
         with pytest.raises(UserError, match=r"a\.png: Input/output error; check the disk") as caught:
             reader(path)
         assert not isinstance(caught.value, AnnotationError)

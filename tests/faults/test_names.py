@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 import pytest
 
 from segpipe.core.errors import UserError
-from segpipe.validate.dataset import Validated
+from tests.checking import Checked
 from tests.faults import sources
 from tests.faults.sandbox import Sandbox, Verdict, run_stages, validate
 
@@ -126,18 +126,18 @@ def renamed(sandbox: Sandbox, format: str, name: str, *photos: str) -> None:
     NAMED[format](sandbox.source, name)
 
 
-def notes(validated: Validated) -> dict[str, tuple[str, str]]:
+def notes(checked: Checked) -> dict[str, tuple[str, str]]:
     """Code and detail of the findings on photos that are not where their record says, by image key."""
     codes = ("found_elsewhere", "other_folder")
-    return {it.image_key: (it.code, it.detail) for it in validated.findings if it.code in codes}
+    return {it.image_key: (it.code, it.detail) for it in checked.findings if it.code in codes}
 
 
-def verdicts(validated: Validated) -> list[Verdict]:
-    return sorted((row.verdict, row.reason) for row in validated.rows if row.kind == "image")
+def verdicts(checked: Checked) -> list[Verdict]:
+    return sorted((row.verdict, row.reason) for row in checked.rows if row.kind == "image")
 
 
-def details(validated: Validated, verdict: str) -> list[str]:
-    return [row.detail for row in validated.rows if row.kind == "image" and row.verdict == verdict]
+def details(checked: Checked, verdict: str) -> list[str]:
+    return [row.detail for row in checked.rows if row.kind == "image" and row.verdict == verdict]
 
 
 @pytest.mark.parametrize("format", NAMED)
@@ -146,56 +146,56 @@ def test_a_photo_with_a_record_never_replaces_another_photo(sandbox, format):
     (b,) = [photo.key for photo in validate(sandbox).photos if photo.key.endswith("b")]
     untouched = [instance for instance in validate(sandbox).instances if instance.image_key == b]
     NAMED[format](sandbox.source, "video1/b.png")
-    validated = validate(sandbox)
-    assert list(validated.instances) == untouched
-    assert verdicts(validated) == [MISSING, KEPT, ("skipped", "not_annotated")]
-    assert "no file 'video1/b.png' in the source; " in details(validated, "dropped")[0]
-    assert notes(validated) == {}
+    checked = validate(sandbox)
+    assert list(checked.instances) == untouched
+    assert verdicts(checked) == [MISSING, KEPT, ("skipped", "not_annotated")]
+    assert "no file 'video1/b.png' in the source; " in details(checked, "dropped")[0]
+    assert notes(checked) == {}
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_the_only_photo_of_a_name_in_another_folder_is_used_and_noted(sandbox, format, caplog):
     renamed(sandbox, format, "video1/c.png", "video2/c.png")
-    validated = validate(sandbox)
+    checked = validate(sandbox)
     words = "written 'video1/c.png'; the only file of that name is video2/c.png"
-    assert notes(validated) == {"video2__c": ("other_folder", words)}
-    assert f"other_folder: {words}" in details(validated, "kept")
+    assert notes(checked) == {"video2__c": ("other_folder", words)}
+    assert f"other_folder: {words}" in details(checked, "kept")
     assert f"1 photo is not in the folder that the record names (first: {NAMED_IN[format]}: {words})" in caplog.text
 
 
 @pytest.mark.parametrize("format", NAMED)
 def test_a_name_that_occurs_in_two_other_folders_is_missing(sandbox, format):
     renamed(sandbox, format, "video1/c.png", "video2/c.png", "video3/c.png")
-    validated = validate(sandbox)
-    assert verdicts(validated) == [MISSING, KEPT, *[("skipped", "not_annotated")] * 3]
-    assert "(video2/c.png, video3/c.png) in other folders" in details(validated, "dropped")[0]
+    checked = validate(sandbox)
+    assert verdicts(checked) == [MISSING, KEPT, *[("skipped", "not_annotated")] * 3]
+    assert "(video2/c.png, video3/c.png) in other folders" in details(checked, "dropped")[0]
 
 
 @pytest.mark.parametrize("name", ["C:\\photos\\video2\\c.png", "Video2/C.png", "/x/video2/c%2Epng"])
 @pytest.mark.parametrize("format", NAMED)
 def test_a_photo_found_elsewhere_is_noted(sandbox, format, name):
     renamed(sandbox, format, name, "video2/c.png", "video3/c.png")
-    validated = validate(sandbox)
-    assert [photo.key for photo in validated.photos if photo.key.startswith("video")] == ["video2__c"]
-    assert notes(validated) == {"video2__c": ("found_elsewhere", f"written {name!r}, found as video2/c.png")}
+    checked = validate(sandbox)
+    assert [photo.key for photo in checked.photos if photo.key.startswith("video")] == ["video2__c"]
+    assert notes(checked) == {"video2__c": ("found_elsewhere", f"written {name!r}, found as video2/c.png")}
 
 
 @pytest.mark.parametrize("path", ["gone.png", "C:\\old\\a.png", "../photos/a.jpg"])
 def test_the_photo_beside_a_labelme_file_replaces_a_wrong_path_and_is_noted(sandbox, path):
     sources.put_labelme(sandbox.source)
     put_json_name(sandbox.source, "a.json", ("imagePath",), path)
-    validated = validate(sandbox)
-    assert [photo.key for photo in validated.photos] == ["a", "b"]
-    assert notes(validated) == {"a": ("found_elsewhere", f"written {path!r}, found as a.png")}
+    checked = validate(sandbox)
+    assert [photo.key for photo in checked.photos] == ["a", "b"]
+    assert notes(checked) == {"a": ("found_elsewhere", f"written {path!r}, found as a.png")}
 
 
 def test_the_suffix_in_a_labelme_file_decides_between_two_photos(sandbox):
     sources.put_labelme(sandbox.source)
     sources.put_photo(sandbox.source / "a.bmp", 5)
     put_json_name(sandbox.source, "a.json", ("imagePath",), "C:\\old\\a.png")
-    validated = validate(sandbox)
-    assert [photo.file for photo in validated.photos] == ["a.png", "b.png"]
-    assert [it.detail for it in validated.findings] == ["written 'C:\\\\old\\\\a.png', found as a.png"]
+    checked = validate(sandbox)
+    assert [photo.file for photo in checked.photos] == ["a.png", "b.png"]
+    assert [it.detail for it in checked.findings] == ["written 'C:\\\\old\\\\a.png', found as a.png"]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:30])

@@ -11,6 +11,7 @@ from segpipe.__main__ import main
 from segpipe.convert import convert
 from segpipe.core.files import sha256_of
 from segpipe.data import photos, tables
+from segpipe.data.store import Store
 from segpipe.inference.pairs import find_pairs
 from tests import data_half
 from tests.convert.scenes import label_maps
@@ -48,9 +49,9 @@ def test_masks_and_records_come_from_the_embedded_photo(project, source):
     counts = json.loads((project / "metrics/validate.json").read_text())
     assert counts["images"]["verdicts"] == {"kept": 1, "dropped": 1}
     assert counts["images"]["reasons"] == {"unreadable": 1}
-    stored = np.load(project / "data/store/images.npy")
-    assert stored.shape[0] == 1
-    assert stored.std() > 10  # not blank
+    stored = Store.open(project / "data/photos", project / "data/labels").images
+    assert len(stored) == 1
+    assert stored[0].std() > 10  # not blank
 
 
 def test_no_stage_copies_the_embedded_photo(project):

@@ -73,7 +73,8 @@ def photo(key):
 
 
 def write_photos(photos):
-    tables.write_photos(Path("data/checked/images.parquet"), photos, [bytes(FINGERPRINT_BYTES)] * len(photos))
+    table = tables.table_of_photos([(photo, bytes(FINGERPRINT_BYTES)) for photo in photos])
+    tables.write(Path("data/checked/images.parquet"), tables.numbered(table))
 
 
 def write_splits(splits):

@@ -31,8 +31,6 @@ SETTINGS = {
 }  # fmt: skip
 CHANGES_NO_RESULT = ("compute.", "tracking.")
 UNDECLARED = {
-    # photos: for a cache
-    "validate": {"photos.height", "photos.width", "photos.fit", "photos.tiles.side", "photos.tiles.overlap"},
     "train": {"ingest.source"},  # to find the source's hash in dvc.lock, for the tags of the run
     "render": {"evaluate.batch_size"},  # changes no prediction
 }

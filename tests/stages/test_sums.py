@@ -12,8 +12,9 @@ from segpipe.core.command import run
 from segpipe.data import tables
 from segpipe.ingest.formats import coco as coco_reader
 from segpipe.masks.painting import Painting
+from segpipe.rasterize import shard as rasterize_shard
 from segpipe.split import assign
-from segpipe.validate import image
+from segpipe.validate import shard as validate_shard
 from tests import data_half
 from tests.ingest.folders import coco, drawn, photo, put_images, put_json
 
@@ -90,20 +91,31 @@ OF_AN_ANNOTATION = {
     ids=[*OF_AN_IMAGE, *(f"of an annotation: {what}" for what in OF_AN_ANNOTATION)],
 )
 def test_validate_passes_on_exactly_the_kept_records(project, monkeypatch, key, change, message):
-    wrapped(monkeypatch, image, "check", lambda c: change(c) if c.rows[0].id == key else c)
+    wrapped(monkeypatch, validate_shard, "check", lambda c: change(c) if c.rows[0].id == key else c)
     assert last_line(project, "validate") == f"error: the totals do not add up: {message}{END}"
     assert not (project / "data/checked").exists()
 
 
-@pytest.mark.parametrize(
-    ("holder", "name", "first"),
-    [(tables, "read_photos", "image c"), (tables, "read_instances", "annotation instances.json#2")],
-)
-def test_rasterize_draws_everything_that_validate_keeps(project, monkeypatch, holder, name, first):
-    line = last_line(project, "rasterize", lambda: wrapped(monkeypatch, holder, name, lambda records: records[:-1]))
+@pytest.mark.parametrize(("name", "first"), [("images", "image c"), ("instances", "annotation instances.json#2")])
+def test_rasterize_draws_everything_that_validate_keeps(project, name, first):
+    path = project / f"data/checked/{name}.parquet"
+
+    def without_last() -> None:
+        table = tables.read_shard(path, 0)
+        tables.write(path, table.slice(0, table.num_rows - 1))
+
+    line = last_line(project, "rasterize", without_last)
     message = f"the ledger keeps 5 records, the stage passes on 4; first difference: {first}"
     assert line == f"error: the totals do not add up: {message}{END}"
     assert not (project / "data/ledger.parquet").exists()
+
+
+def test_rasterize_draws_each_annotation_of_a_shard(project, monkeypatch):
+    line = last_line(
+        project, "rasterize", lambda: wrapped(monkeypatch, rasterize_shard, "by_image", lambda of: {"a": of["a"]})
+    )
+    assert line == f"error: the totals do not add up: shard 0: 2 annotations to draw, 1 drawn{END}"
+    assert not list((project / ".segpipe/shards/rasterize").iterdir())
 
 
 def test_rasterize_gives_every_pixel_a_value(project, monkeypatch):

@@ -98,7 +98,7 @@ def test_equal_names_of_different_depth_are_different_params():
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("dvc.data/store", "dvc.data/store"), ("dvc.../fotos (1)//", "dvc/fotos_1/_/_"), ("dvc.C:\\a", "dvc.c_a")],
+    [("dvc.data/photos", "dvc.data/photos"), ("dvc.../fotos (1)//", "dvc/fotos_1/_/_"), ("dvc.C:\\a", "dvc.c_a")],
 )
 def test_a_path_becomes_the_name_of_a_tag(path, expected):
     assert tag_name(path) == expected

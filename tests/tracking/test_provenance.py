@@ -12,7 +12,7 @@ stages:
   train:
     cmd: python -m stages.train
     deps:
-    - path: data/store
+    - path: data/photos
       hash: md5
       md5: 0000000000000000000000000000old1.dir
     outs:
@@ -26,7 +26,7 @@ stages:
       hash: md5
       md5: 33333333333333333333333333333333.dir
     outs:
-    - path: data/store
+    - path: data/photos
       hash: md5
       md5: 44444444444444444444444444444444.dir
 """
@@ -52,10 +52,10 @@ def _git(*arguments: str) -> str:
 
 
 def test_a_clean_checkout_has_its_commit_and_is_not_dirty(project):
-    assert provenance.tags(Path("dvc.lock"), ["data/store"]) == {
+    assert provenance.tags(Path("dvc.lock"), ["data/photos"]) == {
         "git.commit": _git("rev-parse", "HEAD"),
         "git.dirty": "false",
-        "dvc.data/store": "44444444444444444444444444444444.dir",
+        "dvc.data/photos": "44444444444444444444444444444444.dir",
     }
 
 
@@ -80,12 +80,12 @@ def test_without_git_and_lock_file_there_are_no_tags(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     monkeypatch.setenv("PATH", "")
-    assert provenance.tags(Path("dvc.lock"), ["data/store"]) == {}
+    assert provenance.tags(Path("dvc.lock"), ["data/photos"]) == {}
 
 
 def test_the_hash_of_an_output_comes_before_that_of_a_dependency(project):
-    assert provenance.dvc_hashes(Path("dvc.lock"), ["data/store", "data/demo", "data/none"]) == {
-        "data/store": "44444444444444444444444444444444.dir",
+    assert provenance.dvc_hashes(Path("dvc.lock"), ["data/photos", "data/demo", "data/none"]) == {
+        "data/photos": "44444444444444444444444444444444.dir",
         "data/demo": "33333333333333333333333333333333.dir",
     }
 
@@ -93,7 +93,7 @@ def test_the_hash_of_an_output_comes_before_that_of_a_dependency(project):
 @pytest.mark.parametrize("text", ["", "a: [", "[]", "stages:\n"])
 def test_an_unreadable_lock_file_has_no_hashes(tmp_path, text):
     (tmp_path / "dvc.lock").write_text(text)
-    assert provenance.dvc_hashes(tmp_path / "dvc.lock", ["data/store"]) == {}
+    assert provenance.dvc_hashes(tmp_path / "dvc.lock", ["data/photos"]) == {}
 
 
 def test_the_md5_is_that_of_the_file_content(tmp_path):

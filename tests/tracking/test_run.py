@@ -30,7 +30,7 @@ FACTS = RunFacts(
     name="unet",
     inputs="abcdef1234567890",
     params={"seed": 7, "train": {"lr": 0.001, "note": "x" * 7000}},
-    tags={"git.commit": "c" * 40, "git.dirty": "false", "dvc.data/store": "1" * 32 + ".dir"},
+    tags={"git.commit": "c" * 40, "git.dirty": "false", "dvc.data/photos": "1" * 32 + ".dir"},
     classes=("background", "Traffic Light"),
 )
 SETTINGS = Tracking(experiment="shapes")

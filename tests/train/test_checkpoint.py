@@ -25,8 +25,9 @@ from tests.train import tiny
 PACKAGE = ROOT / "src/segpipe"
 # The training, its plan, the first weights, and the split.
 ENTRIES = ("train/loop.py", "train/planning.py", "models/weights.py", "data/split_table.py")
-# Libraries that fetch weights or pack images (whose values are hashed), check a model card, or draw a progress bar.
-WITHOUT_EFFECT = {"huggingface-hub", "pillow", "pydantic", "safetensors", "segpipe", "tqdm"}
+# Libraries that fetch weights, pack images or read their table (whose values are hashed), check a model card, or draw
+# a progress bar.
+WITHOUT_EFFECT = {"huggingface-hub", "pillow", "pyarrow", "pydantic", "safetensors", "segpipe", "tqdm"}
 
 
 def a_training(seed_of_gradients=0):

@@ -6,11 +6,9 @@ import pytest
 import torch
 
 from segpipe.core.errors import UserError
-from segpipe.data.classes import ClassTable
-from segpipe.data.preprocessing import Fit
-from segpipe.data.store import Store
 from segpipe.train import augment
 from segpipe.train.data import TrainingData, steps_per_epoch, training_batches, validation_batches
+from tests import stores
 from tests.train import tiny
 
 
@@ -64,36 +62,35 @@ def test_validation_shows_every_image_once_in_order():
     assert all(batch.variations is None for batch in batches)
 
 
-def test_images_are_read_from_a_file_as_from_memory(tmp_path):
-    data = tiny.data()
-    np.save(tmp_path / "images.npy", data.images)
-    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    from_file = replace(data, images=mapped)
-    first, second = (next(validation_batches(d, 2, tiny.CPU)) for d in (data, from_file))
-    assert torch.equal(first.images, second.images)
+def test_a_training_from_files_equals_one_from_memory(tmp_path):
+    data, recipe = tiny.data(), tiny.recipe(epochs=1)
+    opened = stores.put(tmp_path, data.images, data.labels)
+    from_files = replace(data, images=opened.images, labels=opened.labels)
+    trained = [tiny.fit(tmp_path / name, d, recipe)[0] for name, d in (("memory", data), ("files", from_files))]
+    one, other = (network.state_dict() for network in trained)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_seen_classes_are_the_classes_of_the_training_images():
     assert tiny.data().seen == (True, True, True, False)
 
 
-def store(row_pixels):
+def store(folder, row_pixels):
     keys = ("tree", "field", "field", "field", "lake")
-    boxes = np.array([[0, 0, 8, 8], *([0, x, 8, x + 8] for x in (0, 6, 12)), [0, 0, 8, 8]], np.int32)
+    boxes = [[0, 0, 8, 8], *([0, x, 8, x + 8] for x in (0, 6, 12)), [0, 0, 8, 8]]
     images = np.zeros((5, 8, 8, 3), np.uint8)
-    classes, fit = ClassTable(("background", "cat")), Fit("letterbox", (8, 8), 8, 2)
-    return Store(keys, classes, fit, images, images[..., 0], boxes, np.array(row_pixels))
+    return stores.put(folder, images, images[..., 0], keys=keys, boxes=boxes, row_pixels=row_pixels)
 
 
-def test_tiles_are_on_the_side_of_their_image_and_tiles_without_a_label_are_left_out():
-    opened = store([[64, 0], [0, 0], [60, 0], [0, 64], [3, 4]])
+def test_tiles_are_on_the_side_of_their_image_and_tiles_without_a_label_are_left_out(tmp_path):
+    opened = store(tmp_path, [[64, 0], [0, 0], [60, 0], [0, 64], [3, 4]])
     data = TrainingData.of(opened, {"tree": "val", "field": "train", "lake": ""})
     assert (data.train_index.tolist(), data.val_index.tolist()) == ([2, 3], [0])
     assert data.keys[2:] == ("field (x 6-14, y 0-8)", "field (x 12-20, y 0-8)", "lake")
     assert data.seen == (True, True)  # the cat of a tile
 
 
-def test_a_store_without_a_labelled_row_to_train_on_is_an_error():
-    opened = store([[64, 0], [0, 0], [0, 0], [0, 0], [0, 64]])
+def test_a_store_without_a_labelled_row_to_train_on_is_an_error(tmp_path):
+    opened = store(tmp_path, [[64, 0], [0, 0], [0, 0], [0, 0], [0, 64]])
     with pytest.raises(UserError, match="no image is left to train on"):
         TrainingData.of(opened, {"tree": "val", "field": "train", "lake": "test"})

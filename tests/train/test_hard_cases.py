@@ -5,24 +5,17 @@ import pytest
 import torch
 
 from segpipe.core.errors import UserError
-from segpipe.data.classes import ClassTable
-from segpipe.data.preprocessing import Fit, stored_windows
-from segpipe.data.store import Store, begin, finish, put
 from segpipe.train import loop
 from segpipe.train.data import TrainingData
 from segpipe.train.history import EpochRecord
+from tests import stores
 from tests.disk import full_disk
 from tests.train import tiny
 
 
 def a_store(folder, count):
-    fit, classes = Fit("stretch", (32, 32)), ClassTable(("background", "red"))
-    begin(folder, count, fit)
-    for position in range(count):
-        put(folder, position, np.zeros((32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8))
-    rows, pixels = [(f"image{i}", stored_windows((32, 32), fit)[0]) for i in range(count)], np.full((count, 2), 512)
-    finish(folder, rows, classes, fit, pixels, pixels)
-    return Store.open(folder)
+    images = np.zeros((count, 32, 32, 3), np.uint8)
+    return stores.put(folder, images, images[..., 0])
 
 
 def test_the_split_decides_which_images_train_and_validate(tmp_path):

@@ -1,15 +1,18 @@
 import argparse
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from segpipe import params
 from segpipe.commands import forecast
+from segpipe.data.store import Store
 from segpipe.models import weights
 from segpipe.models.segmenter import Segmenter, build_segmenter
 from segpipe.train import distributed, prepare
 from stages import train
+from tests import stores
 from tests.conftest import ROOT
 
 ENCODER = "mobilenetv3_small_050"
@@ -20,13 +23,13 @@ def inputs_with(tmp_path, monkeypatch):
     """A function that returns the hash of the inputs after changes of section `train`."""
     settings = params.load()
     monkeypatch.chdir(tmp_path)
-    prepare.STORE.mkdir(parents=True)
-    for path in (prepare.STORE / "images.npy", prepare.SPLITS):
-        path.write_bytes(b"the same")
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    store = stores.put(tmp_path / "data", images, images[..., 0])
+    prepare.SPLITS.write_bytes(b"the same")
 
-    def inputs(network: Segmenter | None = None, **changes: object) -> str:
+    def inputs(network: Segmenter | None = None, store: Store = store, **changes: object) -> str:
         recipe = settings.train.model_copy(update={"weights": "random"} | changes)
-        return prepare.inputs(recipe, network, settings.seed)
+        return prepare.inputs(recipe, store, network, settings.seed)
 
     return inputs
 
@@ -39,6 +42,13 @@ def test_a_setting_that_does_not_change_the_weights_leaves_the_hash_unchanged(in
 @pytest.mark.parametrize("change", [{"lr": 0.5}, {"epochs": 3}, {"ema_decay": 0.5}])
 def test_a_setting_that_changes_the_weights_changes_the_hash(inputs_with, change):
     assert inputs_with(**change) != inputs_with()
+
+
+def test_other_images_and_other_splits_change_the_hash(inputs_with, tmp_path):
+    before, images = inputs_with(), np.ones((2, 8, 8, 3), np.uint8)
+    assert inputs_with(store=stores.put(tmp_path / "other", images, images[..., 0])) != before
+    prepare.SPLITS.write_bytes(b"others")
+    assert inputs_with() != before
 
 
 def test_the_budget_changes_the_hash_if_the_epochs_fill_it(inputs_with):

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from segpipe.convert.target import AnnotatedImage, Target, Written
 from segpipe.core.errors import UserError
 from segpipe.data import classes
 from segpipe.data.classes import BACKGROUND, ClassTable
-from segpipe.data.preprocessing import Fit
 from segpipe.data.records import Image, Instance
 from segpipe.ingest.mask_classes import meaning_in_file
 from segpipe.ledger.policies import Policies
@@ -17,8 +15,6 @@ from segpipe.masks.painting import SMALLER_ON_TOP
 from segpipe.rasterize.image import DrawTask, Painted, paint
 from segpipe.validate.image import CheckTask, check
 from segpipe.validate.judge import Rules
-
-_FIT = Fit("stretch", (32, 32))  # a DrawTask needs one, but nothing is resized here
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +81,8 @@ def draw(job: ConversionJob) -> tuple[Drawing | None, list[Row]]:
     checked = check(job.check)
     if checked.photo is None:
         return None, list(checked.rows)
-    task = DrawTask(
-        root=job.target.root,
-        photo=checked.photo,
-        instances=checked.instances,
-        indices=classes.class_indices(job.categories, "multiclass"),
-        classes=job.classes,
-        priority=SMALLER_ON_TOP,
-        fit=_FIT,
-        position=0,
-        masks=Path(),
-        store=Path(),
-    )
+    indices = classes.class_indices(job.categories, "multiclass")
+    task = DrawTask(job.target.root, checked.photo, checked.instances, indices, SMALLER_ON_TOP)
     painted = paint(task)
     visible_px = dict(zip((i.id for i in checked.instances), painted.owned_px()[1:].tolist(), strict=True))
     rows = [

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +27,14 @@ class Shards:
     def __iter__(self) -> Iterator[pa.Table]:
         """The rows of each shard."""
         with self.path.open("rb") as file:
-            table = pq.ParquetFile(file, pre_buffer=False)
+            table = parquet_file(file)
             for shard in range(table.num_row_groups):
                 yield table.read_row_group(shard, self.names, use_threads=False)
+
+
+def parquet_file(file: BinaryIO, buffer_size: int = 0) -> pq.ParquetFile:
+    """An open parquet file. Read it with use_threads=False. buffer_size: bytes to read at a time; 0: a whole column."""
+    return pq.ParquetFile(file, pre_buffer=False, buffer_size=buffer_size)
 
 
 def numbers(column: pa.ChunkedArray, absent: int = 0) -> np.ndarray:

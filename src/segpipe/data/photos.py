@@ -32,7 +32,6 @@ from segpipe.data import rgb, tiffs
 from segpipe.data.records import Frame
 from segpipe.data.rgb import Change, File
 
-Stamp = tuple[int, int]  # size of a file in bytes, time of its last change in ns; they change with its content
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "MPO")
 SUPPORTED_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 300_000_000  # of a photo or a mask; 1.2 GB when decoded, 2.7 GB while 16-bit colours are read
@@ -64,7 +63,6 @@ class Decoded:
 class OpenPhoto:
     """An open photo whose header has been read."""
 
-    stamp: Stamp
     stored_hw: tuple[int, int]  # height and width before the EXIF orientation is applied
     orientation: int  # EXIF orientation, 1 if there is none
     raw_mode: str  # Pillow's name for the layout of the values in the file
@@ -96,14 +94,14 @@ def open_photo(path: Path) -> Iterator[OpenPhoto]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about broken metadata, which changes no pixel
-        stamp, file = _file(path)
+        file = _file(path)
         with file:
             try:
                 with _image(file, path) as image:
                     raw_mode, turn = rgb.raw_mode(image), orientation(image)
                     size_hw = (image.height, image.width)
                     stored_hw = viewed_hw(size_hw, turn) if _is_turned_by_pillow(image) else size_hw
-                    yield OpenPhoto(stamp, stored_hw, turn, raw_mode, image, file)
+                    yield OpenPhoto(stored_hw, turn, raw_mode, image, file)
             except UserError:
                 raise
             except Exception as error:  # Pillow's plugins raise any exception on damaged bytes
@@ -157,10 +155,14 @@ def viewed_wh(path: Path) -> tuple[int, int]:
         raise AnnotationError(f"{problem}; restore the photo", "image_lost") from error
 
 
-def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file. Raises OSError."""
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a photo's bytes in hex, as OpenPhoto.sha256. Raises as `open_photo`."""
+    try:
+        with _file(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        machine.raise_if_machine_fault(error, str(path))
+        raise _unreadable(error) from error
 
 
 def suffix(path: Path) -> str:
@@ -250,12 +252,11 @@ def _is_turned_by_pillow(image: ImageFile) -> bool:
     return isinstance(image, TiffImageFile)
 
 
-def _file(path: Path) -> tuple[Stamp, File]:
+def _file(path: Path) -> File:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would wait forever
             raise AnnotationError("is not a regular file; replace or remove it", "unreadable")
-        # the stamp first: a later change of the file also changes its stamp
-        return stamp_of(path), io.BytesIO(embedded_file(path)) if is_embedded(path) else path.open("rb")
+        return io.BytesIO(embedded_file(path)) if is_embedded(path) else path.open("rb")
     except FileNotFoundError:
         raise AnnotationError("no such file; restore it or remove its record", "missing_file") from None
     except (OSError, MemoryError) as error:

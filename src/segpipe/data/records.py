@@ -1,10 +1,8 @@
 """The records of a source, in one form for all formats: images, instances, category names."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from functools import cache
-from operator import attrgetter
-from typing import Any, Literal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 Frame = Literal["viewed", "stored"]  # pixels with the EXIF orientation applied, or as they are in the file
 # crowd: a region of uncounted objects; ignore: a region that the source excludes from the truth.
@@ -15,39 +13,8 @@ Note = tuple[str, str]  # code and text of a finding that only a reader can see
 FLAGS = ("difficult", "occluded", "truncated")
 
 
-class Record:
-    """Base of frozen dataclasses that are sent between processes by the thousand; it makes them pickle fast.
-
-    The default of dataclasses looks up every field again for each record, which takes ten times as long.
-    """
-
-    __slots__ = ()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        kind: Any = type(self)
-        return from_values, (kind, _values_of(kind)(self))
-
-
-def from_values(kind: Any, values: tuple[Any, ...]) -> Any:
-    """The record of class `kind` with these field values, in the order of its fields."""
-    record = object.__new__(kind)
-    for name, value in zip(_names_of(kind), values, strict=True):
-        object.__setattr__(record, name, value)
-    return record
-
-
-@cache
-def _names_of(kind: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
-
-
-@cache
-def _values_of(kind: Any, but: str = "") -> Callable[[object], Any]:
-    return attrgetter(*(name for name in _names_of(kind) if name != but))
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rle(Record):
+class Rle:
     """COCO's run lengths of one mask, down the columns; the first run counts zeros."""
 
     size_hw: tuple[int, int]  # height and width in pixels
@@ -55,7 +22,7 @@ class Rle(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Image(Record):
+class Image:
     """One image of the source, as its annotation files describe it."""
 
     key: str  # unique, safe as a file name
@@ -75,7 +42,7 @@ class Image(Record):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Instance(Record):
+class Instance:
     """One annotated object. Its shape is exactly one of: rings, rle, the pixels of mask_file that equal mask_value."""
 
     id: str  # unique in the data set
@@ -126,13 +93,6 @@ class Dataset:
     conflicts: tuple[Conflict, ...] = ()
 
 
-def without_place(record: Image | Instance) -> tuple[Any, ...]:
-    """The field values without `place`, which decides nothing; an Rle as a tuple of its values."""
-    kind: Any = type(record)
-    values: tuple[Any, ...] = _values_of(kind, "place")(record)
-    return tuple(_values_of(Rle)(value) if isinstance(value, Rle) else value for value in values)
-
-
 def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
     """The instances by image key, in their order; "": instances that name no known image."""
     grouped: dict[str, list[Instance]] = {}
@@ -142,7 +102,7 @@ def by_image(instances: Iterable[Instance]) -> dict[str, list[Instance]]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Photo(Record):
+class Photo:
     """An image whose photo can be decoded."""
 
     # as in Image

@@ -13,7 +13,6 @@ from PIL.MpoImagePlugin import MpoImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from segpipe.data import tiffs
-from segpipe.data.records import Record
 
 Noted = tuple[str, str, str]  # an image's name, and the code and detail of one of its changes
 File = io.BytesIO | io.BufferedReader
@@ -25,7 +24,7 @@ _STRIP = 1 << 18  # pixels scaled at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Record):
+class Change:
     """One difference between the used pixels and those of the file."""
 
     code: str  # of a finding

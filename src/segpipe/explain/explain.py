@@ -76,7 +76,7 @@ def _of_annotation(outputs: Outputs, row: Row, settings: RunSettings) -> tuple[l
     if task is None or position is None:
         lines += [_line("rasterize", "not drawn"), *_split_lines(outputs, row)]
         return [*lines, *_remedy_lines(row)], _undrawn(outputs, outputs.images.get(row.image_key), settings, instance)
-    pixels = _pixels(task, position)
+    pixels = _pixels(task, position, settings.fit)
     lines += [*_rasterize_lines(outputs, row, pixels, settings), *_split_lines(outputs, row), *_remedy_lines(row)]
     image = _read_photo(task.photo, settings)
     if isinstance(image, str):
@@ -134,29 +134,19 @@ class _Pixels:
     store_px: list[int]  # its visible pixels in each row of the store
 
 
-def _pixels(task: DrawTask, position: int) -> _Pixels:
+def _pixels(task: DrawTask, position: int, fit: Fit) -> _Pixels:
     owners = paint(task).owners()
     mask = picture.mask_of(task.instances[position], owners.shape, task.root)
     counts = np.bincount(owners[mask], minlength=len(task.instances) + 1).tolist()
     others = [(task.instances[i - 1], n) for i, n in enumerate(counts) if n and i not in (0, position + 1)]
     visible = owners == position + 1
-    store_px = [int(visible[np.ix_(*sampled(window))].sum()) for window in task.windows]
+    store_px = [int(visible[np.ix_(*sampled(window))].sum()) for window in stored_windows(owners.shape, fit)]
     return _Pixels(mask, visible, sorted(others, key=lambda pair: -pair[1]), store_px)
 
 
 def _task(outputs: Outputs, photo: Photo, settings: RunSettings) -> DrawTask:
-    return DrawTask(
-        root=settings.root,
-        photo=photo,
-        instances=outputs.drawn.get(photo.key, ()),
-        indices=dict(outputs.indices),
-        classes=outputs.classes,
-        priority=settings.priority if isinstance(settings.priority, str) else tuple(settings.priority),
-        fit=settings.fit,
-        position=0,
-        masks=DATA / "masks",
-        store=DATA / "store",
-    )
+    priority = settings.priority if isinstance(settings.priority, str) else tuple(settings.priority)
+    return DrawTask(settings.root, photo, outputs.drawn.get(photo.key, ()), outputs.indices, priority)
 
 
 def _position(task: DrawTask | None, id_: str) -> int | None:

@@ -9,14 +9,13 @@ import pyarrow as pa
 
 from segpipe.data import tables
 from segpipe.data.columns import counts, numbers
-from segpipe.data.records import Record
 from segpipe.data.tables import POSITION, column
 from segpipe.ledger.reasons import OF_PAIR
 from segpipe.ledger.rows import RecordKind, Row, is_vanished
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding(Record):
+class Finding:
     """One finding about one image or annotation. A record may have several."""
 
     code: str  # of a finding in reasons.toml

@@ -13,7 +13,6 @@ from segpipe.core.errors import check_total
 from segpipe.core.plurals import counted
 from segpipe.data import tables
 from segpipe.data.columns import has, numbers
-from segpipe.data.records import Record
 from segpipe.ledger.reasons import OF_PAIR
 
 RecordKind = Literal["image", "annotation"]
@@ -28,10 +27,12 @@ DISCARDED = "discarded"  # left out by choice, such as an annotation of a class 
 SKIPPED = "skipped"  # an image without a matching annotation
 VERDICTS = (KEPT, REPAIRED, CLIPPED, HIDDEN, IGNORED, DROPPED, DISCARDED, SKIPPED)
 DRAWN = (KEPT, REPAIRED, CLIPPED, IGNORED)
+# Verdict, reason and detail of an object without a visible pixel
+COVERED = (HIDDEN, "covered", "all of its pixels are under other objects; see rasterize.priority")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row(Record):
+class Row:
     """The outcome of one image or one annotation. The reason must be in the vocabulary (reasons.toml)."""
 
     kind: RecordKind
@@ -98,16 +99,16 @@ def is_vanished(ledger: pa.Table) -> np.ndarray:
     return is_visible & is_gone & ~has(ledger, verdict=[IGNORED])
 
 
-def with_visible_px(row: Row, px_after: int, px_store: int | None = None) -> Row:
+def with_visible_px(row: Row, px_after: int) -> Row:
     """The row of a drawn annotation with its visible pixels; an object without any gets the verdict `hidden`.
 
-    px_after: pixels in the label map; px_store: pixels at training size.
+    px_after: pixels in the label map.
     """
-    row = replace(row, px_after=px_after, px_store=px_store)
+    row = replace(row, px_after=px_after)
     if px_after or row.verdict == IGNORED:
         return row
-    detail = "all of its pixels are under other objects; see rasterize.priority"
-    return replace(row, verdict=HIDDEN, reason="covered", detail=detail)
+    verdict, reason, detail = COVERED
+    return replace(row, verdict=verdict, reason=reason, detail=detail)
 
 
 def check_totals(rows: Sequence[Row], images_in: int, annotations_in: int) -> None:

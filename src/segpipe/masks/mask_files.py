@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 import reprlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 
 from segpipe.core import machine
 from segpipe.core.errors import AnnotationError, UserError
+from segpipe.core.files import sha256_of
 from segpipe.data.photos import MAX_PIXELS
 
 Colour = tuple[int, int, int]
@@ -75,6 +77,11 @@ def read_stored(path: Path) -> Stored:
     return Stored(exact, palette=palette)
 
 
+def hashes(root: Path, files: Iterable[str]) -> list[tuple[str, str]]:
+    """The mask files under `root`, sorted, each with its SHA-256, or the name of the error if it cannot be read."""
+    return [(file, _hash(root / file)) for file in sorted(files)]
+
+
 def decode_base64(text: Any) -> bytes:
     """The bytes in a base64 text. Raises AnnotationError (bad_rle)."""
     try:
@@ -99,6 +106,14 @@ def decode_mask(data: bytes) -> np.ndarray:
         machine.raise_if_machine_fault(error, "a mask stored as an image", io.BytesIO(data))
         problem = f"its mask cannot be decoded ({type(error).__name__})"
         raise AnnotationError(f"{problem}; export it again", "bad_rle") from error
+
+
+def _hash(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        machine.raise_if_machine_fault(error, str(path))
+        return type(error).__name__
 
 
 def _refuse_foreign(image: Image.Image) -> None:

@@ -1,36 +1,54 @@
-"""All images of a data set drawn: the label maps, the store, and the ledger with the visible pixels."""
+"""All images of a data set drawn: one job per shard, whose label maps, rows and counts are then put together."""
 
 import json
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segpipe.core import memory, parallel
-from segpipe.data import fitted, store, tables
+from segpipe.core import parallel, shards, versions
+from segpipe.core.shards import Kept, Result
+from segpipe.data import store, tables
 from segpipe.data.classes import ClassTable, refuse_unknown
-from segpipe.data.fitted import CachedRows
-from segpipe.data.preprocessing import Fit, Window, stored_windows
-from segpipe.data.records import Instance, Photo, by_image
-from segpipe.ledger.rows import Row, check_kept, one_shard, read_ledger, with_visible_px
+from segpipe.data.columns import Shards, numbers
+from segpipe.data.preprocessing import Fit
+from segpipe.data.tables import POSITION, shard_writer
+from segpipe.ledger.drawn import with_pixels
 from segpipe.ledger.totals import Totals
-from segpipe.rasterize import image, overlaps, redrawing
-from segpipe.rasterize.image import DrawnImage, DrawTask
+from segpipe.rasterize import overlaps
+from segpipe.rasterize.shard import DrawJob, ShardCounts, draw_shard, labels_file, masks_of
+
+_CODE = ("core", "data", "masks", "ledger", "rasterize")
 
 
-@dataclass(frozen=True, slots=True)
-class Rasterized:
-    """The ledger after drawing, and the counts of all label maps."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """The pixels of all label maps: N images, R rows for training, C classes; in the order of the source."""
 
-    rows: list[Row]
-    summary: dict[str, Any]  # for metrics/rasterize.json
+    class_px: np.ndarray  # int64 (N, C), native pixels of each class
+    ignored: int
+    rows: np.ndarray  # int64 (N,), the number of rows of each image
+    row_px: np.ndarray  # int64 (R, C), native pixels of each class in the window of each row
     overlaps: dict[tuple[int, int], int]  # as overlaps.total returns them
-    classes: ClassTable
+
+    def summary(self, names: Sequence[str]) -> dict[str, Any]:
+        """The counts for metrics/rasterize.json. names: of the classes, by class index."""
+        totals = self.class_px.sum(axis=0)
+        return {
+            "class_pixels": dict(zip(names, totals.tolist(), strict=True)),
+            "ignored_pixels": self.ignored,
+            "empty_masks": int((~self.class_px[:, 1:].any(axis=1)).sum()),
+            "store_rows": {
+                "whole": int((self.rows == 1).sum()),
+                "tiles": int(self.rows[self.rows > 1].sum()),
+                "only_ignored": int((self.row_px.sum(axis=1) == 0).sum()),
+            },
+        }
 
 
 def rasterize(
@@ -38,133 +56,93 @@ def rasterize(
     root: Path,
     *,
     masks: Path,
-    packed: Path,
+    labels: Path,
+    ledger: Path,
     priority: str | Sequence[str],
     fit: Fit,
     workers: int,
     dask: str,
-) -> Rasterized:
-    """Draw the label map of every image, and pack images and label maps at training size.
+) -> tuple[dict[str, Any], str]:
+    """Draw the label map of every image, at its size and at training size, and write the ledger with visible pixels.
 
-    checked: the folder that validate wrote; root: the source folder; masks: the folder for the label maps;
-    packed: the folder for the store; priority: the setting rasterize.priority; workers, dask: as for map_ordered.
-    Raises UserError if a photo has changed since validate ran, or `priority` names an unknown class.
+    Returns the counts for the metrics, and the table of overlaps as CSV.
+    checked: the folder that validate wrote; root: the source folder, for its mask files; masks: the folder for label
+    maps; labels: the folder for those at training size; ledger: the table to write; priority: the setting
+    rasterize.priority; workers, dask: as for map_ordered.
+    Raises UserError if a mask file has changed since validate ran, or `priority` names an unknown class.
     """
-    earlier = memory.FOLDER / "rasterize"
-    photos = tables.read_photos(checked / "images.parquet")
     classes = ClassTable.read(checked / "classes.json")
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
     refuse_unknown(priority, sorted(indices, key=lambda name: indices[name]))
-    instances, cached = tables.read_instances(checked / "instances.parquet"), fitted.existing(fit).cached()
-    to_draw = draw_tasks(photos, instances, root, indices, classes, priority, fit, masks, packed, cached)
-    row_windows = store_rows(to_draw)
-    store.begin(packed, len(row_windows), fit)
-    spread = partial(parallel.map_ordered, image.draw, workers=workers, dask=dask, what="label maps drawn")
-    keys = redrawing.keys_of(to_draw)
-    drawn = redrawing.draw_all(to_draw, keys, earlier, spread)
-    with ThreadPoolExecutor() as disk:  # the disk writes the store while this process counts
-        flushed = disk.submit(store.flush, packed)
-        disk.submit(fitted.clear)
-        rows = with_pixels(read_ledger(checked / "ledger.parquet"), to_draw, drawn)
-        totals = Totals.of([one_shard(rows)])
-        counts = totals.summary() | pixel_summary(drawn, classes.names)
-        counts |= {"store_rows": row_summary(drawn), "vanished_at_training_size": totals.vanished()}
-        hidden = overlaps.total(result.overlaps for result in drawn)
-    flushed.result()
-    store.finish(packed, row_windows, classes, fit, class_pixels(drawn), row_pixels(drawn))
-    classes.write(masks / "classes.json")
-    redrawing.keep(to_draw, keys, drawn, earlier)
-    return Rasterized(rows, counts, hidden, classes)
+    sizes = tables.shard_sizes(checked / "images.parquet")
+    kept = Kept(shards.FOLDER / "rasterize")
+    job = DrawJob(
+        checked=checked,
+        root=root,
+        indices=indices,
+        classes=classes,
+        priority=priority if isinstance(priority, str) else tuple(priority),
+        fit=fit,
+        kept=kept,
+        count=len(sizes),
+        version=versions.version_of(*_CODE),
+    )
+    draw = partial(draw_shard, job)
+    results = list(parallel.map_ordered(draw, range(len(sizes)), workers, "label maps drawn", dask, sizes))
+    counts = [ShardCounts.read(result) for result in results]
+    _write_ledger(ledger, checked, counts)
+    pixels = _in_order(counts, checked)
+    _write_masks(masks, results, classes)
+    _write_labels(labels, results, classes, pixels)
+    kept.keep_only(results)
+    totals = Totals.read(ledger)
+    summary = totals.summary() | pixels.summary(classes.names) | {"vanished_at_training_size": totals.vanished()}
+    return summary, overlaps.csv_text(pixels.overlaps, classes.names)
 
 
-def draw_tasks(
-    photos: Sequence[Photo],
-    instances: Sequence[Instance],
-    root: Path,
-    indices: Mapping[str, int],
-    classes: ClassTable,
-    priority: str | Sequence[str],
-    fit: Fit,
-    masks: Path,
-    store: Path,
-    cached: Mapping[tuple[str, str], CachedRows] | None = None,
-) -> list[DrawTask]:
-    """One task per photo, in the order of the photos, which is also the order of the store.
-
-    indices: class_index by category; cached: the photos that validate cached, by sha256 and frame.
-    """
-    of_image = by_image(instances)
-    row_counts = [len(stored_windows((photo.height, photo.width), fit)) for photo in photos]
-    first_rows = accumulate(row_counts, initial=0)
-    return [
-        DrawTask(
-            root=root,
-            photo=photo,
-            instances=tuple(of_image.get(photo.key, ())),
-            indices=dict(indices),
-            classes=classes,
-            priority=priority if isinstance(priority, str) else tuple(priority),
-            fit=fit,
-            position=position,
-            masks=masks,
-            store=store,
-            cached=cached.get((photo.sha256, photo.frame)) if cached else None,
-        )
-        for position, photo in zip(first_rows, photos, strict=False)
-    ]
+def _write_ledger(path: Path, checked: Path, counts: Sequence[ShardCounts]) -> None:
+    with shard_writer(path) as add:
+        for shard, of_shard in enumerate(counts):
+            table = tables.read_shard(checked / "ledger.parquet", shard)
+            keys, ids = (
+                tables.read_shard(checked / f"{name}.parquet", shard, [column]).column(0)
+                for name, column in (("images", "key"), ("instances", "id"))
+            )
+            add(with_pixels(table, keys, ids, of_shard.visible_px, of_shard.store_px))
 
 
-def store_rows(tasks: Sequence[DrawTask]) -> list[tuple[str, Window]]:
-    """The image key and the window of each row of the store, in order."""
-    return [(task.photo.key, window) for task in tasks for window in task.windows]
+def _in_order(counts: Sequence[ShardCounts], checked: Path) -> Pixels:
+    """The counts of all shards, in the order of the source."""
+    images = Shards(checked / "images.parquet", [POSITION])
+    position = np.concatenate([numbers(shard.column(POSITION)) for shard in images])
+    row_counts = np.concatenate([of_shard.rows for of_shard in counts])
+    order = np.argsort(position, kind="stable")
+    row_order = np.argsort(np.repeat(position, row_counts), kind="stable")
+    pairs: Counter[tuple[int, int]] = Counter()
+    for below, on_top, px in np.concatenate([of_shard.overlaps for of_shard in counts]).tolist():
+        pairs[below, on_top] += px
+    return Pixels(
+        class_px=np.concatenate([of_shard.class_px for of_shard in counts])[order],
+        ignored=int(sum(of_shard.ignore_px.sum() for of_shard in counts)),
+        rows=row_counts[order],
+        row_px=np.concatenate([of_shard.row_px for of_shard in counts])[row_order],
+        overlaps=dict(sorted(pairs.items())),
+    )
 
 
-def with_pixels(rows: Sequence[Row], tasks: Sequence[DrawTask], drawn: Sequence[DrawnImage]) -> list[Row]:
-    """The ledger with the visible pixels of each drawn annotation; objects without any are hidden.
-
-    rows: the ledger of validate; drawn: the result of each task.
-    Raises LedgerError unless the tasks have exactly the images and annotations that validate kept.
-    """
-    visible = {
-        instance.id: (after, at_store)
-        for task, result in zip(tasks, drawn, strict=True)
-        for instance, after, at_store in zip(task.instances, result.visible_px, result.store_px, strict=True)
-    }
-    check_kept(rows, (task.photo.key for task in tasks), (i.id for task in tasks for i in task.instances))
-    return [
-        with_visible_px(row, *visible[row.id]) if row.kind == "annotation" and row.id in visible else row
-        for row in rows
-    ]
+def _write_masks(folder: Path, results: Sequence[Result], classes: ClassTable) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for result in results:
+        for path in masks_of(result):
+            shards.link(path, folder / path.name)
+    classes.write(folder / "classes.json")
 
 
-def class_pixels(drawn: Sequence[DrawnImage]) -> np.ndarray:
-    """Native pixels of each class in each label map, int64 (N, C)."""
-    return np.array([result.class_px for result in drawn], np.int64)
-
-
-def row_pixels(drawn: Sequence[DrawnImage]) -> np.ndarray:
-    """Native pixels of each class in the window of each row of the store, int64 (R, C)."""
-    return np.array([pixels for result in drawn for pixels in result.row_px], np.int64)
-
-
-def row_summary(drawn: Sequence[DrawnImage]) -> dict[str, int]:
-    """The number of rows of the store that are whole images, that are tiles, and that have only ignored pixels."""
-    row_counts = [len(result.row_px) for result in drawn]
-    return {
-        "whole": sum(count == 1 for count in row_counts),
-        "tiles": sum(count for count in row_counts if count > 1),
-        "only_ignored": int((row_pixels(drawn).sum(axis=1) == 0).sum()),
-    }
-
-
-def pixel_summary(drawn: Sequence[DrawnImage], names: Sequence[str]) -> dict[str, Any]:
-    """Pixels of all label maps by class and ignored, and the number of label maps without an object.
-
-    names: of the classes, by class index.
-    """
-    totals = class_pixels(drawn).sum(axis=0)
-    return {
-        "class_pixels": dict(zip(names, map(int, totals), strict=True)),
-        "ignored_pixels": sum(result.ignore_px for result in drawn),
-        "empty_masks": sum(not any(result.class_px[1:]) for result in drawn),
-    }
+def _write_labels(folder: Path, results: Sequence[Result], classes: ClassTable, pixels: Pixels) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for shard, result in enumerate(results):
+        shards.link(labels_file(result), store.shard_file(folder, shard))
+    classes.write(folder / "classes.json")
+    store.write_pixels(folder, pixels.row_px, pixels.class_px)

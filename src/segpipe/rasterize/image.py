@@ -1,18 +1,16 @@
-"""One image and its instances drawn: the label map PNG, and the image's rows in the store."""
+"""One image and its instances drawn: the label map, and its pixels counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segpipe.core.errors import AnnotationError, UserError, check_total
-from segpipe.data import photos, store
 from segpipe.data.classes import IGNORE_INDEX, ClassTable
-from segpipe.data.fitted import CachedRows, fit_all
-from segpipe.data.preprocessing import Fit, Window, fit_label_map, sampled, stored_windows
-from segpipe.data.records import Instance, Photo, Record
-from segpipe.masks import label_png, painting, rle
+from segpipe.data.preprocessing import Fit, Window, sampled, stored_windows
+from segpipe.data.records import Instance, Photo
+from segpipe.masks import painting, rle
 from segpipe.masks.painting import Paint, Painting, painting_order
 from segpipe.masks.regions import regions_of
 from segpipe.rasterize import overlaps
@@ -21,30 +19,19 @@ from segpipe.rasterize.overlaps import Overlaps
 _CHANGED = "it was readable when validate ran: run `dvc repro` again"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DrawTask(Record):
+@dataclass(frozen=True, slots=True)
+class DrawTask:
     """One image to draw."""
 
-    root: Path  # the source folder
+    root: Path  # the source folder, for mask files
     photo: Photo
     instances: tuple[Instance, ...]
-    indices: dict[str, int]  # class_index by category
-    classes: ClassTable
+    indices: Mapping[str, int]  # class_index by category
     priority: str | tuple[str, ...]
-    fit: Fit
-    position: int  # of the image's first row in the store
-    masks: Path  # folder for the label map
-    store: Path  # folder of the store
-    cached: CachedRows | None = None  # the photo at training size, if validate cached it
-
-    @property
-    def windows(self) -> list[Window]:
-        """The window of the image that each of its rows in the store shows."""
-        return stored_windows((self.photo.height, self.photo.width), self.fit)
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnImage(Record):
+class DrawnImage:
     """The pixel counts of one drawn image."""
 
     visible_px: tuple[int, ...]  # of each instance in the label map
@@ -76,24 +63,13 @@ class Painted:
         return self.painting.pixels(len(self.regions))
 
 
-def draw(task: DrawTask) -> DrawnImage:
-    """Write the label map and the store's rows of one image.
+def draw(task: DrawTask, classes: ClassTable, fit: Fit) -> tuple[DrawnImage, np.ndarray]:
+    """The pixel counts of one image, and its label map, uint8 (H, W).
 
-    Raises UserError if the photo has changed since validate ran, LedgerError if the label map is not sound.
+    fit: how it comes to training size. Raises UserError as `paint`, LedgerError if the label map is not sound.
     """
     painted = paint(task)
-    drawn = _counted(task, painted)
-    rows = _rows(task)
-    label_map = painted.label_map()
-    label_png.write(mask_path(task), label_map, task.classes)
-    for position, (window, row) in enumerate(zip(task.windows, rows, strict=True), start=task.position):
-        store.put(task.store, position, row, fit_label_map(label_map, task.fit, window))
-    return drawn
-
-
-def mask_path(task: DrawTask) -> Path:
-    """The path of the task's label map."""
-    return task.masks / f"{task.photo.key}.png"
+    return _counted(task, painted, len(classes), fit), painted.label_map()
 
 
 def paint(task: DrawTask) -> Painted:
@@ -118,13 +94,13 @@ def _regions(task: DrawTask, size_hw: tuple[int, int]) -> list[rle.Region]:
         raise UserError(f"{task.root / task.photo.file}: {error}; {_CHANGED}") from error
 
 
-def _counted(task: DrawTask, painted: Painted) -> DrawnImage:
-    count, classes, values = len(task.instances), len(task.classes), painted.values
+def _counted(task: DrawTask, painted: Painted, classes: int, fit: Fit) -> DrawnImage:
+    count, values = len(task.instances), painted.values
     owned = painted.owned_px()
     pixels = _px_by_value(owned, values)
-    _check_pixels(task, pixels)
+    _check_pixels(task.photo, pixels, classes)
     at_store, rows = np.zeros(count + 1, np.int64), []
-    for window in task.windows:
+    for window in stored_windows((task.photo.height, task.photo.width), fit):
         grid_rows, grid_columns = sampled(window)
         at_store += painted.painting.pixels_at(grid_rows, grid_columns, count)
         shows_all = _shows_all(window, painted.painting.size_hw)
@@ -155,31 +131,15 @@ def _owned_in(window: Window, painting: Painting, count: int) -> np.ndarray:
     return painting.pixels_at(rows, columns, count)
 
 
-def _check_pixels(task: DrawTask, pixels: np.ndarray) -> None:
+def _check_pixels(photo: Photo, pixels: np.ndarray, classes: int) -> None:
     """Check that every pixel of the image has exactly one value, and one of the class table.
 
-    pixels: int64 (256,), of each value. Raises LedgerError.
+    pixels: int64 (256,), of each value; classes: their number. Raises LedgerError.
     """
-    valid_px = pixels[: len(task.classes)].sum() + pixels[IGNORE_INDEX]
-    check_total(valid_px == pixels.sum(), f"{task.photo.key}: values outside the class table")
-    size = task.photo.height * task.photo.width
-    check_total(valid_px == size, f"{task.photo.key}: the label map has {valid_px} pixels, the image {size}")
-
-
-def _rows(task: DrawTask) -> Sequence[np.ndarray]:
-    """The photo's rows in the store, uint8 (h, w, 3) each: from validate's cache, or decoded again."""
-    photo = task.photo
-    path = task.root / photo.file
-    cached = task.cached.rows(path, task.fit) if task.cached else None
-    if cached is not None:
-        return cached
-    try:
-        image = photos.read_image(path, photo.frame)
-    except AnnotationError as error:
-        raise UserError(f"{path}: {error}; {_CHANGED}") from error
-    if image.size != (photo.width, photo.height):
-        raise UserError(f"{path}: its size has changed since validate ran; run `dvc repro` again")
-    return fit_all(image, task.fit)
+    valid_px = pixels[:classes].sum() + pixels[IGNORE_INDEX]
+    check_total(valid_px == pixels.sum(), f"{photo.key}: values outside the class table")
+    size = photo.height * photo.width
+    check_total(valid_px == size, f"{photo.key}: the label map has {valid_px} pixels, the image {size}")
 
 
 def _ints(counts: np.ndarray | Sequence[int]) -> tuple[int, ...]:

@@ -57,8 +57,3 @@ def write(report: DataReport) -> None:
     """Write results/data_report.html."""
     write_text(Path("results/data_report.html"), data_report.html(report))
     logger.info("results/data_report.html shows what was found")
-
-
-def write_known(stage: Stage, source: Path, limits: Mapping[str, float]) -> None:
-    """Write results/data_report.html as known after `stage`; the arguments are those of `read`."""
-    write(read(stage, source, limits))

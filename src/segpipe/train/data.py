@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from segpipe.core.errors import UserError
-from segpipe.data.store import Store
+from segpipe.data.store import Rows, Store
 from segpipe.train import augment, sampling
 from segpipe.train.augment import Variations
 from segpipe.train.distributed import SINGLE, Group
@@ -25,8 +25,8 @@ _MAX_MONITORED = 8  # validation images whose predictions are shown
 class TrainingData:
     """The packed images, and the positions of those to train on and to validate with. N images, C classes."""
 
-    images: np.ndarray  # uint8 (N, h, w, 3) RGB; may be memory-mapped
-    labels: np.ndarray  # uint8 (N, h, w), class_index or IGNORE_INDEX
+    images: np.ndarray | Rows  # uint8 (N, h, w, 3) RGB
+    labels: np.ndarray | Rows  # uint8 (N, h, w), class_index or IGNORE_INDEX
     keys: tuple[str, ...]  # N names of images or tiles
     train_index: np.ndarray  # int64 (n,), positions 0..N-1
     val_index: np.ndarray  # int64 (m,), positions 0..N-1; m may be 0
@@ -112,7 +112,7 @@ def training_batches(
         return _read(data, positions[step][rows], device)
 
     def vary(step: int, batch: Batch) -> Batch:
-        labels = batch.labels if is_single else torch.from_numpy(np.asarray(data.labels[positions[step]]))
+        labels = batch.labels if is_single else torch.from_numpy(data.labels[positions[step]])
         generator = sampling.generator(recipe.seed, sampling.AUGMENT, epoch, step)
         share = recipe.rare_class_share
         points = sampling.focus_points(labels, rarity, share, generator) if share else None
@@ -148,8 +148,8 @@ def crop_hw(data: TrainingData, recipe: RunRecipe) -> tuple[int, int]:
 
 
 def _read(data: TrainingData, positions: np.ndarray, device: torch.device) -> Batch:
-    images = torch.from_numpy(np.asarray(data.images[positions])).permute(0, 3, 1, 2)  # (N, 3, H, W)
-    labels = torch.from_numpy(np.asarray(data.labels[positions]))
+    images = torch.from_numpy(data.images[positions]).permute(0, 3, 1, 2)  # (N, 3, H, W)
+    labels = torch.from_numpy(data.labels[positions])
     if device.type == "cuda":
         images, labels = images.pin_memory(), labels.pin_memory()
     return Batch(images, labels, None, tuple(data.keys[position] for position in positions))

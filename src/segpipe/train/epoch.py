@@ -122,7 +122,7 @@ def validate(
 
 def predict_monitored(segmenter: nn.Module, data: TrainingData, device: torch.device) -> np.ndarray:
     """The predictions for the images of `data.monitored_index`: uint8 (n, h, w). Leaves `segmenter` in eval mode."""
-    images = torch.from_numpy(np.asarray(data.images[data.monitored_index])).permute(0, 3, 1, 2)
+    images = torch.from_numpy(data.images[data.monitored_index]).permute(0, 3, 1, 2)
     segmenter.eval()
     with torch.inference_mode():
         return segmenter(images.to(device)).argmax(dim=1).to(torch.uint8).cpu().numpy()

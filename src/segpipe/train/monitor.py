@@ -73,7 +73,7 @@ def training_samples(data: TrainingData, recipe: RunRecipe) -> list[Sample]:
 def validation_samples(data: TrainingData, preds: np.ndarray) -> list[Sample]:
     """The images of `data.monitored_index` with labels and predictions. preds: uint8 (n, h, w), in this order."""
     return [
-        Sample(key=data.keys[i], image=np.asarray(data.images[i]), truth=np.asarray(data.labels[i]), pred=pred)
+        Sample(key=data.keys[i], image=data.images[i], truth=data.labels[i], pred=pred)
         for i, pred in zip(data.monitored_index.tolist(), preds, strict=True)
     ]
 

@@ -22,7 +22,7 @@ from segpipe.train.history import EpochRecord, Event
 from segpipe.train.recipe import Recipe, RunRecipe
 
 logger = logging.getLogger(__name__)
-STORE, SPLITS = Path("data/store"), Path("data/splits.csv")
+PHOTOS, LABELS, SPLITS = Path("data/photos"), Path("data/labels"), Path("data/splits.csv")
 CHECKPOINTS = Path(".segpipe/checkpoints")
 UNDECISIVE = ("budget_hours", "flip_test", "weights_file")  # they change no weights
 
@@ -93,7 +93,7 @@ def prepare(recipe: Recipe, seed: int, compute: Compute, *command: str) -> Job:
         data=data,
         network=network,
         first_weights=first_weights,
-        inputs=inputs(recipe, network, seed),
+        inputs=inputs(recipe, store, network, seed),
     )
 
 
@@ -112,20 +112,21 @@ def device_and_group(recipe: Recipe, device: str, *command: str) -> tuple[torch.
 
 def data_and_network(recipe: Recipe, seed: int) -> tuple[Store, TrainingData, Segmenter, str]:
     """The packed images, those of them to train on, the network, and a text that names the source of its weights."""
-    store = Store.open(STORE)
+    store = Store.open(PHOTOS, LABELS)
     data = TrainingData.of(store, split_table.read_splits(SPLITS))
     network = build_segmenter(recipe.architecture, recipe.encoder, len(store.classes), data.seen, seed)
     source = Path(recipe.weights_file) if recipe.weights == "file" else recipe.weights
     return store, data, network, weights.load_pretrained(network, recipe.encoder, source)
 
 
-def inputs(recipe: Recipe, network: Segmenter, seed: int) -> str:
+def inputs(recipe: Recipe, store: Store, network: Segmenter, seed: int) -> str:
     """A hash of all that decides the trained weights. The budget does only if it decides the number of epochs.
 
-    network: as `data_and_network` returns it; pretrained weights count by their values, not by their source.
+    store, network: as `data_and_network` returns them; images count by their pixels and their order, pretrained weights
+    by their values, not by their source.
     """
     undecisive = set(UNDECISIVE) - ({"budget_hours"} if recipe.epochs == "auto" else set())
-    settings = recipe.model_dump(mode="json", exclude=undecisive) | {"seed": seed}
+    settings = recipe.model_dump(mode="json", exclude=undecisive) | {"seed": seed, "store": store.content_hash()}
     if recipe.weights != "random":
         settings["pretrained"] = sealed.content_hash(network.encoder.state_dict())
-    return inputs_hash([*sorted(STORE.iterdir()), SPLITS], settings)
+    return inputs_hash([SPLITS], settings)

@@ -1,170 +1,155 @@
-"""All images of a data set checked: the images and annotations that are used, the ledger, and the findings."""
+"""All images of a data set checked: one job per shard, whose tables are then written one after the other."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from segpipe.core import memory, parallel
+import numpy as np
+import pyarrow as pa
+
+from segpipe.core import parallel, shards, versions
 from segpipe.core.errors import UserError
 from segpipe.core.files import write_json
-from segpipe.data import fitted, rgb, tables
+from segpipe.core.shards import Kept, Result
+from segpipe.data import rgb, store, tables
 from segpipe.data.classes import TaskKind, Wanted, class_indices, class_names, class_table, select
-from segpipe.data.duplicates import equal_pairs
-from segpipe.data.fitted import Fitted
-from segpipe.data.preprocessing import Fit
-from segpipe.data.records import Dataset, Instance, Photo, by_image
+from segpipe.data.columns import Shards, grouped, has, numbers
+from segpipe.data.preprocessing import Fit, stored_windows
+from segpipe.data.tables import POSITION, shard_writer
 from segpipe.ledger import findings
 from segpipe.ledger.findings import Finding
 from segpipe.ledger.policies import Policies
 from segpipe.ledger.reasons import FINDINGS, codes_of
-from segpipe.ledger.rows import Row, check_kept, check_totals, one_shard, write_ledger
+from segpipe.ledger.rows import KEPT
 from segpipe.ledger.totals import Totals
-from segpipe.validate import conflicts, image, rechecking
-from segpipe.validate.image import CheckedImage, CheckTask, rows_without_image
+from segpipe.validate import conflicts, packing
 from segpipe.validate.judge import Rules
+from segpipe.validate.order import Order
+from segpipe.validate.shard import TABLES, CheckJob, check_shard
 
 logger = logging.getLogger(__name__)
 _LOGGED = tuple(finding.code for finding in FINDINGS if finding.logged)
-
-
-@dataclass(frozen=True, slots=True)
-class Validated:
-    """The images that are used, their annotations that will be drawn, and the ledger and findings of all records."""
-
-    photos: tuple[Photo, ...]
-    fingerprints: tuple[bytes, ...]  # of the photos, `duplicates.fingerprint`
-    instances: tuple[Instance, ...]
-    rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
-    classes: tuple[str, ...]  # the selected ones, in their order
-
-    def write(self, folder: Path, task: TaskKind) -> None:
-        """Write the tables and the classes into `folder`."""
-        tables.write_photos(folder / "images.parquet", self.photos, self.fingerprints)
-        tables.write_instances(folder / "instances.parquet", self.instances)
-        write_ledger(folder / "ledger.parquet", self.rows)
-        findings.write_findings(folder / "findings.parquet", self.findings)
-        class_table(self.classes, task).write(folder / "classes.json")
-        write_json(folder / "class_indices.json", class_indices(self.classes, task))
-
-    def summary(self) -> dict[str, Any]:
-        """The counts for metrics/validate.json."""
-        totals = self.totals()
-        return totals.summary() | {
-            "policies": totals.policies(),
-            "findings": findings.code_counts([findings.to_table(self.findings)], codes_of("validate")),
-        }
-
-    def totals(self) -> Totals:
-        """The counts of the ledger."""
-        return Totals.of([one_shard(self.rows)])
+_PHOTO_CODE = ("core", "data", "validate/packing.py", "validate/photo.py")
+_CODE = ("core", "data", "masks", "ledger", "validate")
 
 
 def validate(
     records: Path,
     root: Path,
     *,
+    checked: Path,
+    photos: Path,
     classes: Wanted,
+    task: TaskKind,
     policies: Policies,
     keep_empty: bool,
     fit: Fit,
     workers: int,
     dask: str,
-) -> Validated:
-    """Decode every image and judge every annotation of a data set, and log why records are left out.
+) -> dict[str, Any]:
+    """Decode every image, judge every annotation, and log why records are left out. Returns the counts for the metrics.
 
-    records: the folder with the tables of ingest; root: the source folder; classes: the setting ingest.classes;
-    keep_empty: whether an image whose record has no object is background; fit: the size at which
-    the photos are cached for rasterize; workers, dask: as for parallel.map_ordered.
+    records: the folder with the tables of ingest; root: the source folder; checked, photos: the folders to write;
+    classes, task: the settings of ingest; keep_empty: whether an image whose record has no object is background; fit:
+    how photos come to training size; workers, dask: as for parallel.map_ordered.
     Raises UserError if no image is left, or the source contradicts itself about the selected classes.
     """
-    earlier = memory.FOLDER / "validate.pickle"
-    dataset = tables.read_dataset(records)
-    used = {instance.category for instance in dataset.instances if instance.category}
-    class_of = select(classes, dataset.categories, used)
-    conflicts.refuse(dataset.conflicts, None if classes == "auto" else class_of)
-    spread = partial(parallel.map_ordered, image.check, workers=workers, dask=dask, what="images checked")
-    to_check = check_tasks(dataset, root, Rules(class_of, policies), keep_empty, cache=fitted.begin(fit))
-    validated = collect(dataset, class_of, rechecking.check_all(to_check, earlier, spread))
-    changed = [(item.image_key, item.code, item.detail) for item in validated.findings if item.code in _LOGGED]
-    for line in (*validated.totals().warnings(), *rgb.summary_lines(changed)):
-        logger.warning(line)
-    return validated
+    class_of = select(classes, tables.read_categories(records), tables.read_used_categories(records))
+    conflicts.refuse(tables.read_conflicts(records), None if classes == "auto" else class_of)
+    sizes = tables.shard_sizes(records / "images.parquet")
+    kept = Kept(shards.FOLDER / "validate")
+    job = CheckJob(
+        records=records,
+        root=root,
+        rules=Rules(class_of, policies),
+        keep_empty=keep_empty,
+        fit=fit,
+        kept=kept,
+        count=len(sizes),
+        version=versions.version_of(*_CODE),
+        photo_version=versions.version_of(*_PHOTO_CODE),
+    )
+    check = partial(check_shard, job)
+    results = list(parallel.map_ordered(check, range(len(sizes)), workers, "images checked", dask, sizes))
+    _write(results, records, checked, photos, fit)
+    class_table(class_names(class_of), task).write(checked / "classes.json")
+    write_json(checked / "class_indices.json", class_indices(class_names(class_of), task))
+    kept.keep_only(results)
+    return _report(checked)
 
 
-def check_tasks(
-    dataset: Dataset, root: Path, rules: Rules, keep_empty: bool, cache: Fitted | None = None
-) -> list[CheckTask]:
-    """One task per image, with the image's instances in the order of their records."""
-    of_image = by_image(dataset.instances)
-    return [
-        CheckTask(root, record, tuple(of_image.get(record.key, ())), rules, keep_empty, cache)
-        for record in dataset.images
+def _write(results: Sequence[Result], records: Path, checked: Path, photos: Path, fit: Fit) -> None:
+    """Write the tables of all shards, and link their packed photos."""
+    shutil.rmtree(photos, ignore_errors=True)
+    photos.mkdir(parents=True)
+    images, rows = [], []
+    with ExitStack() as stack:
+        add = {name: stack.enter_context(shard_writer(checked / f"{name}.parquet")) for name in TABLES}
+        for shard, result in enumerate(results):
+            order = Order.read(records, shard)
+            placed = {name: order.of(tables.read_shard(result.folder / f"{name}.parquet", 0)) for name in TABLES}
+            for name, table in placed.items():
+                add[name](table)
+            images.append(placed["images"].select([POSITION, "key", "file", "sha256"]))
+            rows.append(_packed_rows(placed["images"], shard, fit))
+            shards.link(packing.rows_file(result.folder), store.shard_file(photos, shard))
+        of_images = tables.in_order(pa.concat_tables(images))
+        add["findings"](equal_files(of_images))
+    _write_index(photos, of_images, np.concatenate(rows), fit)
+
+
+def _packed_rows(images: pa.Table, shard: int, fit: Fit) -> np.ndarray:
+    """The packed rows of a shard, int64 (R_s, 7): position of the image, shard, row, top, left, bottom, right."""
+    sizes = (numbers(images.column(name)).tolist() for name in (POSITION, "height", "width"))
+    parts = [
+        (position, shard, 0, w.rows.start, w.columns.start, w.rows.stop, w.columns.stop)
+        for position, height, width in zip(*sizes, strict=True)
+        for w in stored_windows((height, width), fit)
     ]
+    rows = np.array(parts, np.int64).reshape(-1, 7)
+    rows[:, 2] = np.arange(len(rows))
+    return rows
 
 
-def collect(dataset: Dataset, class_of: Mapping[str, str], checked: Iterable[CheckedImage]) -> Validated:
-    """The results of all images together, proved to have every record of the data set.
+def _write_index(photos: Path, images: pa.Table, rows: np.ndarray, fit: Fit) -> None:
+    """Write the index of the store. images: those that are used, in the order of the source; rows: _packed_rows."""
+    rows = rows[rows[:, 0].argsort(kind="stable")]
+    image = np.searchsorted(numbers(images.column(POSITION)), rows[:, 0])
+    keys = tables.rows_at(images.select(["key"]), image).column(0).to_pylist()
+    store.write_index(photos, keys, rows[:, 1:3], rows[:, 3:], fit)
 
-    class_of: the class of each selected category. Raises UserError if no image is left, LedgerError if a record is
-    missing.
-    """
-    results = list(checked)
-    keys = {image.key for image in dataset.images}
-    without_image = [instance for instance in dataset.instances if instance.image_key not in keys]
-    rows = [row for result in results for row in result.rows] + rows_without_image(without_image, class_of)
-    check_totals(rows, len(dataset.images), len(dataset.instances))
-    photos = tuple(result.photo for result in results if result.photo)
-    instances = tuple(instance for result in results for instance in result.instances)
-    check_kept(rows, (photo.key for photo in photos), (instance.id for instance in instances))
-    if not photos:
-        lost = [row for row in rows if row.kind == "image"]
-        counts = ", ".join(f"{count} {reason}" for reason, count in Counter(row.reason for row in lost).most_common())
-        first = f"; first: {lost[0].place}: {lost[0].detail}" if lost else ""
+
+def equal_files(images: pa.Table) -> pa.Table:
+    """The findings about photos whose files are equal to an earlier one. images: as in _write_index."""
+    number = grouped(images.column("sha256"))[1]
+    first = np.unique(number, return_index=True)[1][number]  # of each image, the first with this file
+    later = np.flatnonzero(first != np.arange(len(first)))
+    copies, originals = (tables.rows_at(images, rows) for rows in (later, first[later]))
+    columns = copies.column("key"), originals.column("key"), originals.column("file")
+    found = [
+        Finding(code="equal_files", kind="image", id=key, image_key=key, detail=f"equal to {file}", twin=twin)
+        for key, twin, file in zip(*(column.to_pylist() for column in columns), strict=True)
+    ]
+    return tables.with_position(findings.to_table(found), numbers(copies.column(POSITION)))
+
+
+def _report(checked: Path) -> dict[str, Any]:
+    """Log why records are left out. Returns the counts; raises UserError if no image is left."""
+    totals, found = Totals.read(checked / "ledger.parquet"), Shards(checked / "findings.parquet")
+    images = totals.of_kind("image")
+    if not any(verdict == KEPT for _, verdict, _ in images):
+        counts = ", ".join(f"{count} {case[2]}" for case, count in sorted(images.items(), key=lambda item: -item[1]))
+        first = "".join(f"; first: {totals.firsts[case].place}: {totals.firsts[case].detail}" for case in [*images][:1])
         raise UserError(
             f"no image can be used ({counts}{first}); fix the source, or check ingest.classes in params.yaml"
         )
-    found = (
-        *_of_photos(photos),
-        *_of_records(dataset),
-        *(finding for result in results for finding in result.findings),
-    )
-    fingerprints = tuple(result.fingerprint for result in results if result.photo)
-    return Validated(photos, fingerprints, instances, tuple(rows), found, class_names(class_of))
-
-
-def _of_records(dataset: Dataset) -> Iterator[Finding]:
-    """The findings that only the reader of the source can make."""
-    for record in dataset.images:
-        for code, detail in record.notes:
-            yield Finding(code=code, kind="image", id=record.key, image_key=record.key, detail=detail)
-    for instance in dataset.instances:
-        if instance.note:
-            yield Finding(
-                code=instance.note, kind="annotation", id=instance.id, image_key=instance.image_key,
-                detail=f"here its id is {instance.id}",
-            )  # fmt: skip
-
-
-def _of_photos(photos: Sequence[Photo]) -> Iterator[Finding]:
-    """Findings about orientation, about images without an object, and about equal files."""
-    for photo in photos:
-        turn = f"EXIF orientation {photo.orientation}, used at {photo.width} x {photo.height} pixels"
-        if photo.orientation != 1 and photo.frame == "viewed":
-            yield _of_photo(photo, "turned_by_exif", turn)
-        if photo.frame == "stored":
-            yield _of_photo(photo, "annotated_as_stored", turn)
-        if photo.undecidable:
-            yield _of_photo(photo, "orientation_undecidable", turn)
-        if photo.background:
-            yield _of_photo(photo, "background_only")
-    for first, later in equal_pairs([photo.sha256 for photo in photos]).tolist():
-        yield _of_photo(photos[later], "equal_files", f"equal to {photos[first].file}", photos[first].key)
-
-
-def _of_photo(photo: Photo, code: str, detail: str = "", twin: str = "") -> Finding:
-    return Finding(code=code, kind="image", id=photo.key, image_key=photo.key, detail=detail, twin=twin)
+    logged = tables.records_in((tables.where(shard, has(shard, code=_LOGGED)) for shard in found), Finding)
+    changed = [(finding.image_key, finding.code, finding.detail) for finding in logged]
+    for line in (*totals.warnings(), *rgb.summary_lines(changed)):
+        logger.warning(line)
+    counted = {"policies": totals.policies(), "findings": findings.code_counts(found, codes_of("validate"))}
+    return totals.summary() | counted

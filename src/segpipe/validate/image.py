@@ -1,22 +1,21 @@
 """One image and its annotations: the photo is decoded, and every annotation judged against it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segpipe.core.errors import AnnotationError
-from segpipe.data import duplicates, photos
-from segpipe.data.fitted import Fitted
-from segpipe.data.records import Frame, Image, Instance, Photo, Record
+from segpipe.data.records import Image, Instance, Photo
 from segpipe.data.rgb import Change
 from segpipe.ledger.findings import Finding
 from segpipe.ledger.rows import DISCARDED, DRAWN, DROPPED, KEPT, SKIPPED, Row
 from segpipe.validate import findings, judge
 from segpipe.validate.judge import Rules
+from segpipe.validate.photo import Look, decode
 
 
 @dataclass(frozen=True, slots=True)
-class CheckTask(Record):
+class CheckTask:
     """One image to check."""
 
     root: Path  # the source folder
@@ -24,44 +23,52 @@ class CheckTask(Record):
     instances: tuple[Instance, ...]
     rules: Rules  # which classes are selected, and the policies
     keep_empty: bool  # whether a record without objects means background
-    cache: Fitted | None = None  # for the decoded photo, which rasterize needs
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedImage(Record):
+class CheckedImage:
     """The result for one image."""
 
     photo: Photo | None  # None if the image is left out
     instances: tuple[Instance, ...]  # those that will be drawn
     rows: tuple[Row, ...]  # of the ledger: the image's, then one for each annotation
-    findings: tuple[Finding, ...] = ()
-    fingerprint: bytes = b""  # `duplicates.fingerprint` of the used pixels; empty if the image is left out
+    findings: tuple[Finding, ...]
+    fingerprint: bytes = b""  # `duplicates.fingerprint` of the photo
 
 
-def check(task: CheckTask) -> CheckedImage:
-    """Decode the photo once and judge every annotation on it. A bad file or record results in rows, not in an error."""
-    image = task.image
-    class_of = task.rules.class_of
+def check(task: CheckTask, look: Look | None = None) -> CheckedImage:
+    """Look at the photo and judge every annotation on it. A bad file or record results in rows, not in an error.
+
+    look: the facts about the photo; without it, the photo is decoded.
+    """
+    image, class_of = task.image, task.rules.class_of
+    of_records = _of_records(image, task.instances)
     matching = any(instance.category in class_of for instance in task.instances)
+    background = task.keep_empty and image.annotated and not matching
+    is_used = matching or background
     try:
-        photo, changes, fingerprint = _photo(task, matching)
+        if image.problem:
+            raise AnnotationError(image.detail, image.problem)
+        seen = look(image, is_used) if look else decode(task.root, image, with_fingerprint=False)[0]
     except AnnotationError as error:
         row = _image_row(image, DROPPED, error.reason, str(error))
         detail = f"its image {image.file} cannot be used"
         lost = (judge.lost(instance, class_of, "image_lost", detail) for instance in task.instances)
-        return CheckedImage(None, (), (row, *lost))
+        return CheckedImage(None, (), (row, *lost), tuple(of_records))
+    photo = replace(seen.photo, background=background)
     size_hw = (photo.height, photo.width)
     judged = judge.judge(task.instances, size_hw, task.root, task.rules)
     rows = tuple(row for row, _ in judged)
-    if not matching and not photo.background:
-        return CheckedImage(None, (), (_skipped(image, photo.sha256), *map(_of_skipped_image, rows)))
+    if not is_used:
+        return CheckedImage(None, (), (_skipped(image, photo.sha256), *map(_of_skipped_image, rows)), tuple(of_records))
     drawn = [item for _, item in judged if item]
-    of_image = [
-        *(Finding(code=c.code, kind="image", id=photo.key, image_key=photo.key, detail=c.detail) for c in changes),
-        *findings.find(drawn, size_hw),
-    ]
-    rows = (_image_row(image, KEPT, detail=_reader_notes(image), content=photo.sha256), *rows)
-    return CheckedImage(photo, tuple(item.instance for item in drawn), rows, tuple(of_image), fingerprint)
+    return CheckedImage(
+        photo=photo,
+        instances=tuple(item.instance for item in drawn),
+        rows=(_image_row(image, KEPT, detail=_reader_notes(image), content=photo.sha256), *rows),
+        findings=(*_of_photo(photo, seen.changes), *of_records, *findings.find(drawn, size_hw)),
+        fingerprint=seen.fingerprint,
+    )
 
 
 def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str]) -> list[Row]:
@@ -69,44 +76,37 @@ def rows_without_image(instances: Sequence[Instance], class_of: Mapping[str, str
     return [judge.lost(instance, class_of, "unknown_image", instance.detail) for instance in instances]
 
 
-def _photo(task: CheckTask, matching: bool) -> tuple[Photo, tuple[Change, ...], bytes]:
-    image = task.image
-    if image.problem:
-        raise AnnotationError(image.detail, image.problem)
-    with photos.open_photo(task.root / image.file) as opened:
-        frame, undecidable = _frame(image, opened.stored_hw, opened.orientation)
-        seen, sha256 = opened.decode(frame), opened.sha256()
-    background = task.keep_empty and image.annotated and not matching
-    if task.cache and (matching or background):
-        task.cache.put(seen.image, sha256, frame, opened.stamp)
-    photo = Photo(
-        key=image.key,
-        file=image.file,
-        split=image.split,
-        width=seen.image.width,
-        height=seen.image.height,
-        frame=frame,
-        orientation=opened.orientation,
-        undecidable=undecidable,
-        sha256=sha256,
-        background=background,
-    )
-    return photo, seen.changes, duplicates.fingerprint(seen.image)
+def _of_photo(photo: Photo, changes: Iterable[Change]) -> Iterator[Finding]:
+    """The findings about a photo that is used."""
+    turn = f"EXIF orientation {photo.orientation}, used at {photo.width} x {photo.height} pixels"
+    if photo.orientation != 1 and photo.frame == "viewed":
+        yield _of_image(photo.key, "turned_by_exif", turn)
+    if photo.frame == "stored":
+        yield _of_image(photo.key, "annotated_as_stored", turn)
+    if photo.undecidable:
+        yield _of_image(photo.key, "orientation_undecidable", turn)
+    if photo.background:
+        yield _of_image(photo.key, "background_only")
+    for change in changes:
+        yield _of_image(photo.key, change.code, change.detail)
 
 
-def _frame(image: Image, stored_hw: tuple[int, int], orientation: int) -> tuple[Frame, bool]:
-    """The frame with the declared size (as viewed if both frames have it), and whether both have it."""
-    viewed_hw = photos.viewed_hw(stored_hw, orientation)
-    declared = (image.height, image.width)
-    if None in declared or declared == viewed_hw:
-        return "viewed", orientation != 1 and None not in declared and viewed_hw == stored_hw
-    if declared == stored_hw:
-        return "stored", False
-    note = f" ({image.detail})" if image.detail else ""
-    problem = f"the annotation declares {image.width} x {image.height} pixels, {image.file} has"
-    raise AnnotationError(
-        f"{problem} {viewed_hw[1]} x {viewed_hw[0]}{note}; export the annotation for this file", "size_mismatch"
-    )
+def _of_records(image: Image, instances: Sequence[Instance]) -> list[Finding]:
+    """The findings that only the reader of the source can make."""
+    of_image = [_of_image(image.key, code, detail) for code, detail in image.notes]
+    return [*of_image, *(finding for instance in instances for finding in of_instance(instance))]
+
+
+def of_instance(instance: Instance) -> list[Finding]:
+    """The finding that only the reader of the source can make about an annotation, if it has made one."""
+    if not instance.note:
+        return []
+    detail = f"here its id is {instance.id}"
+    return [Finding(code=instance.note, kind="annotation", id=instance.id, image_key=instance.image_key, detail=detail)]
+
+
+def _of_image(key: str, code: str, detail: str = "") -> Finding:
+    return Finding(code=code, kind="image", id=key, image_key=key, detail=detail)
 
 
 def _reader_notes(image: Image) -> str:
