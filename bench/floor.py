@@ -1,10 +1,10 @@
 """Time and memory of validate + rasterize, compared with the floor: the work that cannot be avoided.
 
-`make bench-floor` prints a table for 1,000 and 8,000 generated images of 640 x 640 px and for car_damage in
-SEGPIPE_REAL_DATA (default ../shared/data). The floor: each JPEG is decoded and resized once, its finished label map is
-written as a PNG, and both rows of the store are written, with the same number of processes. The stages run as a user
-runs them, `python -m stages.NAME` in a project folder with an empty cache; the start of Python is included. Both sides
-run in turn.
+`make bench-floor` prints a table for 1,000 and 8,000 generated images of 640 x 640 px, for 40,000 of 160 x 160 px, and
+for car_damage in SEGPIPE_REAL_DATA (default ../shared/data). The floor: each JPEG is decoded and resized once, its
+finished label map is written as a PNG, and both its rows for training are written, with the same number of processes.
+The stages run as a user runs them, `python -m stages.NAME` in a new project folder; the start of Python is included.
+Both sides run in turn.
 """
 
 import io
@@ -26,26 +26,33 @@ from PIL import Image
 
 from segpipe.data import store
 from segpipe.data.classes import ClassTable
-from segpipe.data.fitted import fit_all
-from segpipe.data.preprocessing import Fit, fit_label_map, stored_windows
+from segpipe.data.preprocessing import Fit, fit_label_map, fit_pil_image, stored_windows
+from segpipe.data.store import row_writer
 from segpipe.masks import label_png
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("SEGPIPE_REAL_DATA", ROOT.parent / "shared/data"))
 SIDE, OBJECTS, CLASSES = 640, 6, 8
+WHAT = ("1000", "8000", "40000x160", "car_damage")
 FIT = Fit("letterbox", (256, 256))
 WORKERS = os.cpu_count() or 1
 ROUNDS = 2
 MAPS = 64  # different label maps that the floor writes
+PARTS = 64  # jobs of the floor
+EDITS = 10
 
 
 def main() -> None:
-    """Print the table. Arguments: sizes of generated sets, car_damage."""
+    """Print the table. Arguments: as in WHAT: the number of generated images and their side, or a folder of data."""
     print(f"{WORKERS} processes, images of {FIT.size_hw[1]} x {FIT.size_hw[0]} in the store")
     with tempfile.TemporaryDirectory(prefix="segpipe-floor-") as name:
-        for what in sys.argv[1:] or ["1000", "8000", "car_damage"]:
-            folder = Path(name) / what
-            measure(what, generated(folder / "source", int(what)) if what.isdigit() else DATA / what, folder)
+        for what in sys.argv[1:] or WHAT:
+            folder, (count, _, side) = Path(name) / what, what.partition("x")
+            is_generated = count.isdigit()
+            source = generated(folder / "source", int(count), int(side or SIDE)) if is_generated else DATA / what
+            measure(what, source, folder)
+            if is_generated:
+                measure_edits(what, source, folder / "project")
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -73,6 +80,20 @@ def measure(what: str, source: Path, folder: Path) -> None:
             f"{what:>10} most memory, {name}: a worker {worker_mib:.0f} MiB, the main process {main_mib:.0f} MiB",
             flush=True,
         )
+
+
+def measure_edits(what: str, source: Path, project: Path) -> None:
+    """Move ten annotations of different images, and print how long a second run takes, and what it computes."""
+    document = json.loads((source / "instances.json").read_text())
+    annotations = document["annotations"]
+    for annotation in annotations[:: len(annotations) // EDITS][:EDITS]:
+        annotation["segmentation"] = [[value + 1 for value in annotation["segmentation"][0]]]
+    (source / "instances.json").write_text(json.dumps(document))
+    run_stage(project, "ingest")
+    for stage in ("validate", "rasterize"):
+        took = run_stage(project, stage)
+        [unchanged] = [line for line in (project / "output.log").read_text().splitlines() if "are unchanged" in line]
+        print(f"{what:>10} {EDITS} edits, {stage}: {took.seconds:.1f} s, {took.processor:.1f} s of CPU; {unchanged}")
 
 
 def new_project(folder: Path, source: Path) -> Path:
@@ -132,46 +153,52 @@ def watch(session: int, peaks: dict[str, int], ticks: dict[str, int]) -> None:
 
 def floor(project: Path, source: Path, out: Path) -> Usage:
     """Do the unavoidable work on the photos of a project."""
-    images = json.loads((project / "data/store/store.json").read_text())["keys"]
-    masks = [label_png.read(project / f"data/masks/{key}.png") for key in images[:MAPS]]
+    masks = [label_png.read(path) for path in sorted((project / "data/masks").glob("*.png"))[:MAPS]]
     np.save(project / "maps.npy", np.stack(masks))
-    paths = sorted(path for path in source.rglob("*.jpg"))[: len(images)]
-    assert len(paths) == len(images), "every photo is used"
+    paths = sorted(source.rglob("*.jpg"))
+    assert len(paths) == len(list((project / "data/masks").glob("*.png"))), "every photo is used"
     shutil.rmtree(out, ignore_errors=True)
-    store.begin(out, len(paths), FIT)
+    for name in ("photos", "labels"):
+        (out / name).mkdir(parents=True)
     start, before = time.perf_counter(), os.times()
+    parts = [paths[first::PARTS] for first in range(PARTS)]
     with ProcessPoolExecutor(WORKERS) as pool:
-        work = partial(bare, out=out, maps=project / "maps.npy")
-        for _ in pool.map(work, enumerate(paths), chunksize=16):
+        for _ in pool.map(partial(bare, out=out, maps=project / "maps.npy"), range(PARTS), parts):
             pass
     seconds, after = time.perf_counter() - start, os.times()
     return Usage(seconds, sum(after[:4]) - sum(before[:4]))
 
 
-@cache
-def _loaded(path: Path) -> np.ndarray:
-    return np.load(path)
+def bare(part: int, paths: list[Path], out: Path, maps: Path) -> None:
+    """Decode and resize photos, write their label maps and their rows for training."""
+    label_maps = np.load(maps)
+    with (
+        row_writer(store.shard_file(out / "photos", part), (*FIT.size_hw, 3)) as photos,
+        row_writer(store.shard_file(out / "labels", part), FIT.size_hw) as labels,
+    ):
+        for position, path in enumerate(paths):
+            label_map = label_maps[position % len(label_maps)]
+            with Image.open(path) as image:
+                image.load()
+            [window] = stored_windows(label_map.shape, FIT)
+            (out / f"{path.stem}.png").write_bytes(label_png.encode(label_map, ClassTable(("background",))))
+            photos(fit_pil_image(image, FIT, window))
+            labels(fit_label_map(label_map, FIT, window))
 
 
-def bare(item: tuple[int, Path], out: Path, maps: Path) -> None:
-    """Decode and resize one photo, write its label map and its rows of the store."""
-    position, path = item
-    label_map = _loaded(maps)[position % len(_loaded(maps))]
-    with Image.open(path) as image:
-        image.load()
-    [row], [window] = fit_all(image, FIT), stored_windows(label_map.shape, FIT)
-    (out / f"{position}.png").write_bytes(label_png.encode(label_map, ClassTable(("background",))))
-    store.put(out, position, row, fit_label_map(label_map, FIT, window))
+def generated(folder: Path, count: int, side: int = SIDE) -> Path:
+    """Write a COCO source of `count` images with the entropy of photos and star-shaped objects; return its folder.
 
-
-def generated(folder: Path, count: int) -> Path:
-    """Write a COCO source of `count` images with the entropy of photos and star-shaped objects; return its folder."""
+    side: of each image in pixels; objects have the same share of it at any side.
+    """
     (folder / "images").mkdir(parents=True)
     with ProcessPoolExecutor(WORKERS) as pool:
         records = [
-            photo for part in pool.map(partial(_annotated_photo, folder), range(count), chunksize=16) for photo in part
+            photo
+            for part in pool.map(partial(_annotated_photo, folder, side), range(count), chunksize=16)
+            for photo in part
         ]
-    images = [{"id": i, "file_name": f"{i:05}.jpg", "width": SIDE, "height": SIDE} for i in range(count)]
+    images = [{"id": i, "file_name": f"{i:05}.jpg", "width": side, "height": side} for i in range(count)]
     categories = [{"id": i, "name": f"class_{i}"} for i in range(CLASSES)]
     annotations = [record | {"id": i} for i, record in enumerate(records)]
     document = {"images": images, "annotations": annotations, "categories": categories}
@@ -179,25 +206,30 @@ def generated(folder: Path, count: int) -> Path:
     return folder
 
 
-def _annotated_photo(folder: Path, number: int) -> list[dict]:
+def _annotated_photo(folder: Path, side: int, number: int) -> list[dict]:
     rng = np.random.default_rng(number)
-    y, x = rng.integers(0, _canvas().shape[0] - SIDE, 2)
-    pixels = _canvas()[y : y + SIDE, x : x + SIDE] * rng.uniform(0.5, 1.2, 3).astype(np.float32)
+    y, x = rng.integers(0, _canvas().shape[0] - side, 2)
+    pixels = _canvas()[y : y + side, x : x + side] * rng.uniform(0.5, 1.2, 3).astype(np.float32)
     packed = io.BytesIO()
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(packed, "JPEG", quality=90)
     (folder / f"images/{number:05}.jpg").write_bytes(packed.getvalue())
     return [
-        {"image_id": number, "category_id": int(rng.integers(CLASSES)), "segmentation": [_star(rng)], "iscrowd": 0}
+        {
+            "image_id": number,
+            "category_id": int(rng.integers(CLASSES)),
+            "segmentation": [_star(rng, side)],
+            "iscrowd": 0,
+        }
         for _ in range(OBJECTS)
     ]
 
 
-def _star(rng: np.random.Generator) -> list[float]:
+def _star(rng: np.random.Generator, side: int) -> list[float]:
     angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(12, 60))))
     radius = rng.uniform(10, 140)
     radii = radius * rng.uniform(0.6, 1, len(angles))
     points = rng.uniform(radius, SIDE - radius, 2) + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    return np.round(points, 2).ravel().tolist()
+    return np.round(points * side / SIDE, 2).ravel().tolist()
 
 
 @cache
