@@ -4,9 +4,7 @@ import random
 from contextlib import chdir
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from segpipe.core import shards
 from segpipe.core.command import run as run_command
@@ -14,7 +12,6 @@ from segpipe.core.shards import shard_of
 from stages import validate
 from tests import photo_source
 from tests.data_half import STAGES, prepare, run
-from tests.memory import short_of_memory
 from tests.photo_source import file
 
 pytestmark = pytest.mark.usefixtures("small_shards")
@@ -110,23 +107,6 @@ def stopped(work: Path) -> str:
     with chdir(work), pytest.raises(SystemExit) as end:
         run_command(validate.main)
     return str(end.value.code)
-
-
-def test_too_little_memory_stops_the_stage_and_no_verdict_is_kept(tmp_path):
-    source = photo_source.put(tmp_path / "source", 20)
-    Image.fromarray(np.zeros((8000, 8000), np.uint8)).save(source / file(5))
-    photo_source.edit(source, lambda document: document["images"][5].update(width=8000, height=8000))
-    work = tmp_path / "work"
-    prepare(work, source)
-    with chdir(work):
-        STAGES["ingest"]()
-    with short_of_memory(10_000_000):
-        line = stopped(work)
-    problem = "not enough memory; free some, or run fewer processes (compute.workers in params.yaml)"
-    assert line == f"error: {source / file(5)}: {problem}"
-    assert results_of(work, 0)
-    assert not results_of(work, shard_of("005", 4))
-    assert run(work, source) == run(tmp_path / "clean", source)
 
 
 def test_a_failing_disk_stops_the_stage_and_no_verdict_is_kept(tmp_path):
