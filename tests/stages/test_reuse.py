@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from segpipe.core import shards, versions
+from segpipe.core.errors import UserError
 from segpipe.core.shards import shard_of
+from segpipe.rasterize import shard as draw_job
+from segpipe.validate import shard as check_job
 from tests import photo_source
 from tests.conftest import ROOT
 from tests.data_half import run
@@ -108,6 +111,25 @@ def test_only_the_shards_of_changed_images_are_computed(tmp_path, caplog, decode
     ]
     assert tuple(decoded) == change.decoded
     assert again == run(tmp_path / "clean", source)
+
+
+@pytest.mark.parametrize(("stage", "name"), [("validate", "check"), ("rasterize", "draw")])
+def test_a_mask_file_that_changes_while_it_is_read_stops_the_stage(tmp_path, monkeypatch, stage, name):
+    source, work = tmp_path / "source", tmp_path / "work"
+    sources.put_index_masks(source)
+    module = {"validate": check_job, "rasterize": draw_job}[stage]
+    original = getattr(module, name)
+
+    def changing(*values):
+        sources.put_values(source / "masks/a.png", 2)
+        return original(*values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, changing)
+        with pytest.raises(UserError, match=r"masks/a\.png: has changed while it was read; run `dvc repro` again$"):
+            run(work, source)
+    assert len(kept(work, stage)) == 0
+    assert run(work, source) == run(tmp_path / "clean", source)
 
 
 def test_a_changed_mask_file_is_drawn_again_and_no_photo_is_decoded(tmp_path, decoded):

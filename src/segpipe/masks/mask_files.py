@@ -4,7 +4,7 @@ import base64
 import binascii
 import io
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,13 @@ def read_stored(path: Path) -> Stored:
 def hashes(root: Path, files: Iterable[str]) -> list[tuple[str, str]]:
     """The mask files under `root`, sorted, each with its SHA-256, or the name of the error if it cannot be read."""
     return [(file, _hash(root / file)) for file in sorted(files)]
+
+
+def require_unchanged(root: Path, before: Sequence[tuple[str, str]]) -> None:
+    """Raise UserError if a mask file has changed. before: the `hashes` of the files."""
+    for (file, old), (_, new) in zip(before, hashes(root, [file for file, _ in before]), strict=True):
+        if old != new:
+            raise UserError(f"{root / file}: has changed while it was read; run `dvc repro` again")
 
 
 def decode_base64(text: Any) -> bytes:

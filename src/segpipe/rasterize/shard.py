@@ -64,7 +64,12 @@ def draw_shard(job: DrawJob, shard: int) -> Result:
     images = [(photo.key, photo.height, photo.width) for photo in photos]
     masks = mask_files.hashes(job.root, {instance.mask_file for instance in instances if instance.mask_file})
     key = shards.key_of(job.version, settings, images, columns, masks)
-    return job.kept.result(shard, job.count, key, lambda folder: _write(folder, job, shard, photos, instances))
+
+    def write(folder: Path) -> None:
+        _write(folder, job, shard, photos, instances)
+        mask_files.require_unchanged(job.root, masks)
+
+    return job.kept.result(shard, job.count, key, write)
 
 
 def labels_file(result: Result) -> Path:

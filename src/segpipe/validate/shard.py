@@ -46,17 +46,17 @@ class _Records:
     images: list[Image]
     instances: list[Instance]
     photo_of: dict[str, str]  # packing.content_of, by image key; a record with a problem may name any path: not opened
+    masks: list[tuple[str, str]]  # mask_files.hashes
 
 
 def check_shard(job: CheckJob, shard: int) -> Result:
     """The result of a shard: the one of an earlier run if all that decides it is unchanged."""
     images, instances = (_columns(job.records / f"{name}.parquet", shard) for name in ("images", "instances"))
-    of_images = tables.images_of(images)
+    of_images, of_instances = tables.images_of(images), tables.instances_of(instances)
     photo_of = {image.key: packing.content_of(job.root / image.file) for image in of_images if not image.problem}
-    records = _Records(of_images, tables.instances_of(instances), photo_of)
-    policies = job.rules.policies.key()
-    settings = sorted(job.rules.class_of.items()), policies, job.keep_empty, repr(job.fit)
-    masks = mask_files.hashes(job.root, {instance.mask_file for instance in records.instances if instance.mask_file})
+    masks = mask_files.hashes(job.root, {instance.mask_file for instance in of_instances if instance.mask_file})
+    records = _Records(of_images, of_instances, photo_of, masks)
+    settings = sorted(job.rules.class_of.items()), job.rules.policies.key(), job.keep_empty, repr(job.fit)
     key = shards.key_of(job.version, job.photo_version, settings, images, instances, photo_of, masks)
     return job.kept.result(shard, job.count, key, lambda folder: _write(folder, job, shard, records))
 
@@ -80,6 +80,7 @@ def _write(folder: Path, job: CheckJob, shard: int, records: _Records) -> None:
             for image in records.images
         )
         checked = [check(task, look) for task in tasks]
+    mask_files.require_unchanged(job.root, records.masks)
     for name, table in _tables(checked, records, job).items():
         tables.write(folder / f"{name}.parquet", table, durable=False)
 
