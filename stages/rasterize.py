@@ -16,7 +16,7 @@ def main() -> None:
     """Draw every label map at its image's size and at training size; too many hidden or vanished objects stop it."""
     params = load()
     source, maximum = Path(params.ingest.source), params.validation.limits
-    counts, hidden = dataset.rasterize(
+    counts, hidden, drop_earlier = dataset.rasterize(
         Path("data/checked"),
         source,
         masks=Path("data/masks"),
@@ -32,6 +32,7 @@ def main() -> None:
     ledger = Shards(Path("data/ledger.parquet"))
     report = partial(known.write, "rasterize", source, maximum)
     limits.check("rasterize", maximum, ledger, findings.vanished(ledger), report)
+    drop_earlier()
 
 
 if __name__ == "__main__":

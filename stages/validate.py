@@ -16,7 +16,7 @@ def main() -> None:
     """Decode and pack every photo and judge every annotation; too many defects stop the stage."""
     params = load()
     source, section, checked = Path(params.ingest.source), params.validation, Path("data/checked")
-    counts = dataset.validate(
+    counts, drop_earlier = dataset.validate(
         Path("data/records"),
         source,
         checked=checked,
@@ -33,6 +33,7 @@ def main() -> None:
     ledger, findings = Shards(checked / "ledger.parquet"), Shards(checked / "findings.parquet")
     report = partial(known.write, "validate", source, section.limits)
     limits.check("validate", section.limits, ledger, findings, report)
+    drop_earlier()
 
 
 if __name__ == "__main__":

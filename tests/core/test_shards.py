@@ -126,16 +126,46 @@ def test_related_results_are_those_with_images_of_the_shard(tmp_path):
     assert kept.related(0, 1) == sorted(names.values())
 
 
-def test_only_the_results_of_the_last_run_are_kept(tmp_path, caplog):
-    caplog.set_level("INFO")
+def test_only_the_results_of_the_last_run_are_kept(tmp_path):
     kept = Kept(tmp_path)
     old, used = kept.result(0, 2, "old", write), kept.result(1, 2, "abc", write)
     (tmp_path / "0-2-x.0123.part").mkdir()  # of a process that was killed
+    (tmp_path / "0-2-x").write_bytes(b"a file")
     new = kept.result(0, 2, "new", write)
     kept.keep_only([new, Result(used.folder, "unchanged")])
     assert sorted(tmp_path.iterdir()) == sorted([new.folder, used.folder])
     assert not old.folder.exists()
-    assert caplog.messages == ["1 of 2 shards are unchanged since an earlier run"]
+
+
+def test_the_log_counts_unchanged_and_damaged_results(tmp_path, caplog):
+    caplog.set_level("INFO")
+    shards.log_states([Result(tmp_path, state) for state in ("unchanged", "computed", "damaged", "unchanged")])
+    assert caplog.messages == [
+        "2 of 4 shards are unchanged since an earlier run",
+        "1 kept shards were damaged on the disk and are computed again",
+    ]
+
+
+def test_foreign_names_beside_results_are_harmless(tmp_path):
+    kept = Kept(tmp_path)
+    folder = kept.result(0, 1, "abc", write).folder
+    for name in ("old-copy-of", "1-0-abc - copy", "1-x-abc", ".DS_Store", "1-0-abc.0123.part"):
+        (tmp_path / name).mkdir()
+    assert kept.related(0, 1) == [folder]
+
+
+def test_a_file_in_the_place_of_a_result_is_replaced(tmp_path):
+    (tmp_path / "1-0-abc").write_bytes(b"")
+    assert Kept(tmp_path).result(0, 1, "abc", write).state == "damaged"
+
+
+def test_an_error_names_the_result_and_not_its_temporary_folder(tmp_path):
+    def full_disk(folder: Path) -> None:
+        raise OSError(28, "No space left on device", str(folder / "rows.npy"))
+
+    with pytest.raises(OSError, match="No space") as error:
+        Kept(tmp_path).result(0, 1, "abc", full_disk)
+    assert error.value.filename == str(tmp_path / "1-0-abc")
 
 
 def test_a_link_outlives_its_source_and_takes_no_space(tmp_path):

@@ -42,7 +42,7 @@ def summary(tmp_path, monkeypatch) -> dict:
             add_rows(checked_rows(keys, drawn))
     CLASSES.write(Path("classes.json"))
     write_json(Path("class_indices.json"), INDICES)
-    counts, _ = dataset.rasterize(
+    counts, _, _ = dataset.rasterize(
         Path(), Path("nowhere"), masks=Path("masks"), labels=Path("labels"), ledger=Path("drawn.parquet"),
         priority="smaller_on_top", fit=Fit("letterbox", (4, 6), 6, 2), workers=1, dask="",
     )  # fmt: skip

@@ -150,6 +150,23 @@ def test_a_changed_mask_file_is_drawn_again_and_no_photo_is_decoded(tmp_path, de
     assert again == run(tmp_path / "clean", source)
 
 
+def test_a_run_that_fails_keeps_the_results_of_earlier_runs(tmp_path, decoded):
+    source, work = photo_source.put(tmp_path / "source", COUNT), tmp_path / "work"
+    before = run(work, source)
+    results = kept(work, "validate")
+    photos = {path: path.read_bytes() for path in source.glob("*.png")}
+    for path in photos:
+        path.write_bytes(b"")  # as on a disk that is away
+    with pytest.raises(UserError, match="no image can be used"):
+        run(work, source)
+    assert results <= kept(work, "validate")
+    for path, data in photos.items():
+        path.write_bytes(data)
+    decoded.clear()
+    assert run(work, source) == before
+    assert decoded == []
+
+
 # ---- another number of shards
 
 

@@ -96,6 +96,16 @@ def test_an_image_that_becomes_used_gets_its_rows(root, monkeypatch):
     assert rows_file(again).read_bytes() == rows_file(clean).read_bytes()
 
 
+def test_an_image_that_is_no_longer_used_is_not_decoded(root, monkeypatch, no_decoding):
+    earlier, _ = pack(root, "earlier")
+    monkeypatch.setitem(USED, "a", False)
+    clean, seen = pack(root, "clean")
+    no_decoding()
+    again, seen_again = pack(root, "again", earlier=(earlier,))
+    assert seen_again == seen
+    assert rows_file(again).read_bytes() == rows_file(clean).read_bytes()
+
+
 def test_a_result_without_photos_has_no_rows_and_can_be_used_again(root):
     empty, _ = pack(root, "empty", images={})
     assert np.load(rows_file(empty)).shape == (0, 8, 8, 3)

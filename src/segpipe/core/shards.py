@@ -5,18 +5,20 @@ of two: if it doubles, each shard is divided into two.
 
 A kept result is a folder of files. Its name has a hash of everything that decides it. SHA256SUMS in it has the hash of
 each file, and a result is used only if all of them are right. Results are outside the outputs of the stages, since DVC
-deletes those before a stage runs. An output is a hard link to the kept file where the file system has such links: then
-a result takes no space of its own as long as the output exists. A stage that has written its outputs deletes all other
-results. Files of results are not flushed to the disk: after a power cut, their hashes are wrong.
+deletes those before a stage runs. An output is a hard link to the kept file where the file system has such links. A
+stage deletes all other results at its end. Files of results are not flushed to the disk: after a power cut, their
+hashes are wrong.
 """
 
 import hashlib
 import logging
 import marshal
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +30,7 @@ from segpipe.core.files import sha256_of
 FOLDER = Path(".segpipe/shards")
 _TARGET, _MANY, _TARGET_OF_MANY = 128, 10_000, 512  # images in a shard at most, on average
 _SUMS, _PART = "SHA256SUMS", ".part"
+_NAME = re.compile("([0-9]+)-([0-9]+)-[0-9a-f]+")  # of a result's folder: number of shards, shard, key
 _BY_VALUE = 2  # marshal's last version that writes values only: later ones also write which objects are identical
 logger = logging.getLogger(__name__)
 
@@ -87,18 +90,18 @@ class Kept:
         count: the number of shards; key: `key_of` everything that decides the result.
         """
         folder = self.folder / f"{count}-{shard}-{key}"
-        is_there = folder.is_dir()
+        is_there = folder.exists()
         if is_there and is_intact(folder):
             return Result(folder, "unchanged")
-        shutil.rmtree(folder, ignore_errors=True)
         part = folder.with_name(f"{folder.name}.{os.urandom(8).hex()}{_PART}")
-        part.mkdir(parents=True)
         try:
+            _delete(folder)
+            part.mkdir(parents=True)
             write(part)
             _write_sums(part)
             _move(part, folder)
         except OSError as error:
-            if not error.filename:  # the error of a full disk does not name the file
+            if str(error.filename or part).startswith(str(part)):  # a name of a moment; that of a full disk is missing
                 error.filename = str(folder)
             raise
         finally:
@@ -108,25 +111,30 @@ class Kept:
     def related(self, shard: int, count: int) -> list[Path]:
         """The intact results with images of this shard, also of runs with another number of shards."""
         found = []
-        for folder in sorted(self.folder.glob("*-*-*")):
-            other_count, other_shard, _ = folder.name.split("-")
-            fewer = min(count, int(other_count))
-            is_whole = folder.suffix != _PART
-            if is_whole and shard % fewer == int(other_shard) % fewer and is_intact(folder):
-                found.append(folder)
+        for folder in sorted(self.folder.glob("*")):
+            if match := _NAME.fullmatch(folder.name):
+                other_count, other_shard = map(int, match.groups())
+                fewer = min(count, other_count)
+                if shard % fewer == other_shard % fewer and is_intact(folder):
+                    found.append(folder)
         return found
 
     def keep_only(self, results: Sequence[Result]) -> None:
-        """Delete all other results; log how many of these were taken from an earlier run."""
-        states = Counter(result.state for result in results)
-        if states["unchanged"]:
-            logger.info("%d of %d shards are unchanged since an earlier run", states["unchanged"], len(results))
-        if states["damaged"]:
-            logger.warning("%d kept shards were damaged on the disk and are computed again", states["damaged"])
+        """Delete all other results."""
         used = {result.folder for result in results}
         for path in self.folder.iterdir():
             if path not in used:
-                shutil.rmtree(path, ignore_errors=True)
+                with suppress(OSError):
+                    _delete(path)
+
+
+def log_states(results: Sequence[Result]) -> None:
+    """Log how many results were taken from an earlier run, and how many of those were damaged."""
+    states = Counter(result.state for result in results)
+    if states["unchanged"]:
+        logger.info("%d of %d shards are unchanged since an earlier run", states["unchanged"], len(results))
+    if states["damaged"]:
+        logger.warning("%d kept shards were damaged on the disk and are computed again", states["damaged"])
 
 
 def is_intact(folder: Path) -> bool:
@@ -145,6 +153,13 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _move(part: Path, folder: Path) -> None:

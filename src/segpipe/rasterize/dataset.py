@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,14 +62,15 @@ def rasterize(
     fit: Fit,
     workers: int,
     dask: str,
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], str, Callable[[], None]]:
     """Draw the label map of every image, at its size and at training size, and write the ledger with visible pixels.
 
-    Returns the counts for the metrics, and the table of overlaps as CSV.
+    Returns the counts for the metrics, the table of overlaps as CSV, and a function that deletes the results of earlier
+    runs, for a stage to call at its end.
     checked: the folder that validate wrote; root: the source folder, for its mask files; masks: the folder for label
     maps; labels: the folder for those at training size; ledger: the table to write; priority: the setting
     rasterize.priority; workers, dask: as for map_ordered.
-    Raises UserError if a mask file has changed since validate ran, or `priority` names an unknown class.
+    Raises UserError if a mask file cannot be read any more or has another size, or `priority` names an unknown class.
     """
     classes = ClassTable.read(checked / "classes.json")
     indices: dict[str, int] = json.loads((checked / "class_indices.json").read_text(encoding="utf-8"))
@@ -89,15 +90,15 @@ def rasterize(
     )
     draw = partial(draw_shard, job)
     results = list(parallel.map_ordered(draw, range(len(sizes)), workers, "label maps drawn", dask, sizes))
+    shards.log_states(results)
     counts = [ShardCounts.read(result) for result in results]
     _write_ledger(ledger, checked, counts)
     pixels = _in_order(counts, checked)
     _write_masks(masks, results, classes)
     _write_labels(labels, results, classes, pixels)
-    kept.keep_only(results)
     totals = Totals.read(ledger)
     summary = totals.summary() | pixels.summary(classes.names) | {"vanished_at_training_size": totals.vanished()}
-    return summary, overlaps.csv_text(pixels.overlaps, classes.names)
+    return summary, overlaps.csv_text(pixels.overlaps, classes.names), partial(kept.keep_only, results)
 
 
 def _write_ledger(path: Path, checked: Path, counts: Sequence[ShardCounts]) -> None:

@@ -73,7 +73,10 @@ def draw(task: DrawTask, classes: ClassTable, fit: Fit) -> tuple[DrawnImage, np.
 
 
 def paint(task: DrawTask) -> Painted:
-    """Paint the task's instances in their order of priority. Raises UserError if a mask file has changed."""
+    """Paint the task's instances in their order of priority.
+
+    Raises UserError if a mask file cannot be read or has another size.
+    """
     size_hw = (task.photo.height, task.photo.width)
     regions = _regions(task, size_hw)
     paints = [

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -50,9 +50,11 @@ def validate(
     fit: Fit,
     workers: int,
     dask: str,
-) -> dict[str, Any]:
-    """Decode every image, judge every annotation, and log why records are left out. Returns the counts for the metrics.
+) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Decode every image, judge every annotation, and log why records are left out.
 
+    Returns the counts for the metrics, and a function that deletes the results of earlier runs: for a stage to call at
+    its end, since a stage that fails (a disk is away, a limit is exceeded) may need them next time.
     records: the folder with the tables of ingest; root: the source folder; checked, photos: the folders to write;
     classes, task: the settings of ingest; keep_empty: whether an image whose record has no object is background; fit:
     how photos come to training size; workers, dask: as for parallel.map_ordered.
@@ -75,11 +77,11 @@ def validate(
     )
     check = partial(check_shard, job)
     results = list(parallel.map_ordered(check, range(len(sizes)), workers, "images checked", dask, sizes))
+    shards.log_states(results)
     _write(results, records, checked, photos, fit)
     class_table(class_names(class_of), task).write(checked / "classes.json")
     write_json(checked / "class_indices.json", class_indices(class_names(class_of), task))
-    kept.keep_only(results)
-    return _report(checked)
+    return _report(checked), partial(kept.keep_only, results)
 
 
 def _write(results: Sequence[Result], records: Path, checked: Path, photos: Path, fit: Fit) -> None:

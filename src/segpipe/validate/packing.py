@@ -21,7 +21,7 @@ from segpipe.data.rgb import Change
 from segpipe.data.store import row_writer
 from segpipe.validate.photo import Seen, decode
 
-_ROWS, _SEEN = "rows.npy", "seen.json"
+_ROWS = "rows.npy"
 _CHANGED = "has changed while validate reads it; run `dvc repro` again"
 
 
@@ -43,12 +43,16 @@ def packer(
     raises AnnotationError as `decode`, and UserError if the file has changed since `content_of`.
     root: the source folder; version: hash of the code that decides pixels; earlier: the folders of earlier results.
     """
-    known = {name: packed for result in earlier for name, packed in _read(result)}
+    known = {name: packed for result in earlier for name, packed in _read(result, version)}
     packed_so_far: list[tuple[str, int, Seen]] = []
 
     def pack(image: Image, content: str, is_used: bool) -> Seen:
-        name = shards.key_of(version, repr(fit), content, (image.width, image.height), is_used)
-        packed = known.get(name) or _decoded(root, image, content, fit if is_used else None)
+        name = shards.key_of(version, repr(fit), content, (image.width, image.height))
+        packed = known.get(name)
+        if packed is None or (is_used and not packed.seen.fingerprint):
+            packed = _decoded(root, image, content, fit if is_used else None)
+        elif not is_used:
+            packed = Packed(replace(packed.seen, fingerprint=b""), [])
         row_count = 0
         for row in packed.rows:
             add(row)
@@ -62,7 +66,7 @@ def packer(
         [name, row_count, asdict(seen) | {"fingerprint": seen.fingerprint.hex()}]
         for name, row_count, seen in packed_so_far
     ]
-    (folder / _SEEN).write_text(json.dumps(lines), encoding="utf-8")
+    _seen_file(folder, version).write_text(json.dumps(lines), encoding="utf-8")
 
 
 def rows_file(folder: Path) -> Path:
@@ -95,10 +99,18 @@ def _decoded(root: Path, image: Image, content: str, fit: Fit | None) -> Packed:
     return Packed(seen, (fit_pil_image(pixels, fit, window) for window in windows))
 
 
-def _read(folder: Path) -> Iterator[tuple[str, Packed]]:
-    """The packed photos in the folder of a result, by their names."""
+def _seen_file(folder: Path, version: str) -> Path:
+    """The file with the facts about a result's photos. Another version of the code may have other facts."""
+    return folder / f"seen-{version[:16]}.json"
+
+
+def _read(folder: Path, version: str) -> Iterator[tuple[str, Packed]]:
+    """The packed photos in the folder of a result by their names; none if another version of the code packed them."""
+    path = _seen_file(folder, version)
+    if not path.is_file():
+        return
     rows, start = np.load(folder / _ROWS, mmap_mode="r"), 0
-    for name, row_count, seen in json.loads((folder / _SEEN).read_text(encoding="utf-8")):
+    for name, row_count, seen in json.loads(path.read_text(encoding="utf-8")):
         photo, changes = Photo(**seen["photo"]), tuple(Change(**change) for change in seen["changes"])
         yield name, Packed(Seen(photo, changes, bytes.fromhex(seen["fingerprint"])), rows[start : start + row_count])
         start += row_count
