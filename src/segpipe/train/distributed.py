@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from segpipe.core.errors import REPORTED, UserError
 
 _POLL_SECONDS = 0.2
+_BY_LAUNCHER = "the launcher reports"
 _GRACE_SECONDS = 60.0  # a process that is asked to end may first write its checkpoint
 _log = logging.getLogger(__name__)
 
@@ -188,19 +189,20 @@ def launch(command: Sequence[str], processes: int) -> int:
 
         handlers = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            rank, status = _wait(children, signals)
+            rank, status = _wait(children, signals, reported)
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-        if status and not signals and not reported.exists():
+        if status and not signals and (not reported.exists() or reported.read_text() == _BY_LAUNCHER):
             _log.error("error: rank %d of %d processes %s", rank, processes, _describe_exit(status))
         return status
 
 
-def _wait(children: Sequence["subprocess.Popen[bytes]"], signals: Sequence[int]) -> tuple[int, int]:
+def _wait(children: Sequence["subprocess.Popen[bytes]"], signals: Sequence[int], reported: Path) -> tuple[int, int]:
     """Wait for all processes. Returns the rank and exit status of the first failure, or 0, 0.
 
     signals: those forwarded so far. After a signal all processes end without help: rank 0 saves first.
+    reported: the file of the process that reports the error; written here for a process that a signal has ended.
     """
     failure, deadline = (0, 0), float("inf")
     while True:
@@ -210,6 +212,8 @@ def _wait(children: Sequence["subprocess.Popen[bytes]"], signals: Sequence[int])
             # A process ended by a signal comes first: the others fail, or abort, because it is missing.
             failure = min(failed, key=lambda item: item[1] > 0 or item[1] == -signal.SIGABRT)
             deadline = time.monotonic() + _GRACE_SECONDS
+            if failure[1] < 0 and not signals and not reported.exists():  # the others may be slow to notice
+                reported.write_text(_BY_LAUNCHER)
             for child in children if not signals else ():
                 child.terminate()
         if None not in statuses:
