@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,12 @@ def remove_parts(path: Path) -> None:
     beside = path.parent.glob(f".{glob.escape(path.name[:_NAME])}.{'[0-9a-f]' * 16}{_PART}")
     for part in [*beside, *path.rglob(f".*{_PART}")]:
         part.unlink(missing_ok=True)
+
+
+def make_empty(folder: Path) -> None:
+    """Make the folder, without the files of an earlier run."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def write_bytes(path: Path, data: bytes | memoryview, durable: bool = True) -> None:

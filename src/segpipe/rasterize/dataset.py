@@ -1,8 +1,6 @@
 """All images of a data set drawn: one job per shard, whose label maps, rows and counts are then put together."""
 
 import json
-import shutil
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from segpipe.core import parallel, shards, versions
+from segpipe.core.files import make_empty
 from segpipe.core.shards import Kept, Result
 from segpipe.data import store, tables
 from segpipe.data.classes import ClassTable, refuse_unknown
@@ -103,13 +102,9 @@ def rasterize(
 
 def _write_ledger(path: Path, checked: Path, counts: Sequence[ShardCounts]) -> None:
     with shard_writer(path) as add:
-        for shard, of_shard in enumerate(counts):
-            table = tables.read_shard(checked / "ledger.parquet", shard)
-            keys, ids = (
-                tables.read_shard(checked / f"{name}.parquet", shard, [column]).column(0)
-                for name, column in (("images", "key"), ("instances", "id"))
-            )
-            add(with_pixels(table, keys, ids, of_shard.visible_px, of_shard.store_px))
+        images, instances = Shards(checked / "images.parquet", ["key"]), Shards(checked / "instances.parquet", ["id"])
+        for table, keys, ids, px in zip(Shards(checked / "ledger.parquet"), images, instances, counts, strict=True):
+            add(with_pixels(table, keys.column(0), ids.column(0), px.visible_px, px.store_px))
 
 
 def _in_order(counts: Sequence[ShardCounts], checked: Path) -> Pixels:
@@ -119,21 +114,17 @@ def _in_order(counts: Sequence[ShardCounts], checked: Path) -> Pixels:
     row_counts = np.concatenate([of_shard.rows for of_shard in counts])
     order = np.argsort(position, kind="stable")
     row_order = np.argsort(np.repeat(position, row_counts), kind="stable")
-    pairs: Counter[tuple[int, int]] = Counter()
-    for below, on_top, px in np.concatenate([of_shard.overlaps for of_shard in counts]).tolist():
-        pairs[below, on_top] += px
     return Pixels(
         class_px=np.concatenate([of_shard.class_px for of_shard in counts])[order],
         ignored=int(sum(of_shard.ignore_px.sum() for of_shard in counts)),
         rows=row_counts[order],
         row_px=np.concatenate([of_shard.row_px for of_shard in counts])[row_order],
-        overlaps=dict(sorted(pairs.items())),
+        overlaps=overlaps.total(of_shard.overlaps.tolist() for of_shard in counts),
     )
 
 
 def _write_masks(folder: Path, results: Sequence[Result], classes: ClassTable) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_empty(folder)
     for result in results:
         for path in masks_of(result):
             shards.link(path, folder / path.name)
@@ -141,8 +132,7 @@ def _write_masks(folder: Path, results: Sequence[Result], classes: ClassTable) -
 
 
 def _write_labels(folder: Path, results: Sequence[Result], classes: ClassTable, pixels: Pixels) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_empty(folder)
     for shard, result in enumerate(results):
         shards.link(labels_file(result), store.shard_file(folder, shard))
     classes.write(folder / "classes.json")

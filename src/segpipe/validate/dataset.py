@@ -1,7 +1,6 @@
 """All images of a data set checked: one job per shard, whose tables are then written one after the other."""
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from segpipe.core import parallel, shards, versions
 from segpipe.core.errors import UserError
-from segpipe.core.files import write_json
+from segpipe.core.files import make_empty, write_json
 from segpipe.core.shards import Kept, Result
 from segpipe.data import rgb, store, tables
 from segpipe.data.classes import TaskKind, Wanted, class_indices, class_names, class_table, select
@@ -86,8 +85,7 @@ def validate(
 
 def _write(results: Sequence[Result], records: Path, checked: Path, photos: Path, fit: Fit) -> None:
     """Write the tables of all shards, and link their packed photos."""
-    shutil.rmtree(photos, ignore_errors=True)
-    photos.mkdir(parents=True)
+    make_empty(photos)
     images, rows = [], []
     with ExitStack() as stack:
         add = {name: stack.enter_context(shard_writer(checked / f"{name}.parquet")) for name in TABLES}
